@@ -1,0 +1,3 @@
+//! A load generator that runs the same work on Waddle and on a peer.
+
+fn main() {}

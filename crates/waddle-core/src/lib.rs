@@ -1,0 +1,26 @@
+//! The words of the domain: identifiers, JIDs, DIDs, slugs, topics, time and limits.
+//!
+//! This crate knows no socket, no database and no runtime; everything above it speaks in its types.
+
+pub mod did;
+pub mod id;
+pub mod jid;
+pub mod limits;
+pub mod room;
+pub mod sample;
+pub mod secret;
+pub mod slug;
+pub mod time;
+pub mod topic;
+pub mod user;
+
+pub use did::Did;
+pub use id::{BindingId, ChannelId, DeviceId, InviteId, MessageId, SessionId, WaddleId};
+pub use jid::{BareJid, Jid, JidError};
+pub use limits::Limits;
+pub use room::RoomName;
+pub use secret::Secret;
+pub use slug::Slug;
+pub use time::{Clock, ManualClock, SharedClock, SystemClock, Timestamp};
+pub use topic::{TopicFilter, TopicName};
+pub use user::UserId;

@@ -1,0 +1,195 @@
+//! Every bound that an operator may set, with its default (`specs/limits.md`).
+
+use serde::Deserialize;
+
+/// A token bucket: `count` events per `seconds`, bursts up to `count`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rate {
+    /// Events in the window.
+    pub count: u32,
+    /// The window in seconds.
+    pub seconds: u32,
+}
+
+macro_rules! limits {
+    ($($(#[doc = $doc:literal])* $field:ident : $ty:ty = $default:expr),* $(,)?) => {
+        /// The bounds, `[limits]` in the configuration file.
+        #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct Limits {
+            $($(#[doc = $doc])* pub $field: $ty,)*
+        }
+        impl Default for Limits {
+            fn default() -> Self {
+                Self { $($field: $default,)* }
+            }
+        }
+        impl Limits {
+            /// Name, default and meaning of each, for `specs/limits.md` (checked by a test).
+            pub fn table() -> Vec<(&'static str, String, &'static str)> {
+                let d = Self::default();
+                vec![$((stringify!($field), format!("{:?}", d.$field), concat!($($doc),*)),)*]
+            }
+        }
+    };
+}
+
+const fn rate(count: u32, seconds: u32) -> Rate {
+    Rate { count, seconds }
+}
+
+limits! {
+    /// XMPP: bytes of a stanza before login; more is `policy-violation`.
+    xmpp_stanza_bytes_before_login: usize = 10_000,
+    /// XMPP: elements of a stanza before login; more is `policy-violation`.
+    xmpp_elements_before_login: usize = 32,
+    /// XMPP: bytes of a stanza after login; more is `policy-violation`.
+    xmpp_stanza_bytes: usize = 262_144,
+    /// XMPP: elements of a stanza; more is `policy-violation`.
+    xmpp_elements: usize = 4_096,
+    /// XMPP: depth of elements below the stream; more is `policy-violation`.
+    xmpp_depth: usize = 64,
+    /// XMPP: attributes of one element; more is `policy-violation`.
+    xmpp_attributes: usize = 64,
+    /// XMPP: bytes waiting for one client before its session is parked or closed.
+    xmpp_outbox_bytes: usize = 4_194_304,
+    /// XMPP: stanzas waiting for one client before its session is parked or closed.
+    xmpp_outbox_stanzas: usize = 10_000,
+    /// XMPP: stanzas kept until the client acknowledges them (XEP-0198).
+    xmpp_unacked_stanzas: usize = 10_000,
+    /// XMPP: seconds that a lost session can be resumed (XEP-0198).
+    xmpp_resume_seconds: u64 = 300,
+    /// XMPP: seconds from connecting to a bound session; later is `connection-timeout`.
+    xmpp_login_seconds: u64 = 60,
+    /// XMPP: SASL attempts of one stream; then it is closed with `policy-violation` (RFC 6120 §6.4.5).
+    xmpp_sasl_attempts: u32 = 5,
+    /// XMPP: seconds of silence after which a session is pinged, and again until it is given up.
+    xmpp_idle_seconds: u64 = 300,
+    /// XMPP: sessions of one account; one more is `resource-constraint`.
+    xmpp_sessions_per_account: usize = 50,
+    /// XMPP: messages kept for an absent user; one more gets `service-unavailable`.
+    xmpp_offline_messages: usize = 1_000,
+    /// XMPP: contacts of one roster; one more is `policy-violation`.
+    xmpp_roster_items: usize = 5_000,
+    /// XMPP: messages a client may send to one room.
+    xmpp_rate_room_messages: Rate = rate(10, 10),
+    /// XMPP: messages a client may send elsewhere.
+    xmpp_rate_messages: Rate = rate(30, 10),
+    /// XMPP: presence updates (joins not counted).
+    xmpp_rate_presence: Rate = rate(5, 60),
+    /// XMPP: room joins.
+    xmpp_rate_joins: Rate = rate(10, 60),
+    /// XMPP: IQ requests.
+    xmpp_rate_iq: Rate = rate(20, 10),
+    /// XMPP: IQ requests and joins in the first minute after bind.
+    xmpp_rate_start: Rate = rate(200, 60),
+    /// XMPP: bytes a client may send, with bursts of ten seconds' worth.
+    xmpp_bytes_per_second: u32 = 65_536,
+    /// XMPP and MQTT: connections of one address at a time.
+    connections_per_address: usize = 200,
+    /// All: connections at a time.
+    connections: usize = 50_000,
+    /// All: failed logins of one address; then logins from it wait.
+    rate_failed_logins: Rate = rate(20, 60),
+    /// Archive: items of one page (XEP-0313, XEP-0059).
+    archive_page: usize = 100,
+    /// Rooms: messages of history sent at joining at the most.
+    muc_history: usize = 50,
+    /// Rooms: occupants of one room; one more gets `service-unavailable`.
+    muc_occupants: usize = 10_000,
+    /// Rooms: bytes of a nickname.
+    muc_nick_bytes: usize = 128,
+    /// Rooms: bytes of a subject.
+    muc_subject_bytes: usize = 4_096,
+    /// Rooms: messages waiting for their commit, per room; one more gets `resource-constraint`.
+    muc_pending: usize = 1_024,
+    /// Rooms: seconds after which an empty room's actor stops.
+    muc_idle_seconds: u64 = 300,
+    /// Rooms: plain rooms on this server; one more gets `resource-constraint`.
+    muc_plain_rooms: usize = 10_000,
+    /// Waddles that one user may own.
+    waddles_per_user: usize = 100,
+    /// Channels of a waddle.
+    channels_per_waddle: usize = 500,
+    /// Members of a waddle.
+    members_per_waddle: usize = 100_000,
+    /// Open invite links of a waddle.
+    invites_per_waddle: usize = 1_000,
+    /// Devices of a waddle.
+    devices_per_waddle: usize = 5_000,
+    /// Feed bindings of a waddle.
+    bindings_per_waddle: usize = 1_000,
+    /// Waddle databases open at a time; the longest idle one closes.
+    storage_open_waddles: usize = 256,
+    /// Seconds after which an idle waddle's database closes.
+    storage_idle_seconds: u64 = 600,
+    /// Storage: requests waiting for one database; one more waits, its sender with it.
+    storage_queue: usize = 4_096,
+    /// Storage: rows of one group commit.
+    storage_batch_rows: usize = 256,
+    /// Permissions: depth of one check; more is *too complex*, which denies.
+    permission_depth: u32 = 25,
+    /// Permissions: steps of one check; more is *too complex*, which denies.
+    permission_steps: u32 = 100_000,
+    /// MQTT: bytes of a packet; more is 0x95 packet too large.
+    mqtt_packet_bytes: usize = 262_144,
+    /// MQTT: bytes of a CONNECT packet; more closes the connection.
+    mqtt_connect_bytes: usize = 65_536,
+    /// MQTT: seconds from connecting to CONNECT.
+    mqtt_login_seconds: u64 = 10,
+    /// MQTT: messages waiting for one session; the oldest QoS 0 is dropped, then new ones.
+    mqtt_queue_messages: usize = 10_000,
+    /// MQTT: bytes waiting for one session.
+    mqtt_queue_bytes: usize = 8_388_608,
+    /// MQTT: unacknowledged messages per direction and session (receive maximum).
+    mqtt_inflight: u16 = 256,
+    /// MQTT: topic aliases per connection.
+    mqtt_topic_aliases: u16 = 64,
+    /// MQTT: subscriptions of one session; one more is 0x97 quota exceeded.
+    mqtt_subscriptions: usize = 1_000,
+    /// MQTT: levels of a topic or filter; more is 0x8F or 0x90.
+    mqtt_topic_levels: usize = 32,
+    /// MQTT: retained messages of one waddle; one more is 0x97 quota exceeded.
+    mqtt_retained: usize = 100_000,
+    /// MQTT: user properties of one packet; more is 0x97 quota exceeded.
+    mqtt_user_properties: usize = 64,
+    /// MQTT: longest session expiry in seconds.
+    mqtt_session_expiry_seconds: u32 = 604_800,
+    /// MQTT: stored sessions of one principal; the longest absent one ends.
+    mqtt_sessions_per_user: usize = 100,
+    /// MQTT: bytes a client may send per second, with bursts of ten seconds' worth.
+    mqtt_bytes_per_second: u32 = 1_048_576,
+    /// Feeds: bytes of a payload that is read; more shows as unreadable.
+    feed_payload_bytes: usize = 65_536,
+    /// Feeds: messages that one binding may post; more becomes one line.
+    feed_rate: Rate = rate(10, 10),
+    /// HTTP: bytes of a request's body; more is 413.
+    http_body_bytes: usize = 1_048_576,
+    /// HTTP: seconds for one request.
+    http_request_seconds: u64 = 30,
+    /// HTTP: API requests of one account or address.
+    http_rate: Rate = rate(300, 60),
+    /// Identity: bytes of an answer from a PDS, PLC directory or handle host.
+    identity_answer_bytes: usize = 524_288,
+    /// Identity: logins under way at a time; one more is asked to wait.
+    identity_logins: usize = 1_000,
+    /// Identity: minutes that a login may take.
+    identity_login_minutes: u64 = 10,
+    /// Identity: days that a session lasts.
+    identity_session_days: u64 = 30,
+    /// Identity: live XMPP tokens of one account; the oldest goes.
+    identity_tokens: usize = 50,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_limit_has_a_meaning() {
+        for (name, default, meaning) in Limits::table() {
+            assert!(!default.is_empty() && meaning.trim().ends_with('.'), "{name}");
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Topics become feeds: bindings that turn device readings into channel messages.

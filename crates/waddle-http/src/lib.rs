@@ -1,0 +1,1 @@
+//! HTTP: login, API, WebSockets, status, metrics.

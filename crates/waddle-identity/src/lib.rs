@@ -1,0 +1,1 @@
+//! ATProto login, handles and DIDs, local accounts, sessions, tokens and device credentials.

@@ -1,0 +1,1 @@
+//! The MQTT broker: core over `mqtt-protocol-core`, authorization, mounts, persistence.

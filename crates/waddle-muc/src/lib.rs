@@ -1,0 +1,1 @@
+//! Rooms: the room actor and room features, a file each. Knows no socket.

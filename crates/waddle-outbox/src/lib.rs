@@ -1,0 +1,222 @@
+//! The outgoing queue of one connection: bounded in items and bytes, drained whole (ADR on actors and outboxes).
+//!
+//! Whoever sends to a client pushes and goes on; nobody ever waits for a client's socket. An overflow is
+//! remembered and wakes the connection, which then parks or closes its session: the slow reader pays, and
+//! nobody else. A push costs a short lock and, if the connection sleeps, one wake.
+
+use std::{
+    collections::VecDeque,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+/// What waits in an outbox: its size counts towards the limit in bytes.
+pub trait Weight {
+    /// Bytes on the wire.
+    fn weight(&self) -> usize;
+}
+
+/// Why an item was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PushError {
+    /// A limit is reached; the connection has been told.
+    Full,
+    /// The connection is gone.
+    Closed,
+}
+
+#[derive(Debug)]
+struct Inner<T> {
+    items: VecDeque<T>,
+    bytes: usize,
+    overflowed: bool,
+    closed: bool,
+}
+
+/// A bounded queue with many writers and one reader.
+#[derive(Debug)]
+pub struct Outbox<T> {
+    inner: Mutex<Inner<T>>,
+    wake: Notify,
+    max_items: usize,
+    max_bytes: AtomicUsize,
+}
+
+impl<T: Weight> Outbox<T> {
+    /// An empty outbox; it allocates nothing until the first push.
+    pub fn new(max_items: usize, max_bytes: usize) -> Self {
+        let inner = Inner {
+            items: VecDeque::new(),
+            bytes: 0,
+            overflowed: false,
+            closed: false,
+        };
+        Self {
+            inner: Mutex::new(inner),
+            wake: Notify::new(),
+            max_items,
+            max_bytes: AtomicUsize::new(max_bytes),
+        }
+    }
+
+    /// Appends an item. One item is always taken by an empty outbox, whatever its size.
+    pub fn push(&self, item: T) -> Result<(), PushError> {
+        let weight = item.weight();
+        let mut inner = self.inner.lock();
+        if inner.closed {
+            return Err(PushError::Closed);
+        }
+        let room = inner.items.is_empty()
+            || (inner.items.len() < self.max_items
+                && inner.bytes.saturating_add(weight) <= self.max_bytes.load(Ordering::Relaxed));
+        if !room || inner.overflowed {
+            inner.overflowed = true;
+            drop(inner);
+            self.wake.notify_one();
+            return Err(PushError::Full);
+        }
+        inner.bytes += weight;
+        inner.items.push_back(item);
+        let first = inner.items.len() == 1;
+        drop(inner);
+        if first {
+            self.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Appends an item that may be dropped when the outbox is over half full (typing, presence of big rooms).
+    pub fn push_droppable(&self, item: T) -> Result<(), PushError> {
+        let inner = self.inner.lock();
+        let busy = inner.items.len() * 2 > self.max_items
+            || inner.bytes.saturating_mul(2) > self.max_bytes.load(Ordering::Relaxed);
+        drop(inner);
+        if busy {
+            Err(PushError::Full)
+        } else {
+            self.push(item)
+        }
+    }
+
+    /// Moves everything that waits into `into`, in order.
+    pub fn drain_into(&self, into: &mut VecDeque<T>) {
+        let mut inner = self.inner.lock();
+        inner.bytes = 0;
+        if into.is_empty() {
+            std::mem::swap(into, &mut inner.items);
+        } else {
+            into.append(&mut inner.items);
+        }
+    }
+
+    /// Waits until something was pushed, the outbox overflowed or it was closed. Cancel-safe; one reader.
+    pub async fn ready(&self) {
+        loop {
+            {
+                let inner = self.inner.lock();
+                if !inner.items.is_empty() || inner.overflowed || inner.closed {
+                    return;
+                }
+            }
+            self.wake.notified().await;
+        }
+    }
+
+    /// Whether a push was refused for want of room since the last [`Outbox::clear_overflow`].
+    pub fn overflowed(&self) -> bool {
+        self.inner.lock().overflowed
+    }
+
+    /// Forgets an overflow, after the session was parked or drained.
+    pub fn clear_overflow(&self) {
+        self.inner.lock().overflowed = false;
+    }
+
+    /// Refuses all further pushes; what waits can still be drained.
+    pub fn close(&self) {
+        self.inner.lock().closed = true;
+        self.wake.notify_one();
+    }
+
+    /// Whether [`Outbox::close`] was called.
+    pub fn is_closed(&self) -> bool {
+        self.inner.lock().closed
+    }
+
+    /// Items that wait.
+    pub fn len(&self) -> usize {
+        self.inner.lock().items.len()
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Gives back the memory of a burst; for a connection that falls idle.
+    pub fn shrink(&self) {
+        let mut inner = self.inner.lock();
+        if inner.items.is_empty() && inner.items.capacity() > 32 {
+            inner.items = VecDeque::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{sync::Arc, time::Duration};
+
+    impl Weight for &'static str {
+        fn weight(&self) -> usize {
+            self.len()
+        }
+    }
+
+    #[tokio::test]
+    async fn order_limits_and_wake() {
+        let o = Arc::new(Outbox::new(3, 10));
+        let reader = {
+            let o = o.clone();
+            tokio::spawn(async move {
+                o.ready().await;
+                let mut v = VecDeque::new();
+                o.drain_into(&mut v);
+                v
+            })
+        };
+        o.push("a").unwrap();
+        assert_eq!(reader.await.unwrap(), ["a"]);
+        o.push("a much too long item is taken alone").unwrap();
+        assert_eq!(o.push("b"), Err(PushError::Full));
+        assert!(o.overflowed());
+        let mut v = VecDeque::new();
+        o.drain_into(&mut v);
+        assert_eq!(
+            o.push("c"),
+            Err(PushError::Full),
+            "an overflow stays until it is cleared"
+        );
+        o.clear_overflow();
+        o.push("c").unwrap();
+        o.close();
+        assert_eq!(o.push("d"), Err(PushError::Closed));
+        tokio::time::timeout(Duration::from_secs(5), o.ready())
+            .await
+            .unwrap();
+        assert_eq!(o.len(), 1);
+    }
+
+    #[test]
+    fn droppable_items_leave_room_for_the_others() {
+        let o = Outbox::new(4, 100);
+        for _ in 0..3 {
+            o.push("x").unwrap();
+        }
+        assert_eq!(o.push_droppable("typing"), Err(PushError::Full));
+        assert!(!o.overflowed());
+        o.push("message").unwrap();
+    }
+}

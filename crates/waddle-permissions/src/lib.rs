@@ -1,0 +1,1 @@
+//! The Zanzibar engine: schema language, tuples, check. Pure: no socket, clock or database.

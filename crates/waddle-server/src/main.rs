@@ -1,0 +1,3 @@
+//! Configuration, supervision, wiring, shutdown; no logic.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! libSQL: the server database, one database per waddle, migrations, repositories.

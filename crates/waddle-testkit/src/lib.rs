@@ -1,0 +1,1 @@
+//! Test support: temporary servers and databases, scripted clients, a virtual clock.

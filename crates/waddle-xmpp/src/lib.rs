@@ -1,0 +1,1 @@
+//! The XMPP server: listeners, connection actor, sessions, router, one file per XEP.

@@ -1,0 +1,1 @@
+//! Clients nobody here wrote, as small programs for the end-to-end tests.
