@@ -1,0 +1,332 @@
+//! Configuration: a TOML file overridden by `WADDLE_*` variables (`specs/configuration.md`).
+//!
+//! Both sources give texts that the same parsers read, so a value means the same wherever it stands. A wrong
+//! value or an unknown key stops the start with one line that names it and says what is allowed.
+
+mod parse;
+mod public;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+pub use parse::{IpNet, Listen};
+pub use public::PublicNames;
+use url::Url;
+use waddle_core::Limits;
+
+/// Who may make an account by in-band registration (XEP-0077).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registration {
+    /// Anybody.
+    Open,
+    /// Whoever holds an invitation.
+    Invite,
+    /// Nobody.
+    Closed,
+}
+
+/// The log's shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A configuration that cannot be used: one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError(pub String);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+impl std::error::Error for ConfigError {}
+
+macro_rules! settings {
+    ($($(#[doc = $doc:literal])* $field:ident : $ty:ty = $default:expr, $parse:path;)*) => {
+        /// Everything that an operator may set.
+        #[derive(Debug, Clone)]
+        pub struct Config {
+            $($(#[doc = $doc])* pub $field: $ty,)*
+            /// Bounds, `[limits]` in the file.
+            pub limits: Limits,
+        }
+
+        impl Config {
+            /// Key, default and meaning of each setting, for `specs/configuration.md`.
+            pub fn table() -> Vec<(&'static str, &'static str, &'static str)> {
+                vec![$((stringify!($field), $default, concat!($($doc),*)),)*]
+            }
+
+            fn from_texts(texts: &Texts) -> Result<Self, ConfigError> {
+                Ok(Self {
+                    $($field: texts.read(stringify!($field), $default, $parse)?,)*
+                    limits: texts.limits.clone(),
+                })
+            }
+
+            const KEYS: &'static [&'static str] = &[$(stringify!($field)),*];
+        }
+    };
+}
+
+settings! {
+    /// Databases, keys, certificate and uploads.
+    data_dir: PathBuf = "./waddle-data", parse::path;
+    /// The XMPP domain.
+    domain: String = "localhost", parse::domain;
+    /// Listener for HTTP, `/xmpp-websocket` and `/mqtt`.
+    http_listen: Listen = "127.0.0.1:3000", parse::listen;
+    /// Listener for the same over TLS.
+    https_listen: Listen = "127.0.0.1:3443", parse::listen;
+    /// Networks whose `X-Forwarded-For` and `-Proto` count, separated by commas.
+    trusted_proxies: Vec<IpNet> = "", parse::networks;
+    /// What browsers and OAuth see; empty: made from the HTTP listener.
+    public_url: Option<Url> = "", parse::optional_url;
+    /// The name that XMPP and MQTT clients connect to; empty: the domain.
+    xmpp_host: Option<String> = "", parse::optional_host;
+    /// Listener for XMPP with STARTTLS.
+    xmpp_listen: Listen = "127.0.0.1:5222", parse::listen;
+    /// Listener for XMPP over TLS (XEP-0368).
+    xmpps_listen: Listen = "127.0.0.1:5223", parse::listen;
+    /// Listener for federation; only `off` so far.
+    s2s_listen: Listen = "off", parse::federation;
+    /// Listener for MQTT.
+    mqtt_listen: Listen = "127.0.0.1:1883", parse::listen;
+    /// Listener for MQTT over TLS.
+    mqtts_listen: Listen = "127.0.0.1:8883", parse::listen;
+    /// Certificate chain as PEM; empty: self-signed, made at first start.
+    tls_cert: Option<PathBuf> = "", parse::optional_path;
+    /// Private key as PEM.
+    tls_key: Option<PathBuf> = "", parse::optional_path;
+    /// Plain MQTT on an address that is not local.
+    allow_plaintext: bool = "off", parse::switch;
+    /// In-band registration: `open`, `invite` or `closed`.
+    registration: Registration = "closed", parse::registration;
+    /// Message, presence, join, IQ and byte rates; `off` only for load tests.
+    rate_limits: bool = "on", parse::switch;
+    /// Filter of the log: `error`, `warn`, `info`, `debug`, `trace`, or per target.
+    log: String = "info", parse::log_filter;
+    /// `text` or `json`.
+    log_format: LogFormat = "text", parse::log_format;
+    /// Share of stanzas and MQTT messages that are traced, 0 to 1.
+    trace_ratio: f64 = "0", parse::ratio;
+    /// The PLC directory.
+    atproto_plc_url: Url = "https://plc.directory", parse::url;
+    /// Base URL whose XRPC `resolveHandle` is asked instead of DNS and HTTPS; for a network of one's own.
+    atproto_handle_resolver: Option<Url> = "", parse::optional_url;
+    /// HTTP and private addresses, for 127.0.0.0/8 and ::1 only; for tests.
+    atproto_allow_http_loopback: bool = "off", parse::switch;
+    /// An extra root certificate for ATProto hosts, PEM.
+    atproto_ca: Option<PathBuf> = "", parse::optional_path;
+}
+
+/// The texts of both sources, the variable before the file's key.
+struct Texts {
+    values: BTreeMap<String, (String, String)>,
+    limits: Limits,
+}
+
+impl Texts {
+    fn read<T>(
+        &self,
+        key: &str,
+        default: &str,
+        parse: impl Fn(&str) -> Result<T, &'static str>,
+    ) -> Result<T, ConfigError> {
+        let (text, origin) = self
+            .values
+            .get(key)
+            .map_or((default, "the default"), |(t, o)| (t.as_str(), o.as_str()));
+        parse(text).map_err(|allowed| ConfigError(format!("{origin}: {text:?} is not allowed: {allowed}")))
+    }
+}
+
+impl Config {
+    /// Reads the file, if any, and the environment.
+    pub fn load(file: Option<&Path>, env: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut texts = Texts {
+            values: BTreeMap::new(),
+            limits: Limits::default(),
+        };
+        if let Some(path) = file {
+            let shown = path.display();
+            let text = std::fs::read_to_string(path)
+                .map_err(|e| ConfigError(format!("configuration file {shown}: {e}")))?;
+            texts.add_file(&text, &shown.to_string())?;
+        }
+        for key in Self::KEYS {
+            let name = format!("WADDLE_{}", key.to_ascii_uppercase());
+            if let Some(value) = env(&name) {
+                texts
+                    .values
+                    .insert((*key).to_owned(), (value.trim().to_owned(), name));
+            }
+        }
+        let config = Self::from_texts(&texts)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// What single values cannot show: pairs that do not go together.
+    fn check(&self) -> Result<(), ConfigError> {
+        if self.tls_cert.is_some() != self.tls_key.is_some() {
+            return Err(ConfigError(
+                "tls_cert and tls_key belong together: set both or neither".into(),
+            ));
+        }
+        if let Some(addr) = self.mqtt_listen.0.iter().find(|a| !is_local(a))
+            && !self.allow_plaintext
+        {
+            return Err(ConfigError(format!(
+                "mqtt_listen: {addr} is not a local address and MQTT on it is not encrypted: \
+                 use mqtts_listen, or set allow_plaintext to on"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Warnings that the start prints and logs: nothing is wrong, but an operator should know.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut out = Vec::new();
+        if self.allow_plaintext && self.mqtt_listen.0.iter().any(|a| !is_local(a)) {
+            out.push("allow_plaintext is on: MQTT passwords and messages can be read on the network".into());
+        }
+        if !self.rate_limits {
+            out.push("rate_limits is off: one client can take the whole server".into());
+        }
+        if self.atproto_allow_http_loopback {
+            out.push("atproto_allow_http_loopback is on: meant for tests only".into());
+        }
+        out
+    }
+}
+
+/// Whether nobody but this machine can reach `addr`.
+fn is_local(addr: &SocketAddr) -> bool {
+    addr.ip().is_loopback()
+}
+
+impl Texts {
+    fn add_file(&mut self, text: &str, shown: &str) -> Result<(), ConfigError> {
+        let table: toml::Table = text
+            .parse()
+            .map_err(|e: toml::de::Error| ConfigError(format!("{shown}: {}", one_line(&e))))?;
+        for (key, value) in table {
+            if key == "limits" {
+                self.limits = value.try_into().map_err(|e: toml::de::Error| {
+                    ConfigError(format!("{shown}: [limits]: {}", one_line(&e)))
+                })?;
+                continue;
+            }
+            if !Config::KEYS.contains(&key.as_str()) {
+                return Err(ConfigError(format!(
+                    "{shown}: unknown key {key:?}: see specs/configuration.md for the keys"
+                )));
+            }
+            let text = match value {
+                toml::Value::String(s) => s,
+                toml::Value::Integer(i) => i.to_string(),
+                toml::Value::Float(f) => f.to_string(),
+                toml::Value::Boolean(b) => if b { "on" } else { "off" }.into(),
+                toml::Value::Array(list) => list
+                    .iter()
+                    .map(|v| v.as_str().map(str::to_owned))
+                    .collect::<Option<Vec<_>>>()
+                    .ok_or_else(|| ConfigError(format!("{shown}: {key}: a list of texts is expected")))?
+                    .join(","),
+                toml::Value::Table(_) | toml::Value::Datetime(_) => {
+                    return Err(ConfigError(format!("{shown}: {key}: a text is expected")));
+                }
+            };
+            let origin = format!("{shown}: {key}");
+            self.values.insert(key, (text, origin));
+        }
+        Ok(())
+    }
+}
+
+fn one_line(e: &toml::de::Error) -> String {
+    e.message().replace('\n', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env<'a>(pairs: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Option<String> + 'a {
+        |k| pairs.iter().find(|(n, _)| *n == k).map(|(_, v)| (*v).to_owned())
+    }
+
+    fn error(pairs: &[(&str, &str)]) -> String {
+        Config::load(None, env(pairs)).unwrap_err().0
+    }
+
+    #[test]
+    fn defaults_are_valid() {
+        let c = Config::load(None, env(&[])).unwrap();
+        assert_eq!(c.domain, "localhost");
+        assert_eq!(c.http_listen.0, ["127.0.0.1:3000".parse().unwrap()]);
+        assert!(c.s2s_listen.0.is_empty() && c.rate_limits && c.warnings().is_empty());
+    }
+
+    #[test]
+    fn variables_override_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("waddle.toml");
+        let text = "domain = \"chat.example\"\nhttp_listen = [\"127.0.0.1:1\", \"[::1]:1\"]\nrate_limits = false\n\
+                    [limits]\narchive_page = 7\n";
+        std::fs::write(&file, text).unwrap();
+        let c = Config::load(Some(&file), env(&[("WADDLE_DOMAIN", "Other.example")])).unwrap();
+        assert_eq!(c.domain, "other.example");
+        assert_eq!(c.http_listen.0.len(), 2);
+        assert!(!c.rate_limits);
+        assert_eq!(c.limits.archive_page, 7);
+    }
+
+    #[test]
+    fn wrong_values_name_the_variable_the_value_and_what_is_allowed() {
+        for (key, value, allowed) in [
+            ("WADDLE_HTTP_LISTEN", "nonsense", "address:port"),
+            ("WADDLE_REGISTRATION", "maybe", "open, invite or closed"),
+            ("WADDLE_RATE_LIMITS", "2", "on or off"),
+            ("WADDLE_DOMAIN", "a b", "host name"),
+            ("WADDLE_LOG_FORMAT", "xml", "text or json"),
+            ("WADDLE_TRUSTED_PROXIES", "10.0.0.0/99", "networks"),
+            ("WADDLE_PUBLIC_URL", "ftp://x", "http"),
+            ("WADDLE_S2S_LISTEN", "127.0.0.1:5269", "off"),
+            ("WADDLE_TRACE_RATIO", "7", "0 to 1"),
+        ] {
+            let e = error(&[(key, value)]);
+            assert!(
+                e.contains(key) && e.contains(value) && e.contains(allowed) && !e.contains('\n'),
+                "{e}"
+            );
+        }
+    }
+
+    #[test]
+    fn unknown_keys_and_wrong_pairs_stop_the_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("waddle.toml");
+        for (text, part) in [
+            ("domian = \"x\"", "domian"),
+            ("[limits]\nnope = 1", "nope"),
+            ("domain = [1]", "list"),
+            ("=", "waddle.toml"),
+        ] {
+            std::fs::write(&file, text).unwrap();
+            let e = Config::load(Some(&file), env(&[])).unwrap_err().0;
+            assert!(e.contains(part) && !e.contains('\n'), "{e}");
+        }
+        assert!(error(&[("WADDLE_TLS_CERT", "/x")]).contains("belong together"));
+        assert!(error(&[("WADDLE_MQTT_LISTEN", "0.0.0.0:1883")]).contains("allow_plaintext"));
+    }
+}
