@@ -1,0 +1,34 @@
+# What a person types. Each target is one command; CI calls `make lint` and `make test`.
+
+.PHONY: run build dist fmt lint deny test fuzz bench help
+
+help:            ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
+
+run:             ## build and start the server on its embedded defaults
+	cargo run --release --locked --bin waddle-server
+
+build:           ## build the server: target/release/waddle-server
+	cargo build --release --locked --bin waddle-server
+
+dist:            ## build what packages ship: target/dist/waddle-server
+	cargo build --profile dist --locked --bin waddle-server
+
+fmt:             ## format the code
+	cargo fmt --all
+
+lint:            ## formatting and clippy, warnings are errors
+	cargo fmt --all -- --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+deny:            ## licences, sources and banned crates
+	tests/deny.sh
+
+test:            ## install what the tests need and run all of them
+	python3 tests/run.py
+
+fuzz:            ## fuzz every target for ten minutes
+	tests/fuzz/run.sh 600
+
+bench:           ## the same load on Waddle, Prosody, ejabberd, mosquitto and rumqttd; writes specs/benchmarks.md
+	tests/peers/bench.sh

@@ -1,0 +1,157 @@
+#!/usr/bin/env python3
+"""Runs every test and closes with "N passed, N failed, N skipped".
+
+    python3 tests/run.py [--with-lint] [--only NAME]...
+
+A step that breaks before it can count (does not compile, cannot install) counts as one failure, so nothing
+that did not run reads as passed. Suites that need something which cannot be had from a package registry are
+named as skipped; `make interop` and CONTRIBUTING.md say how to run them.
+"""
+import argparse
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+CACHE = pathlib.Path.home() / ".cache" / "waddle"
+PACKAGES = {  # program -> Debian package
+    "mosquitto": "mosquitto",
+    "mosquitto_pub": "mosquitto-clients",
+    "g++": "g++",
+    "make": "make",
+    "openssl": "openssl",
+    "npm": "npm",
+}
+FUZZ_SECONDS = os.environ.get("FUZZ_SECONDS", "60")
+
+
+class Totals:
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+        self.notes = []
+
+    def add(self, name, passed, failed, skipped):
+        self.passed += passed
+        self.failed += failed
+        self.skipped += skipped
+        self.notes.append(f"{name}: {passed} passed, {failed} failed, {skipped} skipped")
+
+
+def run(command, env=None):
+    """Runs a command, shows its output as it comes, and returns (exit code, output)."""
+    print(f"\n== {' '.join(map(str, command))}", flush=True)
+    process = subprocess.Popen(
+        list(map(str, command)), cwd=ROOT, env={**os.environ, **(env or {})},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", stdin=subprocess.DEVNULL,
+    )
+    lines = []
+    for line in process.stdout:
+        sys.stdout.write(line)
+        sys.stdout.flush()
+        lines.append(line)
+    return process.wait(), "".join(lines)
+
+
+def install():
+    """Debian packages that the tests use; only what is missing."""
+    missing = sorted({p for program, p in PACKAGES.items() if not shutil.which(program)})
+    if not missing:
+        return 0
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        print(f"please install: {' '.join(missing)}")
+        return 1
+    env = {"DEBIAN_FRONTEND": "noninteractive"}
+    run(["apt-get", "update", "-qq"], env)
+    code, _ = run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing], env)
+    return code
+
+
+def plain(totals, name, command, env=None):
+    """A step without a count of its own: one passed or one failed."""
+    code, _ = run(command, env)
+    totals.add(name, int(code == 0), int(code != 0), 0)
+    return code == 0
+
+
+def cargo(totals, name, arguments, env=None):
+    """cargo test: sums the result lines of all test programs; ignored tests belong to another step."""
+    code, output = run(["cargo", "test", "--locked", "--no-fail-fast", *arguments], env)
+    passed = failed = 0
+    for p, f in re.findall(r"^test result: \w+\. (\d+) passed; (\d+) failed;", output, re.M):
+        passed, failed = passed + int(p), failed + int(f)
+    if code != 0 and failed == 0:
+        failed = 1  # did not compile, or a test program died
+    if passed + failed == 0:
+        failed = 1  # a suite that ran nothing has not passed
+    totals.add(name, passed, failed, 0)
+
+
+def pytest(totals, name, arguments, env):
+    python = subprocess.run([ROOT / "tests" / "setup.sh", "--python"], capture_output=True, text=True)
+    if python.returncode != 0:
+        print(python.stdout, python.stderr)
+        totals.add(name, 0, 1, 0)
+        return
+    code, output = run([python.stdout.strip().splitlines()[-1], "-m", "pytest", "-ra", *arguments], env)
+    last = (re.findall(r"^=+ (.*) in [\d.:]+s.*=+$", output, re.M) or [""])[-1]
+    count = {k: int(n) for n, k in re.findall(r"(\d+) (passed|failed|skipped|error)", last)}
+    failed = count.get("failed", 0) + count.get("error", 0)
+    if (code != 0 and failed == 0) or count.get("passed", 0) + failed == 0:
+        failed += 1
+    totals.add(name, count.get("passed", 0), failed, count.get("skipped", 0))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--with-lint", action="store_true", help="formatting, clippy and licences too")
+    parser.add_argument("--only", action="append", help="lint, unit, atproto, story, fuzz")
+    options = parser.parse_args()
+    wanted = lambda step: not options.only or step in options.only
+
+    started = time.monotonic()
+    totals = Totals()
+    if install() != 0:
+        totals.add("installation", 0, 1, 0)
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+
+    if options.with_lint and wanted("lint"):
+        plain(totals, "lint", ["make", "--no-print-directory", "lint"])
+        plain(totals, "licences", [ROOT / "tests" / "deny.sh"])
+        if not os.environ.get("WADDLE_ADVISORY_DB"):
+            print("skipped: advisories (set WADDLE_ADVISORY_DB to a checkout of the RustSec database)")
+            totals.add("advisories", 0, 0, 1)
+    if wanted("unit"):
+        cargo(totals, "unit", ["--workspace"])
+    if wanted("atproto"):
+        network = [ROOT / "tests" / "atproto" / "with-network.sh"]
+        code, output = run([*network, "cargo", "test", "--locked", "-p", "waddle-identity", "--", "--ignored", "--test-threads=2"])
+        results = re.findall(r"^test result: \w+\. (\d+) passed; (\d+) failed;", output, re.M)
+        passed, failed = (sum(int(r[i]) for r in results) for i in (0, 1))
+        if (code != 0 and failed == 0) or passed + failed == 0:
+            failed += 1
+        totals.add("atproto", passed, failed, 0)
+    if wanted("story"):
+        if plain(totals, "server builds", ["cargo", "build", "--locked", "--bin", "waddle-server", "-p", "waddle-server"]) and plain(
+            totals, "clients build", ["cargo", "build", "--locked", "-p", "waddle-tests", "--bins"]
+        ):
+            env = {"WADDLE_SERVER_BIN": str(target / "debug" / "waddle-server"), "WADDLE_TEST_BINS": str(target / "debug")}
+            pytest(totals, "end to end", ["tests", "--timeout=300"], env)
+    if wanted("fuzz"):
+        plain(totals, "fuzz", [ROOT / "tests" / "fuzz" / "run.sh", FUZZ_SECONDS])
+
+    if not os.environ.get("WADDLE_SUITES"):
+        print("skipped: Eclipse Paho conformance (set WADDLE_SUITES, see CONTRIBUTING.md)")
+        totals.add("paho conformance", 0, 0, 1)
+
+    print("\n" + "\n".join(totals.notes))
+    print(f"took {time.monotonic() - started:.0f} s")
+    print(f"{totals.passed} passed, {totals.failed} failed, {totals.skipped} skipped")
+    return int(totals.failed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
