@@ -5,7 +5,7 @@
 
 A step that breaks before it can count (does not compile, cannot install) counts as one failure, so nothing
 that did not run reads as passed. Suites that need something which cannot be had from a package registry are
-named as skipped; `make interop` and CONTRIBUTING.md say how to run them.
+named as skipped; tests/README.md says how to run them.
 """
 import argparse
 import os
@@ -144,7 +144,7 @@ def main():
         plain(totals, "fuzz", [ROOT / "tests" / "fuzz" / "run.sh", FUZZ_SECONDS])
 
     if not os.environ.get("WADDLE_SUITES"):
-        print("skipped: Eclipse Paho conformance (set WADDLE_SUITES, see CONTRIBUTING.md)")
+        print("skipped: Eclipse Paho conformance (set WADDLE_SUITES, see tests/README.md)")
         totals.add("paho conformance", 0, 0, 1)
 
     print("\n" + "\n".join(totals.notes))

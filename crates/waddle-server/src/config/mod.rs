@@ -3,6 +3,8 @@
 //! Both sources give texts that the same parsers read, so a value means the same wherever it stands. A wrong
 //! value or an unknown key stops the start with one line that names it and says what is allowed.
 
+#[cfg(test)]
+mod document;
 mod parse;
 mod public;
 
