@@ -1,0 +1,88 @@
+//! Files and folders of the data directory: private modes, durable renames, the lock.
+
+use std::{
+    fs::{DirBuilder, File, OpenOptions, TryLockError},
+    io,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use crate::{Result, StorageError};
+
+/// Makes a folder that only its owner can enter (0700), and those above it.
+pub(crate) fn private_dir(path: &Path) -> Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|e| StorageError::io("creating", path, &e))
+}
+
+/// Makes an empty file that only its owner can read (0600); SQLite gives the same mode to what it puts beside.
+pub(crate) fn private_file(path: &Path) -> Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|e| StorageError::io("creating", path, &e))
+}
+
+/// Takes the lock of the data directory; it ends with the process or when the file is dropped.
+pub(crate) fn lock(dir: &Path) -> Result<File> {
+    let path = dir.join("storage.lock");
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(|e| StorageError::io("opening", &path, &e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StorageError::Locked(dir.display().to_string().into())),
+        Err(TryLockError::Error(e)) => Err(StorageError::io("locking", &path, &e)),
+    }
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(StorageError::io("removing", path, &e)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes a database's write-ahead log and shared memory.
+pub(crate) fn remove_log(path: &Path) -> Result<()> {
+    remove(&beside(path, "-wal"))?;
+    remove(&beside(path, "-shm"))
+}
+
+/// Removes a database and what SQLite keeps beside it.
+pub(crate) fn remove_database(path: &Path) -> Result<()> {
+    remove(path)?;
+    remove_log(path)?;
+    remove(&beside(path, "-journal"))
+}
+
+/// Puts a finished file in its place; it is on the disk when this returns.
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
+    let synced = File::open(from).and_then(|f| f.sync_all());
+    synced.map_err(|e| StorageError::io("writing", from, &e))?;
+    std::fs::rename(from, to).map_err(|e| StorageError::io("renaming", from, &e))?;
+    sync_parent(to)
+}
+
+/// Makes changes of names in the folder of `path` durable.
+pub(crate) fn sync_parent(path: &Path) -> Result<()> {
+    let Some(dir) = path.parent() else { return Ok(()) };
+    File::open(dir)
+        .and_then(|d| d.sync_all())
+        .map_err(|e| StorageError::io("writing", dir, &e))
+}

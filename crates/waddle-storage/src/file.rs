@@ -1,0 +1,386 @@
+//! One database: its file, its writer and reader connections, the queues before them, its health.
+
+use std::{
+    collections::VecDeque,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::Semaphore;
+use waddle_core::WaddleId;
+
+use crate::{
+    Result, StorageError, commit,
+    conn::{Conn, Fault, Mode, Tx},
+    job::{Job, contained},
+    lane::{Lane, Port},
+    migrate::migrate,
+    migrations,
+    shared::Shared,
+};
+
+/// The writer's port; readers follow.
+pub(crate) const WRITER: Port = 0;
+/// Reads answered within one transaction at the most.
+const READS: usize = 32;
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    scheduled: bool,
+    closed: bool,
+}
+
+pub(crate) struct PortState {
+    lane: Arc<Lane>,
+    queue: Mutex<Queue>,
+    /// Free places in the queue.
+    pub(crate) places: Semaphore,
+    conn: Mutex<Option<Tx>>,
+}
+
+/// Whether requests are served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Health {
+    Live,
+    Refusing(StorageError),
+}
+
+/// A database, open or closed. Handles to it may live as long as they like: its file is open only while it is used.
+pub(crate) struct DbFile {
+    pub(crate) waddle: Option<WaddleId>,
+    pub(crate) name: Arc<str>,
+    pub(crate) path: PathBuf,
+    pub(crate) shared: Arc<Shared>,
+    ports: Box<[PortState]>,
+    health: Mutex<Health>,
+    prepared: AtomicBool,
+    used: AtomicU64,
+}
+
+impl DbFile {
+    pub(crate) fn new(
+        waddle: Option<WaddleId>,
+        path: PathBuf,
+        shared: Arc<Shared>,
+        lanes: &[Arc<Lane>],
+    ) -> Arc<Self> {
+        let port = |lane: &Arc<Lane>| PortState {
+            lane: lane.clone(),
+            queue: Mutex::default(),
+            places: Semaphore::new(shared.limits.storage_queue.max(1)),
+            conn: Mutex::default(),
+        };
+        Arc::new(Self {
+            waddle,
+            name: waddle.map_or_else(|| "server".into(), |id| id.to_string().into()),
+            path,
+            ports: lanes.iter().map(port).collect(),
+            health: Mutex::new(Health::Live),
+            prepared: AtomicBool::new(false),
+            used: AtomicU64::new(0),
+            shared,
+        })
+    }
+
+    pub(crate) fn port(&self, port: Port) -> &PortState {
+        &self.ports[port.min(self.ports.len() - 1)]
+    }
+
+    /// The reader with the shortest queue.
+    pub(crate) fn reader(&self) -> Port {
+        let free = |p: &Port| self.port(*p).places.available_permits();
+        (1..self.ports.len()).max_by_key(free).unwrap_or(WRITER)
+    }
+
+    /// Queues a job whose place has been taken.
+    pub(crate) fn push(self: &Arc<Self>, port: Port, job: Job) {
+        let state = self.port(port);
+        let mut queue = state.queue.lock();
+        if queue.closed {
+            drop(queue);
+            state.places.add_permits(1);
+            job.refuse(StorageError::Closed);
+            return;
+        }
+        queue.jobs.push_back(job);
+        self.shared.metrics.queued(1);
+        let wake = !std::mem::replace(&mut queue.scheduled, true);
+        drop(queue);
+        if wake && !state.lane.push(self.clone(), port) {
+            self.refuse_all(port, &StorageError::Closed);
+        }
+    }
+
+    /// The next job, its place free again.
+    pub(crate) fn pop(&self, port: Port) -> Option<Job> {
+        let state = self.port(port);
+        let job = state.queue.lock().jobs.pop_front()?;
+        state.places.add_permits(1);
+        self.shared.metrics.queued(-1);
+        Some(job)
+    }
+
+    /// Serves a part of the queue on a storage thread; whether there is more.
+    pub(crate) fn serve(self: &Arc<Self>, port: Port) -> bool {
+        self.used.store(self.shared.ticks(), Ordering::Relaxed);
+        {
+            let mut slot = self.port(port).conn.lock();
+            match self.ensure_open(port, &mut slot) {
+                Ok(tx) if port == WRITER => commit::batch(self, tx),
+                Ok(conn) => self.reads(port, conn),
+                Err(e) => self.refuse_all(port, &e),
+            }
+            self.after(port, &mut slot);
+        }
+        let mut queue = self.port(port).queue.lock();
+        queue.scheduled = !queue.jobs.is_empty();
+        queue.scheduled
+    }
+
+    fn ensure_open<'a>(
+        self: &Arc<Self>,
+        port: Port,
+        slot: &'a mut MutexGuard<'_, Option<Tx>>,
+    ) -> Result<&'a mut Tx> {
+        if let Health::Refusing(e) = &*self.health.lock() {
+            slot.take();
+            return Err(e.clone());
+        }
+        if slot.is_none() {
+            if port != WRITER && !self.prepared.load(Ordering::Acquire) {
+                // Order of locks: readers before the writer.
+                let mut writer = self.port(WRITER).conn.lock();
+                if writer.is_none() {
+                    *writer = Some(self.open_writer()?);
+                }
+            }
+            **slot = Some(if port == WRITER {
+                self.open_writer()?
+            } else {
+                self.open_reader()?
+            });
+        }
+        slot.as_mut().ok_or(StorageError::Closed)
+    }
+
+    fn open_reader(self: &Arc<Self>) -> Result<Tx> {
+        self.shared.reserve(self);
+        let conn = Conn::open(
+            &self.path,
+            Mode::Read,
+            self.name.clone(),
+            self.shared.clock.clone(),
+        )?;
+        Ok(Tx::new(conn))
+    }
+
+    fn open_writer(self: &Arc<Self>) -> Result<Tx> {
+        match std::fs::metadata(&self.path) {
+            Ok(meta) if meta.len() == 0 => return Err(self.damaged("the file is empty")),
+            Ok(_) => {}
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(StorageError::NotFound),
+            Err(e) => return Err(StorageError::io("opening", &self.path, &e)),
+        }
+        self.shared.reserve(self);
+        let opened = self.open_and_check();
+        if let Err(e @ StorageError::Corrupt { .. }) = &opened {
+            self.fence(e.clone());
+        }
+        opened
+    }
+
+    fn open_and_check(&self) -> Result<Tx> {
+        let conn = Conn::open(
+            &self.path,
+            Mode::Write,
+            self.name.clone(),
+            self.shared.clock.clone(),
+        )?;
+        if self.is_prepared() {
+            return Ok(Tx::new(conn));
+        }
+        let tx = self.checked(conn)?;
+        self.prepared.store(true, Ordering::Release);
+        Ok(tx)
+    }
+
+    /// The writer of a file that is this database, brought to this version's schema.
+    pub(crate) fn checked(&self, conn: Conn) -> Result<Tx> {
+        let mut tx = Tx::new(conn);
+        self.check_identity(&tx)?;
+        migrate(&mut tx, self.migrations(), &self.name)?;
+        Ok(tx)
+    }
+
+    fn migrations(&self) -> &'static [migrations::Migration] {
+        if self.waddle.is_some() {
+            migrations::WADDLE
+        } else {
+            migrations::SERVER
+        }
+    }
+
+    /// Makes the file, complete or not at all: it is built beside its place and renamed.
+    pub(crate) fn create(self: &Arc<Self>) -> Result<()> {
+        if self.path.exists() {
+            return Err(StorageError::Conflict(self.name.clone()));
+        }
+        let new = self.path.with_extension("new");
+        crate::disk::remove_database(&new)?;
+        crate::disk::private_file(&new)?;
+        {
+            let conn = Conn::open(&new, Mode::Create, self.name.clone(), self.shared.clock.clone())?;
+            let mut tx = Tx::new(conn);
+            migrate(&mut tx, self.migrations(), &self.name)?;
+            tx.begin()?;
+            crate::repo::meta::set(&mut tx, "database", &self.name)?;
+            tx.commit()?;
+            tx.checkpoint()?;
+        }
+        crate::disk::rename(&new, &self.path)
+    }
+
+    /// A file that was put in the place of another is not taken for it.
+    fn check_identity(&self, conn: &Conn) -> Result<()> {
+        let table = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'meta'";
+        if conn.query_opt(table, (), |_| Ok(()))?.is_none() {
+            return Err(self.damaged("it is no database of Waddle"));
+        }
+        match crate::repo::meta::get(conn, "database")? {
+            Some(name) if *name == *self.name => Ok(()),
+            Some(name) => Err(self.damaged(&format!("it is the database {name}"))),
+            None => Err(self.damaged("it does not say which database it is")),
+        }
+    }
+
+    fn damaged(&self, detail: &str) -> StorageError {
+        StorageError::Corrupt {
+            database: self.name.clone(),
+            detail: detail.into(),
+        }
+    }
+
+    fn reads(&self, port: Port, conn: &Conn) {
+        if let Err(e) = conn.begin_read() {
+            return self.refuse_all(port, &e);
+        }
+        for _ in 0..READS {
+            match self.pop(port) {
+                Some(Job::Read(job)) => drop(contained(|| job(Ok(conn)))),
+                Some(Job::Open(job)) => drop(contained(|| job(Ok(())))),
+                Some(other) => other.refuse(StorageError::ReadOnly),
+                None => break,
+            }
+        }
+        conn.end_read();
+    }
+
+    fn refuse_all(&self, port: Port, why: &StorageError) {
+        while let Some(job) = self.pop(port) {
+            job.refuse(why.clone());
+        }
+    }
+
+    /// Acts on what the connection met: a damaged file is fenced; after a failed disk it is opened anew.
+    fn after(&self, port: Port, slot: &mut MutexGuard<'_, Option<Tx>>) {
+        match slot.as_ref().and_then(|tx| tx.fault()) {
+            Some(Fault::Corrupt) => {
+                slot.take();
+                self.fence(self.damaged("a read or write found broken pages"));
+            }
+            Some(Fault::Io) => {
+                tracing::warn!(database = %self.name, port, "the disk failed, opening the database anew");
+                slot.take();
+            }
+            None => {}
+        }
+    }
+
+    fn fence(&self, why: StorageError) {
+        tracing::error!(database = %self.name, error = %why, "the database is fenced");
+        *self.health.lock() = Health::Refusing(why);
+        self.prepared.store(false, Ordering::Release);
+    }
+
+    /// Answers every request with `why` from now on.
+    pub(crate) fn refuse(&self, why: StorageError) {
+        *self.health.lock() = Health::Refusing(why);
+        self.prepared.store(false, Ordering::Release);
+    }
+
+    /// Serves again, from the file as it is now.
+    pub(crate) fn unfence(&self) {
+        *self.health.lock() = Health::Live;
+    }
+
+    pub(crate) fn health(&self) -> Result<()> {
+        match &*self.health.lock() {
+            Health::Live => Ok(()),
+            Health::Refusing(e) => Err(e.clone()),
+        }
+    }
+
+    pub(crate) fn is_prepared(&self) -> bool {
+        self.prepared.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// Whether nothing is queued.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.ports.iter().all(|p| !p.queue.lock().scheduled)
+    }
+
+    /// Closes the connections unless one of them is at work; whether they are closed.
+    pub(crate) fn try_close(&self) -> bool {
+        let readers: Option<Vec<_>> = self.ports[1..].iter().map(|p| p.conn.try_lock()).collect();
+        let (Some(mut readers), Some(mut writer)) = (readers, self.ports[WRITER].conn.try_lock()) else {
+            return false;
+        };
+        for reader in &mut readers {
+            reader.take();
+        }
+        Self::close_writer(&self.name, writer.take());
+        true
+    }
+
+    /// Waits for both sides, closes them and runs `alone` while nobody can open them.
+    pub(crate) fn exclusively<T>(&self, alone: impl FnOnce() -> T) -> T {
+        let mut readers: Vec<_> = self.ports[1..].iter().map(|p| p.conn.lock()).collect();
+        let mut writer = self.ports[WRITER].conn.lock();
+        for reader in &mut readers {
+            reader.take();
+        }
+        Self::close_writer(&self.name, writer.take());
+        alone()
+    }
+
+    fn close_writer(name: &str, writer: Option<Tx>) {
+        if let Some(mut tx) = writer
+            && let Err(e) = tx.checkpoint()
+        {
+            tracing::warn!(database = name, error = %e, "closing without a checkpoint");
+        }
+    }
+
+    /// Refuses what comes; what is queued is still served.
+    pub(crate) fn close_queues(&self) {
+        for state in &self.ports {
+            state.queue.lock().closed = true;
+            state.places.close();
+        }
+    }
+}
+
+impl std::fmt::Debug for DbFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "DbFile({})", self.name)
+    }
+}

@@ -1,0 +1,1 @@
+//! Archived messages (XEP-0313).

@@ -1,0 +1,141 @@
+//! What devices log in with: a user name and a salted hash, bound to a waddle and topic prefixes.
+
+use waddle_core::{DeviceId, Timestamp, WaddleId};
+
+use crate::{Db, Result, Row};
+
+/// The table `device_credentials`.
+#[derive(Debug)]
+pub struct DeviceCredentials<'a>(pub &'a Db);
+
+/// One device's credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceRow {
+    /// The device.
+    pub device: DeviceId,
+    /// Its waddle.
+    pub waddle: WaddleId,
+    /// What it logs in as.
+    pub username: String,
+    /// What people call it.
+    pub name: String,
+    /// Its topics, as JSON.
+    pub topics: String,
+    /// Salt of the digest.
+    pub salt: Vec<u8>,
+    /// SHA-256 of salt and password.
+    pub digest: Vec<u8>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last used, give or take some minutes.
+    pub last_used_at: Option<Timestamp>,
+}
+
+fn device(row: &Row<'_>) -> Result<DeviceRow> {
+    Ok(DeviceRow {
+        device: row.get(0)?,
+        waddle: row.get(1)?,
+        username: row.get(2)?,
+        name: row.get(3)?,
+        topics: row.get(4)?,
+        salt: row.get(5)?,
+        digest: row.get(6)?,
+        created_at: row.get(7)?,
+        last_used_at: row.get(8)?,
+    })
+}
+
+impl DeviceCredentials<'_> {
+    /// Adds a credential, or replaces the one of the same device.
+    pub async fn put(&self, row: DeviceRow) -> Result<()> {
+        self.0
+            .write(move |tx| {
+                tx.execute(
+                    "INSERT INTO device_credentials (device, waddle, username, name, topics, salt, digest, created_at) \
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (device) DO UPDATE SET \
+                     username = excluded.username, name = excluded.name, topics = excluded.topics, salt = excluded.salt, \
+                     digest = excluded.digest, created_at = excluded.created_at, last_used_at = NULL",
+                    (
+                        row.device,
+                        row.waddle,
+                        &row.username,
+                        &row.name,
+                        &row.topics,
+                        &row.salt,
+                        &row.digest,
+                        row.created_at,
+                    ),
+                )
+                .map(drop)
+            })
+            .await
+    }
+
+    /// By user name.
+    pub async fn by_username(&self, username: &str) -> Result<Option<DeviceRow>> {
+        let username = username.to_owned();
+        self.0
+            .read(move |conn| {
+                conn.query_opt(
+                    "SELECT device, waddle, username, name, topics, salt, digest, created_at, last_used_at \
+                     FROM device_credentials WHERE username = ?1",
+                    (&username,),
+                    device,
+                )
+            })
+            .await
+    }
+
+    /// Those of a waddle, after one, in the order of their identifiers.
+    pub async fn of_waddle(
+        &self,
+        waddle: WaddleId,
+        after: Option<DeviceId>,
+        limit: usize,
+    ) -> Result<Vec<DeviceRow>> {
+        self.0
+            .read(move |conn| {
+                conn.query(
+                    "SELECT device, waddle, username, name, topics, salt, digest, created_at, last_used_at \
+                     FROM device_credentials WHERE waddle = ?1 AND device > ?2 ORDER BY device LIMIT ?3",
+                    (waddle, after.map(|d| d.to_string()).unwrap_or_default(), limit),
+                    device,
+                )
+            })
+            .await
+    }
+
+    /// Deletes a device's credential; `NotFound` where there is none.
+    pub async fn revoke(&self, device: DeviceId) -> Result<()> {
+        self.0
+            .write(move |tx| tx.execute_one("DELETE FROM device_credentials WHERE device = ?1", (device,)))
+            .await
+    }
+
+    /// Deletes the credentials of a whole waddle; answers the devices.
+    pub async fn revoke_waddle(&self, waddle: WaddleId) -> Result<Vec<DeviceId>> {
+        self.0
+            .write(move |tx| {
+                tx.query(
+                    "DELETE FROM device_credentials WHERE waddle = ?1 RETURNING device",
+                    (waddle,),
+                    |r| r.get(0),
+                )
+            })
+            .await
+    }
+
+    /// Notes that a device logged in.
+    pub async fn used(&self, device: DeviceId) -> Result<()> {
+        self.0
+            .write(move |tx| {
+                let now = tx.now();
+                tx.execute(
+                    "UPDATE device_credentials SET last_used_at = ?2 WHERE device = ?1",
+                    (device, now),
+                )
+                .map(drop)
+            })
+            .await
+    }
+}

@@ -1,0 +1,342 @@
+//! Rooms (XEP-0045): plain rooms in the server database, what a channel's room keeps in its waddle's.
+
+use waddle_core::{ChannelId, Slug, Timestamp};
+
+use crate::{Conn, Db, IntoValue as _, Result, Row, Tx};
+
+/// Settings of a room (XEP-0045 §10.2). A channel's follow from the channel and are not stored here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomSettings {
+    /// The name that people read.
+    pub title: String,
+    /// One line on what it is for.
+    pub description: String,
+    /// Whether it stays when the last occupant leaves.
+    pub persistent: bool,
+    /// Whether it is listed.
+    pub public: bool,
+    /// Whether only members may enter.
+    pub members_only: bool,
+    /// Whether newcomers enter without voice.
+    pub moderated: bool,
+    /// The password, if one is asked for.
+    pub password: Option<String>,
+    /// Whether everybody sees real addresses, not only moderators.
+    pub whois_anyone: bool,
+    /// The most occupants; 0 for the server's limit.
+    pub max_occupants: u32,
+    /// Whether participants may change the subject.
+    pub change_subject: bool,
+    /// Whether every member may invite others, not only admins.
+    pub allow_invites: bool,
+    /// Whether occupants may send each other private messages.
+    pub allow_private: bool,
+    /// Whether messages are archived.
+    pub archive: bool,
+}
+
+impl Default for RoomSettings {
+    /// A new plain room: gone with its last occupant, listed, open, half anonymous, archived while it lasts.
+    fn default() -> Self {
+        Self {
+            title: String::new(),
+            description: String::new(),
+            persistent: false,
+            public: true,
+            members_only: false,
+            moderated: false,
+            password: None,
+            whois_anyone: false,
+            max_occupants: 0,
+            change_subject: false,
+            allow_invites: false,
+            allow_private: true,
+            archive: true,
+        }
+    }
+}
+
+/// The subject of a room, who set it and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// The text; empty where it was cleared.
+    pub text: String,
+    /// The nickname of who set it.
+    pub nick: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// One line of a plain room's list of people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Affiliate {
+    /// Bare JID.
+    pub jid: String,
+    /// `owner`, `admin`, `member`, `outcast`, or `none` to take them off the list.
+    pub affiliation: String,
+    /// The nickname that is reserved for them.
+    pub nick: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// A plain room as stored.
+#[derive(Debug, Clone)]
+pub struct StoredRoom {
+    /// The secret of its occupant ids.
+    pub secret: Vec<u8>,
+    /// Its settings.
+    pub settings: RoomSettings,
+    /// Its subject.
+    pub subject: Option<Subject>,
+    /// Its people.
+    pub affiliates: Vec<Affiliate>,
+}
+
+/// What a channel's room keeps.
+#[derive(Debug, Clone)]
+pub struct StoredChannelRoom {
+    /// The secret of its occupant ids.
+    pub secret: Vec<u8>,
+    /// Its subject.
+    pub subject: Option<Subject>,
+}
+
+/// One room of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedRoom {
+    /// Localpart.
+    pub name: String,
+    /// The name that people read; may be empty.
+    pub title: String,
+}
+
+/// Plain rooms; takes the server database.
+#[derive(Debug)]
+pub struct PlainRooms<'a>(pub &'a Db);
+
+impl PlainRooms<'_> {
+    /// The room of that name, and how many rooms there are altogether.
+    pub async fn load(&self, name: String) -> Result<(Option<StoredRoom>, usize)> {
+        self.0
+            .read(move |c| Ok((load(c, &name)?, count(c)?)))
+            .await
+    }
+
+    /// Listed rooms in the order of their names, behind `after`.
+    pub async fn listed(&self, after: Option<String>, max: usize) -> Result<Vec<ListedRoom>> {
+        self.0
+            .read(move |c| {
+                c.query(
+                    "SELECT name, title FROM rooms WHERE public = 1 AND name > ?1 ORDER BY name LIMIT ?2",
+                    (after.unwrap_or_default(), max as i64),
+                    |r| {
+                        Ok(ListedRoom {
+                            name: r.get(0)?,
+                            title: r.get(1)?,
+                        })
+                    },
+                )
+            })
+            .await
+    }
+
+    /// Deletes rooms that were not to outlive their last occupant, with their archives: at start nobody is in.
+    pub async fn sweep(&self) -> Result<()> {
+        self.0
+            .write(|tx| {
+                let gone = tx.query("SELECT name FROM rooms WHERE persistent = 0", (), |r| {
+                    r.get::<String>(0)
+                })?;
+                gone.iter().try_for_each(|name| delete(tx, name))
+            })
+            .await
+    }
+}
+
+/// Whether the name of a plain room begins with `slug` and a dot: then no waddle may take that slug.
+pub fn uses_slug(conn: &Conn, slug: &Slug) -> Result<bool> {
+    let from = [slug.as_str(), "."].concat();
+    // `/` is the character behind the dot.
+    let to = [slug.as_str(), "/"].concat();
+    Ok(conn
+        .query_opt(
+            "SELECT 1 FROM rooms WHERE name >= ?1 AND name < ?2 LIMIT 1",
+            (from, to),
+            |r| r.get::<i64>(0),
+        )?
+        .is_some())
+}
+
+/// The number of plain rooms.
+pub fn count(conn: &Conn) -> Result<usize> {
+    conn.query_one("SELECT count(*) FROM rooms", (), |r| Ok(r.get::<i64>(0)? as usize))
+}
+
+/// A plain room with its people.
+pub fn load(conn: &Conn, name: &str) -> Result<Option<StoredRoom>> {
+    let room = conn.query_opt(
+        "SELECT secret, subject, subject_nick, subject_at, title, description, persistent, public, members_only, \
+         moderated, password, whois_anyone, max_occupants, change_subject, allow_invites, allow_private, archive \
+         FROM rooms WHERE name = ?1",
+        (name,),
+        |r| {
+            Ok(StoredRoom {
+                secret: r.get(0)?,
+                subject: subject(r)?,
+                settings: RoomSettings {
+                    title: r.get(4)?,
+                    description: r.get(5)?,
+                    persistent: r.get(6)?,
+                    public: r.get(7)?,
+                    members_only: r.get(8)?,
+                    moderated: r.get(9)?,
+                    password: r.get(10)?,
+                    whois_anyone: r.get(11)?,
+                    max_occupants: r.get::<i64>(12)? as u32,
+                    change_subject: r.get(13)?,
+                    allow_invites: r.get(14)?,
+                    allow_private: r.get(15)?,
+                    archive: r.get(16)?,
+                },
+                affiliates: Vec::new(),
+            })
+        },
+    )?;
+    let Some(mut room) = room else { return Ok(None) };
+    room.affiliates = conn.query(
+        "SELECT jid, affiliation, nick, reason FROM room_affiliations WHERE room = ?1",
+        (name,),
+        |r| {
+            Ok(Affiliate {
+                jid: r.get(0)?,
+                affiliation: r.get(1)?,
+                nick: r.get(2)?,
+                reason: r.get(3)?,
+            })
+        },
+    )?;
+    Ok(Some(room))
+}
+
+/// Columns 1 to 3 of a row: text, nickname, time.
+fn subject(r: &Row<'_>) -> Result<Option<Subject>> {
+    let Some(text) = r.get::<Option<String>>(1)? else {
+        return Ok(None);
+    };
+    Ok(Some(Subject {
+        text,
+        nick: r.get::<Option<String>>(2)?.unwrap_or_default(),
+        at: Timestamp(r.get::<Option<i64>>(3)?.unwrap_or_default()),
+    }))
+}
+
+/// Makes a room or renews its settings.
+pub fn save(tx: &mut Tx, name: &str, secret: &[u8], s: &RoomSettings) -> Result<()> {
+    let now = tx.now().0;
+    let params: Vec<crate::Value> = vec![
+        name.into_value(),
+        secret.into_value(),
+        now.into_value(),
+        s.title.as_str().into_value(),
+        s.description.as_str().into_value(),
+        s.persistent.into_value(),
+        s.public.into_value(),
+        s.members_only.into_value(),
+        s.moderated.into_value(),
+        s.password.as_deref().into_value(),
+        s.whois_anyone.into_value(),
+        i64::from(s.max_occupants).into_value(),
+        s.change_subject.into_value(),
+        s.allow_invites.into_value(),
+        s.allow_private.into_value(),
+        s.archive.into_value(),
+    ];
+    tx.execute(
+        "INSERT INTO rooms (name, secret, created, title, description, persistent, public, members_only, moderated, \
+         password, whois_anyone, max_occupants, change_subject, allow_invites, allow_private, archive) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) \
+         ON CONFLICT (name) DO UPDATE SET title = ?4, description = ?5, persistent = ?6, public = ?7, \
+         members_only = ?8, moderated = ?9, password = ?10, whois_anyone = ?11, max_occupants = ?12, \
+         change_subject = ?13, allow_invites = ?14, allow_private = ?15, archive = ?16",
+        params,
+    )?;
+    Ok(())
+}
+
+/// Enters people into a room's list, or takes them off it with the affiliation `none`.
+pub fn set_affiliates(tx: &mut Tx, room: &str, list: &[Affiliate]) -> Result<()> {
+    for a in list {
+        if a.affiliation == "none" {
+            tx.execute(
+                "DELETE FROM room_affiliations WHERE room = ?1 AND jid = ?2",
+                (room, a.jid.as_str()),
+            )?;
+        } else {
+            tx.execute(
+                "INSERT INTO room_affiliations (room, jid, affiliation, nick, reason) VALUES (?1, ?2, ?3, ?4, ?5) \
+                 ON CONFLICT (room, jid) DO UPDATE SET affiliation = ?3, nick = ?4, reason = ?5",
+                (
+                    room,
+                    a.jid.as_str(),
+                    a.affiliation.as_str(),
+                    a.nick.as_deref(),
+                    a.reason.as_deref(),
+                ),
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// Sets a plain room's subject; without effect where the room is not stored.
+pub fn set_subject(tx: &mut Tx, name: &str, s: &Subject) -> Result<()> {
+    tx.execute(
+        "UPDATE rooms SET subject = ?2, subject_nick = ?3, subject_at = ?4 WHERE name = ?1",
+        (name, s.text.as_str(), s.nick.as_str(), s.at.0),
+    )?;
+    Ok(())
+}
+
+/// Deletes a plain room, its people and its archive.
+pub fn delete(tx: &mut Tx, name: &str) -> Result<()> {
+    tx.execute("DELETE FROM rooms WHERE name = ?1", (name,))?;
+    let archive = ["room:", name].concat();
+    tx.execute("DELETE FROM archive WHERE archive = ?1", (archive,))?;
+    Ok(())
+}
+
+/// What a channel's room keeps; made with `secret` where there is nothing yet. Takes the waddle's database.
+pub async fn channel_room(db: &Db, channel: ChannelId, secret: Vec<u8>) -> Result<StoredChannelRoom> {
+    let read = move |c: &Conn| {
+        c.query_opt(
+            "SELECT secret, subject, subject_nick, subject_at FROM channel_rooms WHERE channel = ?1",
+            (channel.to_string(),),
+            |r| {
+                Ok(StoredChannelRoom {
+                    secret: r.get(0)?,
+                    subject: subject(r)?,
+                })
+            },
+        )
+    };
+    if let Some(found) = db.read(read).await? {
+        return Ok(found);
+    }
+    db.write(move |tx| {
+        tx.execute(
+            "INSERT INTO channel_rooms (channel, secret) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+            (channel.to_string(), secret),
+        )?;
+        read(tx)?.ok_or(crate::StorageError::NotFound)
+    })
+    .await
+}
+
+/// Sets a channel's subject.
+pub fn set_channel_subject(tx: &mut Tx, channel: ChannelId, s: &Subject) -> Result<()> {
+    tx.execute_one(
+        "UPDATE channel_rooms SET subject = ?2, subject_nick = ?3, subject_at = ?4 WHERE channel = ?1",
+        (channel.to_string(), s.text.as_str(), s.nick.as_str(), s.at.0),
+    )
+}
