@@ -2,10 +2,19 @@
 
 pub mod accounts;
 pub mod archive;
+pub mod audit;
+pub mod bindings;
+pub mod channels;
 pub mod credentials;
 pub mod device_credentials;
+pub mod invites;
 pub mod login_sessions;
+pub mod members;
 pub mod meta;
 pub mod oauth;
 pub mod offline;
 pub mod roster;
+pub mod tuples;
+pub mod waddle_devices;
+pub mod waddles;
+pub mod words;
