@@ -1,1 +1,209 @@
-//! ATProto login, handles and DIDs, local accounts, sessions, tokens and device credentials.
+//! ATProto login, handles and DIDs, local accounts, sessions, tokens and device credentials (`specs/identity.md`).
+//!
+//! [`Identity`] is the one door: every listener asks it who somebody is. What it holds at rest is SCRAM keys,
+//! digests of random tokens and encrypted ATProto tokens, never a password.
+
+pub mod account;
+pub mod atproto;
+mod config;
+pub mod device;
+mod error;
+mod event;
+pub mod keys;
+pub mod login;
+mod metrics;
+pub mod names;
+mod sasl;
+mod scram;
+pub mod session;
+pub mod throttle;
+pub mod token;
+
+use std::{net::IpAddr, sync::Arc};
+
+use dashmap::DashMap;
+use tokio::sync::{Semaphore, broadcast};
+use waddle_core::{BareJid, SharedClock, Timestamp};
+use waddle_storage::{Db, Storage};
+
+pub use account::Account;
+pub use atproto::Callback;
+pub use config::{AtprotoConfig, IdentityConfig, MIN_ITERATIONS};
+pub use device::{DeviceAccess, DeviceInfo, DeviceLogin, DeviceTopic, NewDeviceCredential};
+pub use error::{Error, LoginError};
+pub use event::IdentityEvent;
+pub use login::{CredentialId, CredentialKind, LoggedIn, ScramLookup};
+pub use metrics::Attempt;
+pub use sasl::ScramHash;
+pub use session::{NewSession, Session};
+pub use token::{IssuedToken, TokenInfo};
+
+use atproto::Atproto;
+use keys::Keyring;
+use throttle::Throttle;
+
+/// Events waiting for a receiver; one that lags further must check all it holds.
+const EVENTS: usize = 1_024;
+
+/// Credentials whose last use is remembered here, so that not every login writes.
+const USES: usize = 65_536;
+
+/// Accounts, credentials and sessions of one server. Cheap to clone.
+#[derive(Clone)]
+pub struct Identity(Arc<Inner>);
+
+struct Inner {
+    db: Db,
+    clock: SharedClock,
+    config: IdentityConfig,
+    keys: Keyring,
+    /// Password derivations at a time: one per processor.
+    derivations: Arc<Semaphore>,
+    throttle: Throttle,
+    events: broadcast::Sender<IdentityEvent>,
+    atproto: Result<Atproto, String>,
+    /// When a use of a credential or device was last written.
+    uses: DashMap<String, Timestamp>,
+}
+
+impl Identity {
+    /// Opens the identity layer over the server database; makes the key file at the first start.
+    pub async fn open(storage: &Storage, clock: SharedClock, config: IdentityConfig) -> Result<Self, Error> {
+        let db = storage.server();
+        let keys = Keyring::open(&config.data_dir)?;
+        // chat and local login work without it
+        let atproto = match Atproto::open(&config, &db, &keys, &clock).await {
+            Ok(a) => Ok(a),
+            Err(Error::Config(why)) => {
+                tracing::warn!(reason = %why, "login with Bluesky is off");
+                Err(why)
+            }
+            Err(e) => return Err(e),
+        };
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let (events, _) = broadcast::channel(EVENTS);
+        Ok(Self(Arc::new(Inner {
+            db,
+            clock,
+            keys,
+            derivations: Arc::new(Semaphore::new(processors)),
+            throttle: Throttle::new(config.limits.rate_failed_logins),
+            events,
+            atproto,
+            uses: DashMap::new(),
+            config,
+        })))
+    }
+
+    /// What the layer was opened with.
+    pub fn config(&self) -> &IdentityConfig {
+        &self.0.config
+    }
+
+    /// The address of a localpart here.
+    pub fn jid(&self, localpart: &str) -> Result<BareJid, Error> {
+        BareJid::new(Some(localpart), &self.0.config.domain)
+            .map_err(|_| Error::Config(format!("{localpart}@{} is no address", self.0.config.domain)))
+    }
+
+    /// What happens to credentials from now on.
+    pub fn events(&self) -> broadcast::Receiver<IdentityEvent> {
+        self.0.events.subscribe()
+    }
+
+    pub(crate) fn announce(&self, event: IdentityEvent) {
+        // nobody listening is no error
+        let _ = self.0.events.send(event);
+    }
+
+    /// Whether `addr` may try to log in now; asked before any credential is looked at.
+    pub fn login_allowed(&self, addr: IpAddr) -> Result<(), LoginError> {
+        self.0
+            .throttle
+            .allowed(addr, self.0.clock.now())
+            .map_err(LoginError::Throttled)
+    }
+
+    /// Counts a failed login against its address, in the metric and in the log. The name tried is not logged.
+    pub fn login_failed(&self, addr: IpAddr, attempt: Attempt, error: &LoginError) {
+        let [protocol, mechanism] = attempt.labels();
+        let reason = opentelemetry::KeyValue::new("reason", error.reason());
+        metrics::METRICS.failed.add(1, &[protocol, mechanism, reason]);
+        if matches!(
+            error,
+            LoginError::NotAuthorized
+                | LoginError::OtherAccount
+                | LoginError::OtherBrowser
+                | LoginError::StateExpired
+        ) {
+            self.0.throttle.failed(addr, self.0.clock.now());
+        }
+        let Attempt { protocol, mechanism } = attempt;
+        tracing::info!(%addr, protocol, mechanism, reason = error.reason(), "login failed");
+    }
+
+    /// Counts a login, and notes the credential's use (at most once in five minutes).
+    pub fn login_succeeded(&self, attempt: Attempt, who: &LoggedIn) {
+        metrics::METRICS.logins.add(1, &attempt.labels());
+        if self.is_due(&who.credential.to_string()) {
+            let (db, id) = (self.0.db.clone(), who.credential.0);
+            tokio::spawn(async move {
+                if let Err(error) = waddle_storage::repo::credentials::Credentials(&db).used(id).await {
+                    tracing::debug!(%error, "a credential's use was not noted");
+                }
+            });
+        }
+    }
+
+    /// Whether a use of `key` should be written now.
+    pub(crate) fn is_due(&self, key: &str) -> bool {
+        const EVERY: std::time::Duration = std::time::Duration::from_mins(5);
+        let now = self.0.clock.now();
+        if self.0.uses.len() >= USES {
+            self.0.uses.retain(|_, at| now.since(*at) < EVERY);
+            if self.0.uses.len() >= USES {
+                return false;
+            }
+        }
+        let mut due = true;
+        self.0
+            .uses
+            .entry(key.to_owned())
+            .and_modify(|at| {
+                due = now.since(*at) >= EVERY;
+                if due {
+                    *at = now;
+                }
+            })
+            .or_insert(now);
+        due
+    }
+
+    pub(crate) fn atproto(&self) -> Result<&Atproto, LoginError> {
+        self.0
+            .atproto
+            .as_ref()
+            .map_err(|why| LoginError::Internal(Error::Config(why.clone())))
+    }
+
+    /// Why login with Bluesky is off, if it is.
+    pub fn atproto_off(&self) -> Option<&str> {
+        self.0.atproto.as_ref().err().map(String::as_str)
+    }
+
+    /// The OAuth client metadata document; none for a loopback client.
+    pub fn client_metadata(&self) -> Option<&serde_json::Value> {
+        self.0.atproto.as_ref().ok().and_then(Atproto::metadata)
+    }
+
+    /// The OAuth client's public keys.
+    pub fn client_keys(&self) -> Option<&serde_json::Value> {
+        self.0.atproto.as_ref().ok().map(Atproto::jwks)
+    }
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Identity({})", self.0.config.domain)
+    }
+}

@@ -1,0 +1,215 @@
+//! Accounts: local ones made here, Bluesky ones made at their first login.
+
+use waddle_core::{BareJid, Did, Secret, Timestamp, UserId};
+use waddle_storage::{
+    StorageError,
+    repo::{
+        accounts::{AccountRow, Accounts, FirstPassword},
+        credentials::Credentials,
+    },
+};
+
+use crate::{
+    CredentialId, Error, Identity, IdentityEvent, LoginError,
+    atproto::{Proven, resolve::normalize_handle},
+    names::{local_name, login_name},
+    scram::new_password,
+};
+
+/// A person on this server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// The subject of permissions.
+    pub user: UserId,
+    /// The part before `@` of the JID.
+    pub localpart: String,
+    /// The DID of a Bluesky account.
+    pub did: Option<Did>,
+    /// Its handle, as last confirmed in both directions.
+    pub handle: Option<String>,
+    /// The name to show.
+    pub display_name: Option<String>,
+    /// Whether it may administer the server.
+    pub admin: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When somebody last logged in with it.
+    pub last_login_at: Option<Timestamp>,
+    pub(crate) row: i64,
+}
+
+impl From<AccountRow> for Account {
+    fn from(r: AccountRow) -> Self {
+        Self {
+            user: r.user,
+            localpart: r.localpart,
+            did: r.did,
+            handle: r.handle,
+            display_name: r.display_name,
+            admin: r.admin,
+            created_at: r.created_at,
+            last_login_at: r.last_login_at,
+            row: r.id,
+        }
+    }
+}
+
+fn not_found(e: StorageError) -> Error {
+    match e {
+        StorageError::NotFound => Error::NotFound,
+        e => Error::Storage(e),
+    }
+}
+
+impl Identity {
+    /// Makes a local account; the name is prepared, and refused where a DID or a device could get it.
+    pub async fn create_local(&self, name: &str, password: &Secret, admin: bool) -> Result<Account, Error> {
+        let localpart = local_name(name)?;
+        let password = new_password(password)?;
+        if self.by_localpart(&localpart).await?.is_some() {
+            return Err(Error::NameTaken);
+        }
+        let salts = self.new_salts()?;
+        let keys = self.derive(&password, salts.clone()).await?;
+        let made = Accounts(&self.0.db)
+            .create_local(
+                UserId::local(&localpart),
+                localpart,
+                admin,
+                Some(FirstPassword { salts, keys }),
+            )
+            .await;
+        match made {
+            Ok(row) => Ok(row.into()),
+            Err(StorageError::Conflict(_)) => Err(Error::NameTaken),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Sets the password of a local account and ends the connections that logged in with the old one.
+    pub async fn set_password(&self, user: &UserId, password: &Secret) -> Result<(), Error> {
+        let account = self.by_user(user).await?.ok_or(Error::NotFound)?;
+        if account.did.is_some() {
+            return Err(Error::NotLocal);
+        }
+        let password = new_password(password)?;
+        let salts = Credentials(&self.0.db)
+            .salts(account.row, self.new_salts()?)
+            .await?;
+        let keys = self.derive(&password, salts).await?;
+        for old in Credentials(&self.0.db).set_password(account.row, keys).await? {
+            self.announce(IdentityEvent::CredentialRevoked {
+                user: user.clone(),
+                credential: CredentialId(old),
+            });
+        }
+        Ok(())
+    }
+
+    /// Deletes an account with all of its credentials, sessions and tokens, and ends its connections. What waddles hold
+    /// of it is theirs to remove.
+    pub async fn delete(&self, user: &UserId) -> Result<Account, Error> {
+        let account = self.by_user(user).await?.ok_or(Error::NotFound)?;
+        if let (Some(did), Ok(atproto)) = (&account.did, self.atproto())
+            && atproto.holds_tokens(did).await.unwrap_or(false)
+        {
+            atproto.forget(did).await?;
+        }
+        let row = Accounts(&self.0.db)
+            .delete(user.clone())
+            .await
+            .map_err(not_found)?;
+        self.announce(IdentityEvent::AccountDeleted { user: user.clone() });
+        Ok(row.into())
+    }
+
+    /// Gives or takes the right to administer the server.
+    pub async fn set_admin(&self, user: &UserId, admin: bool) -> Result<(), Error> {
+        Accounts(&self.0.db)
+            .set_admin(user.clone(), admin)
+            .await
+            .map_err(not_found)
+    }
+
+    /// Accounts in the order of their localparts, after one.
+    pub async fn list(&self, after: Option<&str>, limit: usize) -> Result<Vec<Account>, Error> {
+        let rows = Accounts(&self.0.db)
+            .list(after.map(str::to_owned), limit.min(1_000))
+            .await?;
+        Ok(rows.into_iter().map(Account::from).collect())
+    }
+
+    /// How many accounts there are.
+    pub async fn count(&self) -> Result<usize, Error> {
+        Ok(Accounts(&self.0.db).count().await?)
+    }
+
+    /// By localpart, prepared.
+    pub async fn by_localpart(&self, localpart: &str) -> Result<Option<Account>, Error> {
+        Ok(Accounts(&self.0.db)
+            .by_localpart(localpart)
+            .await?
+            .map(Account::from))
+    }
+
+    /// By subject.
+    pub async fn by_user(&self, user: &UserId) -> Result<Option<Account>, Error> {
+        Ok(Accounts(&self.0.db).by_user(user).await?.map(Account::from))
+    }
+
+    /// By handle of an account that logged in here.
+    pub async fn by_handle(&self, handle: &str) -> Result<Option<Account>, Error> {
+        Ok(Accounts(&self.0.db)
+            .by_handle(&normalize_handle(handle))
+            .await?
+            .map(Account::from))
+    }
+
+    /// The account behind a localpart, bare JID, DID or handle; [`Error::NotFound`] where nobody of that name has an
+    /// account here.
+    pub async fn resolve_account(&self, name: &str) -> Result<Account, Error> {
+        let name = name.trim();
+        if let Ok(user) = name.parse::<UserId>() {
+            return self.by_user(&user).await?.ok_or(Error::NotFound);
+        }
+        if let Some(localpart) = login_name(name, &self.0.config.domain)
+            && let Some(account) = self.by_localpart(&localpart).await?
+        {
+            return Ok(account);
+        }
+        self.by_handle(name).await?.ok_or(Error::NotFound)
+    }
+
+    /// The user behind a localpart, bare JID, DID or handle. A DID needs no account here (its owner can be invited before
+    /// the first login); another name does.
+    pub async fn resolve_name(&self, name: &str) -> Result<UserId, Error> {
+        match self.resolve_account(name).await {
+            Err(Error::NotFound) => name
+                .trim()
+                .parse::<Did>()
+                .map(|d| UserId::did(&d))
+                .map_err(|_| Error::NotFound),
+            other => other.map(|a| a.user),
+        }
+    }
+
+    /// The address of a user who has an account here.
+    pub async fn jid_of(&self, user: &UserId) -> Result<Option<BareJid>, Error> {
+        match self.by_user(user).await? {
+            Some(a) => self.jid(&a.localpart).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The account of who signed in with ATProto, made at the first login.
+    pub(crate) async fn account_of(&self, who: Proven) -> Result<Account, LoginError> {
+        let mut localparts = vec![who.did.localpart(), who.did.localpart_if_taken()];
+        // a hash of 32 bits may collide too; the table decides, so any free name will do
+        let last = who.did.localpart_if_taken();
+        localparts.extend((2..10).map(|n| format!("{last}-{n}")));
+        let row = Accounts(&self.0.db)
+            .login_did(who.did, who.handle, localparts)
+            .await?;
+        Ok(row.into())
+    }
+}

@@ -1,0 +1,283 @@
+//! Device credentials: a made-up user name and password, bound to one waddle and to topic prefixes.
+
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq as _;
+use waddle_core::{DeviceId, Secret, Timestamp, TopicFilter, UserId, WaddleId};
+use waddle_storage::{
+    StorageError,
+    repo::device_credentials::{DeviceCredentials, DeviceRow},
+};
+
+use crate::{
+    Error, Identity, IdentityEvent, LoginError,
+    keys::{digest, random, random_text},
+    names::DEVICE_PREFIX,
+};
+
+/// What a device may do below a prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceAccess {
+    /// Publish and subscribe.
+    ReadWrite,
+    /// Subscribe.
+    Read,
+    /// Publish.
+    Write,
+}
+
+/// A topic prefix of a device; it covers itself and everything below it, `PREFIX/…`, never `PREFIXx`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceTopic {
+    /// Without a trailing slash, without wildcards.
+    pub prefix: String,
+    /// What may be done there.
+    pub access: DeviceAccess,
+}
+
+impl std::str::FromStr for DeviceTopic {
+    type Err = Error;
+    /// `PREFIX`, `read:PREFIX` or `write:PREFIX`.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let (access, prefix) = match text.split_once(':') {
+            Some(("read", rest)) => (DeviceAccess::Read, rest),
+            Some(("write", rest)) => (DeviceAccess::Write, rest),
+            _ => (DeviceAccess::ReadWrite, text),
+        };
+        let prefix = prefix.strip_suffix("/#").unwrap_or(prefix).trim_end_matches('/');
+        let ok =
+            !prefix.contains(['+', '#']) && !prefix.starts_with('$') && prefix.parse::<TopicFilter>().is_ok();
+        if ok {
+            Ok(Self {
+                prefix: prefix.to_owned(),
+                access,
+            })
+        } else {
+            Err(Error::Config(format!(
+                "not a topic prefix: {text:?}; expected e.g. home/sensors"
+            )))
+        }
+    }
+}
+
+impl std::fmt::Display for DeviceTopic {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.access {
+            DeviceAccess::ReadWrite => f.write_str(&self.prefix),
+            DeviceAccess::Read => write!(f, "read:{}", self.prefix),
+            DeviceAccess::Write => write!(f, "write:{}", self.prefix),
+        }
+    }
+}
+
+impl DeviceTopic {
+    /// Whether `topic` is the prefix or below it.
+    pub fn covers(&self, topic: &str) -> bool {
+        topic
+            .strip_prefix(self.prefix.as_str())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+/// A credential just made: the only time the password is shown.
+#[derive(Debug, Clone)]
+pub struct NewDeviceCredential {
+    /// What the device logs in as.
+    pub username: String,
+    /// Its password.
+    pub password: Secret,
+    /// Where it may act.
+    pub topics: Vec<DeviceTopic>,
+}
+
+/// A device that proved who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceLogin {
+    /// The device.
+    pub device: DeviceId,
+    /// The subject of permissions.
+    pub user: UserId,
+    /// Its waddle: its topics are mounted there.
+    pub waddle: WaddleId,
+    /// What people call it.
+    pub name: String,
+    /// What it logs in as.
+    pub username: String,
+    /// Where it may act.
+    pub topics: Vec<DeviceTopic>,
+}
+
+/// A device in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceInfo {
+    /// As a login of it would be.
+    pub login: DeviceLogin,
+    /// When the credential was made.
+    pub created_at: Timestamp,
+    /// When it was last used, give or take some minutes.
+    pub last_used_at: Option<Timestamp>,
+}
+
+fn hash(salt: &[u8], password: &str) -> [u8; 32] {
+    // the password is 256 random bits: there is nothing to guess, so nothing to slow down
+    let mut ctx = ring::digest::Context::new(&ring::digest::SHA256);
+    ctx.update(salt);
+    ctx.update(password.as_bytes());
+    let mut out = [0; 32];
+    out.copy_from_slice(ctx.finish().as_ref());
+    out
+}
+
+fn login(row: &DeviceRow) -> Result<DeviceLogin, Error> {
+    Ok(DeviceLogin {
+        device: row.device,
+        user: UserId::device(row.device),
+        waddle: row.waddle,
+        name: row.name.clone(),
+        username: row.username.clone(),
+        topics: serde_json::from_str(&row.topics)
+            .map_err(|_| Error::Config("a device's topics are damaged".into()))?,
+    })
+}
+
+/// Whether a user name is of the shape that devices have.
+pub fn is_device_username(username: &str) -> bool {
+    username.starts_with(DEVICE_PREFIX)
+}
+
+impl Identity {
+    /// Makes the credential of a device, or a new one in place of its old one, which then ends.
+    pub async fn create_device_credential(
+        &self,
+        device: DeviceId,
+        waddle: WaddleId,
+        name: &str,
+        topics: Vec<DeviceTopic>,
+    ) -> Result<NewDeviceCredential, Error> {
+        let username = format!("{DEVICE_PREFIX}{}", hex(&random::<8>()?));
+        let password = Secret::new(random_text("wdd_")?);
+        let salt = random::<16>()?;
+        let row = DeviceRow {
+            device,
+            waddle,
+            username: username.clone(),
+            name: name.to_owned(),
+            topics: serde_json::to_string(&topics).map_err(|_| Error::Config("topics".into()))?,
+            salt: salt.to_vec(),
+            digest: hash(&salt, password.expose()).to_vec(),
+            created_at: self.0.clock.now(),
+            last_used_at: None,
+        };
+        DeviceCredentials(&self.0.db).put(row).await?;
+        self.announce(IdentityEvent::DeviceRevoked { device });
+        Ok(NewDeviceCredential {
+            username,
+            password,
+            topics,
+        })
+    }
+
+    /// Which device a user name and password belong to.
+    pub async fn verify_device(&self, username: &str, password: &Secret) -> Result<DeviceLogin, LoginError> {
+        let found = match is_device_username(username) && username.len() <= 64 {
+            true => DeviceCredentials(&self.0.db).by_username(username).await?,
+            false => None,
+        };
+        let Some(row) = found else {
+            // the same work for a device that is not
+            std::hint::black_box(digest(password.expose()));
+            return Err(LoginError::NotAuthorized);
+        };
+        if !bool::from(hash(&row.salt, password.expose()).as_slice().ct_eq(&row.digest)) {
+            return Err(LoginError::NotAuthorized);
+        }
+        if self.is_due(username) {
+            let (db, device) = (self.0.db.clone(), row.device);
+            tokio::spawn(async move {
+                if let Err(error) = DeviceCredentials(&db).used(device).await {
+                    tracing::debug!(%error, "a device's use was not noted");
+                }
+            });
+        }
+        Ok(login(&row)?)
+    }
+
+    /// Devices of a waddle with a credential, after one.
+    pub async fn devices(
+        &self,
+        waddle: WaddleId,
+        after: Option<DeviceId>,
+        limit: usize,
+    ) -> Result<Vec<DeviceInfo>, Error> {
+        let rows = DeviceCredentials(&self.0.db)
+            .of_waddle(waddle, after, limit.min(1_000))
+            .await?;
+        rows.iter()
+            .map(|r| {
+                Ok(DeviceInfo {
+                    login: login(r)?,
+                    created_at: r.created_at,
+                    last_used_at: r.last_used_at,
+                })
+            })
+            .collect()
+    }
+
+    /// Revokes a device's credential and ends its connections.
+    pub async fn revoke_device(&self, device: DeviceId) -> Result<(), Error> {
+        match DeviceCredentials(&self.0.db).revoke(device).await {
+            Ok(()) => {
+                self.announce(IdentityEvent::DeviceRevoked { device });
+                Ok(())
+            }
+            Err(StorageError::NotFound) => Err(Error::NotFound),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Revokes the credentials of every device of a waddle, when it is deleted.
+    pub async fn revoke_devices_of(&self, waddle: WaddleId) -> Result<(), Error> {
+        for device in DeviceCredentials(&self.0.db).revoke_waddle(waddle).await? {
+            self.announce(IdentityEvent::DeviceRevoked { device });
+        }
+        Ok(())
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut out, b| {
+            let _ = write!(out, "{b:02x}");
+            out
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics() {
+        let t: DeviceTopic = "home/sensors/#".parse().unwrap();
+        assert_eq!(
+            (t.prefix.as_str(), t.access),
+            ("home/sensors", DeviceAccess::ReadWrite)
+        );
+        assert!(t.covers("home/sensors") && t.covers("home/sensors/a/b"));
+        assert!(!t.covers("home/sensorsx") && !t.covers("home") && !t.covers(""));
+        let r: DeviceTopic = "read:home".parse().unwrap();
+        assert_eq!(
+            (r.access, r.to_string().as_str()),
+            (DeviceAccess::Read, "read:home")
+        );
+        assert_eq!(
+            "write:a".parse::<DeviceTopic>().unwrap().access,
+            DeviceAccess::Write
+        );
+        for bad in ["", "#", "a/+/b", "$SYS", "read:", "/"] {
+            assert!(bad.parse::<DeviceTopic>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Names of local accounts: prepared localparts (RFC 7622 §3.3) that no DID and no device can get.
+
+use waddle_core::{Did, jid::precis_localpart};
+
+use crate::Error;
+
+/// What a device's user name starts with; people cannot take such names.
+pub const DEVICE_PREFIX: &str = "device-";
+
+/// Longest name of a local account in bytes.
+pub const MAX_NAME: usize = 64;
+
+/// The prepared form of a name for a new local account.
+pub fn local_name(name: &str) -> Result<String, Error> {
+    let name =
+        precis_localpart(name.trim()).map_err(|_| Error::Name("it has characters that are not allowed"))?;
+    if name.len() > MAX_NAME {
+        return Err(Error::Name("it is over 64 bytes"));
+    }
+    if Did::reserves(&name) {
+        return Err(Error::Name("it is kept for Bluesky accounts"));
+    }
+    if name.starts_with(DEVICE_PREFIX) {
+        return Err(Error::Name("it is kept for devices"));
+    }
+    Ok(name.into_owned())
+}
+
+/// The prepared form of a name or bare JID that somebody logs in with; `None` where no account can have it.
+pub fn login_name(text: &str, domain: &str) -> Option<String> {
+    let local = match text.rsplit_once('@') {
+        Some((local, host)) if host.trim_end_matches('.').eq_ignore_ascii_case(domain) => local,
+        Some(_) => return None,
+        None => text,
+    };
+    precis_localpart(local).ok().map(std::borrow::Cow::into_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        assert_eq!(local_name(" Alice ").unwrap(), "alice");
+        for bad in [
+            "",
+            "a b",
+            "a@b",
+            "web-x",
+            "device-x",
+            "ewvi7nxzyoun6zhxrhs64oiz",
+            &"a".repeat(65),
+            "a/b",
+            "\u{265a}",
+        ] {
+            assert!(local_name(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn login_names() {
+        assert_eq!(login_name("Alice", "x.org").as_deref(), Some("alice"));
+        assert_eq!(login_name("alice@X.org", "x.org").as_deref(), Some("alice"));
+        assert_eq!(login_name("alice@y.org", "x.org"), None);
+        assert_eq!(login_name("alice@x.org/phone", "x.org"), None);
+        assert_eq!(login_name("", "x.org"), None);
+    }
+}
