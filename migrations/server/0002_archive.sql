@@ -5,10 +5,9 @@ CREATE TABLE archive (
     archive   TEXT    NOT NULL,              -- 'user:…', 'room:…' or 'channel:…'
     at        INTEGER NOT NULL,              -- microseconds since 1970, as the message was stamped
     kind      INTEGER NOT NULL DEFAULT 0,    -- 0 message, 1 subject, 2 other
-    flags     INTEGER NOT NULL DEFAULT 0,    -- 1 retracted, 2 without a body
-    peer      TEXT,                          -- direct messages: bare JID of the other side
-    resource  TEXT,                          -- direct messages: resource of the other side
-    sender    TEXT,                          -- rooms: nickname
+    retracted INTEGER NOT NULL DEFAULT 0,    -- 1: only a tombstone is left
+    peer      TEXT,                          -- bare JID of the other side; in rooms the sender's nickname
+    resource  TEXT,                          -- of the other side
     author    TEXT,                          -- UserId of who really sent it
     origin_id TEXT,                          -- XEP-0359
     body      TEXT,                          -- readable text, for search
