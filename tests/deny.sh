@@ -9,7 +9,7 @@ if [ "$("$root/bin/cargo-deny" --version 2>/dev/null)" != "cargo-deny $version" 
   CARGO_TARGET_DIR=$root/target cargo install --locked cargo-deny --version "$version" --root "$root"
   rm -rf "$root/target"
 fi
-"$root/bin/cargo-deny" --offline --locked check --config .deny.toml licenses bans sources
+"$root/bin/cargo-deny" --offline --locked --config .deny.toml check licenses bans sources
 if [ -n "${WADDLE_ADVISORY_DB:-}" ]; then
-  "$root/bin/cargo-deny" --offline --locked check --config .deny.toml --disable-fetch advisories
+  "$root/bin/cargo-deny" --offline --locked --config .deny.toml check --disable-fetch advisories
 fi
