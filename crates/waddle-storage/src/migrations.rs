@@ -31,6 +31,7 @@ pub const SERVER: &[Migration] = migrations! {
     "server/0022_login_sessions.sql"
     "server/0023_oauth.sql"
     "server/0024_device_credentials.sql"
+    "server/0030_rooms.sql"
     "server/0040_roster.sql"
     "server/0041_offline.sql"
 };
@@ -40,6 +41,7 @@ pub const WADDLE: &[Migration] = migrations! {
     "waddle/0001_meta.sql"
     "waddle/0002_archive.sql"
     "waddle/0010_community.sql"
+    "waddle/0030_rooms.sql"
 };
 
 impl Migration {

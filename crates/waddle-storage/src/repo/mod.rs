@@ -13,6 +13,7 @@ pub mod members;
 pub mod meta;
 pub mod oauth;
 pub mod offline;
+pub mod rooms;
 pub mod roster;
 pub mod tuples;
 pub mod waddle_devices;

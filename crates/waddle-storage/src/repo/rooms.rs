@@ -2,7 +2,11 @@
 
 use waddle_core::{ChannelId, Slug, Timestamp};
 
-use crate::{Conn, Db, IntoValue as _, Result, Row, Tx};
+use super::archive::{self, ArchiveKey};
+use crate::{Conn, Db, Result, Row, Tx, params};
+
+/// Rows that one write deletes at the most.
+const CHUNK: usize = 1_000;
 
 /// Settings of a room (XEP-0045 §10.2). A channel's follow from the channel and are not stored here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,14 +147,33 @@ impl PlainRooms<'_> {
 
     /// Deletes rooms that were not to outlive their last occupant, with their archives: at start nobody is in.
     pub async fn sweep(&self) -> Result<()> {
-        self.0
-            .write(|tx| {
-                let gone = tx.query("SELECT name FROM rooms WHERE persistent = 0", (), |r| {
-                    r.get::<String>(0)
-                })?;
-                gone.iter().try_for_each(|name| delete(tx, name))
-            })
-            .await
+        let sql = "SELECT name FROM rooms WHERE persistent = 0 LIMIT ?1";
+        loop {
+            let names = self
+                .0
+                .read(move |c| c.query(sql, (CHUNK,), |r| r.get::<String>(0)))
+                .await?;
+            if names.is_empty() {
+                return Ok(());
+            }
+            for name in names {
+                self.delete(name).await?;
+            }
+        }
+    }
+
+    /// Deletes a room with its people and its archive, a part at a time, the room itself last.
+    pub async fn delete(&self, name: String) -> Result<()> {
+        let archive = ArchiveKey::room(&name);
+        loop {
+            let archive = archive.clone();
+            let gone = self.0.write(move |tx| archive::remove(tx, &archive, None, CHUNK));
+            if gone.await? < CHUNK as u64 {
+                break;
+            }
+        }
+        let sql = "DELETE FROM rooms WHERE name = ?1";
+        self.0.write(move |tx| tx.execute(sql, (name,))).await.map(drop)
     }
 }
 
@@ -234,23 +257,23 @@ fn subject(r: &Row<'_>) -> Result<Option<Subject>> {
 /// Makes a room or renews its settings.
 pub fn save(tx: &mut Tx, name: &str, secret: &[u8], s: &RoomSettings) -> Result<()> {
     let now = tx.now().0;
-    let params: Vec<crate::Value> = vec![
-        name.into_value(),
-        secret.into_value(),
-        now.into_value(),
-        s.title.as_str().into_value(),
-        s.description.as_str().into_value(),
-        s.persistent.into_value(),
-        s.public.into_value(),
-        s.members_only.into_value(),
-        s.moderated.into_value(),
-        s.password.as_deref().into_value(),
-        s.whois_anyone.into_value(),
-        i64::from(s.max_occupants).into_value(),
-        s.change_subject.into_value(),
-        s.allow_invites.into_value(),
-        s.allow_private.into_value(),
-        s.archive.into_value(),
+    let values = params![
+        name,
+        secret,
+        now,
+        s.title.as_str(),
+        s.description.as_str(),
+        s.persistent,
+        s.public,
+        s.members_only,
+        s.moderated,
+        s.password.as_deref(),
+        s.whois_anyone,
+        i64::from(s.max_occupants),
+        s.change_subject,
+        s.allow_invites,
+        s.allow_private,
+        s.archive,
     ];
     tx.execute(
         "INSERT INTO rooms (name, secret, created, title, description, persistent, public, members_only, moderated, \
@@ -259,7 +282,7 @@ pub fn save(tx: &mut Tx, name: &str, secret: &[u8], s: &RoomSettings) -> Result<
          ON CONFLICT (name) DO UPDATE SET title = ?4, description = ?5, persistent = ?6, public = ?7, \
          members_only = ?8, moderated = ?9, password = ?10, whois_anyone = ?11, max_occupants = ?12, \
          change_subject = ?13, allow_invites = ?14, allow_private = ?15, archive = ?16",
-        params,
+        values,
     )?;
     Ok(())
 }
@@ -295,14 +318,6 @@ pub fn set_subject(tx: &mut Tx, name: &str, s: &Subject) -> Result<()> {
         "UPDATE rooms SET subject = ?2, subject_nick = ?3, subject_at = ?4 WHERE name = ?1",
         (name, s.text.as_str(), s.nick.as_str(), s.at.0),
     )?;
-    Ok(())
-}
-
-/// Deletes a plain room, its people and its archive.
-pub fn delete(tx: &mut Tx, name: &str) -> Result<()> {
-    tx.execute("DELETE FROM rooms WHERE name = ?1", (name,))?;
-    let archive = ["room:", name].concat();
-    tx.execute("DELETE FROM archive WHERE archive = ?1", (archive,))?;
     Ok(())
 }
 
