@@ -94,7 +94,7 @@ pub async fn run(target: &Target, shape: &Shape) -> Result<Report> {
     shared.credit.notify_one();
     let (published, mut publisher) = publisher.await??;
     // The publisher's link is still read so that its last acknowledgements do not end in a reset.
-    let deadline = Instant::now() + Duration::from_secs(3);
+    let deadline = Instant::now() + Duration::from_secs(10);
     while shared.slowest() < published && Instant::now() < deadline {
         let _ = tokio::time::timeout(Duration::from_millis(20), publisher.read(|_| ())).await;
     }
@@ -215,6 +215,7 @@ async fn receive(mut link: Link, number: usize, shared: Arc<Shared>) -> Result<H
                 continue;
             }
         }
+        idle_after_stop = 0;
         if measuring && run_length > 0 {
             histogram.record(report::nanos().saturating_sub(run_time), run_length);
         }

@@ -45,6 +45,9 @@ pub struct Sizes {
     pub subscribers: usize,
     /// MQTT publishes in flight.
     pub mqtt_window: usize,
+    /// The same for one subscriber with QoS 0. It answers nothing, so that a broker that leaves Nagle's
+    /// algorithm on waits for delayed acknowledgements unless more than two segments are under way.
+    pub mqtt_stream_window: usize,
 }
 
 impl Default for Sizes {
@@ -58,6 +61,7 @@ impl Default for Sizes {
             archive: 2000,
             subscribers: 100,
             mqtt_window: 256,
+            mqtt_stream_window: 2000,
         }
     }
 }

@@ -33,10 +33,11 @@ pub async fn run(target: &Target, fill: usize, items: usize, page: usize) -> Res
         let (count, last, complete) = query(&mut reader, page, after.as_deref()).await?;
         histogram.record(report::nanos() - sent, 1);
         read += count;
-        if complete || count == 0 {
+        if count == 0 && after.is_none() {
             break;
         }
-        after = last;
+        // At the end it starts again.
+        after = if complete || count == 0 { None } else { last };
     }
     let mut report = meter.finish("xmpp archive", format!("pages of {page}"), read as u64);
     report::latencies(&mut report, [histogram]);

@@ -120,7 +120,7 @@ pub enum Command {
         /// Items to put there first.
         #[arg(long, default_value_t = 2000)]
         fill: usize,
-        /// Items to read.
+        /// Items to read, from the start again where the archive has fewer.
         #[arg(long, default_value_t = 2000)]
         items: usize,
         /// Items per page.
