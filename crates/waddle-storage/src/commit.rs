@@ -35,8 +35,10 @@ pub(crate) fn batch(file: &DbFile, tx: &mut Tx) {
         if ran.is_empty()
             && let Err(e) = tx.begin()
         {
-            refuse(file, job, &e);
-            continue;
+            tracing::warn!(database = %file.name, error = %e, "a transaction could not start");
+            Job::Write(job).refuse(e.clone());
+            file.refuse_all(WRITER, &e);
+            return;
         }
         let outcome = one(tx, &mut job);
         ran.push(job);
@@ -80,9 +82,4 @@ fn one(tx: &mut Tx, job: &mut Box<dyn WriteJob>) -> Result<(), StorageError> {
     } else {
         tx.undo()
     }
-}
-
-fn refuse(file: &DbFile, job: Box<dyn WriteJob>, why: &StorageError) {
-    tracing::warn!(database = %file.name, error = %why, "a transaction could not start");
-    Job::Write(job).refuse(why.clone());
 }

@@ -133,7 +133,12 @@ impl DbFile {
             match self.ensure_open(port, &mut slot) {
                 Ok(tx) if port == WRITER => commit::batch(self, tx),
                 Ok(conn) => self.reads(port, conn),
-                Err(e) => self.refuse_all(port, &e),
+                Err(e) => {
+                    if matches!(e, StorageError::Corrupt { .. }) && self.health().is_ok() {
+                        self.fence(e.clone());
+                    }
+                    self.refuse_all(port, &e);
+                }
             }
             self.after(port, &mut slot);
         }
@@ -187,14 +192,6 @@ impl DbFile {
             Err(e) => return Err(StorageError::io("opening", &self.path, &e)),
         }
         self.shared.reserve(self);
-        let opened = self.open_and_check();
-        if let Err(e @ StorageError::Corrupt { .. }) = &opened {
-            self.fence(e.clone());
-        }
-        opened
-    }
-
-    fn open_and_check(&self) -> Result<Tx> {
         let conn = Conn::open(
             &self.path,
             Mode::Write,
@@ -280,7 +277,8 @@ impl DbFile {
         conn.end_read();
     }
 
-    fn refuse_all(&self, port: Port, why: &StorageError) {
+    /// Answers everything that is queued with `why`.
+    pub(crate) fn refuse_all(&self, port: Port, why: &StorageError) {
         while let Some(job) = self.pop(port) {
             job.refuse(why.clone());
         }
@@ -315,6 +313,7 @@ impl DbFile {
 
     /// Serves again, from the file as it is now.
     pub(crate) fn unfence(&self) {
+        self.prepared.store(false, Ordering::Release);
         *self.health.lock() = Health::Live;
     }
 
