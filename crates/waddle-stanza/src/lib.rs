@@ -48,6 +48,9 @@ mod stream_error;
 mod tape;
 mod writer;
 
+pub mod sasl;
+pub mod sm;
+
 pub use element::{Attr, Children, Element};
 pub use header::{StreamHeader, stream_close};
 pub use outgoing::{Class, HeadBuilder, HeadTemplate, Outgoing, Payload, Rewrite};
