@@ -46,6 +46,7 @@ mod lane;
 mod metrics;
 mod migrate;
 pub mod migrations;
+pub mod offline;
 pub mod repo;
 mod shared;
 mod storage;
