@@ -140,7 +140,7 @@ async fn a_damaged_waddle_is_fenced_alone_and_comes_back_from_its_backup() {
             .open(path(dir.path(), ids[i]))
             .unwrap()
             .set_len(len)
-            .unwrap()
+            .unwrap();
     };
     cut(0, size / 2 + 100);
     cut(1, 0);

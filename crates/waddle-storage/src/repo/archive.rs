@@ -265,7 +265,7 @@ pub fn page(
         return named(conn, archive, filter, &select);
     }
     let max = max.min(PAGE);
-    let (low, high) = select.bounds(filter);
+    let (low, high) = Select::bounds(filter);
     let (low, high, forward) = match start {
         Start::First => (low, high, true),
         Start::After(MessageId(id)) => (low.max(id.saturating_add(1)), high, true),
@@ -342,7 +342,7 @@ fn named(conn: &Conn, archive: &ArchiveKey, filter: &Filter, select: &Select) ->
             "too many identifiers in one filter".into(),
         ));
     }
-    let (low, high) = select.bounds(filter);
+    let (low, high) = Select::bounds(filter);
     let mut items = Vec::with_capacity(ids.len());
     for MessageId(id) in &ids {
         must_have(conn, archive, MessageId(*id))?;
@@ -414,7 +414,7 @@ impl Select {
     }
 
     /// The identifiers between which matches can be. An identifier is never before its message's stamp.
-    fn bounds(&self, filter: &Filter) -> (i64, i64) {
+    fn bounds(filter: &Filter) -> (i64, i64) {
         let after = filter.after_id.map_or(i64::MIN, |m| m.0.saturating_add(1));
         let before = filter.before_id.map_or(i64::MAX, |m| m.0.saturating_sub(1));
         let start = filter.start.map_or(i64::MIN, |t| t.0);
@@ -438,7 +438,7 @@ impl Select {
     }
 
     fn count(&self, conn: &Conn, filter: &Filter) -> Result<Option<u64>> {
-        let (low, high) = self.bounds(filter);
+        let (low, high) = Self::bounds(filter);
         let mut count = 0;
         let params = self.params(low, high, COUNT as usize + 1);
         conn.each(MATCHES[self.shape], params, |_| {
