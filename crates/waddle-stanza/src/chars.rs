@@ -220,7 +220,19 @@ mod tests {
         for s in ["&nbsp;", "&Amp;", "&longer", "&a:b;"] {
             assert_eq!(reference(s.as_bytes()), Err(StreamError::RestrictedXml), "{s}");
         }
-        for s in ["& ", "&;", "&#;", "&#x;", "&#0;", "&#xD800;", "&#xFFFE;", "&#x110000;", "&#X41;", "&a b;", "&#99999999999999999;"] {
+        for s in [
+            "& ",
+            "&;",
+            "&#;",
+            "&#x;",
+            "&#0;",
+            "&#xD800;",
+            "&#xFFFE;",
+            "&#x110000;",
+            "&#X41;",
+            "&a b;",
+            "&#99999999999999999;",
+        ] {
             assert_eq!(reference(s.as_bytes()), Err(StreamError::NotWellFormed), "{s}");
         }
     }

@@ -36,7 +36,13 @@ fn text_of(bytes: &[u8]) -> &str {
 impl<'a> Element<'a> {
     pub(crate) fn new(bytes: &'a Bytes, tape: &'a [Node], at: usize, inherited: NsRef) -> Option<Self> {
         match tape.get(at) {
-            Some(&Node::Element(node)) => Some(Self { bytes, tape, node, at, inherited }),
+            Some(&Node::Element(node)) => Some(Self {
+                bytes,
+                tape,
+                node,
+                at,
+                inherited,
+            }),
             _ => None,
         }
     }
@@ -70,7 +76,10 @@ impl<'a> Element<'a> {
     pub fn attrs(&self) -> impl Iterator<Item = Attr<'a>> + use<'a> {
         let bytes: &'a [u8] = self.bytes;
         let first = self.at + 1;
-        let nodes = self.tape.get(first..first + usize::from(self.node.attrs)).unwrap_or_default();
+        let nodes = self
+            .tape
+            .get(first..first + usize::from(self.node.attrs))
+            .unwrap_or_default();
         nodes.iter().filter_map(move |n| match n {
             Node::Attr(node) => Some(Attr { bytes, node: *node }),
             _ => None,
@@ -178,7 +187,7 @@ impl<'a> Element<'a> {
         out.extend_from_slice(&bytes[self.start()..name_end]);
         let mut declared: Vec<&[u8]> = self
             .attrs()
-            .filter(|a| a.is_declaration())
+            .filter(Attr::is_declaration)
             .map(|a| a.node.name.qname(a.bytes))
             .collect();
         // Innermost first: the nearest declaration of each prefix is the one in scope.
@@ -250,7 +259,8 @@ impl<'a> Attr<'a> {
     }
 
     pub(crate) fn is_declaration(&self) -> bool {
-        self.node.ns == NsRef::XMLNS || (self.node.name.prefix == 0 && self.node.name.qname(self.bytes) == b"xmlns")
+        self.node.ns == NsRef::XMLNS
+            || (self.node.name.prefix == 0 && self.node.name.qname(self.bytes) == b"xmlns")
     }
 
     /// `name="value"` as it came.

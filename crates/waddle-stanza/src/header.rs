@@ -30,7 +30,8 @@ impl StreamHeader {
     pub(crate) fn read(e: Element<'_>, namespace: &'static str) -> Result<Self, StreamError> {
         let get = |name| e.attr(name).map(Into::into);
         let version: String = get("version").ok_or(StreamError::UnsupportedVersion)?;
-        let number = |s: &str| s.len() <= 4 && s.bytes().all(|b| b.is_ascii_digit()) && s.parse::<u16>().is_ok();
+        let number =
+            |s: &str| s.len() <= 4 && s.bytes().all(|b| b.is_ascii_digit()) && s.parse::<u16>().is_ok();
         match version.split_once('.') {
             Some((major, minor)) if number(major) && number(minor) && major.bytes().any(|b| b != b'0') => {}
             _ => return Err(StreamError::UnsupportedVersion),
@@ -59,7 +60,11 @@ impl StreamHeader {
             .attr_opt("id", self.id.as_deref())
             .attr("version", &self.version)
             .attr_opt("xml:lang", self.lang.as_deref());
-        if framing == Framing::Stream { w.finish_open() } else { w.finish() }
+        if framing == Framing::Stream {
+            w.finish_open()
+        } else {
+            w.finish()
+        }
     }
 }
 
@@ -90,7 +95,11 @@ pub(crate) fn declaration(w: &[u8]) -> Result<Declaration, StreamError> {
     let head = b"<?xml";
     let have = &w[..w.len().min(head.len())];
     if !head.starts_with(have) {
-        return if w.starts_with(b"<?") { Err(StreamError::RestrictedXml) } else { Ok(Declaration::Ends(0)) };
+        return if w.starts_with(b"<?") {
+            Err(StreamError::RestrictedXml)
+        } else {
+            Ok(Declaration::Ends(0))
+        };
     }
     if w.len() <= head.len() {
         return Ok(Declaration::More);
@@ -112,14 +121,22 @@ fn check_declaration(mut rest: &str) -> Result<(), StreamError> {
     loop {
         let trimmed = rest.trim_start_matches(BLANK);
         if trimmed.is_empty() {
-            return if order > 0 { Ok(()) } else { Err(StreamError::NotWellFormed) };
+            return if order > 0 {
+                Ok(())
+            } else {
+                Err(StreamError::NotWellFormed)
+            };
         }
         if trimmed.len() == rest.len() {
             return Err(StreamError::NotWellFormed);
         }
         let (name, after) = trimmed.split_once('=').ok_or(StreamError::NotWellFormed)?;
         let after = after.trim_start_matches(BLANK);
-        let quote = after.chars().next().filter(|c| matches!(c, '"' | '\'')).ok_or(StreamError::NotWellFormed)?;
+        let quote = after
+            .chars()
+            .next()
+            .filter(|c| matches!(c, '"' | '\''))
+            .ok_or(StreamError::NotWellFormed)?;
         let (value, after) = after[1..].split_once(quote).ok_or(StreamError::NotWellFormed)?;
         let place = match name.trim_end_matches(BLANK) {
             "version" if value == "1.0" => 1,
@@ -151,26 +168,46 @@ mod tests {
             "<?xml version=\"1.0\" encoding='UTF-8'?>",
             "<?xml\tversion = '1.0' encoding=\"utf-8\" standalone='yes' ?>",
         ] {
-            assert_eq!(declaration(ok.as_bytes()), Ok(Declaration::Ends(ok.len())), "{ok}");
+            assert_eq!(
+                declaration(ok.as_bytes()),
+                Ok(Declaration::Ends(ok.len())),
+                "{ok}"
+            );
             for n in 0..ok.len() {
-                assert_eq!(declaration(&ok.as_bytes()[..n]), Ok(Declaration::More), "{ok} {n}");
+                assert_eq!(
+                    declaration(&ok.as_bytes()[..n]),
+                    Ok(Declaration::More),
+                    "{ok} {n}"
+                );
             }
         }
         assert_eq!(declaration(b"<stream"), Ok(Declaration::Ends(0)));
         for (bad, error) in [
             ("<?xml version='1.1'?>", StreamError::NotWellFormed),
             ("<?xml encoding='utf-8'?>", StreamError::NotWellFormed),
-            ("<?xml version='1.0'encoding='utf-8'?>", StreamError::NotWellFormed),
+            (
+                "<?xml version='1.0'encoding='utf-8'?>",
+                StreamError::NotWellFormed,
+            ),
             ("<?xml version='1.0' version='1.0'?>", StreamError::NotWellFormed),
             ("<?xml ?>", StreamError::NotWellFormed),
-            ("<?xml version='1.0' encoding='UTF-16'?>", StreamError::UnsupportedEncoding),
-            ("<?xml version='1.0' encoding='ISO-8859-1'?>", StreamError::UnsupportedEncoding),
+            (
+                "<?xml version='1.0' encoding='UTF-16'?>",
+                StreamError::UnsupportedEncoding,
+            ),
+            (
+                "<?xml version='1.0' encoding='ISO-8859-1'?>",
+                StreamError::UnsupportedEncoding,
+            ),
             ("<?xmlx?>", StreamError::RestrictedXml),
             ("<?php", StreamError::RestrictedXml),
         ] {
             assert_eq!(declaration(bad.as_bytes()), Err(error), "{bad}");
         }
-        assert_eq!(declaration(&[0xFF, 0xFE, b'<', 0]), Err(StreamError::UnsupportedEncoding));
+        assert_eq!(
+            declaration(&[0xFF, 0xFE, b'<', 0]),
+            Err(StreamError::UnsupportedEncoding)
+        );
     }
 
     #[test]

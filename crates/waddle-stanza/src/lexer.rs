@@ -5,14 +5,15 @@
 //! one that decides it and on nothing else, so the result is the same however they arrive, and no byte is looked at
 //! more often than the longest look-ahead (16 bytes).
 
+mod namespaces;
+
 use crate::{
     ScanLimits, StreamError,
     chars::{self, CLASS, Decoded, NAME, START, TEXT, VALUE, WS, is},
-    ns,
-    tape::{AttrNode, ElementNode, Name, Node, NsRef, TextKind, slice},
+    tape::{AttrNode, ElementNode, Name, Node, NsRef, TextKind},
 };
 
-use StreamError::{BadNamespacePrefix, NotWellFormed, PolicyViolation, RestrictedXml, UnsupportedEncoding};
+use StreamError::{NotWellFormed, PolicyViolation, RestrictedXml, UnsupportedEncoding};
 
 /// The longest name of an element or attribute, in bytes; more is `policy-violation`.
 pub(crate) const MAX_NAME: usize = 1024;
@@ -101,7 +102,11 @@ impl Default for Lexer {
             quote: 0,
             dirty: false,
             spaced: false,
-            attr: Name { start: 0, prefix: 0, len: 0 },
+            attr: Name {
+                start: 0,
+                prefix: 0,
+                len: 0,
+            },
             element: 0,
             elements: 0,
             tape: Vec::new(),
@@ -144,7 +149,13 @@ impl Lexer {
 
     /// Goes on in `w`, which starts at the element's `<` and has grown since the last call. `head`: stop behind the
     /// outermost start tag.
-    pub(crate) fn run(&mut self, w: &[u8], scope: &Scope, limits: &ScanLimits, head: bool) -> Result<Step, StreamError> {
+    pub(crate) fn run(
+        &mut self,
+        w: &[u8],
+        scope: &Scope,
+        limits: &ScanLimits,
+        head: bool,
+    ) -> Result<Step, StreamError> {
         let mut i = self.pos;
         macro_rules! more {
             () => {{
@@ -473,7 +484,11 @@ impl Lexer {
     fn take_name(&self, end: usize) -> Name {
         Name {
             start: self.mark as u32,
-            prefix: if self.colon == 0 { 0 } else { (self.colon - self.mark) as u16 },
+            prefix: if self.colon == 0 {
+                0
+            } else {
+                (self.colon - self.mark) as u16
+            },
             len: (end - self.mark) as u16,
         }
     }
@@ -514,96 +529,6 @@ impl Lexer {
         Ok(())
     }
 
-    /// Namespaces in XML 1.0 §2.2, §3 and §5. Stricter: a namespace name holds no reference and no line break.
-    fn declare(&mut self, w: &[u8], prefix: (u32, u16), ns: NsRef) -> Result<(), StreamError> {
-        if self.dirty {
-            return Err(NotWellFormed);
-        }
-        let value = ns.bytes(w);
-        let named = prefix.1 > 0;
-        let name = slice(w, prefix.0, prefix.1.into());
-        let is_xml = value == ns::XML.as_bytes();
-        let bad = name == b"xmlns"
-            || value == ns::XMLNS.as_bytes()
-            || (named && value.is_empty())
-            || is_xml != (name == b"xml");
-        if bad {
-            return Err(NotWellFormed);
-        }
-        if self.bindings.len() >= MAX_BINDINGS {
-            return Err(PolicyViolation);
-        }
-        self.bindings.push(Binding {
-            prefix,
-            ns: if value.is_empty() { NsRef::NONE } else { ns },
-            depth: self.open.len() as u32,
-        });
-        Ok(())
-    }
-
-    fn lookup(&self, w: &[u8], prefix: &[u8]) -> Option<NsRef> {
-        self.bindings
-            .iter()
-            .rev()
-            .find(|b| usize::from(b.prefix.1) == prefix.len() && slice(w, b.prefix.0, b.prefix.1.into()) == prefix)
-            .map(|b| b.ns)
-    }
-
-    /// The namespace of a prefix. `root`: it is the outermost element's own.
-    fn resolve(&self, w: &[u8], prefix: &[u8], scope: &Scope, root: bool) -> Result<NsRef, StreamError> {
-        if let Some(ns) = self.lookup(w, prefix) {
-            return Ok(ns);
-        }
-        match prefix {
-            b"xml" => Ok(NsRef::XML),
-            b"stream" if scope.stream => {
-                // Only in the stream's own elements: a stanza is to be self-contained.
-                let own = |n: &Node| matches!(n, Node::Element(e) if e.ns == NsRef::STREAMS);
-                if root || self.tape.first().is_some_and(own) { Ok(NsRef::STREAMS) } else { Err(BadNamespacePrefix) }
-            }
-            _ if scope.refused.iter().any(|p| **p == *prefix) => Err(BadNamespacePrefix),
-            _ => Err(NotWellFormed),
-        }
-    }
-
-    /// Resolves the names of the start tag that ends at `i` and looks for duplicate attributes.
-    fn end_start_tag(&mut self, w: &[u8], i: usize, scope: &Scope, limits: &ScanLimits) -> Result<(), StreamError> {
-        let first = self.element + 1;
-        let count = self.tape.len() - first;
-        if count > limits.attributes {
-            return Err(PolicyViolation);
-        }
-        let Node::Element(mut element) = self.tape[self.element] else {
-            return Err(StreamError::InternalServerError);
-        };
-        element.ns = if element.name.prefix == 0 {
-            self.lookup(w, b"").or(scope.default).unwrap_or(NsRef::NONE)
-        } else {
-            self.resolve(w, element.name.prefix(w), scope, self.element == 0)?
-        };
-        if scope.stream && self.element == 0 && element.name.qname(w) == b"stream:stream" && element.ns == NsRef::STREAMS {
-            return Err(StreamError::BadFormat);
-        }
-        element.content = i as u32;
-        element.attrs = count as u16;
-        self.tape[self.element] = Node::Element(element);
-        for k in first..self.tape.len() {
-            let Node::Attr(mut a) = self.tape[k] else { continue };
-            if a.name.prefix > 0 && a.ns != NsRef::XMLNS {
-                a.ns = self.resolve(w, a.name.prefix(w), scope, false)?;
-                self.tape[k] = Node::Attr(a);
-            }
-            for other in &self.tape[first..k] {
-                if let Node::Attr(b) = other
-                    && same_attr(w, &a, b)
-                {
-                    return Err(NotWellFormed);
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Ends an element behind `i`; whether it was the outermost.
     fn end_element(&mut self, element: usize, i: usize) -> bool {
         let next = self.tape.len() as u32;
@@ -619,25 +544,18 @@ impl Lexer {
     }
 }
 
-#[inline]
-fn same_attr(w: &[u8], a: &AttrNode, b: &AttrNode) -> bool {
-    if a.name.prefix == 0 && b.name.prefix == 0 {
-        return a.name.len == b.name.len && a.name.qname(w) == b.name.qname(w);
-    }
-    a.name.prefix > 0
-        && b.name.prefix > 0
-        && a.name.local(w) == b.name.local(w)
-        && (a.ns == b.ns || a.ns.bytes(w) == b.ns.bytes(w))
-}
-
 /// A byte outside the tables: the length of the character that starts here, `None` if it is not whole yet.
 #[inline]
 fn wide(w: &[u8], i: usize, b: u8) -> Result<Option<usize>, StreamError> {
     if b < 0x80 {
-        return if is(b, WS) { Ok(Some(1)) } else { Err(NotWellFormed) };
+        return if is(b, WS) {
+            Ok(Some(1))
+        } else {
+            Err(NotWellFormed)
+        };
     }
     match chars::decode(&w[i..]) {
-        Decoded::Char(c, n) if chars::is_char(c) => Ok(Some(n)),
+        Decoded::Char(c, len) if chars::is_char(c) => Ok(Some(len)),
         Decoded::Char(..) => Err(NotWellFormed),
         Decoded::Incomplete => Ok(None),
         Decoded::Invalid => Err(UnsupportedEncoding),

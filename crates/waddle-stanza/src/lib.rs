@@ -34,9 +34,16 @@
 //! to an IQ, [`StanzaError::reply_to`] makes the error (`None` where none may be sent), [`StreamError::to_bytes`] the
 //! stream error, [`StreamHeader::to_bytes`] and [`stream_close`] the stream's ends.
 //!
+//! # Protocols as values
+//! [`sasl`]: `SaslRequest::read`, `Plain::parse`, `ScramServer::start(..)?.challenge(salt, n).finish(last, keys)`,
+//! `login_name`, `check_authzid`. [`sm`]: `SmState` (counters and bounded queue), `SmRequest::read`, answers.
+//! [`forms`], [`rsm`], [`mam`], [`disco`] (and caps), [`Delay`], [`forward`] (and carbons), [`sid`]: `read` from an
+//! [`Element`], `write` into an [`XmlWriter`].
+
 pub mod ns;
 
 mod chars;
+mod delay;
 mod element;
 mod header;
 mod lexer;
@@ -48,9 +55,16 @@ mod stream_error;
 mod tape;
 mod writer;
 
+pub mod disco;
+pub mod forms;
+pub mod forward;
+pub mod mam;
+pub mod rsm;
 pub mod sasl;
+pub mod sid;
 pub mod sm;
 
+pub use delay::Delay;
 pub use element::{Attr, Children, Element};
 pub use header::{StreamHeader, stream_close};
 pub use outgoing::{Class, HeadBuilder, HeadTemplate, Outgoing, Payload, Rewrite};

@@ -48,7 +48,11 @@ pub struct Outgoing {
 impl Outgoing {
     /// Bytes in one piece.
     pub fn whole(bytes: Bytes, class: Class) -> Self {
-        Self { head: bytes, tail: Bytes::new(), class }
+        Self {
+            head: bytes,
+            tail: Bytes::new(),
+            class,
+        }
     }
 
     /// Something that is no stanza.
@@ -216,7 +220,9 @@ impl<'a> HeadBuilder<'a> {
         out.push(b'<');
         out.extend_from_slice(root.node().name.qname(bytes));
         // A stanza of a server stream becomes one of jabber:client, as what it inherits does.
-        let kind_ns = root.attr("xmlns").is_none_or(|v| v == ns::SERVER && root.node().name.prefix == 0);
+        let kind_ns = root
+            .attr("xmlns")
+            .is_none_or(|v| v == ns::SERVER && root.node().name.prefix == 0);
         if kind_ns {
             out.extend_from_slice(b" xmlns=\"jabber:client\"");
         }
@@ -263,8 +269,11 @@ impl<'a> HeadBuilder<'a> {
     }
 
     fn into_tail(self) -> Bytes {
-        self.tail
-            .unwrap_or_else(|| self.stanza.bytes().slice(self.stanza.root().node().content as usize..))
+        self.tail.unwrap_or_else(|| {
+            self.stanza
+                .bytes()
+                .slice(self.stanza.root().node().content as usize..)
+        })
     }
 }
 
@@ -318,7 +327,11 @@ pub struct Rewrite<'a> {
 
 impl<'a> Rewrite<'a> {
     pub(crate) fn new(stanza: &'a Stanza) -> Self {
-        Self { stanza, cut: Vec::new(), append: Vec::new() }
+        Self {
+            stanza,
+            cut: Vec::new(),
+            append: Vec::new(),
+        }
     }
 
     /// Removes every child for which `remove` says so.
@@ -343,7 +356,10 @@ impl<'a> Rewrite<'a> {
         let root = *self.stanza.root().node();
         let content = root.content as usize;
         if self.cut.is_empty() && self.append.is_empty() {
-            return Payload { tail: bytes.slice(content..), stanza: self.stanza.clone() };
+            return Payload {
+                tail: bytes.slice(content..),
+                stanza: self.stanza.clone(),
+            };
         }
         let name = root.name.qname(bytes);
         // `</name>`, which may hold white space, is rewritten.
@@ -368,7 +384,10 @@ impl<'a> Rewrite<'a> {
             out.extend_from_slice(name);
             out.push(b'>');
         }
-        Payload { tail: out.into(), stanza: self.stanza.clone() }
+        Payload {
+            tail: out.into(),
+            stanza: self.stanza.clone(),
+        }
     }
 }
 

@@ -234,7 +234,11 @@ impl Scanner {
         };
         let named = root.name.local(w) == b"stream";
         if root.ns.bytes(w) != ns::STREAMS.as_bytes() {
-            return Err(if named && root.name.prefix == 0 { BadNamespacePrefix } else { InvalidNamespace });
+            return Err(if named && root.name.prefix == 0 {
+                BadNamespacePrefix
+            } else {
+                InvalidNamespace
+            });
         }
         if !named {
             return Err(BadFormat);
@@ -262,7 +266,14 @@ impl Scanner {
             return Err(InvalidNamespace);
         }
         self.scope = scope;
-        let header = StreamHeader::read(stanza.root(), if self.default_ns() == NsRef::SERVER { ns::SERVER } else { ns::CLIENT })?;
+        let header = StreamHeader::read(
+            stanza.root(),
+            if self.default_ns() == NsRef::SERVER {
+                ns::SERVER
+            } else {
+                ns::CLIENT
+            },
+        )?;
         self.lexer.reset();
         self.stage = Stage::Content;
         Ok(header)

@@ -28,7 +28,10 @@ impl SmError {
     pub fn to_bytes(&self) -> Bytes {
         match *self {
             Self::TooHigh { h, sent } => StreamError::UndefinedCondition.with(None, |w| {
-                w.open_ns("handled-count-too-high", ns::SM).attr_display("h", h).attr_display("send-count", sent).close();
+                w.open_ns("handled-count-too-high", ns::SM)
+                    .attr_display("h", h)
+                    .attr_display("send-count", sent)
+                    .close();
             }),
             Self::Full => StreamError::ResourceConstraint.to_bytes(Some("Acknowledge what was sent.")),
         }
@@ -171,7 +174,10 @@ impl SmRequest {
                 resume: e.attr("resume").is_some_and(|v| matches!(v.trim(), "true" | "1")),
                 max: e.attr("max").and_then(|v| v.trim().parse().ok()),
             }),
-            "resume" => Some(Self::Resume { h: h()?, previd: e.attr("previd")?.into_owned() }),
+            "resume" => Some(Self::Resume {
+                h: h()?,
+                previd: e.attr("previd")?.into_owned(),
+            }),
             "r" => Some(Self::Request),
             "a" => Some(Self::Ack(h()?)),
             _ => None,
@@ -204,7 +210,9 @@ pub fn enabled(resume: Option<(&str, u64)>) -> Bytes {
 /// `<resumed/>`
 pub fn resumed(h: u32, previd: &str) -> Bytes {
     let mut w = XmlWriter::with_capacity(128);
-    w.open_ns("resumed", ns::SM).attr_display("h", h).attr("previd", previd);
+    w.open_ns("resumed", ns::SM)
+        .attr_display("h", h)
+        .attr("previd", previd);
     w.finish()
 }
 
@@ -241,7 +249,11 @@ mod tests {
         assert_eq!(s.push(Item(3)), Err(SmError::Full));
         assert_eq!(s.ack(3).err(), Some(SmError::TooHigh { h: 3, sent: 2 }));
         assert_eq!(s.ack(1).unwrap().collect::<Vec<_>>(), [Item(1)]);
-        assert_eq!(s.ack(0).err(), Some(SmError::TooHigh { h: 0, sent: 2 }), "no way back");
+        assert_eq!(
+            s.ack(0).err(),
+            Some(SmError::TooHigh { h: 0, sent: 2 }),
+            "no way back"
+        );
         s.push(Item(3)).unwrap();
         assert_eq!(s.resume(2).unwrap().collect::<Vec<_>>(), [&Item(3)]);
         assert_eq!(s.unacked().len(), 1);
@@ -274,18 +286,33 @@ mod tests {
         let read = |x: &'static str| SmRequest::read(Stanza::parse(x.into()).unwrap().root());
         assert_eq!(
             read("<enable xmlns='urn:xmpp:sm:3' resume='1' max='60'/>"),
-            Some(SmRequest::Enable { resume: true, max: Some(60) })
+            Some(SmRequest::Enable {
+                resume: true,
+                max: Some(60)
+            })
         );
         assert_eq!(
             read("<resume xmlns='urn:xmpp:sm:3' h='4294967295' previd='x'/>"),
-            Some(SmRequest::Resume { h: u32::MAX, previd: "x".into() })
+            Some(SmRequest::Resume {
+                h: u32::MAX,
+                previd: "x".into()
+            })
         );
         assert_eq!(read("<a xmlns='urn:xmpp:sm:3' h='1'/>"), Some(SmRequest::Ack(1)));
-        for bad in ["<a xmlns='urn:xmpp:sm:3'/>", "<a xmlns='urn:xmpp:sm:3' h='-1'/>", "<a xmlns='urn:xmpp:sm:3' h='4294967296'/>", "<resume xmlns='urn:xmpp:sm:3' h='1'/>", "<a/>"] {
+        for bad in [
+            "<a xmlns='urn:xmpp:sm:3'/>",
+            "<a xmlns='urn:xmpp:sm:3' h='-1'/>",
+            "<a xmlns='urn:xmpp:sm:3' h='4294967296'/>",
+            "<resume xmlns='urn:xmpp:sm:3' h='1'/>",
+            "<a/>",
+        ] {
             assert_eq!(read(bad), None, "{bad}");
         }
         assert_eq!(ack(7), "<a xmlns=\"urn:xmpp:sm:3\" h=\"7\"/>");
-        assert_eq!(enabled(Some(("i", 5))), "<enabled xmlns=\"urn:xmpp:sm:3\" id=\"i\" resume=\"true\" max=\"5\"/>");
+        assert_eq!(
+            enabled(Some(("i", 5))),
+            "<enabled xmlns=\"urn:xmpp:sm:3\" id=\"i\" resume=\"true\" max=\"5\"/>"
+        );
     }
 
     proptest! {

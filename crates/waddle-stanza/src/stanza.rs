@@ -90,7 +90,11 @@ impl Stanza {
             // A tape starts with its outermost element; this keeps the type total.
             static EMPTY: Bytes = Bytes::from_static(b"<a/>");
             static NODES: [Node; 1] = [Node::Element(ElementNode {
-                name: Name { start: 1, prefix: 0, len: 1 },
+                name: Name {
+                    start: 1,
+                    prefix: 0,
+                    len: 1,
+                },
                 ns: NsRef::NONE,
                 content: 4,
                 end: 4,
@@ -179,7 +183,8 @@ impl Stanza {
     pub fn result(&self, from: Option<&str>) -> XmlWriter {
         let root = self.root();
         let mut w = XmlWriter::iq();
-        w.attr("type", "result").attr_opt("id", root.attr("id").as_deref());
+        w.attr("type", "result")
+            .attr_opt("id", root.attr("id").as_deref());
         w.attr_opt("from", from.or(root.attr("to").as_deref()));
         w.attr_opt("to", root.attr("from").as_deref());
         w

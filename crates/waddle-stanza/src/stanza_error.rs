@@ -177,11 +177,16 @@ impl StanzaError {
 
     /// Writes the `<error/>` element.
     pub fn write(&self, w: &mut XmlWriter) {
-        w.open("error").attr("type", self.type_.name()).attr_opt("by", self.by.as_deref());
+        w.open("error")
+            .attr("type", self.type_.name())
+            .attr_opt("by", self.by.as_deref());
         w.open_ns(self.kind.name(), ns::STANZA_ERRORS);
         w.text(self.address.as_deref().unwrap_or_default()).close();
         if let Some(text) = &self.text {
-            w.open_ns("text", ns::STANZA_ERRORS).attr("xml:lang", "en").text(text).close();
+            w.open_ns("text", ns::STANZA_ERRORS)
+                .attr("xml:lang", "en")
+                .text(text)
+                .close();
         }
         if let Some((name, ns)) = self.app {
             w.empty(name, ns);
@@ -224,7 +229,10 @@ impl StanzaError {
             type_: type_.unwrap_or(kind.default_type()),
             text: error.child_text("text", ns::STANZA_ERRORS).map(Into::into),
             by: error.attr("by").map(Into::into),
-            address: condition.map(|c| c.text()).filter(|t| !t.is_empty()).map(Into::into),
+            address: condition
+                .map(|c| c.text())
+                .filter(|t| !t.is_empty())
+                .map(Into::into),
             app: None,
         }
     }
@@ -236,7 +244,8 @@ mod tests {
 
     #[test]
     fn reply_and_read() {
-        let s = Stanza::parse("<iq type='get' id='a\"1' from='a@b/c' to='d'><x xmlns='urn:x'/></iq>".into()).unwrap();
+        let s = Stanza::parse("<iq type='get' id='a\"1' from='a@b/c' to='d'><x xmlns='urn:x'/></iq>".into())
+            .unwrap();
         let e = StanzaError::new(Condition::PolicyViolation)
             .of_type(ErrorType::Wait)
             .text("Wait 3 s.")
@@ -251,8 +260,14 @@ mod tests {
         );
         let back = out.to_stanza().unwrap();
         let read = StanzaError::read(back.root().child("error", ns::CLIENT).unwrap());
-        assert_eq!((read.kind, read.type_, read.text.as_deref()), (e.kind, e.type_, Some("Wait 3 s.")));
-        assert!(e.reply_to(&back, None).is_none(), "no error is answered by an error");
+        assert_eq!(
+            (read.kind, read.type_, read.text.as_deref()),
+            (e.kind, e.type_, Some("Wait 3 s."))
+        );
+        assert!(
+            e.reply_to(&back, None).is_none(),
+            "no error is answered by an error"
+        );
         let result = Stanza::parse("<iq type='result' id='1'/>".into()).unwrap();
         assert!(e.reply_to(&result, None).is_none());
     }

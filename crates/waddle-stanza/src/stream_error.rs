@@ -101,7 +101,10 @@ impl StreamError {
         }
         w.close();
         if let Some(text) = text {
-            w.open_ns("text", ns::STREAM_ERRORS).attr("xml:lang", "en").text(text).close();
+            w.open_ns("text", ns::STREAM_ERRORS)
+                .attr("xml:lang", "en")
+                .text(text)
+                .close();
         }
         application(&mut w);
         w.finish()

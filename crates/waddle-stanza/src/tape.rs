@@ -23,7 +23,10 @@ impl NsRef {
     pub(crate) const XMLNS: Self = Self::known(5);
 
     const fn known(code: u32) -> Self {
-        Self { start: STATIC, len: code }
+        Self {
+            start: STATIC,
+            len: code,
+        }
     }
 
     pub(crate) fn bytes(self, w: &[u8]) -> &[u8] {

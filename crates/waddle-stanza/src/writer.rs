@@ -263,7 +263,9 @@ mod tests {
     #[test]
     fn escapes() {
         let mut w = XmlWriter::new();
-        w.open("a").attr("b", "<&>'\"\t\r\n\u{0}\u{FFFE}é").attr_opt("c", None);
+        w.open("a")
+            .attr("b", "<&>'\"\t\r\n\u{0}\u{FFFE}é")
+            .attr_opt("c", None);
         w.text("]]> <&>'\"\t\r\n\u{1}é").empty("x", "urn:y");
         assert_eq!(
             w.finish(),
@@ -274,7 +276,13 @@ mod tests {
     #[test]
     fn nesting() {
         let mut w = XmlWriter::new();
-        w.open("a").open("b").text("").close().leaf("c", "d").close().close();
+        w.open("a")
+            .open("b")
+            .text("")
+            .close()
+            .leaf("c", "d")
+            .close()
+            .close();
         assert_eq!(w.finish(), "<a><b/><c>d</c></a>");
         let mut w = XmlWriter::new();
         w.open("stream:stream").attr("v", "1");

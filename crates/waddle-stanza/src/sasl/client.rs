@@ -23,7 +23,13 @@ pub struct ScramClient {
 impl ScramClient {
     /// A login as `user`. `binding`: type and data of the channel binding for a `-PLUS` form. `nonce`: fresh, random,
     /// printable ASCII without a comma.
-    pub fn new(hash: ScramHash, user: &str, password: Secret, binding: Option<(&str, &[u8])>, nonce: &str) -> Self {
+    pub fn new(
+        hash: ScramHash,
+        user: &str,
+        password: Secret,
+        binding: Option<(&str, &[u8])>,
+        nonce: &str,
+    ) -> Self {
         let mut header = match binding {
             Some((name, _)) => ["p=", name, ",,"].concat().into_bytes(),
             None => b"n,,".to_vec(),
@@ -42,7 +48,11 @@ impl ScramClient {
 
     /// The first message.
     pub fn first(&self) -> Vec<u8> {
-        let end = self.binding.windows(2).position(|w| w == b",,").map_or(0, |i| i + 2);
+        let end = self
+            .binding
+            .windows(2)
+            .position(|w| w == b",,")
+            .map_or(0, |i| i + 2);
         [&self.binding[..end], self.first_bare.as_bytes()].concat()
     }
 
@@ -55,8 +65,16 @@ impl ScramClient {
         let mut part = |name: &str| parts.next().and_then(|p| p.strip_prefix(name)).ok_or(bad);
         let nonce = part("r=")?;
         let salt = STANDARD.decode(part("s=")?).map_err(|_| bad)?;
-        let iterations = part("i=")?.parse().ok().and_then(iterations_in_bounds).ok_or(bad)?;
-        if text.len() > MAX_MESSAGE || nonce.len() <= self.nonce.len() || !nonce.starts_with(&self.nonce) || !is_nonce(nonce) {
+        let iterations = part("i=")?
+            .parse()
+            .ok()
+            .and_then(iterations_in_bounds)
+            .ok_or(bad)?;
+        if text.len() > MAX_MESSAGE
+            || nonce.len() <= self.nonce.len()
+            || !nonce.starts_with(&self.nonce)
+            || !is_nonce(nonce)
+        {
             return Err(bad);
         }
         let hash = self.hash;
@@ -66,15 +84,28 @@ impl ScramClient {
         let without_proof = ["c=", &STANDARD.encode(&self.binding), ",r=", nonce].concat();
         let message = [&self.first_bare, ",", text, ",", &without_proof].concat();
         let signature = hash.hmac(stored_key.as_ref(), message.as_bytes());
-        let proof: Vec<u8> = client_key.as_ref().iter().zip(signature.as_ref()).map(|(a, b)| a ^ b).collect();
+        let proof: Vec<u8> = client_key
+            .as_ref()
+            .iter()
+            .zip(signature.as_ref())
+            .map(|(a, b)| a ^ b)
+            .collect();
         let server_key = hash.hmac(&salted, b"Server Key");
-        self.verifier = Some(hash.hmac(server_key.as_ref(), message.as_bytes()).as_ref().to_vec());
-        Ok([&without_proof, ",p=", &STANDARD.encode(proof)].concat().into_bytes())
+        self.verifier = Some(
+            hash.hmac(server_key.as_ref(), message.as_bytes())
+                .as_ref()
+                .to_vec(),
+        );
+        Ok([&without_proof, ",p=", &STANDARD.encode(proof)]
+            .concat()
+            .into_bytes())
     }
 
     /// Checks the server's final message: it must know the password too.
     pub fn verify(&self, server_final: &[u8]) -> Result<(), SaslError> {
-        let sent = server_final.strip_prefix(b"v=").and_then(|v| STANDARD.decode(v).ok());
+        let sent = server_final
+            .strip_prefix(b"v=")
+            .and_then(|v| STANDARD.decode(v).ok());
         match (&self.verifier, sent) {
             (Some(ours), Some(theirs)) if bool::from(ours.ct_eq(&theirs)) => Ok(()),
             _ => Err(SaslError::NotAuthorized),
@@ -106,8 +137,14 @@ mod tests {
                 assert!(c.verify(b"v=AAAA").is_err());
                 if plus {
                     let other = ChannelBinding::tls_exporter(&[1; 32], true);
-                    let s = ScramServer::start(hash, &other, &c.first(), "sn").unwrap().challenge(b"salt", 4096);
-                    assert_eq!(s.finish(&last, std::slice::from_ref(&keys)), Err(SaslError::NotAuthorized), "another channel");
+                    let s = ScramServer::start(hash, &other, &c.first(), "sn")
+                        .unwrap()
+                        .challenge(b"salt", 4096);
+                    assert_eq!(
+                        s.finish(&last, std::slice::from_ref(&keys)),
+                        Err(SaslError::NotAuthorized),
+                        "another channel"
+                    );
                 }
             }
         }
@@ -116,8 +153,21 @@ mod tests {
     #[test]
     fn hostile_servers() {
         let mut c = ScramClient::new(ScramHash::Sha1, "u", Secret::new("p"), None, "cn");
-        for bad in ["", "r=cnx", "r=cnx,s=AAAA,i=1000000000", "r=cnx,s=AAAA,i=1", "r=xx,s=AAAA,i=4096", "r=cn,s=AAAA,i=4096", "r=cnx,s=!,i=4096", "e=other-error"] {
-            assert_eq!(c.answer(bad.as_bytes()), Err(SaslError::MalformedRequest), "{bad}");
+        for bad in [
+            "",
+            "r=cnx",
+            "r=cnx,s=AAAA,i=1000000000",
+            "r=cnx,s=AAAA,i=1",
+            "r=xx,s=AAAA,i=4096",
+            "r=cn,s=AAAA,i=4096",
+            "r=cnx,s=!,i=4096",
+            "e=other-error",
+        ] {
+            assert_eq!(
+                c.answer(bad.as_bytes()),
+                Err(SaslError::MalformedRequest),
+                "{bad}"
+            );
         }
         assert!(c.verify(b"v=").is_err());
     }

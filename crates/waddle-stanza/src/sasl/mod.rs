@@ -15,7 +15,8 @@ use crate::{Element, XmlWriter, ns};
 pub use client::ScramClient;
 pub use plain::Plain;
 pub use scram::{
-    ChannelBinding, MAX_ITERATIONS, MIN_ITERATIONS, ScramChallenge, ScramHash, ScramKeys, ScramServer, scram_derive,
+    ChannelBinding, MAX_ITERATIONS, MIN_ITERATIONS, ScramChallenge, ScramHash, ScramKeys, ScramServer,
+    scram_derive,
 };
 
 /// The longest SASL message that is read, decoded, in bytes; more is `malformed-request`.
@@ -100,7 +101,11 @@ impl SaslRequest {
                 };
                 let text = e.text();
                 // `=` stands for an empty initial response, nothing for none.
-                let initial = if text.is_empty() { Ok(None) } else { decode(&text).map(Some) };
+                let initial = if text.is_empty() {
+                    Ok(None)
+                } else {
+                    decode(&text).map(Some)
+                };
                 initial.map(|i| Self::Auth(mechanism.into_owned(), i))
             }
             "response" => decode(&e.text()).map(Self::Response),
@@ -194,7 +199,10 @@ mod tests {
             assert_eq!(decode(bad), Err(SaslError::IncorrectEncoding), "{bad}");
         }
         assert_eq!(decode(&"A".repeat(20_000)), Err(SaslError::MalformedRequest));
-        assert_eq!(read("<abort xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>"), Some(Ok(SaslRequest::Abort)));
+        assert_eq!(
+            read("<abort xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>"),
+            Some(Ok(SaslRequest::Abort))
+        );
         assert_eq!(read("<abort xmlns='urn:x'/>"), None);
     }
 
@@ -210,7 +218,11 @@ mod tests {
             assert_eq!(check_authzid(ok, &user), Ok(()));
         }
         for bad in ["bob@x", "alice", "alice@y", "alice@x/r", "@"] {
-            assert_eq!(check_authzid(Some(bad), &user), Err(SaslError::InvalidAuthzid), "{bad}");
+            assert_eq!(
+                check_authzid(Some(bad), &user),
+                Err(SaslError::InvalidAuthzid),
+                "{bad}"
+            );
         }
     }
 
@@ -220,7 +232,13 @@ mod tests {
             SaslError::NotAuthorized.to_bytes(None),
             "<failure xmlns=\"urn:ietf:params:xml:ns:xmpp-sasl\"><not-authorized/></failure>"
         );
-        assert_eq!(success(b""), "<success xmlns=\"urn:ietf:params:xml:ns:xmpp-sasl\"/>");
-        assert_eq!(challenge(b"a"), "<challenge xmlns=\"urn:ietf:params:xml:ns:xmpp-sasl\">YQ==</challenge>");
+        assert_eq!(
+            success(b""),
+            "<success xmlns=\"urn:ietf:params:xml:ns:xmpp-sasl\"/>"
+        );
+        assert_eq!(
+            challenge(b"a"),
+            "<challenge xmlns=\"urn:ietf:params:xml:ns:xmpp-sasl\">YQ==</challenge>"
+        );
     }
 }

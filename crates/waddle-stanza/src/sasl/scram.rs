@@ -117,7 +117,12 @@ pub(super) fn iterations_in_bounds(n: u32) -> Option<NonZeroU32> {
 /// Makes the keys of a password or token, which the caller has prepared
 /// ([`precis_password`](waddle_core::jid::precis_password)). Takes milliseconds: not for an async worker.
 /// Iterations out of [`MIN_ITERATIONS`]..=[`MAX_ITERATIONS`] are `temporary-auth-failure`.
-pub fn scram_derive(hash: ScramHash, password: &Secret, salt: &[u8], iterations: u32) -> Result<ScramKeys, SaslError> {
+pub fn scram_derive(
+    hash: ScramHash,
+    password: &Secret,
+    salt: &[u8],
+    iterations: u32,
+) -> Result<ScramKeys, SaslError> {
     let iterations = iterations_in_bounds(iterations).ok_or(SaslError::TemporaryAuthFailure)?;
     let salted = hash.salted(password.expose(), salt, iterations);
     let client_key = hash.hmac(&salted, b"Client Key");
@@ -155,7 +160,10 @@ impl ChannelBinding {
 impl fmt::Debug for ChannelBinding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.available.iter().map(|a| a.0).collect();
-        f.debug_struct("ChannelBinding").field("plus", &self.plus).field("available", &names).finish()
+        f.debug_struct("ChannelBinding")
+            .field("plus", &self.plus)
+            .field("available", &names)
+            .finish()
     }
 }
 
@@ -239,7 +247,15 @@ impl ScramServer {
     /// The server's first message, with what is stored for the user (or the same made-up values each time for a user
     /// who does not exist).
     pub fn challenge(self, salt: &[u8], iterations: u32) -> ScramChallenge {
-        let server_first = ["r=", &self.nonce, ",s=", &STANDARD.encode(salt), ",i=", &iterations.to_string()].concat();
+        let server_first = [
+            "r=",
+            &self.nonce,
+            ",s=",
+            &STANDARD.encode(salt),
+            ",i=",
+            &iterations.to_string(),
+        ]
+        .concat();
         ScramChallenge {
             server: self,
             server_first,
@@ -272,7 +288,11 @@ impl ScramChallenge {
 
     /// Checks the client's final message against every candidate, all of which share the salt and iterations of the
     /// challenge: which one it proves, and the server's final message. All candidates are tried, whichever fits.
-    pub fn finish(&self, client_final: &[u8], candidates: &[ScramKeys]) -> Result<(usize, Vec<u8>), SaslError> {
+    pub fn finish(
+        &self,
+        client_final: &[u8],
+        candidates: &[ScramKeys],
+    ) -> Result<(usize, Vec<u8>), SaslError> {
         let bad = SaslError::MalformedRequest;
         let hash = self.server.hash;
         if client_final.len() > MAX_MESSAGE {
@@ -291,8 +311,16 @@ impl ScramChallenge {
         if proof.len() != hash.len() {
             return Err(bad);
         }
-        let bound = binding.ct_eq(&self.server.binding) & nonce.as_bytes().ct_eq(self.server.nonce.as_bytes());
-        let message = [&self.server.client_first_bare, ",", &self.server_first, ",", without_proof].concat();
+        let bound =
+            binding.ct_eq(&self.server.binding) & nonce.as_bytes().ct_eq(self.server.nonce.as_bytes());
+        let message = [
+            &self.server.client_first_bare,
+            ",",
+            &self.server_first,
+            ",",
+            without_proof,
+        ]
+        .concat();
         let mut found = None;
         for (k, keys) in candidates.iter().enumerate() {
             let signature = hash.hmac(&keys.stored_key, message.as_bytes());
@@ -304,7 +332,10 @@ impl ScramChallenge {
         }
         let (k, keys) = found.ok_or(SaslError::NotAuthorized)?;
         let verifier = hash.hmac(&keys.server_key, message.as_bytes());
-        Ok((k, ["v=", &STANDARD.encode(verifier.as_ref())].concat().into_bytes()))
+        Ok((
+            k,
+            ["v=", &STANDARD.encode(verifier.as_ref())].concat().into_bytes(),
+        ))
     }
 }
 
@@ -316,7 +347,10 @@ pub(super) fn is_nonce(s: &str) -> bool {
 /// RFC 5802 §7 `attr-val`, of which the mandatory extension `m` and what belongs elsewhere are refused.
 fn is_extension(s: &str) -> bool {
     let b = s.as_bytes();
-    b.len() > 2 && b[0].is_ascii_alphabetic() && b[1] == b'=' && !matches!(b[0], b'm' | b'n' | b'r' | b'c' | b'p')
+    b.len() > 2
+        && b[0].is_ascii_alphabetic()
+        && b[1] == b'='
+        && !matches!(b[0], b'm' | b'n' | b'r' | b'c' | b'p')
 }
 
 /// RFC 5802 §7 `saslname`: `=2C` and `=3D` stand for comma and equals sign.
@@ -376,43 +410,81 @@ mod tests {
             assert_eq!((s.username(), s.authzid()), ("user", None));
             let c = s.challenge(&salt, 4096);
             let last = ["c=biws,r=", cnonce, snonce, ",p=", proof].concat();
-            let other = ScramKeys { stored_key: vec![0; hash.len()], server_key: vec![0; hash.len()] };
+            let other = ScramKeys {
+                stored_key: vec![0; hash.len()],
+                server_key: vec![0; hash.len()],
+            };
             let (which, v) = c.finish(last.as_bytes(), &[other.clone(), keys.clone()]).unwrap();
             assert_eq!((which, std::str::from_utf8(&v).unwrap()), (1, verifier));
             assert_eq!(c.finish(last.as_bytes(), &[other]), Err(SaslError::NotAuthorized));
             assert_eq!(c.finish(last.as_bytes(), &[]), Err(SaslError::NotAuthorized));
             let replayed = last.replace(snonce, "other");
-            assert_eq!(c.finish(replayed.as_bytes(), &[keys.clone()]), Err(SaslError::NotAuthorized));
+            assert_eq!(
+                c.finish(replayed.as_bytes(), std::slice::from_ref(&keys)),
+                Err(SaslError::NotAuthorized)
+            );
             let header = last.replace("biws", &STANDARD.encode("y,,"));
-            assert_eq!(c.finish(header.as_bytes(), &[keys]), Err(SaslError::NotAuthorized));
+            assert_eq!(
+                c.finish(header.as_bytes(), &[keys]),
+                Err(SaslError::NotAuthorized)
+            );
         }
     }
 
     #[test]
     fn first_messages() {
         let none = ChannelBinding::none();
-        let start = |b: &ChannelBinding, m: &str| ScramServer::start(ScramHash::Sha256, b, m.as_bytes(), "srv");
+        let start =
+            |b: &ChannelBinding, m: &str| ScramServer::start(ScramHash::Sha256, b, m.as_bytes(), "srv");
         let s = start(&none, "y,a=al=2Cice=3D@x,n=u=3Dser,r=abc,x=ext").unwrap();
         assert_eq!((s.username(), s.authzid()), ("u=ser", Some("al,ice=@x")));
         for bad in [
-            "", "n", "n,", "n,,", "n,,n=", "n,,n=u", "n,,n=u,r=", "n,,r=a,n=u", "n,,m=x,n=u,r=a", "x,,n=u,r=a",
-            "n,b=c,n=u,r=a", "n,a=,n=u,r=a", "n,,n=u=,r=a", "n,,n=u=2c,r=a", "n,,n=u,r=a b", "n,,n=u,r=a,m=x", "n,,n=u,r=a,",
-            "p=tls-exporter,,n=u,r=a", "n,,n=u\0,r=a", "n,,n=u,r=\u{e9}",
+            "",
+            "n",
+            "n,",
+            "n,,",
+            "n,,n=",
+            "n,,n=u",
+            "n,,n=u,r=",
+            "n,,r=a,n=u",
+            "n,,m=x,n=u,r=a",
+            "x,,n=u,r=a",
+            "n,b=c,n=u,r=a",
+            "n,a=,n=u,r=a",
+            "n,,n=u=,r=a",
+            "n,,n=u=2c,r=a",
+            "n,,n=u,r=a b",
+            "n,,n=u,r=a,m=x",
+            "n,,n=u,r=a,",
+            "p=tls-exporter,,n=u,r=a",
+            "n,,n=u\0,r=a",
+            "n,,n=u,r=\u{e9}",
         ] {
-            assert_eq!(start(&none, bad).unwrap_err(), SaslError::MalformedRequest, "{bad}");
+            assert_eq!(
+                start(&none, bad).unwrap_err(),
+                SaslError::MalformedRequest,
+                "{bad}"
+            );
         }
         let long = ["n,,n=u,r=", &"a".repeat(MAX_NONCE + 1)].concat();
         assert!(start(&none, &long).is_err());
         assert!(ScramServer::start(ScramHash::Sha1, &none, b"n,,n=\xFF,r=a", "srv").is_err());
 
         let offered = ChannelBinding::tls_exporter(&[7; 32], false);
-        assert_eq!(start(&offered, "y,,n=u,r=a").unwrap_err(), SaslError::NotAuthorized, "a downgrade");
+        assert_eq!(
+            start(&offered, "y,,n=u,r=a").unwrap_err(),
+            SaslError::NotAuthorized,
+            "a downgrade"
+        );
         assert!(start(&offered, "n,,n=u,r=a").is_ok());
         let plus = ChannelBinding::tls_exporter(&[7; 32], true);
         for bad in ["n,,n=u,r=a", "y,,n=u,r=a"] {
             assert_eq!(start(&plus, bad).unwrap_err(), SaslError::MalformedRequest);
         }
-        assert_eq!(start(&plus, "p=tls-unique,,n=u,r=a").unwrap_err(), SaslError::NotAuthorized);
+        assert_eq!(
+            start(&plus, "p=tls-unique,,n=u,r=a").unwrap_err(),
+            SaslError::NotAuthorized
+        );
     }
 
     #[test]
