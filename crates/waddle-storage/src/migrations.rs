@@ -34,6 +34,7 @@ pub const SERVER: &[Migration] = migrations! {
     "server/0030_rooms.sql"
     "server/0040_roster.sql"
     "server/0041_offline.sql"
+    "server/0050_mqtt.sql"
 };
 
 /// Of every waddle's database.
@@ -42,6 +43,7 @@ pub const WADDLE: &[Migration] = migrations! {
     "waddle/0002_archive.sql"
     "waddle/0010_community.sql"
     "waddle/0030_rooms.sql"
+    "waddle/0050_mqtt_retained.sql"
 };
 
 impl Migration {

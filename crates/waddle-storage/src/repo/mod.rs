@@ -11,6 +11,7 @@ pub mod invites;
 pub mod login_sessions;
 pub mod members;
 pub mod meta;
+pub mod mqtt;
 pub mod oauth;
 pub mod offline;
 pub mod rooms;
