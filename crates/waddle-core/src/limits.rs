@@ -108,16 +108,24 @@ limits! {
     muc_idle_seconds: u64 = 300,
     /// Rooms: plain rooms on this server; one more gets `resource-constraint`.
     muc_plain_rooms: usize = 10_000,
+    /// Waddles of this server.
+    waddles: usize = 100_000,
     /// Waddles that one user may own.
     waddles_per_user: usize = 100,
+    /// Waddles that one user may belong to.
+    waddles_per_member: usize = 500,
     /// Channels of a waddle.
     channels_per_waddle: usize = 500,
     /// Members of a waddle.
     members_per_waddle: usize = 100_000,
+    /// Bans of a waddle.
+    bans_per_waddle: usize = 100_000,
     /// Open invite links of a waddle.
     invites_per_waddle: usize = 1_000,
     /// Devices of a waddle.
     devices_per_waddle: usize = 5_000,
+    /// Topic prefixes of one device.
+    topics_per_device: usize = 32,
     /// Feed bindings of a waddle.
     bindings_per_waddle: usize = 1_000,
     /// Waddle databases open at a time; the longest idle one closes.
@@ -132,6 +140,12 @@ limits! {
     permission_depth: u32 = 25,
     /// Permissions: steps of one check; more is *too complex*, which denies.
     permission_steps: u32 = 100_000,
+    /// Permissions: tuples of one waddle; one more is refused.
+    permission_tuples: usize = 1_000_000,
+    /// Permissions: decisions remembered per waddle until the next change; then they are forgotten.
+    permission_cache: usize = 8_192,
+    /// Community: events waiting for a slow receiver; it then checks again everything it holds.
+    community_events: usize = 4_096,
     /// MQTT: bytes of a packet; more is 0x95 packet too large.
     mqtt_packet_bytes: usize = 262_144,
     /// MQTT: bytes of a CONNECT packet; more closes the connection.

@@ -98,6 +98,9 @@ pub(crate) fn hint(suggestion: Option<&str>) -> String {
     suggestion.map(|s| format!("; did you mean `{s}`?")).unwrap_or_default()
 }
 
+/// Where an object stands as subject: of which object and relation, and as a userset of which relation.
+type Back = (Node, RelationId, Option<RelationId>);
+
 /// The tuples of one database under one schema.
 #[derive(Debug, Clone)]
 pub struct TupleStore {
@@ -105,7 +108,7 @@ pub struct TupleStore {
     pub(crate) objects: Objects,
     pub(crate) forward: AHashMap<u64, Edges>,
     /// By an object that stands as subject, alone or in a userset.
-    reverse: AHashMap<Node, SmallVec<[(Node, RelationId, Option<RelationId>); 2]>>,
+    reverse: AHashMap<Node, SmallVec<[Back; 2]>>,
     pub(crate) cache: Cache,
     count: usize,
     max: usize,
@@ -238,7 +241,7 @@ impl TupleStore {
     pub fn subjects(&self, object: ObjectRef<'_>, relation: &str) -> impl Iterator<Item = Subject> {
         self.find(object, relation)
             .into_iter()
-            .flat_map(|e| e.iter())
+            .flat_map(Edges::iter)
             .map(|who| self.subject(who))
     }
 

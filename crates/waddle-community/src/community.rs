@@ -1,0 +1,339 @@
+//! The handle: opening, the list of waddles, their permissions in memory, events.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use tokio::sync::broadcast;
+use waddle_core::{ChannelId, Limits, SharedClock, Slug, Timestamp, UserId, WaddleId};
+use waddle_permissions::{CheckLimits, Tuple, TupleStore, waddle_schema};
+use waddle_storage::{
+    Db, Storage, StorageError,
+    repo::{
+        channels, tuples,
+        waddles::{self, State as Life},
+    },
+};
+
+use crate::{
+    Channel, Error, Event, Result, Role, Users, Waddle, WaddleAccess,
+    access::State,
+    index,
+    registry::{Directory, Open, OpenWaddles},
+};
+
+/// Whether something else than a waddle uses a slug (a plain room on the room service).
+type SlugGuard = Box<dyn Fn(&Slug) -> bool + Send + Sync>;
+
+struct Inner {
+    storage: Storage,
+    clock: SharedClock,
+    limits: Arc<Limits>,
+    domain: Arc<str>,
+    directory: Directory,
+    open: OpenWaddles,
+    events: broadcast::Sender<Event>,
+    slug_guard: OnceLock<SlugGuard>,
+}
+
+/// All communities of a server. Clones are handles to the same.
+#[derive(Clone)]
+pub struct Community(Arc<Inner>);
+
+impl Community {
+    /// Reads the list of waddles and finishes or undoes what a crash left half made.
+    pub async fn open(
+        storage: Storage,
+        clock: SharedClock,
+        limits: Arc<Limits>,
+        domain: impl Into<Arc<str>>,
+    ) -> Result<Self> {
+        let (events, _) = broadcast::channel(limits.community_events.max(16));
+        let this = Self(Arc::new(Inner {
+            storage,
+            clock,
+            limits,
+            domain: domain.into(),
+            directory: Directory::default(),
+            open: OpenWaddles::default(),
+            events,
+            slug_guard: OnceLock::new(),
+        }));
+        let server = this.storage().server();
+        for (waddle, life) in server.read(waddles::list).await? {
+            if life == Life::Live || this.recover(&waddle, life).await? {
+                this.directory().put(Arc::new(waddle));
+            }
+        }
+        this.let_go_of_idle_ones();
+        Ok(this)
+    }
+
+    /// Whether a waddle that was being made turns out to be complete; everything else of it is removed.
+    async fn recover(&self, waddle: &Waddle, life: Life) -> Result<bool> {
+        let id = waddle.id;
+        let server = self.storage().server();
+        if life == Life::Making {
+            let own = match self.storage().waddle(id).await {
+                Ok(db) => db.read(waddles::own).await?,
+                Err(StorageError::NotFound) => None,
+                Err(e) => return Err(e.into()),
+            };
+            if own.is_some() {
+                server
+                    .write(move |tx| waddles::set_state(tx, id, Life::Live))
+                    .await?;
+                return Ok(true);
+            }
+        }
+        tracing::info!(waddle = %id, slug = %waddle.slug, ?life, "removing what was left of a waddle");
+        self.remove_database(id).await?;
+        server.write(move |tx| waddles::forget(tx, id)).await?;
+        Ok(false)
+    }
+
+    pub(crate) async fn remove_database(&self, id: WaddleId) -> Result<()> {
+        match self.storage().delete_waddle(id).await {
+            Ok(()) | Err(StorageError::NotFound) => Ok(()),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    fn let_go_of_idle_ones(&self) {
+        let weak = Arc::downgrade(&self.0);
+        let idle = Duration::from_secs(self.0.limits.storage_idle_seconds);
+        tokio::spawn(async move {
+            let mut every = tokio::time::interval((idle / 4).clamp(Duration::from_secs(1), Duration::from_secs(60)));
+            loop {
+                every.tick().await;
+                let Some(inner) = weak.upgrade() else { break };
+                inner.open.sweep(idle);
+            }
+        });
+    }
+
+    /// What happens from now on. A receiver that lags must check again everything it holds.
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.0.events.subscribe()
+    }
+
+    pub(crate) fn announce(&self, e: Event) {
+        // No receiver is no error.
+        let _ = self.0.events.send(e);
+    }
+
+    /// Sets who else is asked whether a slug is in use: rooms that live in memory only. Called once.
+    pub fn guard_slugs(&self, used: impl Fn(&Slug) -> bool + Send + Sync + 'static) {
+        let _ = self.0.slug_guard.set(Box::new(used));
+    }
+
+    /// Whether a waddle has this slug, is being made with it or is being deleted: no plain room may use it.
+    pub fn is_slug_taken(&self, slug: &Slug) -> bool {
+        self.directory().is_taken(slug)
+    }
+
+    pub(crate) fn slug_used_by_room(&self, slug: &Slug) -> bool {
+        self.0.slug_guard.get().is_some_and(|used| used(slug))
+    }
+
+    /// The domain that this server serves.
+    pub fn domain(&self) -> &str {
+        &self.0.domain
+    }
+
+    /// The bounds in force.
+    pub fn limits(&self) -> Arc<Limits> {
+        self.0.limits.clone()
+    }
+
+    /// The storage below.
+    pub fn storage(&self) -> &Storage {
+        &self.0.storage
+    }
+
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.0.directory
+    }
+
+    pub(crate) fn open_waddles(&self) -> &OpenWaddles {
+        &self.0.open
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// The waddle of this slug.
+    pub fn waddle_by_slug(&self, slug: &Slug) -> Option<Arc<Waddle>> {
+        self.directory().by_slug(slug)
+    }
+
+    /// The waddle of this identifier.
+    pub fn waddle_by_id(&self, id: WaddleId) -> Option<Arc<Waddle>> {
+        self.directory().get(id)
+    }
+
+    /// The waddle of this slug or identifier, as paths of the API name it.
+    pub fn waddle_by_slug_or_id(&self, text: &str) -> Option<Arc<Waddle>> {
+        let by_slug = text.parse().ok().and_then(|s| self.waddle_by_slug(&s));
+        by_slug.or_else(|| text.parse().ok().and_then(|id| self.waddle_by_id(id)))
+    }
+
+    /// Every waddle, in no order.
+    pub fn waddles(&self) -> Vec<Arc<Waddle>> {
+        self.directory().all()
+    }
+
+    /// The waddles that somebody belongs to, and as what.
+    pub async fn waddles_of(&self, user: &UserId) -> Result<Vec<(Arc<Waddle>, Role)>> {
+        let (user, limit) = (user.clone(), self.0.limits.waddles_per_member);
+        let server = self.storage().server();
+        let found = server.read(move |conn| waddles::of_user(conn, &user, limit)).await?;
+        Ok(found
+            .into_iter()
+            .filter_map(|(id, role)| Some((self.waddle_by_id(id)?, role)))
+            .collect())
+    }
+
+    /// The permissions of a waddle, in memory; read from its database where they are not.
+    pub async fn access(&self, id: WaddleId) -> Result<Arc<WaddleAccess>> {
+        Ok(self.open_waddle(id).await?.access.clone())
+    }
+
+    /// The permissions of a waddle, if they are in memory already.
+    pub fn access_now(&self, id: WaddleId) -> Option<Arc<WaddleAccess>> {
+        self.open_waddles().get(id).map(|o| o.access.clone())
+    }
+
+    /// Waddles whose permissions are in memory.
+    pub fn in_memory(&self) -> usize {
+        self.open_waddles().len()
+    }
+
+    /// What somebody is in a waddle.
+    pub async fn role_of(&self, id: WaddleId, user: &UserId) -> Result<Option<Role>> {
+        Ok(self.access(id).await?.role_of(user))
+    }
+
+    /// The channels of a waddle, in their order.
+    pub async fn channels(&self, id: WaddleId) -> Result<Vec<Arc<Channel>>> {
+        Ok(self.access(id).await?.channels())
+    }
+
+    /// The channel of this slug.
+    pub async fn channel_by_slug(&self, id: WaddleId, slug: &Slug) -> Result<Option<Arc<Channel>>> {
+        Ok(self.access(id).await?.channel_by_slug(slug))
+    }
+
+    /// The channel of this identifier.
+    pub async fn channel(&self, id: WaddleId, channel: ChannelId) -> Result<Option<Arc<Channel>>> {
+        Ok(self.access(id).await?.channel(channel))
+    }
+
+    pub(crate) async fn db(&self, id: WaddleId) -> Result<Db> {
+        if self.waddle_by_id(id).is_none() {
+            return Err(Error::NotFound("waddle"));
+        }
+        Ok(self.storage().waddle(id).await?)
+    }
+
+    pub(crate) async fn open_waddle(&self, id: WaddleId) -> Result<Arc<Open>> {
+        let Some(listed) = self.waddle_by_id(id) else {
+            return Err(Error::NotFound("waddle"));
+        };
+        let cell = self.open_waddles().entry(id, self.0.limits.storage_open_waddles);
+        let open = cell
+            .get_or_try_init(|| async {
+                let db = self.storage().waddle(id).await?;
+                let state = self.load(&db, id).await?;
+                self.reconcile(&db, &listed, &state).await?;
+                Ok::<_, Error>(Arc::new(Open {
+                    access: Arc::new(WaddleAccess::new(state, CheckLimits::from(&*self.0.limits))),
+                    db,
+                    turn: Arc::default(),
+                }))
+            })
+            .await?;
+        Ok(open.clone())
+    }
+
+    async fn load(&self, db: &Db, id: WaddleId) -> Result<State> {
+        let limits = self.0.limits.clone();
+        let loaded = db
+            .read(move |conn| {
+                let (waddle, revisions) = waddles::own(conn)?.ok_or(StorageError::NotFound)?;
+                let mut found: Vec<Tuple> = Vec::new();
+                tuples::each(conn, |object, relation, subject| {
+                    match (object.parse(), subject.parse()) {
+                        (Ok(object), Ok(subject)) => found.push(Tuple::new(object, relation, subject)),
+                        _ => tracing::warn!(waddle = %id, object, relation, "not a tuple; left out"),
+                    }
+                })?;
+                let (store, ignored) = TupleStore::load(
+                    waddle_schema(),
+                    limits.permission_tuples,
+                    limits.permission_cache,
+                    revisions.tuples,
+                    found,
+                );
+                for i in ignored {
+                    tracing::warn!(waddle = %id, tuple = %i.tuple, why = %i.why, "tuple left out");
+                }
+                let channels = channels::list(conn, id)?.into_iter().map(Arc::new).collect();
+                Ok(State {
+                    waddle: Arc::new(waddle),
+                    store,
+                    channels,
+                    members_revision: revisions.members,
+                    gone: false,
+                })
+            })
+            .await?;
+        Ok(loaded)
+    }
+
+    /// Puts the server's list and index in step with the waddle's own database.
+    async fn reconcile(&self, db: &Db, listed: &Waddle, state: &State) -> Result<()> {
+        let id = listed.id;
+        let server = self.storage().server();
+        let indexed = server.read(move |conn| waddles::indexed_revision(conn, id)).await?;
+        if indexed != state.members_revision {
+            index::rebuild(&server, db, id, state.members_revision).await?;
+        }
+        if *listed != *state.waddle {
+            let own = state.waddle.clone();
+            self.directory().put(own.clone());
+            server.write(move |tx| waddles::set_copy(tx, &own)).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads the waddle's state again after a failed commit; where that fails too, everything is denied.
+    pub(crate) async fn reload(&self, open: &Open) {
+        let id = open.access.id();
+        match self.load(&open.db, id).await {
+            Ok(state) if state.store.revision() == open.access.revision() => {}
+            Ok(state) => {
+                let revision = state.store.revision();
+                open.access.replace(state);
+                self.announce(Event::TuplesChanged {
+                    waddle: id,
+                    revision,
+                    users: Users::All,
+                });
+            }
+            Err(e) => {
+                tracing::error!(waddle = %id, error = %e, "permissions cannot be read; denying all");
+                open.access.close();
+                self.open_waddles().remove(id);
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Community {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Community({})", self.domain())
+    }
+}

@@ -1,0 +1,102 @@
+//! The tuples that operations write (`specs/permissions.md`, "Tuples").
+
+use std::fmt;
+
+use waddle_core::{BindingId, ChannelId, DeviceId, UserId, WaddleId};
+use waddle_permissions::{Object, Subject, Tuple};
+
+use crate::{ChannelGrant, ChannelKind, Role};
+
+fn object(kind: &str, id: impl fmt::Display) -> Object {
+    Object {
+        kind: kind.into(),
+        id: id.to_string().into(),
+    }
+}
+
+pub(crate) fn waddle(id: WaddleId) -> Object {
+    object("waddle", id)
+}
+
+pub(crate) fn channel(id: ChannelId) -> Object {
+    object("channel", id)
+}
+
+pub(crate) fn device(id: DeviceId) -> Object {
+    object("device", id)
+}
+
+pub(crate) fn feed(id: BindingId) -> Object {
+    object("feed", id)
+}
+
+pub(crate) fn user(id: &UserId) -> Object {
+    object("user", id)
+}
+
+/// `waddle:<id>#<role>@user:<user>`
+pub(crate) fn role(w: WaddleId, who: &UserId, role: Role) -> Tuple {
+    Tuple::new(waddle(w), role.as_str(), Subject::Object(user(who)))
+}
+
+/// `waddle:<id>#banned@user:<user>`
+pub(crate) fn banned(w: WaddleId, who: &UserId) -> Tuple {
+    Tuple::new(waddle(w), "banned", Subject::Object(user(who)))
+}
+
+/// `waddle:<id>#guest@user:*`: the waddle is public.
+pub(crate) fn public(w: WaddleId) -> Tuple {
+    Tuple::new(waddle(w), "guest", Subject::Wildcard("user".into()))
+}
+
+/// `channel:<id>#parent@waddle:<id>`
+pub(crate) fn channel_parent(c: ChannelId, w: WaddleId) -> Tuple {
+    Tuple::new(channel(c), "parent", Subject::Object(waddle(w)))
+}
+
+/// What opens a channel to its waddle, and whether it is to be there for this kind of channel.
+pub(crate) fn openness(c: ChannelId, w: WaddleId, kind: ChannelKind, private: bool) -> [(Tuple, bool); 2] {
+    let all = |relation: &str, of: &str| {
+        Tuple::new(
+            channel(c),
+            relation,
+            Subject::Userset(waddle(w), of.into()),
+        )
+    };
+    [
+        (all("viewer", "viewer"), !private),
+        (
+            all("writer", "member"),
+            !private && kind == ChannelKind::Text,
+        ),
+    ]
+}
+
+/// `channel:<id>#<relation>@user:<user>`
+pub(crate) fn grant(c: ChannelId, who: &UserId, grant: ChannelGrant) -> Tuple {
+    Tuple::new(channel(c), grant.relation(), Subject::Object(user(who)))
+}
+
+/// The tuples of a device whose credential stands.
+pub(crate) fn device_tuples(d: DeviceId, w: WaddleId) -> Vec<Tuple> {
+    let principal = || Subject::Object(user(&UserId::device(d)));
+    vec![
+        Tuple::new(device(d), "parent", Subject::Object(waddle(w))),
+        Tuple::new(device(d), "viewer", Subject::Userset(waddle(w), "member".into())),
+        Tuple::new(device(d), "principal", principal()),
+        Tuple::new(waddle(w), "device", principal()),
+    ]
+}
+
+/// `feed:<id>#parent@channel:<id>`
+pub(crate) fn feed_parent(b: BindingId, c: ChannelId) -> Tuple {
+    Tuple::new(feed(b), "parent", Subject::Object(channel(c)))
+}
+
+/// Whether a tuple about a user goes when they leave. Bans and mutes stay, so that nobody shakes them off.
+pub(crate) fn goes_with_member(t: &Tuple) -> bool {
+    let about = &*t.object.kind;
+    matches!(t.subject, Subject::Object(_))
+        && !matches!(&*t.relation, "banned" | "muted")
+        && matches!(about, "waddle" | "role" | "channel" | "device" | "feed" | "topic")
+}

@@ -1,0 +1,47 @@
+//! Who is in which waddle, in the server database: derived, after the waddle's own commit.
+//!
+//! Both sides carry the revision of the members. A crash between the two commits leaves the index behind; it
+//! is made anew when the waddle opens, or with the next change, whichever comes first.
+
+use waddle_core::{UserId, WaddleId};
+use waddle_storage::{Db, repo::members, repo::waddles};
+
+use crate::{Result, Role};
+
+/// Enters the changes of one commit (no role: not a member any more) into the index.
+pub(crate) async fn advance(
+    server: &Db,
+    own: &Db,
+    id: WaddleId,
+    changes: Vec<(UserId, Option<Role>)>,
+    to: u64,
+) -> Result<()> {
+    let in_step = server
+        .write(move |tx| {
+            if !waddles::advance_index(tx, id, to - 1, to)? {
+                return Ok(false);
+            }
+            for (user, role) in &changes {
+                match role {
+                    Some(role) => waddles::index_put(tx, id, user, *role)?,
+                    None => waddles::index_remove(tx, id, user)?,
+                }
+            }
+            Ok(true)
+        })
+        .await?;
+    if !in_step {
+        rebuild(server, own, id, to).await?;
+    }
+    Ok(())
+}
+
+/// Makes the index of one waddle anew.
+pub(crate) async fn rebuild(server: &Db, own: &Db, id: WaddleId, revision: u64) -> Result<()> {
+    let members = own.read(members::roles).await?;
+    tracing::info!(waddle = %id, members = members.len(), "membership index made anew");
+    server
+        .write(move |tx| waddles::index_replace(tx, id, &members, revision))
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,279 @@
+//! Members, roles and bans.
+
+use std::sync::Arc;
+
+use waddle_core::{InviteId, UserId, WaddleId};
+use waddle_storage::repo::{members, waddles};
+
+use super::{bounded, reason as check_reason};
+use crate::{
+    Actor, Ban, Community, Error, Event, Member, On, Page, RemovalKind, Result, Role, change::Draft, facts,
+};
+
+/// Whether somebody who is `actor` may make somebody a `role`: one below their own; owners make owners.
+pub(super) fn may_give(actor: Option<Role>, role: Role) -> bool {
+    actor == Some(Role::Owner) || actor.is_some_and(|a| role < a)
+}
+
+/// The row and tuple of a new member.
+pub(super) fn enter(d: &mut Draft<'_>, user: &UserId, role: Role, invite: Option<InviteId>) -> Result<()> {
+    if user.as_str().starts_with("device:") {
+        return Err(Error::Invalid {
+            field: "user",
+            why: "a device is no member",
+        });
+    }
+    if members::is_banned(d.tx, user)? {
+        return Err(Error::Forbidden);
+    }
+    bounded("members in a waddle", members::count(d.tx)?, d.limits.members_per_waddle)?;
+    members::insert(
+        d.tx,
+        &Member {
+            user: user.clone(),
+            role,
+            joined_at: d.now,
+            invite,
+        },
+    )?;
+    let waddle = d.waddle();
+    d.write(facts::role(waddle, user, role));
+    d.member(user, Some(role));
+    d.event(Event::MemberAdded {
+        waddle,
+        slug: d.slug(),
+        user: user.clone(),
+        role,
+    });
+    Ok(())
+}
+
+/// Gives a member another role.
+fn change_role(d: &mut Draft<'_>, member: &Member, role: Role) -> Result<()> {
+    let waddle = d.waddle();
+    if member.role == Role::Owner && members::owners(d.tx)? < 2 {
+        return Err(Error::Conflict("the last owner stays owner; make another one first"));
+    }
+    members::set_role(d.tx, &member.user, role)?;
+    d.delete(facts::role(waddle, &member.user, member.role));
+    d.write(facts::role(waddle, &member.user, role));
+    d.member(&member.user, Some(role));
+    d.event(Event::MemberChanged {
+        waddle,
+        slug: d.slug(),
+        user: member.user.clone(),
+        role,
+    });
+    d.audit("member.role", &member.user.subject(), role.as_str(), None)
+}
+
+/// The actor must stand above a member to act on them. Owners are above all but owners.
+fn require_above(d: &Draft<'_>, target: Option<Role>) -> Result<()> {
+    if d.actor.user().is_none() || target < d.actor_role() {
+        return Ok(());
+    }
+    Err(Error::Forbidden)
+}
+
+impl Community {
+    /// Makes somebody a member, or gives a member another role. Needs `waddle#manage_members`, and a role
+    /// above the given one (owners make owners). Who is banned must be unbanned first.
+    pub async fn add_member(
+        &self,
+        actor: impl Into<Actor>,
+        id: WaddleId,
+        user: &UserId,
+        role: Role,
+    ) -> Result<()> {
+        let user = user.clone();
+        self.room_for_one_more(&user).await?;
+        self.change(id, actor.into(), move |d| {
+            d.require(On::Waddle, "manage_members")?;
+            let there = members::get(d.tx, &user)?;
+            if there.as_ref().is_some_and(|m| m.role == role) {
+                return Ok(());
+            }
+            if !may_give(d.actor_role(), role) {
+                return Err(Error::Forbidden);
+            }
+            if members::is_banned(d.tx, &user)? {
+                return Err(Error::Conflict("they are banned; lift the ban first"));
+            }
+            match there {
+                Some(member) => {
+                    require_above(d, Some(member.role))?;
+                    change_role(d, &member, role)
+                }
+                None => {
+                    enter(d, &user, role, None)?;
+                    d.audit("member.add", &user.subject(), role.as_str(), None)
+                }
+            }
+        })
+        .await
+    }
+
+    /// Gives a member another role. Needs `waddle#manage_members`, a role above both the member's old and new
+    /// one (owners make owners); members may lower their own. The last owner stays owner.
+    pub async fn set_role(
+        &self,
+        actor: impl Into<Actor>,
+        id: WaddleId,
+        user: &UserId,
+        role: Role,
+    ) -> Result<()> {
+        let user = user.clone();
+        self.change(id, actor.into(), move |d| {
+            let own = d.actor.user() == Some(&user);
+            if !own {
+                d.require(On::Waddle, "manage_members")?;
+            }
+            let member = members::get(d.tx, &user)?.ok_or(Error::NotFound("member"))?;
+            if member.role == role {
+                return Ok(());
+            }
+            if own {
+                if role > member.role {
+                    return Err(Error::Forbidden);
+                }
+            } else {
+                require_above(d, Some(member.role))?;
+                if !may_give(d.actor_role(), role) {
+                    return Err(Error::Forbidden);
+                }
+            }
+            change_role(d, &member, role)
+        })
+        .await
+    }
+
+    /// Ends a membership: everything that the person was given in this waddle goes, within a second also on
+    /// live connections. [`RemovalKind::Left`] is for oneself; the others need `waddle#manage_members` and a
+    /// higher role than theirs. A ban may also hit somebody who is no member. The last owner stays.
+    pub async fn remove_member(
+        &self,
+        actor: impl Into<Actor>,
+        id: WaddleId,
+        user: &UserId,
+        kind: RemovalKind,
+        reason: Option<&str>,
+    ) -> Result<()> {
+        check_reason(reason)?;
+        let (user, reason) = (user.clone(), reason.filter(|r| !r.is_empty()).map(str::to_owned));
+        self.change(id, actor.into(), move |d| {
+            let own = d.actor.user() == Some(&user);
+            match kind {
+                RemovalKind::Left if own || d.actor.user().is_none() => {}
+                RemovalKind::Left => return Err(Error::Forbidden),
+                _ => d.require(On::Waddle, "manage_members")?,
+            }
+            let member = members::get(d.tx, &user)?;
+            if kind != RemovalKind::Left {
+                let stored = member.as_ref().map(|m| m.role);
+                require_above(d, stored.max(d.access.role_of(&user)))?;
+            }
+            if member.is_none() && kind != RemovalKind::Banned {
+                return Err(Error::NotFound("member"));
+            }
+            if member.as_ref().is_some_and(|m| m.role == Role::Owner) && members::owners(d.tx)? < 2 {
+                return Err(Error::Conflict("the last owner stays; make another one, or delete the waddle"));
+            }
+            if members::delete(d.tx, &user)? {
+                d.member(&user, None);
+            }
+            let given = d.access.read().store.tuples_of(facts::user(&user).as_ref());
+            given
+                .into_iter()
+                .filter(facts::goes_with_member)
+                .for_each(|t| d.delete(t));
+            if kind == RemovalKind::Banned {
+                ban(d, &user, reason.clone())?;
+            }
+            let by = d.actor.user().cloned();
+            d.event(Event::MemberRemoved {
+                waddle: id,
+                slug: d.slug(),
+                user: user.clone(),
+                kind,
+                reason: reason.as_deref().map(Arc::from),
+                by,
+            });
+            let action = match kind {
+                RemovalKind::Removed => "member.remove",
+                RemovalKind::Left => "member.leave",
+                RemovalKind::Kicked => "member.kick",
+                RemovalKind::Banned => "member.ban",
+            };
+            d.audit(action, &user.subject(), "", reason.as_deref())
+        })
+        .await
+    }
+
+    /// Lifts a ban. Needs `waddle#manage_members`.
+    pub async fn unban(&self, actor: impl Into<Actor>, id: WaddleId, user: &UserId) -> Result<()> {
+        let user = user.clone();
+        self.change(id, actor.into(), move |d| {
+            d.require(On::Waddle, "manage_members")?;
+            if !members::delete_ban(d.tx, &user)? {
+                return Err(Error::NotFound("ban"));
+            }
+            d.delete(facts::banned(id, &user));
+            d.audit("member.unban", &user.subject(), "", None)
+        })
+        .await
+    }
+
+    /// One page of the members, by their joining.
+    pub async fn members(&self, id: WaddleId, page: Page) -> Result<Vec<Member>> {
+        let (offset, limit) = page.bounded();
+        let db = self.db(id).await?;
+        Ok(db.read(move |conn| members::list(conn, offset, limit)).await?)
+    }
+
+    /// One member.
+    pub async fn member(&self, id: WaddleId, user: &UserId) -> Result<Option<Member>> {
+        let user = user.clone();
+        let db = self.db(id).await?;
+        Ok(db.read(move |conn| members::get(conn, &user)).await?)
+    }
+
+    /// How many members there are.
+    pub async fn member_count(&self, id: WaddleId) -> Result<usize> {
+        Ok(self.db(id).await?.read(members::count).await?)
+    }
+
+    /// One page of the bans, the newest first.
+    pub async fn bans(&self, id: WaddleId, page: Page) -> Result<Vec<Ban>> {
+        let (offset, limit) = page.bounded();
+        let db = self.db(id).await?;
+        Ok(db.read(move |conn| members::bans(conn, offset, limit)).await?)
+    }
+
+    /// Somebody who belongs to as many waddles as allowed cannot join one more.
+    pub(super) async fn room_for_one_more(&self, user: &UserId) -> Result<()> {
+        let (user, max) = (user.clone(), self.limits().waddles_per_member);
+        let server = self.storage().server();
+        let have = server
+            .read(move |conn| waddles::of_user(conn, &user, max))
+            .await?
+            .len();
+        bounded("waddles for one member", have, max)
+    }
+}
+
+fn ban(d: &mut Draft<'_>, user: &UserId, reason: Option<String>) -> Result<()> {
+    if !members::is_banned(d.tx, user)? {
+        bounded("bans in a waddle", members::count_bans(d.tx)?, d.limits.bans_per_waddle)?;
+    }
+    members::put_ban(
+        d.tx,
+        &Ban {
+            user: user.clone(),
+            reason,
+            by: d.actor.user().cloned(),
+            at: d.now,
+        },
+    )?;
+    d.write(facts::banned(d.waddle(), user));
+    Ok(())
+}
