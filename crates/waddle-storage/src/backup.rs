@@ -1,6 +1,9 @@
 //! Copies of one database while it is in use, and the way back for one waddle (mission line 41).
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
 
 use waddle_core::WaddleId;
 
@@ -9,6 +12,7 @@ use crate::{
     conn::{Conn, Mode},
     disk,
     file::DbFile,
+    storage::Length,
 };
 
 /// A finished copy.
@@ -33,7 +37,7 @@ impl Storage {
     }
 
     async fn backup(&self, file: std::sync::Arc<DbFile>, into: PathBuf) -> Result<Backup> {
-        self.errand(move || {
+        self.errand(Length::Long, move || {
             disk::private_dir(&into)?;
             let name = file.path.file_name().unwrap_or_default();
             let (path, part) = (into.join(name), into.join(name).with_extension("part"));
@@ -57,20 +61,25 @@ impl Storage {
     /// Replaces the database of a waddle (also a fenced or a deleted one) with a copy made by
     /// [`Storage::backup_waddle`]. The copy is checked first; a bad one changes nothing.
     pub async fn restore_waddle(&self, id: WaddleId, copy: impl Into<PathBuf>) -> Result<()> {
-        let (db, copy) = (self.handle(id)?, copy.into());
-        let (file, shared) = (db.0.clone(), self.0.shared.clone());
-        self.errand(move || {
-            let new = file.path.with_extension("restore");
-            disk::remove_database(&new)?;
+        let (file, copy) = (self.handle(id)?.0, copy.into());
+        let new = file.path.with_extension("restore");
+        let checked = new.clone();
+        self.errand(Length::Long, move || {
+            disk::remove_database(&checked)?;
             std::io::copy(
-                &mut std::fs::File::open(&copy).map_err(|e| StorageError::io("opening", &copy, &e))?,
-                &mut disk::private_file(&new)?,
+                &mut File::open(&copy).map_err(|e| StorageError::io("opening", &copy, &e))?,
+                &mut disk::private_file(&checked)?,
             )
             .map_err(|e| StorageError::io("copying", &copy, &e))?;
-            if let Err(e) = file.check_copy(&new) {
-                disk::remove_database(&new)?;
-                return Err(e);
-            }
+            file.check_copy(&checked).inspect_err(|_| {
+                let _ = disk::remove_database(&checked);
+            })
+        })
+        .await?;
+        // In turn with removals, so that the handle is the one that is known now.
+        let db = self.handle(id)?;
+        let (file, shared) = (db.0.clone(), self.0.shared.clone());
+        self.errand(Length::Short, move || {
             let restored = file.exclusively(|| {
                 disk::remove_log(&file.path)?;
                 disk::rename(&new, &file.path)?;

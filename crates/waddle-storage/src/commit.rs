@@ -12,6 +12,8 @@ use crate::{
 
 /// A batch takes no further job after this time, so that the first one does not wait for ever more company.
 const LONGEST: Duration = Duration::from_millis(5);
+/// A commit that takes longer is worth a line in the log.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// Serves one batch of a database's writer.
 pub(crate) fn batch(file: &DbFile, tx: &mut Tx) {
@@ -58,12 +60,14 @@ pub(crate) fn batch(file: &DbFile, tx: &mut Tx) {
         tx.rollback();
         tracing::warn!(database = %file.name, jobs = ran.len(), error = %e, "a commit failed");
     }
-    file.shared.metrics.committed(
-        file.waddle.is_some(),
-        ran.len(),
-        started.elapsed(),
-        outcome.is_ok(),
-    );
+    let took = started.elapsed();
+    if took > SLOW {
+        tracing::warn!(database = %file.name, jobs = ran.len(), ?took, "a slow commit");
+    }
+    let waddle = file.waddle.is_some();
+    file.shared
+        .metrics
+        .committed(waddle, ran.len(), took, outcome.is_ok());
     for job in ran {
         contained(|| job.done(outcome.clone()));
     }

@@ -23,6 +23,8 @@ use crate::{IntoParams, Result, Row, StorageError, Value};
 const STATEMENTS: usize = 64;
 /// How long a statement waits for another program's lock on the file.
 const BUSY: Duration = Duration::from_secs(2);
+/// How long the writer waits for readers to empty the log.
+const READERS: Duration = Duration::from_millis(50);
 
 /// How a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -337,6 +339,13 @@ impl Tx {
     /// Moves the write-ahead log into the file and empties it.
     pub(crate) fn checkpoint(&mut self) -> Result<()> {
         self.conn.batch("PRAGMA wal_checkpoint(TRUNCATE);")
+    }
+
+    /// [`Tx::checkpoint`] that waits for readers only a moment; without effect where that is not enough.
+    pub(crate) fn checkpoint_soon(&mut self) {
+        let _ = self.conn.inner.busy_timeout(READERS);
+        let _ = self.checkpoint();
+        let _ = self.conn.inner.busy_timeout(BUSY);
     }
 
     /// SQLite ends a transaction by itself after some errors (full disk, failed write).

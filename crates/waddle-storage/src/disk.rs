@@ -58,6 +58,11 @@ fn remove(path: &Path) -> Result<()> {
     }
 }
 
+/// The length of a database's write-ahead log.
+pub(crate) fn log_bytes(path: &Path) -> u64 {
+    std::fs::metadata(beside(path, "-wal")).map_or(0, |m| m.len())
+}
+
 /// Removes a database's write-ahead log and shared memory.
 pub(crate) fn remove_log(path: &Path) -> Result<()> {
     remove(&beside(path, "-wal"))?;

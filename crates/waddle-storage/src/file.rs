@@ -16,6 +16,7 @@ use waddle_core::WaddleId;
 use crate::{
     Result, StorageError, commit,
     conn::{Conn, Fault, Mode, Tx},
+    disk,
     job::{Job, contained},
     lane::{Lane, Port},
     migrate::migrate,
@@ -25,6 +26,9 @@ use crate::{
 
 /// The writer's port; readers follow.
 pub(crate) const WRITER: Port = 0;
+/// The write-ahead log is emptied when it is longer; checked every so many commits.
+const LOG_BYTES: u64 = 64 << 20;
+const LOG_CHECKS: u64 = 64;
 /// Reads answered within one transaction at the most.
 const READS: usize = 32;
 
@@ -60,6 +64,7 @@ pub(crate) struct DbFile {
     health: Mutex<Health>,
     prepared: AtomicBool,
     used: AtomicU64,
+    batches: AtomicU64,
 }
 
 impl DbFile {
@@ -83,6 +88,7 @@ impl DbFile {
             health: Mutex::new(Health::Live),
             prepared: AtomicBool::new(false),
             used: AtomicU64::new(0),
+            batches: AtomicU64::new(1),
             shared,
         })
     }
@@ -142,6 +148,17 @@ impl DbFile {
             }
             self.after(port, &mut slot);
         }
+        self.more(port)
+    }
+
+    /// After a panic outside of any job: drops the connection, whose state is unknown, and what was queued.
+    pub(crate) fn give_up(&self, port: Port) -> bool {
+        self.port(port).conn.lock().take();
+        self.refuse_all(port, &StorageError::Panicked);
+        self.more(port)
+    }
+
+    fn more(&self, port: Port) -> bool {
         let mut queue = self.port(port).queue.lock();
         queue.scheduled = !queue.jobs.is_empty();
         queue.scheduled
@@ -228,8 +245,8 @@ impl DbFile {
             return Err(StorageError::Conflict(self.name.clone()));
         }
         let new = self.path.with_extension("new");
-        crate::disk::remove_database(&new)?;
-        crate::disk::private_file(&new)?;
+        disk::remove_database(&new)?;
+        disk::private_file(&new)?;
         {
             let conn = Conn::open(&new, Mode::Create, self.name.clone(), self.shared.clock.clone())?;
             let mut tx = Tx::new(conn);
@@ -239,7 +256,7 @@ impl DbFile {
             tx.commit()?;
             tx.checkpoint()?;
         }
-        crate::disk::rename(&new, &self.path)
+        disk::rename(&new, &self.path)
     }
 
     /// A file that was put in the place of another is not taken for it.
@@ -295,7 +312,25 @@ impl DbFile {
                 tracing::warn!(database = %self.name, port, "the disk failed, opening the database anew");
                 slot.take();
             }
+            None if port == WRITER => self.limit_log(slot),
             None => {}
+        }
+    }
+
+    /// Readers that overlap without a gap keep the log from being started anew; where it has grown too long the
+    /// writer waits for them a moment.
+    fn limit_log(&self, slot: &mut MutexGuard<'_, Option<Tx>>) {
+        if !self
+            .batches
+            .fetch_add(1, Ordering::Relaxed)
+            .is_multiple_of(LOG_CHECKS)
+        {
+            return;
+        }
+        if disk::log_bytes(&self.path) > LOG_BYTES
+            && let Some(tx) = slot.as_mut()
+        {
+            tx.checkpoint_soon();
         }
     }
 

@@ -10,7 +10,7 @@ use std::{
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::{Result, StorageError, file::DbFile};
+use crate::{Result, StorageError, file::DbFile, job::contained};
 
 /// The connection of a database that has work: 0 is the writer, the others read.
 pub(crate) type Port = usize;
@@ -86,7 +86,8 @@ impl Lane {
                 continue;
             };
             drop(state);
-            if file.serve(port) {
+            let more = contained(|| file.serve(port)).unwrap_or_else(|| file.give_up(port));
+            if more {
                 self.state.lock().ready.push_back((file, port));
             }
         }

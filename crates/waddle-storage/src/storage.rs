@@ -20,8 +20,8 @@ use crate::{
 
 /// Threads that read the server database.
 const SERVER_READERS: usize = 2;
-/// Backups, restores and removals that wait for each other.
-const ERRANDS: usize = 16;
+/// Waddles made and removed, backups and restores under way or waiting for each other.
+const ERRANDS: usize = 64;
 
 /// Where the databases are and how they are kept.
 #[derive(Clone)]
@@ -47,13 +47,22 @@ impl StorageConfig {
 
 type Errand = Box<dyn FnOnce() + Send>;
 
+/// Work on files, apart from what the connections do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Length {
+    /// Done in milliseconds.
+    Short,
+    /// As long as copying a database takes.
+    Long,
+}
+
 pub(crate) struct Inner {
     pub(crate) dir: PathBuf,
     pub(crate) shared: Arc<Shared>,
     server: Db,
     /// Writer and reader of each shard.
     shards: [[Arc<Lane>; 2]; SHARDS],
-    errands: mpsc::Sender<Errand>,
+    errands: [mpsc::Sender<Errand>; 2],
     places: Semaphore,
     ending: parking_lot::Mutex<Option<Ending>>,
 }
@@ -102,15 +111,7 @@ impl Storage {
         let shards = [shard(0)?, shard(1)?];
 
         let file = DbFile::new(None, dir.join("server.db"), shared.clone(), &of_server);
-        let (errands, inbox) = mpsc::channel::<Errand>();
-        std::thread::Builder::new()
-            .name("db-errands".into())
-            .spawn(move || {
-                for errand in inbox {
-                    contained(errand);
-                }
-            })
-            .map_err(|e| StorageError::Io(format!("starting a storage thread: {e}").into()))?;
+        let errands = [errands("db-errands")?, errands("db-copies")?];
         let storage = Self(Arc::new(Inner {
             dir,
             shared,
@@ -121,7 +122,7 @@ impl Storage {
             ending: parking_lot::Mutex::new(Some(Ending { lanes, lock })),
         }));
         let made = storage.server().0;
-        let opened = match storage.errand(move || made.create()).await {
+        let opened = match storage.errand(Length::Short, move || made.create()).await {
             Ok(()) | Err(StorageError::Conflict(_)) => storage.server().open().await,
             Err(e) => Err(e),
         };
@@ -154,7 +155,7 @@ impl Storage {
     pub async fn create_waddle(&self, id: WaddleId) -> Result<Db> {
         let db = self.handle(id)?;
         let file = db.0.clone();
-        self.errand(move || file.create()).await?;
+        self.errand(Length::Short, move || file.create()).await?;
         db.open().await?;
         Ok(db)
     }
@@ -164,7 +165,7 @@ impl Storage {
     pub async fn delete_waddle(&self, id: WaddleId) -> Result<()> {
         let file = self.handle(id)?.0;
         let shared = self.0.shared.clone();
-        self.errand(move || {
+        self.errand(Length::Short, move || {
             if !file.path.exists() {
                 return Err(StorageError::NotFound);
             }
@@ -183,7 +184,7 @@ impl Storage {
     /// The waddles that have a database.
     pub async fn waddles(&self) -> Result<Vec<WaddleId>> {
         let dir = self.0.dir.join("waddles");
-        self.errand(move || {
+        self.errand(Length::Short, move || {
             let files = std::fs::read_dir(&dir).map_err(|e| StorageError::io("reading", &dir, &e))?;
             let id = |name: &str| name.strip_suffix(".db").and_then(|id| id.parse().ok());
             Ok(files
@@ -221,18 +222,17 @@ impl Storage {
         Ok(Db(file.clone()))
     }
 
-    /// Runs something long on the thread for it.
+    /// Runs `work` on the thread for it, one after the other.
     pub(crate) async fn errand<T: Send + 'static>(
         &self,
+        length: Length,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let _place = self.0.places.acquire().await.map_err(|_| StorageError::Closed)?;
         let (send, receive) = oneshot::channel();
         let errand = move || drop(send.send(work()));
-        self.0
-            .errands
-            .send(Box::new(errand))
-            .map_err(|_| StorageError::Closed)?;
+        let thread = &self.0.errands[length as usize];
+        thread.send(Box::new(errand)).map_err(|_| StorageError::Closed)?;
         receive.await.unwrap_or(Err(StorageError::Panicked))
     }
 }
@@ -254,7 +254,10 @@ impl Inner {
             file.close_queues();
         }
         let shared = self.shared.clone();
+        let (copying, copies_ended) = mpsc::channel::<()>();
+        let _ = self.errands[Length::Long as usize].send(Box::new(move || drop(copying)));
         let errand = move || {
+            let _ = copies_ended.recv();
             for (lane, _) in &ending.lanes {
                 lane.stop();
             }
@@ -270,8 +273,24 @@ impl Inner {
                 let _ = ended.send(());
             }
         };
-        self.errands.send(Box::new(errand)).is_ok()
+        self.errands[Length::Short as usize]
+            .send(Box::new(errand))
+            .is_ok()
     }
+}
+
+/// A thread for errands; it ends with the storage.
+fn errands(name: &str) -> Result<mpsc::Sender<Errand>> {
+    let (send, inbox) = mpsc::channel::<Errand>();
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || {
+            for errand in inbox {
+                contained(errand);
+            }
+        })
+        .map_err(|e| StorageError::Io(format!("starting a storage thread: {e}").into()))?;
+    Ok(send)
 }
 
 impl Drop for Inner {
