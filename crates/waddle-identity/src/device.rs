@@ -179,9 +179,10 @@ impl Identity {
 
     /// Which device a user name and password belong to.
     pub async fn verify_device(&self, username: &str, password: &Secret) -> Result<DeviceLogin, LoginError> {
-        let found = match is_device_username(username) && username.len() <= 64 {
-            true => DeviceCredentials(&self.0.db).by_username(username).await?,
-            false => None,
+        let found = if is_device_username(username) && username.len() <= 64 {
+            DeviceCredentials(&self.0.db).by_username(username).await?
+        } else {
+            None
         };
         let Some(row) = found else {
             // the same work for a device that is not

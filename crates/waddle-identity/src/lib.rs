@@ -13,7 +13,6 @@ pub mod keys;
 pub mod login;
 mod metrics;
 pub mod names;
-mod sasl;
 mod scram;
 pub mod session;
 pub mod throttle;
@@ -34,9 +33,9 @@ pub use error::{Error, LoginError};
 pub use event::IdentityEvent;
 pub use login::{CredentialId, CredentialKind, LoggedIn, ScramLookup};
 pub use metrics::Attempt;
-pub use sasl::ScramHash;
 pub use session::{NewSession, Session};
 pub use token::{IssuedToken, TokenInfo};
+pub use waddle_stanza::sasl::ScramHash;
 
 use atproto::Atproto;
 use keys::Keyring;
@@ -157,7 +156,7 @@ impl Identity {
 
     /// Whether a use of `key` should be written now.
     pub(crate) fn is_due(&self, key: &str) -> bool {
-        const EVERY: std::time::Duration = std::time::Duration::from_mins(5);
+        const EVERY: std::time::Duration = std::time::Duration::from_secs(300);
         let now = self.0.clock.now();
         if self.0.uses.len() >= USES {
             self.0.uses.retain(|_, at| now.since(*at) < EVERY);

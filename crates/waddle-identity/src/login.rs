@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use crate::sasl::{ScramHash, ScramKeys};
 use subtle::ConstantTimeEq as _;
 use waddle_core::{Secret, Timestamp, UserId, jid::precis_password};
+use waddle_stanza::sasl::{ScramHash, ScramKeys};
 use waddle_storage::repo::{
     accounts::AccountRow,
     credentials::{Candidate, Credentials},
@@ -102,8 +102,8 @@ fn logged_in(account: &AccountRow, id: CredentialId, token: bool, expires_at: Op
 
 fn keys_of(c: &Candidate) -> ScramKeys {
     ScramKeys {
-        stored_key: c.stored_key.as_slice().into(),
-        server_key: c.server_key.as_slice().into(),
+        stored_key: c.stored_key.clone(),
+        server_key: c.server_key.clone(),
     }
 }
 
@@ -116,10 +116,12 @@ impl Identity {
             None => None,
         };
         let stranger = || {
-            let key = self.0.keys.mac("fake-key", name.as_bytes());
+            let mut key = self.0.keys.mac("fake-key 1", name.as_bytes()).to_vec();
+            key.extend(self.0.keys.mac("fake-key 2", name.as_bytes()));
+            key.truncate(hash.len());
             let keys = ScramKeys {
-                stored_key: key.as_slice().into(),
-                server_key: key.as_slice().into(),
+                stored_key: key.clone(),
+                server_key: key,
             };
             vec![(CredentialId(0), keys)]
         };

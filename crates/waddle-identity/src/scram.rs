@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use crate::sasl::{ScramHash, ScramKeys, scram_derive};
 use waddle_core::{Secret, jid::precis_password};
+use waddle_stanza::sasl::{MAX_ITERATIONS, ScramHash, ScramKeys, scram_derive};
 use waddle_storage::repo::credentials::{NewKeys, Salt};
 
 use crate::{Error, Identity, MIN_ITERATIONS, keys::random, metrics::METRICS};
@@ -33,7 +33,10 @@ pub(crate) fn new_password(password: &Secret) -> Result<Secret, Error> {
 
 impl Identity {
     fn iterations(&self) -> u32 {
-        self.0.config.scram_iterations.max(MIN_ITERATIONS)
+        self.0
+            .config
+            .scram_iterations
+            .clamp(MIN_ITERATIONS, MAX_ITERATIONS)
     }
 
     /// Random salts for a new account.
@@ -71,8 +74,8 @@ impl Identity {
             .into_iter()
             .map(|(hash, k)| NewKeys {
                 hash,
-                stored_key: k.stored_key.to_vec(),
-                server_key: k.server_key.to_vec(),
+                stored_key: k.stored_key,
+                server_key: k.server_key,
             })
             .collect())
     }
@@ -95,7 +98,7 @@ impl Identity {
                 .iter()
                 .filter_map(|s| {
                     let hash = *HASHES.iter().find(|h| number(**h) == s.hash)?;
-                    Some((s.hash, scram_derive(hash, secret.expose(), &s.salt, s.iterations)))
+                    Some((s.hash, scram_derive(hash, &secret, &s.salt, s.iterations).ok()?))
                 })
                 .collect()
         })

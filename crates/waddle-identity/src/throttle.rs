@@ -35,7 +35,7 @@ fn network(addr: IpAddr) -> IpAddr {
             let [a, b, c, d, ..] = a.segments();
             Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
         }
-        v4 => v4,
+        v4 @ IpAddr::V4(_) => v4,
     }
 }
 
@@ -52,9 +52,14 @@ impl Throttle {
         u64::from(self.rate.count.max(1)) * ONE
     }
 
+    /// Microseconds in which an empty bucket fills.
+    fn micros(&self) -> u128 {
+        u128::from(self.rate.seconds.max(1)) * u128::from(ONE)
+    }
+
     fn refilled(&self, b: Bucket, now: Timestamp) -> Bucket {
-        let per_second = self.full() / u64::from(self.rate.seconds.max(1));
-        let gained = u128::from(per_second) * now.since(b.at).as_micros() / u128::from(ONE);
+        let full = u128::from(self.full());
+        let gained = full * now.since(b.at).as_micros() / self.micros();
         let left = b.left.saturating_add(u64::try_from(gained).unwrap_or(u64::MAX));
         Bucket {
             left: left.min(self.full()),
@@ -72,8 +77,9 @@ impl Throttle {
         if b.left >= ONE {
             return Ok(());
         }
-        let per_second = (self.full() / u64::from(self.rate.seconds.max(1))).max(1);
-        Err(Duration::from_secs((ONE - b.left).div_ceil(per_second).max(1)))
+        let wait = (u128::from(ONE - b.left) * self.micros()).div_ceil(u128::from(self.full()));
+        let seconds = wait.div_ceil(u128::from(ONE)).max(1);
+        Err(Duration::from_secs(u64::try_from(seconds).unwrap_or(u64::MAX)))
     }
 
     /// Counts a failure.

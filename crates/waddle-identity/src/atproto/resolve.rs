@@ -58,7 +58,7 @@ pub struct DnsTxt(Option<TokioResolver>);
 impl DnsTxt {
     /// Reads `/etc/resolv.conf`.
     pub fn system() -> Self {
-        let built = TokioResolver::builder_tokio().and_then(|b| b.build());
+        let built = TokioResolver::builder_tokio().and_then(hickory_resolver::ResolverBuilder::build);
         Self(
             built
                 .inspect_err(

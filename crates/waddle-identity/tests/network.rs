@@ -1,0 +1,199 @@
+//! Login against a real PDS and a real PLC directory, started by `tests/atproto/with-network.sh`, which sets
+//! `ATPROTO_NET`. Run by `make test`; by hand:
+//! `tests/atproto/with-network.sh cargo test -p waddle-identity --test network -- --ignored`.
+#![allow(
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod support;
+
+use serde_json::Value;
+use support::{
+    Setup,
+    browser::{callback, sign_in},
+    on_loopback, open_with,
+};
+use waddle_core::Secret;
+use waddle_identity::LoginError;
+
+const COOKIE: &str = "browser-1";
+
+fn net() -> Value {
+    let file =
+        std::env::var("ATPROTO_NET").expect("ATPROTO_NET is not set: run by tests/atproto/with-network.sh");
+    serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
+}
+
+fn account<'a>(net: &'a Value, name: &str) -> (&'a str, &'a str, &'a str) {
+    let a = &net["accounts"][name];
+    (
+        a["handle"].as_str().unwrap(),
+        a["did"].as_str().unwrap(),
+        a["password"].as_str().unwrap(),
+    )
+}
+
+async fn setup(net: &Value) -> Setup {
+    open_with(|c| on_loopback(&mut c.atproto, net["plc"].as_str().unwrap(), net["pds"].as_str())).await
+}
+
+#[tokio::test]
+#[ignore = "needs the ATProto network: run by make test"]
+async fn login_token_refresh_of_the_handle_and_logout() {
+    let net = net();
+    let (handle, did, password) = account(&net, "alice");
+    let t = setup(&net).await;
+    let url = t.identity.login_begin("@Alice.Test", COOKIE).await.unwrap();
+    let back = sign_in(&url, handle, password, false).await;
+    assert!(
+        back.as_str().starts_with("http://127.0.0.1:3999/auth/callback?"),
+        "{back}"
+    );
+    let new = t.identity.login_complete(callback(&back), COOKIE).await.unwrap();
+    let a = &new.session.account;
+    assert_eq!((a.user.as_str(), a.handle.as_deref()), (did, Some(handle)));
+    assert_eq!(a.localpart, did.trim_start_matches("did:plc:"));
+
+    let token = t.identity.issue_xmpp_token(&new.session, "test").await.unwrap();
+    let jid = format!("{}@example.org", a.localpart);
+    assert_eq!(token.jid.as_str(), jid);
+    assert_eq!(
+        t.identity.verify_plain(&jid, &token.token).await.unwrap().user,
+        a.user
+    );
+
+    // replayed: the state is gone
+    let r = t.identity.login_complete(callback(&back), COOKIE).await;
+    assert!(matches!(r, Err(LoginError::StateExpired)), "{r:?}");
+
+    // by DID the same account
+    let url = t.identity.login_begin(did, COOKIE).await.unwrap();
+    let back = sign_in(&url, handle, password, false).await;
+    let again = t.identity.login_complete(callback(&back), COOKIE).await.unwrap();
+    assert_eq!(
+        (
+            again.session.account.created_at,
+            t.identity.count().await.unwrap()
+        ),
+        (a.created_at, 1)
+    );
+
+    t.identity.logout(&again.session).await.unwrap();
+    t.identity.logout(&new.session).await.unwrap();
+    assert!(t.identity.session_for(&new.access_token).await.unwrap().is_none());
+    let server = t.storage.server();
+    assert!(
+        waddle_storage::repo::oauth::OAuth(&server)
+            .session(did)
+            .await
+            .unwrap()
+            .is_none()
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs the ATProto network: run by make test"]
+async fn another_account_browser_or_answer() {
+    let net = net();
+    let (alice, _, alice_pass) = account(&net, "alice");
+    let (bob, bob_did, bob_pass) = account(&net, "bob");
+    let t = setup(&net).await;
+
+    let url = t.identity.login_begin(alice, COOKIE).await.unwrap();
+    let back = sign_in(&url, bob, bob_pass, false).await;
+    let r = t.identity.login_complete(callback(&back), COOKIE).await;
+    assert!(
+        matches!(r, Err(LoginError::OtherAccount)),
+        "bob signed in for alice: {r:?}"
+    );
+    let server = t.storage.server();
+    assert!(
+        waddle_storage::repo::oauth::OAuth(&server)
+            .session(bob_did)
+            .await
+            .unwrap()
+            .is_none()
+    );
+
+    let url = t.identity.login_begin(alice, COOKIE).await.unwrap();
+    let back = sign_in(&url, alice, alice_pass, false).await;
+    let r = t.identity.login_complete(callback(&back), "browser-2").await;
+    assert!(matches!(r, Err(LoginError::OtherBrowser)), "{r:?}");
+
+    let url = t.identity.login_begin(alice, COOKIE).await.unwrap();
+    let back = sign_in(&url, alice, alice_pass, false).await;
+    let mut forged = callback(&back);
+    forged.code = Some(format!("cod-{}", "0".repeat(64)));
+    let r = t.identity.login_complete(forged, COOKIE).await;
+    assert!(matches!(r, Err(LoginError::Server(_))), "a made-up code: {r:?}");
+
+    let url = t.identity.login_begin(alice, COOKIE).await.unwrap();
+    let back = sign_in(&url, alice, alice_pass, false).await;
+    let mut forged = callback(&back);
+    forged.iss = Some("https://evil.example".into());
+    assert!(
+        t.identity.login_complete(forged, COOKIE).await.is_err(),
+        "a mixed-up issuer"
+    );
+
+    let url = t.identity.login_begin(alice, COOKIE).await.unwrap();
+    let back = sign_in(&url, alice, alice_pass, true).await;
+    let r = t.identity.login_complete(callback(&back), COOKIE).await;
+    assert!(matches!(r, Err(LoginError::Denied)), "{r:?}");
+
+    assert_eq!(t.identity.count().await.unwrap(), 0);
+}
+
+#[tokio::test]
+#[ignore = "needs the ATProto network: run by make test"]
+async fn unknown_people() {
+    let net = net();
+    let t = setup(&net).await;
+    let r = t.identity.login_begin("nobody.test", COOKIE).await;
+    assert!(matches!(r, Err(LoginError::UnknownHandle)), "{r:?}");
+    let r = t
+        .identity
+        .login_begin("did:plc:aaaaaaaaaaaaaaaaaaaaaaaa", COOKIE)
+        .await;
+    assert!(matches!(r, Err(LoginError::Server(_))), "{r:?}");
+}
+
+/// Bluesky and local names share one namespace.
+#[tokio::test]
+#[ignore = "needs the ATProto network: run by make test"]
+async fn local_and_bluesky_names_live_side_by_side() {
+    let net = net();
+    let (bob, did, password) = account(&net, "bob");
+    let t = setup(&net).await;
+    t.identity
+        .create_local("bob", &Secret::new("password"), false)
+        .await
+        .unwrap();
+    let taken = t
+        .identity
+        .create_local(
+            did.trim_start_matches("did:plc:"),
+            &Secret::new("password"),
+            false,
+        )
+        .await;
+    assert!(taken.is_err(), "a name that a DID maps to");
+    let url = t.identity.login_begin(bob, COOKIE).await.unwrap();
+    let back = sign_in(&url, bob, password, false).await;
+    let new = t.identity.login_complete(callback(&back), COOKIE).await.unwrap();
+    assert_eq!(
+        t.identity.resolve_name("bob").await.unwrap().as_str(),
+        "local:bob"
+    );
+    assert_eq!(
+        t.identity.resolve_name(bob).await.unwrap(),
+        new.session.account.user
+    );
+    assert_eq!(
+        t.identity.resolve_name(did).await.unwrap(),
+        new.session.account.user
+    );
+}
