@@ -250,7 +250,7 @@ mod tests {
         let mut reader = Reader::default();
         reader
             .feed(4, &[0x20, 2, 0, 5, 0x90, 3, 0, 1, 0x80, 0x40, 2, 0, 9], |p| {
-                seen.push(format!("{p:?}"))
+                seen.push(format!("{p:?}"));
             })
             .unwrap();
         assert_eq!(seen, ["ConnAck(5)", "SubAck(128)", "PubAck(0)"]);
