@@ -28,6 +28,15 @@ pub struct Attr<'a> {
     node: AttrNode,
 }
 
+/// What an element holds.
+#[derive(Debug, Clone)]
+pub enum Content<'a> {
+    /// An element.
+    Element(Element<'a>),
+    /// A piece of text, unescaped.
+    Text(Cow<'a, str>),
+}
+
 fn text_of(bytes: &[u8]) -> &str {
     // The scanner has checked the encoding; a broken one reads as nothing.
     std::str::from_utf8(bytes).unwrap_or_default()
@@ -110,7 +119,7 @@ impl<'a> Element<'a> {
         Children {
             bytes: self.bytes,
             tape: self.tape,
-            at: self.at + 1 + usize::from(self.node.attrs),
+            at: self.first(),
             end: self.node.next as usize,
             inherited: self.inherited,
         }
@@ -131,34 +140,60 @@ impl<'a> Element<'a> {
         self.child(name, ns).map(|c| c.text())
     }
 
+    /// What is in it, elements and pieces of text in their order.
+    pub fn nodes(&self) -> impl Iterator<Item = Content<'a>> + use<'a> {
+        let this = *self;
+        let mut at = self.first();
+        std::iter::from_fn(move || {
+            while at < this.node.next as usize {
+                let here = at;
+                at += 1;
+                match this.tape.get(here)? {
+                    Node::Text { start, len, kind } => {
+                        return Some(Content::Text(this.piece(*start, *len, *kind)));
+                    }
+                    Node::Element(e) => {
+                        at = (e.next as usize).max(at);
+                        return Element::new(this.bytes, this.tape, here, this.inherited)
+                            .map(Content::Element);
+                    }
+                    Node::Attr(_) => {}
+                }
+            }
+            None
+        })
+    }
+
+    /// Tape index of the first node in it.
+    fn first(&self) -> usize {
+        self.at + 1 + usize::from(self.node.attrs)
+    }
+
+    fn piece(&self, start: u32, len: u32, kind: TextKind) -> Cow<'a, str> {
+        let bytes: &'a [u8] = self.bytes;
+        let raw = slice(bytes, start, len);
+        match kind {
+            TextKind::Clean | TextKind::Cdata => Cow::Borrowed(text_of(raw)),
+            TextKind::Dirty => Cow::Owned(unescape(raw, true, false)),
+            TextKind::DirtyCdata => Cow::Owned(unescape(raw, false, false)),
+        }
+    }
+
     /// Whether there are elements or text in it.
     pub fn has_content(&self) -> bool {
-        self.node.next as usize > self.at + 1 + usize::from(self.node.attrs)
+        self.node.next as usize > self.first()
     }
 
     /// The text directly in it, unescaped, pieces around elements joined.
     pub fn text(&self) -> Cow<'a, str> {
-        let bytes: &'a [u8] = self.bytes;
         let mut out = Cow::Borrowed("");
-        let mut at = self.at + 1 + usize::from(self.node.attrs);
-        while at < self.node.next as usize {
-            match self.tape.get(at) {
-                Some(Node::Text { start, len, kind }) => {
-                    let raw = slice(bytes, *start, *len);
-                    let piece = match kind {
-                        TextKind::Clean | TextKind::Cdata => Cow::Borrowed(text_of(raw)),
-                        TextKind::Dirty => Cow::Owned(unescape(raw, true, false)),
-                        TextKind::DirtyCdata => Cow::Owned(unescape(raw, false, false)),
-                    };
-                    if out.is_empty() {
-                        out = piece;
-                    } else {
-                        out.to_mut().push_str(&piece);
-                    }
-                    at += 1;
+        for node in self.nodes() {
+            if let Content::Text(piece) = node {
+                if out.is_empty() {
+                    out = piece;
+                } else {
+                    out.to_mut().push_str(&piece);
                 }
-                Some(Node::Element(e)) if e.next as usize > at => at = e.next as usize,
-                _ => at += 1,
             }
         }
         out

@@ -65,7 +65,7 @@ pub mod sid;
 pub mod sm;
 
 pub use delay::Delay;
-pub use element::{Attr, Children, Element};
+pub use element::{Attr, Children, Content, Element};
 pub use header::{StreamHeader, stream_close};
 pub use outgoing::{Class, HeadBuilder, HeadTemplate, Outgoing, Payload, Rewrite};
 pub use scanner::{Frame, Framing, ScanLimits, Scanner};
