@@ -13,6 +13,6 @@ CREATE TABLE archive (
     body      TEXT,                          -- readable text, for search
     stanza    BLOB    NOT NULL
 ) STRICT;
--- An index's entries end with the rowid, so these are (archive, id) and (archive, peer, id).
-CREATE INDEX archive_page ON archive (archive);
-CREATE INDEX archive_peer ON archive (archive, peer) WHERE peer IS NOT NULL;
+-- One index serves all pages, so that a message costs one page of index: a search for one peer reads the
+-- entries of the archive, but only the rows that it gives out.
+CREATE INDEX archive_page ON archive (archive, id, peer);

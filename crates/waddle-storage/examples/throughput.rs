@@ -1,4 +1,4 @@
-//! Durable archive writes and page reads per second, for `adrs/0003-storage-threads-and-durability.md`.
+//! Durable archive writes and page reads per second (`room`: only what a busy room does), for `adrs/0003-storage-threads-and-durability.md`.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -31,9 +31,23 @@ fn message(stanza: &Bytes) -> NewMessage {
     }
 }
 
+/// CPU time of this process so far, in ticks of 10 ms (`proc(5)`).
+fn cpu() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+fn each(since: u64, things: u64) -> String {
+    format!(
+        "{:.1} us CPU each",
+        (cpu() - since) as f64 * 10_000.0 / things as f64
+    )
+}
+
 /// `clients` tasks that each wait for their write before the next one.
 async fn clients(dbs: &[Db], clients: usize, stanza: &Bytes) {
-    let until = Instant::now() + TIME;
+    let (until, since) = (Instant::now() + TIME, cpu());
     let mut tasks = Vec::new();
     for c in 0..clients {
         let (db, stanza) = (dbs[c % dbs.len()].clone(), stanza.clone());
@@ -55,9 +69,10 @@ async fn clients(dbs: &[Db], clients: usize, stanza: &Bytes) {
     all.sort_unstable();
     let at = |p: usize| all[(all.len() - 1) * p / 100];
     println!(
-        "write: {clients} clients on {} databases: {} rows/s, p50 {:?}, p99 {:?}",
+        "write: {clients} clients on {} databases: {} rows/s, {}, p50 {:?}, p99 {:?}",
         dbs.len(),
         all.len() as u64 / TIME.as_secs(),
+        each(since, all.len() as u64),
         at(50),
         at(99)
     );
@@ -67,7 +82,7 @@ async fn clients(dbs: &[Db], clients: usize, stanza: &Bytes) {
 fn pipelined(db: &Db, stanza: &Bytes) {
     let key = ArchiveKey::channel(ChannelId::new());
     let (send, done) = mpsc::channel();
-    let (started, mut rows, mut waiting) = (Instant::now(), 0_u64, 0);
+    let (started, since, mut rows, mut waiting) = (Instant::now(), cpu(), 0_u64, 0);
     while started.elapsed() < TIME {
         let (key, m, send) = (key.clone(), message(stanza), send.clone());
         let work = move |tx: &mut Tx| archive::append(tx, &key, m);
@@ -81,8 +96,12 @@ fn pipelined(db: &Db, stanza: &Bytes) {
     for _ in 0..waiting {
         done.recv().unwrap().unwrap();
     }
-    let rate = (rows + waiting as u64) as f64 / started.elapsed().as_secs_f64();
-    println!("write_then, up to 2048 waiting: {rate:.0} rows/s");
+    let rows = rows + waiting as u64;
+    let rate = rows as f64 / started.elapsed().as_secs_f64();
+    println!(
+        "write_then, up to 2048 waiting: {rate:.0} rows/s, {}",
+        each(since, rows)
+    );
 }
 
 async fn pages(db: &Db, readers: usize, stanza: &Bytes) {
@@ -91,7 +110,7 @@ async fn pages(db: &Db, readers: usize, stanza: &Bytes) {
     db.write(move |tx| (0..20_000).try_for_each(|_| archive::append(tx, &k, message(&s)).map(drop)))
         .await
         .unwrap();
-    let until = Instant::now() + TIME;
+    let (until, since) = (Instant::now() + TIME, cpu());
     let mut tasks = Vec::new();
     for _ in 0..readers {
         let (db, key) = (db.clone(), key.clone());
@@ -122,6 +141,18 @@ async fn main() {
     let storage = Storage::open(StorageConfig::new(&dir)).await.unwrap();
     let stanza = Bytes::from(vec![b'x'; 357]);
     let one = storage.create_waddle(WaddleId::new()).await.unwrap();
+    if std::env::args().any(|a| a == "clients") {
+        clients(std::slice::from_ref(&one), 64, &stanza).await;
+        storage.close().await;
+        return std::fs::remove_dir_all(dir).unwrap();
+    }
+    if std::env::args().any(|a| a == "room") {
+        tokio::task::spawn_blocking(move || pipelined(&one, &stanza))
+            .await
+            .unwrap();
+        storage.close().await;
+        return std::fs::remove_dir_all(dir).unwrap();
+    }
     for n in [1, 16, 64, 256, 1024] {
         clients(std::slice::from_ref(&one), n, &stanza).await;
     }

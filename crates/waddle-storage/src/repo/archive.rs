@@ -372,11 +372,11 @@ macro_rules! shapes {
                  WHERE archive = ?1 AND id BETWEEN ?2 AND ?3 AND at BETWEEN ?5 AND ?6", $tail
             ),
             concat!(
-                "SELECT ", $columns, " FROM archive INDEXED BY archive_peer \
+                "SELECT ", $columns, " FROM archive INDEXED BY archive_page \
                  WHERE archive = ?1 AND id BETWEEN ?2 AND ?3 AND at BETWEEN ?5 AND ?6 AND peer = ?7", $tail
             ),
             concat!(
-                "SELECT ", $columns, " FROM archive INDEXED BY archive_peer \
+                "SELECT ", $columns, " FROM archive INDEXED BY archive_page \
                  WHERE archive = ?1 AND id BETWEEN ?2 AND ?3 AND at BETWEEN ?5 AND ?6 AND peer = ?7 AND resource = ?8",
                 $tail
             ),
@@ -486,15 +486,8 @@ mod tests {
             Ok(plans)
         });
         for (shape, plan) in plans.await.unwrap().into_iter().enumerate() {
-            let peer = if shape % 3 == 0 { "" } else { " AND peer=?" };
-            let index = if shape % 3 == 0 {
-                "archive_page"
-            } else {
-                "archive_peer"
-            };
-            let expected =
-                format!("SEARCH archive USING INDEX {index} (archive=?{peer} AND rowid>? AND rowid<?)");
-            assert_eq!(plan, [expected]);
+            let expected = "SEARCH archive USING INDEX archive_page (archive=? AND id>? AND id<?)";
+            assert_eq!(plan, [expected], "shape {shape}");
         }
         storage.close().await;
     }
