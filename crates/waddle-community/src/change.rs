@@ -77,6 +77,12 @@ impl Draft<'_> {
         }
     }
 
+    pub fn delete_all(&mut self, tuples: impl IntoIterator<Item = Tuple>) {
+        for t in tuples {
+            self.delete(t);
+        }
+    }
+
     pub fn set(&mut self, t: Tuple, there: bool) {
         if there {
             self.write(t);

@@ -58,7 +58,7 @@ impl Community {
             };
             bindings::delete(d.tx, binding)?;
             let about = d.access.read().store.tuples_about(facts::feed(binding).as_ref());
-            about.into_iter().for_each(|t| d.delete(t));
+            d.delete_all(about);
             d.audit("feed.unbind", &format!("feed:{binding}"), gone.filter.as_str(), None)?;
             d.event(Event::BindingsChanged { waddle: id });
             Ok(())

@@ -120,7 +120,7 @@ impl Community {
                 .into_iter()
                 .filter(|b| b.channel == channel)
                 .collect();
-            let mut about: Vec<_> = {
+            let about: Vec<_> = {
                 let state = d.access.read();
                 let store = &state.store;
                 let mut t = store.tuples_about(facts::channel(channel).as_ref());
@@ -130,7 +130,7 @@ impl Community {
                 }
                 t
             };
-            about.drain(..).for_each(|t| d.delete(t));
+            d.delete_all(about);
             channels::delete(d.tx, channel)?;
             d.audit("channel.delete", &format!("channel:{channel}"), gone.slug.as_str(), None)?;
             let mut all = d.channels();

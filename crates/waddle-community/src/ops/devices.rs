@@ -51,7 +51,7 @@ fn find(d: &Draft<'_>, device: DeviceId) -> Result<Device> {
 fn cut_off(d: &mut Draft<'_>, device: DeviceId) {
     let subject = facts::user(&UserId::device(device));
     let given = d.access.read().store.tuples_of(subject.as_ref());
-    given.into_iter().for_each(|t| d.delete(t));
+    d.delete_all(given);
 }
 
 impl Community {
@@ -82,7 +82,9 @@ impl Community {
                 last_use: None,
             };
             waddle_devices::insert(d.tx, &device)?;
-            facts::device_tuples(device.id, id).into_iter().for_each(|t| d.write(t));
+            for t in facts::device_tuples(device.id, id) {
+                d.write(t);
+            }
             d.audit("device.create", &format!("device:{}", device.id), device.name.as_str(), None)?;
             let device = Arc::new(device);
             d.event(Event::DeviceCreated {
@@ -143,7 +145,7 @@ impl Community {
             waddle_devices::delete(d.tx, device)?;
             cut_off(d, device);
             let about = d.access.read().store.tuples_about(facts::device(device).as_ref());
-            about.into_iter().for_each(|t| d.delete(t));
+            d.delete_all(about);
             d.event(Event::DeviceRevoked { waddle: id, device });
             d.audit("device.delete", &format!("device:{device}"), found.name.as_str(), None)
         })

@@ -182,10 +182,7 @@ impl Community {
                 d.member(&user, None);
             }
             let given = d.access.read().store.tuples_of(facts::user(&user).as_ref());
-            given
-                .into_iter()
-                .filter(facts::goes_with_member)
-                .for_each(|t| d.delete(t));
+            d.delete_all(given.into_iter().filter(facts::goes_with_member));
             if kind == RemovalKind::Banned {
                 ban(d, &user, reason.clone())?;
             }
