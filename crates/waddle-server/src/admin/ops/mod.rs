@@ -1,0 +1,148 @@
+//! What each administrative command does, a file a topic.
+
+mod accounts;
+pub mod backup;
+mod channels;
+mod devices;
+mod feeds;
+mod waddles;
+
+use std::{fmt::Display, path::PathBuf, str::FromStr, sync::Arc};
+
+use serde_json::json;
+use waddle_community::Waddle;
+use waddle_core::{Slug, UserId};
+
+use super::{Failure, Reply, command::AdminCommand, socket::Execute};
+use crate::app::App;
+
+/// Does administrative commands on an open data directory.
+#[derive(Clone)]
+pub struct Operations {
+    /// What is worked on.
+    pub app: App,
+    /// The data directory, for what lies beside the databases.
+    pub data_dir: PathBuf,
+    /// Lines for `status`; none where no server runs.
+    pub status: Option<Arc<dyn Fn() -> serde_json::Value + Send + Sync>>,
+}
+
+type Outcome = Result<Reply, Failure>;
+
+impl Execute for Operations {
+    async fn execute(&self, command: AdminCommand) -> Outcome {
+        let app = &self.app;
+        match command {
+            AdminCommand::Status => self.status(),
+            AdminCommand::AccountCreate {
+                name,
+                password,
+                admin,
+            } => accounts::create(app, &name, &password.0, admin).await,
+            AdminCommand::AccountPasswd { name, password } => accounts::passwd(app, &name, &password.0).await,
+            AdminCommand::AccountList => accounts::list(app).await,
+            AdminCommand::AccountDelete { name } => accounts::delete(app, &name).await,
+            AdminCommand::WaddleCreate {
+                slug,
+                owner,
+                name,
+                visibility,
+            } => waddles::create(app, &slug, &owner, name, &visibility).await,
+            AdminCommand::WaddleAddMember { slug, name, role } => {
+                waddles::add_member(app, &slug, &name, &role).await
+            }
+            AdminCommand::WaddleRemoveMember { slug, name, reason } => {
+                waddles::remove_member(app, &slug, &name, reason.as_deref()).await
+            }
+            AdminCommand::WaddleList => Ok(waddles::list(app)),
+            AdminCommand::WaddleDelete { slug } => waddles::delete(app, &slug).await,
+            AdminCommand::ChannelCreate { slug, channel, kind } => {
+                channels::create(app, &slug, &channel, &kind).await
+            }
+            AdminCommand::ChannelList { slug } => channels::list(app, &slug).await,
+            AdminCommand::ChannelDelete { slug, channel } => channels::delete(app, &slug, &channel).await,
+            AdminCommand::DeviceCreate { slug, name, topics } => {
+                devices::create(app, &slug, &name, &topics).await
+            }
+            AdminCommand::DeviceList { slug } => devices::list(app, &slug).await,
+            AdminCommand::DeviceRevoke { slug, name } => devices::revoke(app, &slug, &name).await,
+            AdminCommand::FeedBind {
+                slug,
+                channel,
+                filter,
+                mode,
+                name,
+            } => feeds::bind(app, &slug, &channel, &filter, &mode, name).await,
+            AdminCommand::FeedList { slug } => feeds::list(app, &slug).await,
+            AdminCommand::FeedUnbind { slug, id } => feeds::unbind(app, &slug, &id).await,
+            AdminCommand::Backup { dir, with_keys } => {
+                backup::run(app, &self.data_dir, &dir, with_keys).await
+            }
+        }
+    }
+}
+
+impl Operations {
+    fn status(&self) -> Outcome {
+        let Some(status) = &self.status else {
+            return Err(Failure(
+                "the server does not run; start it with waddle-server run".into(),
+            ));
+        };
+        let json = status();
+        let line = |s: &serde_json::Value| {
+            let mark = if s["status"] == json!(true) {
+                "up  "
+            } else {
+                "down"
+            };
+            format!(
+                "{mark} {} {}",
+                s["name"].as_str().unwrap_or_default(),
+                s["details"].as_str().unwrap_or_default()
+            )
+        };
+        let services = json["services"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let text = services.iter().map(line).collect::<Vec<_>>().join("\n");
+        Ok(Reply { text, json })
+    }
+}
+
+fn parse<T: FromStr>(what: &str, text: &str) -> Result<T, Failure>
+where
+    T::Err: Display,
+{
+    text.parse().map_err(|e| Failure(format!("{what} {text:?}: {e}")))
+}
+
+/// The waddle of a slug typed by the operator.
+fn waddle(app: &App, slug: &str) -> Result<Arc<Waddle>, Failure> {
+    let slug: Slug = parse("waddle", slug)?;
+    app.community.waddle_by_slug(&slug).ok_or_else(|| {
+        Failure(format!(
+            "there is no waddle {slug}; waddle-server waddle list shows them"
+        ))
+    })
+}
+
+/// The person of a localpart, bare JID, DID or handle typed by the operator.
+async fn person(app: &App, name: &str) -> Result<UserId, Failure> {
+    app.identity
+        .resolve_name(name)
+        .await
+        .map_err(|e| Failure(format!("{name}: {e}")))
+}
+
+fn failed(e: impl Display) -> Failure {
+    Failure::new(e)
+}
+
+/// A list: a line an entry, or one that says that there is none.
+fn listed(lines: Vec<String>, none: &str, json: serde_json::Value) -> Reply {
+    let text = if lines.is_empty() {
+        none.to_owned()
+    } else {
+        lines.join("\n")
+    };
+    Reply { text, json }
+}

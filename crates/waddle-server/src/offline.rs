@@ -1,0 +1,217 @@
+//! Commands other than `run`: through the running server's socket where one runs, else on the databases.
+
+use std::{
+    io::{BufRead, Write},
+    path::Path,
+};
+
+use serde_json::json;
+use waddle_core::Secret;
+
+use crate::{
+    admin::{
+        Reply,
+        command::{AdminCommand, Password},
+        ops::{Operations, backup},
+        socket::{self, Execute},
+    },
+    app::App,
+    cli::{AccountCommand, ChannelCommand, Command, DeviceCommand, FeedCommand, WaddleCommand},
+    config::{Config, PublicNames},
+    exit::Exit,
+    tls::Tls,
+};
+
+/// Says whether the configuration can be used.
+pub fn check_config(config: &Config, json: bool) -> Result<(), Exit> {
+    if config.tls_cert.is_some() {
+        Tls::open(config)?;
+    }
+    let warnings = config.warnings();
+    let mut text = format!("the configuration can be used; domain {}", config.domain);
+    for w in &warnings {
+        text.push_str("\nwarning: ");
+        text.push_str(w);
+    }
+    print(
+        &Reply {
+            text,
+            json: json!({"ok": true, "domain": config.domain, "warnings": warnings}),
+        },
+        json,
+    )
+}
+
+/// Runs one administrative command.
+pub async fn administer(config: &Config, command: Command, json: bool) -> Result<(), Exit> {
+    let command = request(command)?;
+    let reply = match socket::call(&config.data_dir, &command).await {
+        Some(result) => result?,
+        None if matches!(command, AdminCommand::Status) => {
+            return Err(Exit::failed(
+                "the server does not run; start it with waddle-server run",
+            ));
+        }
+        None => {
+            let public = PublicNames::new(config, None)?;
+            let app = App::open(config, &public).await?;
+            let ops = Operations {
+                app: app.clone(),
+                data_dir: config.data_dir.clone(),
+                status: None,
+            };
+            let result = ops.execute(command).await;
+            app.close().await;
+            result?
+        }
+    };
+    print(&reply, json)
+}
+
+/// Puts a backup in place of what is there. Needs the server to be stopped.
+pub async fn restore(config: &Config, from: &Path, waddle: Option<String>, json: bool) -> Result<(), Exit> {
+    let reply = match waddle {
+        None => {
+            let restored =
+                waddle_storage::offline::restore_all(&config.data_dir, from).map_err(anyhow::Error::from)?;
+            let mut keys = false;
+            for name in backup::KEY_FILES.iter().filter(|n| from.join(n).exists()) {
+                backup::copy_private(&from.join(name), &config.data_dir.join(name))
+                    .map_err(anyhow::Error::from)?;
+                keys = true;
+            }
+            let with = if keys {
+                "and the keys"
+            } else {
+                "; it holds no keys, those of this directory stay"
+            };
+            Reply {
+                text: format!("restored the server, {restored} waddles {with}"),
+                json: json!({"waddles": restored, "keys": keys}),
+            }
+        }
+        Some(slug) => restore_waddle(config, from, &slug).await?,
+    };
+    print(&reply, json)
+}
+
+async fn restore_waddle(config: &Config, from: &Path, slug: &str) -> Result<Reply, Exit> {
+    let public = PublicNames::new(config, None)?;
+    let app = App::open(config, &public).await?;
+    let result = async {
+        let waddle = app
+            .community
+            .waddle_by_slug_or_id(slug)
+            .ok_or_else(|| Exit::failed(format!("this server has no waddle {slug}")))?;
+        let copy = from.join("waddles").join(format!("{}.db", waddle.id));
+        app.storage
+            .restore_waddle(waddle.id, copy)
+            .await
+            .map_err(anyhow::Error::from)?;
+        Ok(Reply {
+            text: format!("restored waddle {slug}"),
+            json: json!({"waddle": waddle.id}),
+        })
+    };
+    let result = result.await;
+    app.close().await;
+    result
+}
+
+fn print(reply: &Reply, json: bool) -> Result<(), Exit> {
+    let text = if json {
+        reply.json.to_string()
+    } else {
+        reply.text.clone()
+    };
+    writeln!(std::io::stdout(), "{text}").map_err(|e| Exit::failed(format!("cannot write: {e}")))
+}
+
+fn password() -> Result<Password, Exit> {
+    let mut line = String::new();
+    std::io::stdin()
+        .lock()
+        .read_line(&mut line)
+        .map_err(|e| Exit::failed(format!("cannot read the password: {e}")))?;
+    let text = line.trim_end_matches(['\r', '\n']);
+    if text.is_empty() {
+        return Err(Exit::failed("no password: write it to standard input, one line"));
+    }
+    Ok(Password(Secret::new(text)))
+}
+
+/// What the command line asks for, as a value.
+fn request(command: Command) -> Result<AdminCommand, Exit> {
+    use AdminCommand as A;
+    Ok(match command {
+        Command::Account(c) => match c {
+            AccountCommand::Create { name, admin, .. } => A::AccountCreate {
+                name,
+                password: password()?,
+                admin,
+            },
+            AccountCommand::Passwd { name, .. } => A::AccountPasswd {
+                name,
+                password: password()?,
+            },
+            AccountCommand::List => A::AccountList,
+            AccountCommand::Delete { name } => A::AccountDelete { name },
+        },
+        Command::Waddle(c) => match c {
+            WaddleCommand::Create {
+                slug,
+                owner,
+                name,
+                visibility,
+            } => A::WaddleCreate {
+                slug,
+                owner,
+                name,
+                visibility,
+            },
+            WaddleCommand::AddMember { slug, name, role } => A::WaddleAddMember { slug, name, role },
+            WaddleCommand::RemoveMember { slug, name, reason } => {
+                A::WaddleRemoveMember { slug, name, reason }
+            }
+            WaddleCommand::List => A::WaddleList,
+            WaddleCommand::Delete { slug } => A::WaddleDelete { slug },
+        },
+        Command::Channel(c) => match c {
+            ChannelCommand::Create { slug, channel, kind } => A::ChannelCreate { slug, channel, kind },
+            ChannelCommand::List { slug } => A::ChannelList { slug },
+            ChannelCommand::Delete { slug, channel } => A::ChannelDelete { slug, channel },
+        },
+        Command::Device(c) => match c {
+            DeviceCommand::Create(d) => A::DeviceCreate {
+                slug: d.slug,
+                name: d.name,
+                topics: d.topics,
+            },
+            DeviceCommand::List { slug } => A::DeviceList { slug },
+            DeviceCommand::Revoke { slug, name } => A::DeviceRevoke { slug, name },
+        },
+        Command::Feed(c) => match c {
+            FeedCommand::Bind {
+                slug,
+                channel,
+                filter,
+                mode,
+                name,
+            } => A::FeedBind {
+                slug,
+                channel,
+                filter,
+                mode,
+                name,
+            },
+            FeedCommand::List { slug } => A::FeedList { slug },
+            FeedCommand::Unbind { slug, id } => A::FeedUnbind { slug, id },
+        },
+        Command::Backup { dir, with_keys } => {
+            let dir =
+                std::path::absolute(&dir).map_err(|e| Exit::failed(format!("{}: {e}", dir.display())))?;
+            A::Backup { dir, with_keys }
+        }
+        Command::Run | Command::CheckConfig | Command::Status | Command::Restore { .. } => A::Status,
+    })
+}
