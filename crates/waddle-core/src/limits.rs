@@ -106,6 +106,8 @@ limits! {
     muc_pending: usize = 1_024,
     /// Rooms: seconds after which an empty room's actor stops.
     muc_idle_seconds: u64 = 300,
+    /// Rooms: rooms that one session may be in; one more gets `resource-constraint`.
+    muc_rooms_per_session: usize = 1_000,
     /// Rooms: plain rooms on this server; one more gets `resource-constraint`.
     muc_plain_rooms: usize = 10_000,
     /// Waddles of this server.
@@ -152,9 +154,9 @@ limits! {
     mqtt_connect_bytes: usize = 65_536,
     /// MQTT: seconds from connecting to CONNECT.
     mqtt_login_seconds: u64 = 10,
-    /// MQTT: messages waiting for one session; the oldest QoS 0 is dropped, then new ones.
+    /// MQTT: messages waiting for one session; one more is dropped and counted.
     mqtt_queue_messages: usize = 10_000,
-    /// MQTT: bytes waiting for one session.
+    /// MQTT: bytes waiting for one session; what is over is dropped and counted.
     mqtt_queue_bytes: usize = 8_388_608,
     /// MQTT: unacknowledged messages per direction and session (receive maximum).
     mqtt_inflight: u16 = 256,
@@ -166,6 +168,8 @@ limits! {
     mqtt_topic_levels: usize = 32,
     /// MQTT: retained messages of one waddle; one more is 0x97 quota exceeded.
     mqtt_retained: usize = 100_000,
+    /// MQTT: bytes of the retained messages of one waddle; one more is 0x97 quota exceeded.
+    mqtt_retained_bytes: usize = 67_108_864,
     /// MQTT: user properties of one packet; more is 0x97 quota exceeded.
     mqtt_user_properties: usize = 64,
     /// MQTT: longest session expiry in seconds.

@@ -1,1 +1,58 @@
-//! Rooms: the room actor and room features, a file each. Knows no socket.
+//! Rooms: the room actor and room features, a file each ([XEP-0045](https://xmpp.org/extensions/xep-0045.html)).
+//! Knows no socket.
+//!
+//! ```text
+//! Rooms::route ─► mailbox ─► RoomActor ─► Room::handle(Input, now) ─► Effects ─► outboxes, storage, community
+//!                                 ▲                                                   │
+//!                                 └───────────── commits, in order ◄──────────────────┘
+//! ```
+//! - `state` is the reducer's core: inputs, effects, and the queue that keeps commits, broadcasts and the archive
+//!   in one order; `room` is what a room is.
+//! - A feature is a file with an `impl Room`: `join`, `presence`, `message`, `private`, `subject`, `history`,
+//!   `admin`, `owner`, `invite`, `voice`, `disco`, `archive`, `removal`, `post`.
+//! - `actor` and `rooms` are the shell: mailboxes, supervision, storage, the list of active rooms.
+//!
+//! Invariants: a room never waits, neither for a socket nor for a commit; nothing that is archived is broadcast
+//! before its commit; what only the room may say is stripped from what clients say.
+
+mod actor;
+mod admin;
+mod api;
+mod archive;
+mod config;
+mod disco;
+mod error;
+mod events;
+mod fan;
+mod history;
+mod invite;
+mod iq;
+mod join;
+mod load;
+mod manage;
+mod message;
+mod metrics;
+mod nick;
+mod occupant_id;
+mod occupants;
+mod owner;
+mod policy;
+mod post;
+mod presence;
+mod private;
+mod removal;
+mod room;
+mod rooms;
+mod rules;
+mod service;
+mod show;
+mod stamp;
+mod standing;
+mod state;
+mod subject;
+mod voice;
+
+pub use api::{Deps, Figures, Inbound, Post, PostError, Posted, Postman, Sender};
+pub use load::LoadError;
+pub use rooms::Rooms;
+pub use standing::{Affiliation, Role};

@@ -122,9 +122,7 @@ pub struct PlainRooms<'a>(pub &'a Db);
 impl PlainRooms<'_> {
     /// The room of that name, and how many rooms there are altogether.
     pub async fn load(&self, name: String) -> Result<(Option<StoredRoom>, usize)> {
-        self.0
-            .read(move |c| Ok((load(c, &name)?, count(c)?)))
-            .await
+        self.0.read(move |c| Ok((load(c, &name)?, count(c)?))).await
     }
 
     /// Listed rooms in the order of their names, behind `after`.
@@ -182,18 +180,18 @@ pub fn uses_slug(conn: &Conn, slug: &Slug) -> Result<bool> {
     let from = [slug.as_str(), "."].concat();
     // `/` is the character behind the dot.
     let to = [slug.as_str(), "/"].concat();
-    Ok(conn
-        .query_opt(
-            "SELECT 1 FROM rooms WHERE name >= ?1 AND name < ?2 LIMIT 1",
-            (from, to),
-            |r| r.get::<i64>(0),
-        )?
-        .is_some())
+    let sql = "SELECT 1 FROM rooms WHERE name >= ?1 AND name < ?2 LIMIT 1";
+    let found = conn.query_opt(sql, (from, to), |r| r.get::<i64>(0))?;
+    Ok(found.is_some())
 }
 
 /// The number of plain rooms.
 pub fn count(conn: &Conn) -> Result<usize> {
-    conn.query_one("SELECT count(*) FROM rooms", (), |r| Ok(r.get::<i64>(0)? as usize))
+    conn.query_one(
+        "SELECT count(*) FROM rooms",
+        (),
+        |r| Ok(r.get::<i64>(0)? as usize),
+    )
 }
 
 /// A plain room with its people.

@@ -1,0 +1,313 @@
+//! The actor around a room: it owns the mailbox and does what the reducer decided (`adrs/0001-actors-and-outboxes.md`).
+//!
+//! Commits come back through a queue of their own, which holds no more than the room has asked to write.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use kameo::{
+    Actor,
+    actor::{ActorRef, WeakActorRef},
+    error::ActorStopReason,
+    mailbox::{MailboxReceiver, Signal},
+    message::{Context, Message},
+};
+use tokio::sync::mpsc;
+use waddle_core::BareJid;
+use waddle_outbox::PushError;
+use waddle_storage::{Result as StorageResult, repo::rooms::PlainRooms};
+
+use crate::{
+    error, load,
+    load::Store,
+    manage, metrics,
+    occupant_id::RoomSecret,
+    room::{Kind, Room},
+    rooms::Inner,
+    show::Departure,
+    state::{Effect, Effects, Input, Write, WriteFailed, WriteResult},
+};
+
+/// Commits that are handled in one go.
+const BATCH: usize = 64;
+
+/// What a room's actor starts with, the first time and after a fault.
+#[derive(Clone)]
+pub(crate) struct Start {
+    pub jid: BareJid,
+    pub rooms: Arc<Inner>,
+    /// Inputs in the mailbox or on the way to it.
+    pub waiting: Arc<AtomicUsize>,
+}
+
+/// An input in a mailbox.
+pub(crate) struct Envelope(pub Input);
+
+/// One active room.
+pub(crate) struct RoomActor {
+    room: Room,
+    /// None where loading failed; then the room refuses everything and stops.
+    store: Option<Store>,
+    start: Start,
+    commits: mpsc::UnboundedReceiver<(u64, WriteResult)>,
+    committed: mpsc::UnboundedSender<(u64, WriteResult)>,
+    fx: Effects,
+    /// Sessions that the figures count.
+    counted: usize,
+}
+
+impl Actor for RoomActor {
+    type Args = Start;
+    type Error = std::convert::Infallible;
+
+    async fn on_start(start: Start, _: ActorRef<Self>) -> Result<Self, Self::Error> {
+        let (committed, commits) = mpsc::unbounded_channel();
+        let deps = &start.rooms.deps;
+        let (room, store) = match load::load(deps, start.jid.clone()).await {
+            Ok(loaded) => (loaded.room, Some(loaded.store)),
+            Err(e) => {
+                tracing::error!(room = %start.jid, error = %e, "a room cannot be loaded");
+                let kind = Kind::Absent { full: true };
+                let secret = RoomSecret::new(&[]);
+                let room = Room::new(
+                    start.jid.clone(),
+                    deps.limits.clone(),
+                    kind,
+                    waddle_storage::repo::rooms::RoomSettings::default(),
+                    secret,
+                );
+                (room, None)
+            }
+        };
+        Ok(Self {
+            room,
+            store,
+            start,
+            commits,
+            committed,
+            fx: Effects::default(),
+            counted: 0,
+        })
+    }
+
+    async fn next(
+        &mut self,
+        _: WeakActorRef<Self>,
+        mailbox: &mut MailboxReceiver<Self>,
+    ) -> Result<Option<Signal<Self>>, Self::Error> {
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            let idle = self.room.is_idle();
+            let patience = if self.room.exists() {
+                Duration::from_secs(self.room.limits.muc_idle_seconds)
+            } else {
+                Duration::ZERO
+            };
+            tokio::select! {
+                biased;
+                _ = self.commits.recv_many(&mut batch, BATCH) => {
+                    for (token, result) in batch.drain(..) {
+                        self.input(Input::Written(token, result));
+                    }
+                }
+                signal = mailbox.recv() => return Ok(signal),
+                () = tokio::time::sleep(patience), if idle => {
+                    if self.start.rooms.retire(&self.start.jid, &self.start.waiting) {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn on_stop(&mut self, _: WeakActorRef<Self>, reason: ActorStopReason) -> Result<(), Self::Error> {
+        if matches!(reason, ActorStopReason::Panicked(_)) {
+            tracing::error!(room = %self.start.jid, %reason, "a room failed; it starts again");
+            metrics::restarted();
+        }
+        // 332: removed because of the service itself. They may join again at once.
+        let d = Departure {
+            codes: &["332"],
+            reason: Some("the room was restarted; join it again"),
+            ..Departure::default()
+        };
+        let mut fx = Effects::default();
+        self.room.refuse_all(&mut fx);
+        self.room.empty(d, &mut fx);
+        self.fx = fx;
+        self.perform();
+        Ok(())
+    }
+}
+
+impl Message<Envelope> for RoomActor {
+    type Reply = ();
+
+    async fn handle(&mut self, Envelope(input): Envelope, _: &mut Context<Self, ()>) {
+        self.start.waiting.fetch_sub(1, Ordering::AcqRel);
+        #[cfg(test)]
+        if let Input::Stanza(i) = &input {
+            assert!(i.stanza.id().as_deref() != Some("make-the-room-panic"), "as asked");
+        }
+        self.input(input);
+    }
+}
+
+impl RoomActor {
+    fn input(&mut self, input: Input) {
+        let now = self.start.rooms.deps.clock.now();
+        if self.store.is_none() {
+            let why = error::internal("this room cannot be read at present; tell whoever runs this server");
+            Room::refuse_input(input, &why, &mut self.fx);
+        } else {
+            self.room.handle(input, now, &mut self.fx);
+        }
+        self.perform();
+    }
+
+    /// Does what was decided.
+    fn perform(&mut self) {
+        let mut closed = false;
+        loop {
+            for d in self.fx.deliveries.drain(..) {
+                let pushed = if d.droppable {
+                    d.outbox.push_droppable(d.item)
+                } else {
+                    d.outbox.push(d.item)
+                };
+                closed |= pushed == Err(PushError::Closed);
+            }
+            for effect in std::mem::take(&mut self.fx.rest) {
+                self.effect(effect);
+            }
+            if !std::mem::take(&mut closed) {
+                break;
+            }
+            self.room.sweep(&mut self.fx);
+            if self.fx.deliveries.is_empty() {
+                break;
+            }
+        }
+        let sessions = self.room.occupants.sessions();
+        if sessions != self.counted {
+            self.start.rooms.count_occupants(self.counted, sessions);
+            self.counted = sessions;
+        }
+    }
+
+    fn effect(&mut self, effect: Effect) {
+        let rooms = &self.start.rooms;
+        match effect {
+            Effect::Write(token, write) => self.write(token, write),
+            Effect::Posted(reply, result) => _ = reply.send(result),
+            Effect::Outside(to, item) => rooms.outside(&to, item),
+            Effect::Archive(inbound) => {
+                let Some(store) = self.store.clone() else { return };
+                let (room, most) = (self.room.at.clone(), self.room.limits.archive_page);
+                rooms.aside(*inbound, async move |inbound| {
+                    crate::archive::answer(&store.db, &store.archive, &room, most, &inbound).await
+                });
+            }
+            Effect::Manage(inbound, manage) => {
+                let Kind::Channel(c) = &self.room.kind else { return };
+                let (deps, waddle) = (rooms.deps.clone(), c.waddle);
+                rooms.aside(*inbound, async move |inbound| {
+                    let done = manage::change(
+                        &deps.community,
+                        &deps.storage,
+                        &deps.domain,
+                        waddle,
+                        &inbound,
+                        manage.changes,
+                    );
+                    answer(done.await, &inbound)
+                });
+            }
+            Effect::List(inbound, wanted) => {
+                let Kind::Channel(c) = &self.room.kind else { return };
+                let (deps, waddle) = (rooms.deps.clone(), c.waddle);
+                rooms.aside(*inbound, async move |inbound| {
+                    let done = manage::list(
+                        &deps.community,
+                        &deps.storage,
+                        &deps.domain,
+                        waddle,
+                        &inbound,
+                        wanted,
+                    );
+                    answer(done.await, &inbound)
+                });
+            }
+        }
+    }
+
+    fn write(&mut self, token: u64, write: Write) {
+        let Some(store) = self.store.clone() else { return };
+        let committed = self.committed.clone();
+        if matches!(write, Write::Delete) {
+            let name = self.start.jid.local().unwrap_or_default().to_owned();
+            tokio::spawn(async move {
+                let done = PlainRooms(&store.db).delete(name).await;
+                let _ = committed.send((token, done.map(|()| None).map_err(|e| failed(&e))));
+            });
+            return;
+        }
+        let again = self.committed.clone();
+        let work = move |tx: &mut waddle_storage::Tx| store.apply(tx, write);
+        let then = move |result: StorageResult<_>| {
+            let _ = committed.send((token, result.map_err(|e| failed(&e))));
+        };
+        let db = self.store.as_ref().map(|s| s.db.clone());
+        if let Some(Err(e)) = db.map(|db| db.write_then(work, then)) {
+            let _ = again.send((token, Err(failed(&e))));
+        }
+    }
+}
+
+fn failed(e: &waddle_storage::StorageError) -> WriteFailed {
+    if !e.is_temporary() {
+        tracing::error!(error = %e, "a room cannot store");
+    }
+    WriteFailed {
+        temporary: e.is_temporary(),
+    }
+}
+
+fn answer(done: error::Outcome<waddle_stanza::Outgoing>, inbound: &crate::Inbound) -> Vec<waddle_stanza::Outgoing> {
+    match done {
+        Ok(item) => vec![item],
+        Err(why) => why.reply(&inbound.stanza, &inbound.sender).into_iter().collect(),
+    }
+}
+
+/// Restarts rooms that fail; a room that fails again and again is given up until somebody addresses it anew.
+pub(crate) struct Supervisor(pub std::sync::Weak<Inner>);
+
+impl Actor for Supervisor {
+    type Args = Self;
+    type Error = std::convert::Infallible;
+
+    async fn on_start(this: Self, _: ActorRef<Self>) -> Result<Self, Self::Error> {
+        Ok(this)
+    }
+
+    async fn on_link_died(
+        &mut self,
+        _: WeakActorRef<Self>,
+        id: kameo::actor::ActorId,
+        reason: ActorStopReason,
+    ) -> Result<std::ops::ControlFlow<ActorStopReason>, Self::Error> {
+        if !matches!(reason, ActorStopReason::Normal)
+            && let Some(rooms) = self.0.upgrade()
+        {
+            tracing::error!(%reason, "a room failed too often and is given up");
+            rooms.give_up(id);
+        }
+        Ok(std::ops::ControlFlow::Continue(()))
+    }
+}

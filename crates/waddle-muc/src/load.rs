@@ -1,0 +1,261 @@
+//! What stands behind an address of the service, read from storage (design §7: only the list of waddles decides).
+
+use std::sync::Arc;
+
+use ahash::AHashMap;
+use ring::rand::{SecureRandom, SystemRandom};
+use waddle_community::{Channel as ChannelRow, ChannelKind, Visibility, Waddle};
+use waddle_core::{BareJid, ChannelId, RoomName};
+use waddle_storage::{
+    Db, StorageError, Tx,
+    repo::{
+        archive::{self, ArchiveKey, NewMessage, With},
+        rooms::{self, PlainRooms, RoomSettings, StoredRoom, Subject},
+    },
+};
+
+use crate::{
+    api::Deps,
+    fan::Fan,
+    occupant_id::RoomSecret,
+    policy::ChannelPolicy,
+    room::{Channel, Kind, Person, Plain, Room},
+    stamp,
+    standing::Affiliation,
+    state::{Message, Write},
+};
+
+/// Why a room could not be loaded.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LoadError {
+    /// The database failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The community failed.
+    #[error(transparent)]
+    Community(#[from] waddle_community::Error),
+}
+
+/// Where a room keeps what it keeps.
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    pub db: Db,
+    pub archive: ArchiveKey,
+    owner: Owner,
+    secret: Arc<[u8]>,
+}
+
+#[derive(Debug, Clone)]
+enum Owner {
+    Channel(ChannelId),
+    Plain(Arc<str>),
+}
+
+/// A room, and where it keeps what it keeps.
+pub(crate) struct Loaded {
+    pub room: Room,
+    pub store: Store,
+}
+
+fn fresh_secret() -> Vec<u8> {
+    let mut secret = vec![0; 32];
+    // Without randomness there is no TLS either; zeros only make the occupant ids guessable.
+    let _ = SystemRandom::new().fill(&mut secret);
+    secret
+}
+
+/// Reads what stands behind `jid`.
+pub(crate) async fn load(deps: &Deps, jid: BareJid) -> Result<Loaded, LoadError> {
+    let name = jid.local().unwrap_or_default().to_owned();
+    let parsed = RoomName::parse(&name);
+    let waddle = match &parsed {
+        RoomName::Channel { waddle, .. } | RoomName::Below { waddle } => deps.community.waddle_by_slug(waddle),
+        RoomName::Plain => None,
+    };
+    let Some(waddle) = waddle else {
+        return plain(deps, jid, name, &parsed).await;
+    };
+    let access = deps.community.access(waddle.id).await?;
+    let channel = match &parsed {
+        RoomName::Channel { channel, .. } => access.channel_by_slug(channel),
+        _ => None,
+    };
+    let db = deps.storage.waddle(waddle.id).await?;
+    let Some(channel) = channel else {
+        let kind = Kind::Nothing(Box::new(ChannelPolicy::nothing(access)));
+        let secret = fresh_secret();
+        let room = Room::new(
+            jid,
+            deps.limits.clone(),
+            kind,
+            RoomSettings::default(),
+            RoomSecret::new(&secret),
+        );
+        let store = Store {
+            db,
+            archive: ArchiveKey::room(&name),
+            owner: Owner::Plain(name.into()),
+            secret: secret.into(),
+        };
+        return Ok(Loaded { room, store });
+    };
+    let stored = rooms::channel_room(&db, channel.id, fresh_secret()).await?;
+    let kind = Kind::Channel(Channel {
+        waddle: waddle.id,
+        id: channel.id,
+        policy: Box::new(ChannelPolicy::new(access, channel.id)),
+    });
+    let store = Store {
+        db,
+        archive: ArchiveKey::channel(channel.id),
+        owner: Owner::Channel(channel.id),
+        secret: stored.secret.into(),
+    };
+    let mut room = Room::new(
+        jid,
+        deps.limits.clone(),
+        kind,
+        settings_of(&waddle, &channel),
+        RoomSecret::new(&store.secret),
+    );
+    room.subject = stored.subject;
+    read_history(&mut room, &store).await?;
+    Ok(Loaded { room, store })
+}
+
+async fn plain(deps: &Deps, jid: BareJid, name: String, parsed: &RoomName) -> Result<Loaded, LoadError> {
+    let db = deps.storage.server();
+    let (stored, count) = PlainRooms(&db).load(name.clone()).await?;
+    let exists = stored.is_some();
+    let reserved = match parsed {
+        RoomName::Channel { waddle, .. } | RoomName::Below { waddle } => deps.community.is_slug_taken(waddle),
+        RoomName::Plain => false,
+    };
+    let (kind, settings, subject, secret) = match stored {
+        Some(StoredRoom {
+            secret,
+            settings,
+            subject,
+            affiliates,
+        }) => {
+            let mut people = AHashMap::with_capacity(affiliates.len());
+            for a in affiliates {
+                if let (Ok(jid), Some(affiliation)) = (a.jid.parse(), Affiliation::parse(&a.affiliation)) {
+                    let person = Person {
+                        affiliation,
+                        nick: a.nick,
+                        reason: a.reason,
+                    };
+                    people.insert(jid, person);
+                }
+            }
+            let plain = Plain {
+                people,
+                locked: false,
+            };
+            (Kind::Plain(plain), settings, subject, secret)
+        }
+        None => {
+            let full = reserved || count >= deps.limits.muc_plain_rooms;
+            (
+                Kind::Absent { full },
+                RoomSettings::default(),
+                None::<Subject>,
+                fresh_secret(),
+            )
+        }
+    };
+    let mut room = Room::new(jid, deps.limits.clone(), kind, settings, RoomSecret::new(&secret));
+    room.subject = subject;
+    let store = Store {
+        db,
+        archive: ArchiveKey::room(&name),
+        owner: Owner::Plain(name.into()),
+        secret: secret.into(),
+    };
+    if exists {
+        read_history(&mut room, &store).await?;
+    }
+    Ok(Loaded { room, store })
+}
+
+/// The settings that follow from a channel.
+pub(crate) fn settings_of(waddle: &Waddle, channel: &ChannelRow) -> RoomSettings {
+    let open = waddle.visibility == Visibility::Public && !channel.private;
+    RoomSettings {
+        title: channel.name.clone(),
+        description: channel.topic.clone(),
+        persistent: true,
+        public: waddle.visibility != Visibility::Private && !channel.private,
+        members_only: !open,
+        moderated: channel.kind == ChannelKind::Announcement,
+        password: None,
+        // Members of a waddle know each other; guests of an open one see members' nicknames only.
+        whois_anyone: !open,
+        max_occupants: 0,
+        change_subject: false,
+        allow_invites: true,
+        allow_private: true,
+        archive: true,
+    }
+}
+
+async fn read_history(room: &mut Room, store: &Store) -> Result<(), LoadError> {
+    let (key, most) = (store.archive.clone(), room.limits.muc_history);
+    let items = store
+        .db
+        .read(move |c| archive::last(c, &key, most, None))
+        .await?;
+    for m in items.into_iter().filter(|m| m.kind != archive::Kind::Subject) {
+        if let Some(fan) = Fan::stored(m.stanza) {
+            room.remember(fan.with(&stamp::stanza_id(m.id, &room.at)), m.at);
+        }
+    }
+    Ok(())
+}
+
+impl Store {
+    /// Carries out a write, within a transaction; messages bring their identifier.
+    pub fn apply(&self, tx: &mut Tx, write: Write) -> Result<Option<waddle_core::MessageId>, StorageError> {
+        match write {
+            Write::Message(m) => self.append(tx, m, archive::Kind::Message).map(Some),
+            Write::Subject(subject, message) => {
+                match &self.owner {
+                    Owner::Channel(id) => rooms::set_channel_subject(tx, *id, &subject)?,
+                    Owner::Plain(name) => rooms::set_subject(tx, name, &subject)?,
+                }
+                message
+                    .map(|m| self.append(tx, m, archive::Kind::Subject))
+                    .transpose()
+            }
+            Write::Settings(settings, people) => {
+                if let Owner::Plain(name) = &self.owner {
+                    rooms::save(tx, name, &self.secret, &settings)?;
+                    rooms::set_affiliates(tx, name, &people)?;
+                }
+                Ok(None)
+            }
+            Write::Affiliates(people) => {
+                if let Owner::Plain(name) = &self.owner {
+                    rooms::set_affiliates(tx, name, &people)?;
+                }
+                Ok(None)
+            }
+            // It takes several transactions; see the actor.
+            Write::Delete => Ok(None),
+        }
+    }
+
+    fn append(&self, tx: &mut Tx, m: Message, kind: archive::Kind) -> Result<waddle_core::MessageId, StorageError> {
+        let message = NewMessage {
+            at: m.at,
+            kind,
+            with: Some(With::Nick(m.nick.to_string())),
+            author: Some(m.author),
+            origin_id: m.origin_id,
+            body: m.body,
+            stanza: m.stanza,
+        };
+        archive::append(tx, &self.archive, message)
+    }
+}

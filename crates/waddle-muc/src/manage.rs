@@ -1,0 +1,180 @@
+//! Changes of affiliation in a channel: they are changes of membership of its waddle, made by the community,
+//! which asks whether the actor may. What follows in the room comes back as events.
+
+use std::sync::Arc;
+
+use waddle_community::{Community, Error, Page, RemovalKind, Role as WaddleRole};
+use waddle_core::{BareJid, UserId, WaddleId};
+use waddle_stanza::{Class, Outgoing, ns};
+use waddle_storage::{Storage, repo::accounts::Accounts};
+
+use crate::{
+    api::Inbound,
+    error::{self, Outcome, Refusal},
+    standing::Affiliation,
+};
+
+/// Changes of one request.
+#[derive(Debug)]
+pub struct Manage {
+    /// In order.
+    pub changes: Vec<Change>,
+}
+
+/// Whose affiliation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Who {
+    /// By address.
+    Jid(BareJid),
+}
+
+/// A change of one affiliation.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// Whose.
+    pub who: Who,
+    /// What they become.
+    pub affiliation: Affiliation,
+    /// A nickname to reserve.
+    pub nick: Option<String>,
+    /// Why.
+    pub reason: Option<Arc<str>>,
+}
+
+impl Change {
+    /// The address.
+    pub fn jid(&self) -> Option<&BareJid> {
+        match &self.who {
+            Who::Jid(jid) => Some(jid),
+        }
+    }
+}
+
+/// People listed at the most.
+const MOST: usize = 1_000;
+
+/// Makes the changes one after the other; the first that fails ends it and is the answer.
+pub(crate) async fn change(
+    community: &Community,
+    storage: &Storage,
+    domain: &str,
+    waddle: WaddleId,
+    inbound: &Inbound,
+    changes: Vec<Change>,
+) -> Outcome<Outgoing> {
+    let actor = &inbound.sender.user;
+    for c in changes {
+        let Who::Jid(jid) = &c.who;
+        let user = user_of(storage, domain, jid)
+            .await?
+            .ok_or_else(|| error::item_not_found("there is no such person on this server"))?;
+        let role = match c.affiliation {
+            Affiliation::Owner => Some(WaddleRole::Owner),
+            Affiliation::Admin => Some(WaddleRole::Admin),
+            Affiliation::Member => Some(WaddleRole::Member),
+            Affiliation::None | Affiliation::Outcast => None,
+        };
+        let done = match role {
+            Some(role) => match community.role_of(waddle, &user).await.map_err(refusal)? {
+                Some(now) if now == role => Ok(()),
+                Some(_) => community.set_role(actor, waddle, &user, role).await,
+                None => community.add_member(actor, waddle, &user, role).await,
+            },
+            None if c.affiliation == Affiliation::None
+                && community.access(waddle).await.map_err(refusal)?.is_banned(&user) =>
+            {
+                community.unban(actor, waddle, &user).await
+            }
+            None => {
+                let kind = if c.affiliation == Affiliation::Outcast {
+                    RemovalKind::Banned
+                } else {
+                    RemovalKind::Removed
+                };
+                let reason = c.reason.as_deref();
+                community.remove_member(actor, waddle, &user, kind, reason).await
+            }
+        };
+        done.map_err(refusal)?;
+    }
+    Ok(inbound.stanza.result(None).outgoing(Class::Iq))
+}
+
+/// The people of one affiliation.
+pub(crate) async fn list(
+    community: &Community,
+    storage: &Storage,
+    domain: &str,
+    waddle: WaddleId,
+    inbound: &Inbound,
+    wanted: Affiliation,
+) -> Outcome<Outgoing> {
+    let mut people: Vec<(UserId, Option<String>)> = Vec::new();
+    let page = Page {
+        offset: 0,
+        limit: MOST,
+    };
+    if wanted == Affiliation::Outcast {
+        let bans = community.bans(waddle, page).await.map_err(refusal)?;
+        people.extend(bans.into_iter().map(|b| (b.user, b.reason)));
+    } else {
+        let members = community.members(waddle, page).await.map_err(refusal)?;
+        let of = |role| match role {
+            WaddleRole::Owner => Affiliation::Owner,
+            WaddleRole::Admin | WaddleRole::Moderator => Affiliation::Admin,
+            WaddleRole::Member => Affiliation::Member,
+        };
+        people.extend(
+            members
+                .into_iter()
+                .filter(|m| of(m.role) == wanted)
+                .map(|m| (m.user, None)),
+        );
+    }
+    let mut w = inbound.stanza.result(None);
+    w.open_ns("query", ns::MUC_ADMIN);
+    for (user, reason) in people {
+        let Some(jid) = jid_of(storage, domain, &user).await? else {
+            continue;
+        };
+        w.open("item")
+            .attr("affiliation", wanted.as_str())
+            .attr("jid", &jid);
+        if let Some(reason) = reason {
+            w.leaf("reason", &reason);
+        }
+        w.close();
+    }
+    Ok(w.outgoing(Class::Iq))
+}
+
+async fn user_of(storage: &Storage, domain: &str, jid: &BareJid) -> Outcome<Option<UserId>> {
+    let Some(local) = jid.local().filter(|_| jid.domain() == domain) else {
+        return Ok(None);
+    };
+    let server = storage.server();
+    let found = Accounts(&server).by_localpart(local).await;
+    Ok(found.map_err(|e| refusal(e.into()))?.map(|a| a.user))
+}
+
+async fn jid_of(storage: &Storage, domain: &str, user: &UserId) -> Outcome<Option<String>> {
+    let server = storage.server();
+    let found = Accounts(&server).by_user(user).await;
+    let found = found.map_err(|e| refusal(e.into()))?;
+    Ok(found.map(|a| [&a.localpart, "@", domain].concat()))
+}
+
+fn refusal(e: Error) -> Refusal {
+    match e {
+        Error::Forbidden => error::not_allowed("your role in the waddle does not give you this right"),
+        Error::NotFound(_) => error::item_not_found("there is no such person in this waddle"),
+        Error::Conflict(why) => error::conflict(why),
+        Error::Limit { .. } => error::busy(e.to_string()),
+        Error::Invalid { .. } | Error::Expired(_) => error::bad_request(e.to_string()),
+        e if e.is_temporary() => error::busy("the database is busy; try again in a moment"),
+        e => {
+            tracing::error!(error = %e, "a change of members failed");
+            error::internal("the change could not be stored")
+        }
+    }
+}

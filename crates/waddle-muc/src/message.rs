@@ -1,0 +1,143 @@
+//! Messages to the room ([XEP-0045 §7.4]): strip what is forged, store, and on commit tell everybody (design §3).
+//!
+//! The room does not wait for the commit before it takes the next message; commits come back in order.
+//!
+//! [XEP-0045 §7.4]: https://xmpp.org/extensions/xep-0045.html#message
+
+use std::borrow::Cow;
+
+use waddle_core::Timestamp;
+use waddle_stanza::{Stanza, XmlWriter, ns};
+
+use crate::{
+    api::Inbound,
+    error::{self, Outcome},
+    fan::Fan,
+    metrics,
+    occupants::Occupant,
+    room::Room,
+    show::write_occupant_id,
+    stamp,
+    standing::Role,
+    state::{BUSY, Effects, Message, Write, WriteFailed},
+};
+
+impl Room {
+    /// A message for the room or for one of its occupants.
+    pub(crate) fn message(&mut self, inbound: Inbound, now: Timestamp, fx: &mut Effects) -> Outcome {
+        let stanza = &inbound.stanza;
+        let to_occupant = stanza.to().ok().flatten().is_some_and(|to| !to.is_bare());
+        let type_ = stanza.type_().unwrap_or(Cow::Borrowed("normal"));
+        match (&*type_, to_occupant) {
+            ("error", _) => Ok(()),
+            ("groupchat", false) => self.groupchat(inbound, now, fx),
+            ("groupchat", true) => Err(error::bad_request(
+                "a private message has type chat; one for everybody goes to the room without a nickname",
+            )),
+            (_, true) => self.private(&inbound, fx),
+            (_, false) => self.to_the_room(&inbound, now, fx),
+        }
+    }
+
+    /// A message without type `groupchat` for the room itself: an invitation, or a wish for voice.
+    fn to_the_room(&mut self, inbound: &Inbound, now: Timestamp, fx: &mut Effects) -> Outcome {
+        self.absent(&inbound.sender)?;
+        let root = inbound.stanza.root();
+        if let Some(x) = root.child("x", ns::MUC_USER) {
+            return self.mediate(inbound, x, now, fx);
+        }
+        if let Some(form) = root.child("x", ns::DATA) {
+            return self.voice(inbound, form, fx);
+        }
+        Err(error::bad_request("a message for everybody has type groupchat"))
+    }
+
+    fn groupchat(&mut self, inbound: Inbound, now: Timestamp, fx: &mut Effects) -> Outcome {
+        self.absent(&inbound.sender)?;
+        let i = self.occupant_of(&inbound.sender)?;
+        self.refresh(i)?;
+        if !self.has_place() {
+            return Err(error::busy(BUSY));
+        }
+        let root = inbound.stanza.root();
+        if let (Some(subject), None, None) = (
+            root.child("subject", ns::CLIENT),
+            root.child("body", ns::CLIENT),
+            root.child("thread", ns::CLIENT),
+        ) {
+            let subject = subject.text().into_owned();
+            return self.change_subject(inbound, i, subject, now, fx);
+        }
+        let o = self.occupants.at(i);
+        if o.role < Role::Participant {
+            return Err(error::forbidden(
+                "you may read here but not speak; ask a moderator for voice",
+            ));
+        }
+        let fan = self.fan_of_message(&inbound.stanza, o);
+        if !(self.keeps() && stamp::is_archived(root)) {
+            self.in_turn(Box::new(move |room, _, _, fx| room.broadcast(&fan, fx)), now, fx);
+            return Ok(());
+        }
+        let message = to_archive(&inbound.stanza, o, &fan, now);
+        let then = move |room: &mut Room, result, _, fx: &mut Effects| match result {
+            Ok(Some(id)) => {
+                let _span = metrics::message_span(&room.at, &inbound.sender.jid, id);
+                let fan = fan.with(&stamp::stanza_id(id, &room.at));
+                room.broadcast(&fan, fx);
+                room.remember(fan, now);
+            }
+            Ok(None) => {}
+            Err(failed) => room.refuse(&inbound.stanza, &inbound.sender, &not_stored(failed), fx),
+        };
+        self.write(Write::Message(message), false, Box::new(then), fx);
+        Ok(())
+    }
+
+    /// A message of an occupant as everybody gets it.
+    pub(crate) fn fan_of_message(&self, stanza: &Stanza, o: &Occupant) -> Fan {
+        let mut w = XmlWriter::with_capacity(96);
+        write_occupant_id(&mut w, &o.occupant_id);
+        let payload = stanza
+            .rewrite()
+            .strip(|child| stamp::is_forged(child, &self.at))
+            .append(&w.finish())
+            .finish();
+        Fan::new(payload.head().from(o.address.as_str()).no_to().build())
+    }
+
+    /// Sends to every session in the room.
+    pub(crate) fn broadcast(&mut self, fan: &Fan, fx: &mut Effects) {
+        fx.deliveries.reserve(self.occupants.sessions());
+        for o in self.occupants.iter() {
+            for s in &o.sessions {
+                fx.push(&s.outbox, fan.to(&s.to), false);
+            }
+        }
+        metrics::message(self.occupants.sessions());
+    }
+}
+
+/// The archive's row of a message.
+pub(crate) fn to_archive(stanza: &Stanza, o: &Occupant, fan: &Fan, now: Timestamp) -> Message {
+    let root = stanza.root();
+    Message {
+        at: now,
+        nick: o.nick.clone(),
+        author: o.user.as_str().to_owned(),
+        origin_id: root
+            .child("origin-id", ns::SID)
+            .and_then(|e| e.attr("id").map(Cow::into_owned)),
+        body: root.child("body", ns::CLIENT).map(|b| b.text().into_owned()),
+        stanza: fan.whole(),
+    }
+}
+
+/// What the sender hears when the database failed.
+pub(crate) fn not_stored(failed: WriteFailed) -> error::Refusal {
+    if failed.temporary {
+        error::busy("it could not be stored; send it again in a moment")
+    } else {
+        error::internal("it could not be stored; tell whoever runs this server")
+    }
+}

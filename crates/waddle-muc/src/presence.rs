@@ -1,0 +1,178 @@
+//! Presence sent to the room ([XEP-0045 §7.2, §7.6, §7.7, §7.14]): entering, a new nickname, a new status, leaving.
+//!
+//! [XEP-0045 §7.2, §7.6, §7.7, §7.14]: https://xmpp.org/extensions/xep-0045.html#enter
+
+use waddle_core::{Jid, Timestamp};
+use waddle_stanza::ns;
+
+use crate::{
+    api::Inbound,
+    error::{self, Outcome},
+    nick,
+    occupants::Session,
+    room::{Kind, Room},
+    show::Departure,
+    state::Effects,
+};
+
+impl Room {
+    /// A presence stanza.
+    pub(crate) fn presence(&mut self, inbound: &Inbound, now: Timestamp, fx: &mut Effects) -> Outcome {
+        let stanza = &inbound.stanza;
+        match stanza.type_().as_deref() {
+            None => {}
+            // A client that answers the room with errors is not there any more.
+            Some("unavailable" | "error") => {
+                self.leave(inbound, fx);
+                return Ok(());
+            }
+            Some("probe" | "subscribe" | "subscribed" | "unsubscribe" | "unsubscribed") => return Ok(()),
+            Some(_) => return Err(error::bad_request("there is no such type of presence")),
+        }
+        let to = stanza
+            .to()
+            .ok()
+            .flatten()
+            .ok_or_else(|| error::jid_malformed("this is no address"))?;
+        let Some(wanted) = to.resource() else {
+            return Err(error::jid_malformed(
+                "enter a room with a nickname: room@service/nickname",
+            ));
+        };
+        let entering = stanza.root().child("x", ns::MUC);
+        match (self.occupants.of_session(&inbound.sender.jid), entering) {
+            (Some(i), None) if &*self.occupants.at(i).nick == wanted => {
+                self.update(i, inbound, fx);
+                Ok(())
+            }
+            (Some(i), None) => self.rename(i, inbound, wanted, fx),
+            // Somebody who enters again has lost track: they are shown everything anew.
+            (Some(i), Some(x)) if &*self.occupants.at(i).nick == wanted => {
+                self.occupants.add_session(i, Session::of(&inbound.sender));
+                self.welcome_back(i, inbound, x, now, fx);
+                Ok(())
+            }
+            (Some(i), Some(_)) => self.rename(i, inbound, wanted, fx),
+            (None, Some(x)) => self.enter(inbound, wanted, x, now, fx),
+            (None, None) => {
+                self.absent(&inbound.sender)?;
+                Err(error::not_acceptable(
+                    "you are not in this room; join it with <x xmlns='http://jabber.org/protocol/muc'/>",
+                ))
+            }
+        }
+    }
+
+    /// A new status of an occupant.
+    fn update(&mut self, i: usize, inbound: &Inbound, fx: &mut Effects) {
+        let o = self.occupants.at_mut(i);
+        o.presence = inbound.stanza.clone();
+        o.shown = [None, None];
+        self.announce(i, &[], fx);
+    }
+
+    /// A new nickname of an occupant, for all their clients here.
+    fn rename(&mut self, i: usize, inbound: &Inbound, wanted: &str, fx: &mut Effects) -> Outcome {
+        let o = self.occupants.at(i);
+        let (key, address) = self.check_nick(wanted, &o.bare.clone(), Some(i))?;
+        let nick = address.resource().unwrap_or(wanted).to_owned();
+        let d = Departure {
+            codes: &["303"],
+            new_nick: Some(&nick),
+            ..Departure::default()
+        };
+        self.tell_departure(self.occupants.at(i), d, None, fx);
+        self.occupants.rename(i, nick.as_str().into(), key, address);
+        self.occupants.at_mut(i).presence = inbound.stanza.clone();
+        self.announce(i, &[], fx);
+        Ok(())
+    }
+
+    /// Whether somebody may carry a nickname here: its key and the address with it.
+    pub(crate) fn check_nick(
+        &self,
+        wanted: &str,
+        bare: &waddle_core::BareJid,
+        holder: Option<usize>,
+    ) -> Outcome<(String, Jid)> {
+        let key = nick::key(wanted, self.limits.muc_nick_bytes)
+            .map_err(|e| error::not_acceptable(e.to_string()))?;
+        let taken = || error::conflict("somebody else has this nickname, or one that looks like it");
+        if let Some(at) = self.occupants.of_key(&key)
+            && Some(at) != holder
+            && (holder.is_some() || self.occupants.at(at).bare != *bare)
+        {
+            return Err(taken());
+        }
+        if let Kind::Plain(p) = &self.kind {
+            let reserved = p.people.iter().any(|(jid, person)| {
+                let theirs = person.nick.as_deref().and_then(|n| nick::key(n, usize::MAX).ok());
+                jid != bare && theirs.as_deref() == Some(&key)
+            });
+            if reserved {
+                return Err(taken());
+            }
+        }
+        Ok((key, self.address(wanted)?))
+    }
+
+    /// A client leaves.
+    fn leave(&mut self, inbound: &Inbound, fx: &mut Effects) {
+        let status = inbound.stanza.root().child("status", ns::CLIENT);
+        self.session_leaves(&inbound.sender.jid, status, true, fx);
+    }
+
+    /// A client's connection is over.
+    pub(crate) fn session_ended(&mut self, jid: &Jid, fx: &mut Effects) {
+        self.session_leaves(jid, None, false, fx);
+    }
+
+    fn session_leaves(
+        &mut self,
+        jid: &Jid,
+        status: Option<waddle_stanza::Element<'_>>,
+        listens: bool,
+        fx: &mut Effects,
+    ) {
+        let Some(i) = self.occupants.of_session(jid) else {
+            return;
+        };
+        let affiliation = self.occupants.at(i).affiliation;
+        let Some((session, gone)) = self.occupants.remove_session(jid) else {
+            return;
+        };
+        match gone {
+            Some(mut gone) => {
+                if !listens {
+                    gone.sessions.clear();
+                }
+                self.tell_departure(&gone, Departure::default(), status, fx);
+                self.last_has_left(fx);
+            }
+            // The person stays with another client.
+            None if listens => {
+                let o = self.occupants.at(i);
+                let d = Departure {
+                    affiliation: Some(affiliation),
+                    ..Departure::default()
+                };
+                crate::show::tell_one(o, &session, d, fx);
+            }
+            None => {}
+        }
+    }
+
+    /// Takes out every client whose outbox is closed.
+    pub fn sweep(&mut self, fx: &mut Effects) {
+        let closed: Vec<Jid> = self
+            .occupants
+            .iter()
+            .flat_map(|o| &o.sessions)
+            .filter(|s| s.outbox.is_closed())
+            .map(|s| s.jid.clone())
+            .collect();
+        for jid in closed {
+            self.session_ended(&jid, fx);
+        }
+    }
+}

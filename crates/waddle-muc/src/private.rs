@@ -1,0 +1,59 @@
+//! Private messages between occupants ([XEP-0045 §7.5]).
+//!
+//! [XEP-0045 §7.5]: https://xmpp.org/extensions/xep-0045.html#privatemessage
+
+use waddle_stanza::{XmlWriter, ns};
+
+use crate::{
+    api::Inbound,
+    error::{self, Outcome},
+    fan::Fan,
+    nick,
+    room::Room,
+    show::write_occupant_id,
+    stamp,
+    standing::Role,
+    state::Effects,
+};
+
+impl Room {
+    /// A message to one occupant.
+    pub(crate) fn private(&mut self, inbound: &Inbound, fx: &mut Effects) -> Outcome {
+        self.absent(&inbound.sender)?;
+        let i = self.occupant_of(&inbound.sender)?;
+        self.refresh_presence(i)?;
+        let to = inbound.stanza.to().ok().flatten();
+        let target = to
+            .as_ref()
+            .and_then(|to| nick::key(to.resource()?, usize::MAX).ok())
+            .and_then(|key| self.occupants.of_key(&key))
+            .ok_or_else(|| error::item_not_found("nobody of that nickname is in the room"))?;
+        let (from, target) = (self.occupants.at(i), self.occupants.at(target));
+        if !self.settings.allow_private && from.role < Role::Moderator && target.role < Role::Moderator {
+            return Err(error::forbidden("private messages are switched off in this room"));
+        }
+        let mut w = XmlWriter::with_capacity(160);
+        write_occupant_id(&mut w, &from.occupant_id);
+        w.empty("x", ns::MUC_USER);
+        let payload = inbound
+            .stanza
+            .rewrite()
+            .strip(|child| stamp::is_forged(child, &self.at))
+            .append(&w.finish())
+            .finish();
+        let fan = Fan::new(payload.head().from(from.address.as_str()).no_to().build());
+        for s in &target.sessions {
+            fx.push(&s.outbox, fan.to(&s.to), false);
+        }
+        Ok(())
+    }
+
+    /// Like [`Room::refresh`], for what even visitors may do.
+    fn refresh_presence(&mut self, i: usize) -> Outcome {
+        let o = self.occupants.at(i);
+        if o.revision != self.revision() && !self.standing(&o.user, &o.bare).join {
+            return Err(error::forbidden("you may not be in this room any more"));
+        }
+        Ok(())
+    }
+}

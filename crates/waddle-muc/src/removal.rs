@@ -1,0 +1,136 @@
+//! Changes of permissions that reach people who are in the room: they leave, or their role changes, at once
+//! ([XEP-0045 §9.2 to §9.4], design §8 *Removal*).
+//!
+//! [XEP-0045 §9.2 to §9.4]: https://xmpp.org/extensions/xep-0045.html#ban
+
+use waddle_community::RemovalKind;
+use waddle_core::UserId;
+use waddle_stanza::{Class, XmlWriter, ns};
+use waddle_storage::repo::rooms::RoomSettings;
+
+use crate::{
+    room::{Kind, Room},
+    show::Departure,
+    standing::Affiliation,
+    state::Effects,
+};
+
+impl Room {
+    /// Compares what these people may do now with what is shown of them; everybody, without a list.
+    pub(crate) fn recheck(&mut self, users: Option<&[UserId]>, fx: &mut Effects) {
+        let concerned: Vec<String> = self
+            .occupants
+            .iter()
+            .filter(|o| users.is_none_or(|list| list.contains(&o.user)))
+            .map(|o| o.key.clone())
+            .collect();
+        let revision = self.revision();
+        for key in concerned {
+            let Some(i) = self.occupants.of_key(&key) else { continue };
+            let o = self.occupants.at(i);
+            let standing = self.standing(&o.user, &o.bare);
+            if standing.join {
+                if self.occupants.at_mut(i).stand(standing, revision) {
+                    self.announce(i, &[], fx);
+                }
+                continue;
+            }
+            // No member any more (321), or banned (301).
+            let (code, affiliation) = match standing.affiliation {
+                Affiliation::Outcast => ("301", Affiliation::Outcast),
+                _ if self.settings.members_only && matches!(self.kind, Kind::Plain(_)) => ("322", Affiliation::None),
+                _ => ("321", Affiliation::None),
+            };
+            let d = Departure {
+                codes: &[code],
+                affiliation: Some(affiliation),
+                ..Departure::default()
+            };
+            self.depart(i, d, fx);
+        }
+        self.last_has_left(fx);
+    }
+
+    /// Somebody is no member of the waddle any more.
+    pub(crate) fn removed(&mut self, user: &UserId, kind: RemovalKind, reason: Option<&str>, fx: &mut Effects) {
+        let (code, affiliation) = match kind {
+            RemovalKind::Banned => ("301", Affiliation::Outcast),
+            RemovalKind::Kicked => ("307", Affiliation::None),
+            RemovalKind::Removed | RemovalKind::Left => ("321", Affiliation::None),
+        };
+        let keys: Vec<String> = self
+            .occupants
+            .iter()
+            .filter(|o| o.user == *user)
+            .map(|o| o.key.clone())
+            .collect();
+        for key in keys {
+            let Some(i) = self.occupants.of_key(&key) else { continue };
+            let o = self.occupants.at(i);
+            let standing = self.standing(&o.user, &o.bare);
+            if standing.join && matches!(kind, RemovalKind::Removed | RemovalKind::Left) {
+                // The channel is open to everybody: they stay as a guest.
+                let revision = self.revision();
+                if self.occupants.at_mut(i).stand(standing, revision) {
+                    self.announce(i, &[], fx);
+                }
+                continue;
+            }
+            let d = Departure {
+                codes: &[code],
+                affiliation: Some(affiliation),
+                reason,
+                ..Departure::default()
+            };
+            self.depart(i, d, fx);
+        }
+    }
+
+    /// New settings of a channel: tell everybody that something changed (XEP-0045 §10.2.1).
+    pub(crate) fn renewed(&mut self, settings: RoomSettings, fx: &mut Effects) {
+        if self.settings != settings {
+            let codes = changed_codes(&self.settings, &settings);
+            self.settings = settings;
+            self.tell_codes(&codes, fx);
+        }
+    }
+
+    /// The channel, or its waddle, was deleted.
+    pub(crate) fn channel_deleted(&mut self, fx: &mut Effects) {
+        let d = Departure {
+            affiliation: Some(Affiliation::None),
+            reason: Some("this channel was deleted"),
+            destroyed: Some(None),
+            ..Departure::default()
+        };
+        self.empty(d, fx);
+        self.forget();
+    }
+
+    /// A message with status codes for everybody.
+    pub(crate) fn tell_codes(&mut self, codes: &[&str], fx: &mut Effects) {
+        let mut w = XmlWriter::message();
+        w.attr("from", &self.at).attr("type", "groupchat");
+        w.open_ns("x", ns::MUC_USER);
+        for code in codes {
+            w.open("status").attr("code", code).close();
+        }
+        let fan = crate::fan::Fan::new(w.outgoing(Class::Message));
+        self.broadcast(&fan, fx);
+    }
+}
+
+/// The status codes that tell of a change of settings.
+pub(crate) fn changed_codes(old: &RoomSettings, new: &RoomSettings) -> Vec<&'static str> {
+    let mut codes = Vec::new();
+    if old.archive != new.archive {
+        codes.push(if new.archive { "170" } else { "171" });
+    }
+    if old.whois_anyone != new.whois_anyone {
+        codes.push(if new.whois_anyone { "172" } else { "173" });
+    }
+    if codes.is_empty() {
+        codes.push("104");
+    }
+    codes
+}

@@ -1,0 +1,379 @@
+//! The room service: which rooms are active, and the way of a stanza to its room.
+
+use std::{
+    future::Future,
+    sync::{
+        Arc, OnceLock, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use ahash::AHashSet;
+use dashmap::{DashMap, Entry};
+use kameo::{
+    actor::{ActorId, ActorRef, Spawn as _},
+    error::SendError,
+    mailbox,
+    supervision::RestartPolicy,
+};
+use tokio::sync::{Semaphore, oneshot};
+use waddle_core::{BareJid, Jid, RoomName};
+use waddle_outbox::Outbox;
+use waddle_stanza::{Kind, Outgoing};
+use waddle_storage::repo::rooms::PlainRooms;
+
+use crate::{
+    actor::{Envelope, RoomActor, Start, Supervisor},
+    api::{Deps, Figures, Inbound, Post, PostError, Posted, Postman},
+    error, events, metrics,
+    room::Room,
+    state::{BUSY, Effects, Input},
+};
+
+/// Questions to storage and community that are answered at a time, over all rooms.
+const ASIDE: usize = 256;
+/// Faults of one room that are forgiven within [`FORGIVEN`].
+const FAULTS: u32 = 5;
+/// See [`FAULTS`].
+const FORGIVEN: Duration = Duration::from_secs(60);
+
+type Map<K, V> = DashMap<K, V, ahash::RandomState>;
+
+/// The room service. Cheap to clone.
+#[derive(Clone)]
+pub struct Rooms(Arc<Inner>);
+
+/// An active room.
+enum Active {
+    /// Its actor is being spawned; these wait for it.
+    Starting(Vec<Input>),
+    /// It runs.
+    Running {
+        actor: ActorRef<RoomActor>,
+        waiting: Arc<AtomicUsize>,
+    },
+}
+
+pub(crate) struct Inner {
+    pub deps: Deps,
+    /// `muc.<domain>`.
+    pub service: BareJid,
+    active: Map<Arc<str>, Active>,
+    /// The rooms that each session may be in.
+    sessions: Map<Jid, AHashSet<Arc<str>>>,
+    postman: OnceLock<Arc<dyn Postman>>,
+    supervisor: OnceLock<ActorRef<Supervisor>>,
+    aside: Arc<Semaphore>,
+    occupants: AtomicUsize,
+}
+
+impl Rooms {
+    /// Starts the service: removes what temporary rooms left behind and listens for changes of permissions.
+    pub async fn new(deps: Deps) -> Result<Self, crate::LoadError> {
+        let server = deps.storage.server();
+        PlainRooms(&server).sweep().await?;
+        let service = BareJid::new(None, &["muc.", &deps.domain].concat())
+            .map_err(|_| waddle_community::Error::Invalid {
+                field: "domain",
+                why: "a host name",
+            })?;
+        let changes = deps.community.events();
+        let inner = Arc::new(Inner {
+            deps,
+            service,
+            active: Map::default(),
+            sessions: Map::default(),
+            postman: OnceLock::new(),
+            supervisor: OnceLock::new(),
+            aside: Arc::new(Semaphore::new(ASIDE)),
+            occupants: AtomicUsize::new(0),
+        });
+        let supervisor = Supervisor::spawn(Supervisor(Arc::downgrade(&inner)));
+        let _ = inner.supervisor.set(supervisor);
+        tokio::spawn(events::listen(Arc::downgrade(&inner), changes));
+        Ok(Self(inner))
+    }
+
+    /// Who takes messages for people who are not in a room. Set once, before the first stanza.
+    pub fn set_postman(&self, postman: Arc<dyn Postman>) {
+        let _ = self.0.postman.set(postman);
+    }
+
+    /// The service's domain, `muc.<domain>`.
+    pub fn domain(&self) -> &str {
+        self.0.service.as_str()
+    }
+
+    /// A stanza for the service, a room or an occupant. Never waits: a room with a full mailbox refuses it with
+    /// `resource-constraint` of type `wait`.
+    pub fn route(&self, inbound: Inbound) {
+        self.0.route(inbound);
+    }
+
+    /// A session is over (not merely waiting to be resumed): it leaves all rooms.
+    pub fn session_ended(&self, jid: &Jid) {
+        if let Some((_, rooms)) = self.0.sessions.remove(jid) {
+            for name in rooms {
+                self.0.tell(&name, Input::Ended(jid.clone()));
+            }
+        }
+    }
+
+    /// Puts a message of the server itself into a channel; resolves when it is stored and on its way.
+    pub async fn post(&self, post: Post) -> Posted {
+        let community = &self.0.deps.community;
+        let waddle = community.waddle_by_id(post.waddle).ok_or(PostError::NoChannel)?;
+        let channel = community.channel(post.waddle, post.channel).await;
+        let channel = channel
+            .map_err(|_| PostError::Storage)?
+            .ok_or(PostError::NoChannel)?;
+        let name = RoomName::localpart(&waddle.slug, &channel.slug);
+        let (send, receive) = oneshot::channel();
+        self.0.send(&name, Input::Post(post, send));
+        receive.await.unwrap_or(Err(PostError::Storage))
+    }
+
+    /// Figures for the status page.
+    pub fn figures(&self) -> Figures {
+        Figures {
+            active_rooms: self.0.active.len(),
+            occupants: self.0.occupants.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Tells everybody that the service goes down (332) and stops all rooms.
+    pub async fn shutdown(&self) {
+        let running: Vec<_> = self
+            .0
+            .active
+            .iter()
+            .filter_map(|a| match a.value() {
+                Active::Running { actor, .. } => Some(actor.clone()),
+                Active::Starting(_) => None,
+            })
+            .collect();
+        for actor in &running {
+            let _ = actor.stop_gracefully().await;
+        }
+        for actor in running {
+            actor.wait_for_shutdown().await;
+        }
+        self.0.active.clear();
+    }
+}
+
+impl std::fmt::Debug for Rooms {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Rooms({}, {} active)", self.domain(), self.0.active.len())
+    }
+}
+
+impl Inner {
+    fn route(self: &Arc<Self>, inbound: Inbound) {
+        let Ok(Some(to)) = inbound.stanza.to() else { return };
+        let Some(name) = to.local() else {
+            return crate::service::route(self, inbound);
+        };
+        let entering = inbound.stanza.kind() == Kind::Presence
+            && to.resource().is_some()
+            && inbound.stanza.type_().is_none();
+        if entering && !self.note(&inbound.sender.jid, name) {
+            let why = error::busy("you are in as many rooms as one client may be in; leave one first");
+            return refuse(Input::Stanza(inbound), &why);
+        }
+        self.send(name, Input::Stanza(inbound));
+    }
+
+    /// Remembers that a session may be in a room; `false` if it is in too many.
+    fn note(&self, jid: &Jid, name: &str) -> bool {
+        let most = self.deps.limits.muc_rooms_per_session;
+        let mut rooms = self.sessions.entry(jid.clone()).or_default();
+        if rooms.contains(name) {
+            return true;
+        }
+        if rooms.len() >= most {
+            // Rooms that it only knocked at, and rooms long left and asleep.
+            rooms.retain(|r| self.active.contains_key(r));
+        }
+        rooms.len() < most && rooms.insert(name.into())
+    }
+
+    /// Hands an input to a room, which is started where it does not run.
+    pub(crate) fn send(self: &Arc<Self>, name: &str, input: Input) {
+        let Err(input) = self.try_running(name, input, false) else {
+            return;
+        };
+        match self.active.entry(name.into()) {
+            Entry::Occupied(mut e) => match e.get_mut() {
+                Active::Starting(waiting) if waiting.len() < self.deps.limits.muc_pending => waiting.push(input),
+                Active::Starting(_) => {
+                    drop(e);
+                    metrics::refused();
+                    refuse(input, &error::busy(BUSY));
+                }
+                Active::Running { .. } => {
+                    drop(e);
+                    if let Err(input) = self.try_running(name, input, false) {
+                        refuse(input, &error::busy(BUSY));
+                    }
+                }
+            },
+            Entry::Vacant(e) => {
+                e.insert(Active::Starting(vec![input]));
+                let Ok(jid) = BareJid::new(Some(name), self.service.domain()) else {
+                    return;
+                };
+                tokio::spawn(start(self.clone(), jid));
+            }
+        }
+    }
+
+    /// Tells a room something that must not be lost, if it is active.
+    pub(crate) fn tell(self: &Arc<Self>, name: &str, input: Input) {
+        let Err(input) = self.try_running(name, input, true) else {
+            return;
+        };
+        if let Some(mut e) = self.active.get_mut(name)
+            && let Active::Starting(waiting) = e.value_mut()
+        {
+            waiting.push(input);
+        }
+    }
+
+    /// Puts an input into the mailbox of a running room. One that must arrive waits for a place, aside.
+    fn try_running(&self, name: &str, input: Input, must: bool) -> Result<(), Input> {
+        // The guard keeps the room from retiring between the look and the sending.
+        let Some(active) = self.active.get(name) else {
+            return Err(input);
+        };
+        let Active::Running { actor, waiting } = active.value() else {
+            return Err(input);
+        };
+        waiting.fetch_add(1, Ordering::AcqRel);
+        match actor.tell(Envelope(input)).try_send() {
+            Ok(()) => Ok(()),
+            Err(SendError::MailboxFull(Envelope(input))) if must => {
+                let actor = actor.clone();
+                tokio::spawn(async move { actor.tell(Envelope(input)).send().await.is_ok() });
+                Ok(())
+            }
+            Err(SendError::MailboxFull(Envelope(input))) => {
+                waiting.fetch_sub(1, Ordering::AcqRel);
+                drop(active);
+                metrics::refused();
+                refuse(input, &error::busy(BUSY));
+                Ok(())
+            }
+            Err(SendError::ActorNotRunning(Envelope(input)) | SendError::ActorRestarting(Envelope(input))) => {
+                let id = actor.id();
+                drop(active);
+                self.give_up(id);
+                Err(input)
+            }
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Takes a room off the list, unless something waits for it; then its actor may stop.
+    pub(crate) fn retire(&self, jid: &BareJid, waiting: &AtomicUsize) -> bool {
+        let name = jid.local().unwrap_or_default();
+        self.active
+            .remove_if(name, |_, _| waiting.load(Ordering::Acquire) == 0)
+            .is_some()
+    }
+
+    /// Takes a room off the list whose actor is gone.
+    pub(crate) fn give_up(&self, id: ActorId) {
+        self.active
+            .retain(|_, a| !matches!(a, Active::Running { actor, .. } if actor.id() == id));
+    }
+
+    /// Names of active rooms.
+    pub(crate) fn names(&self) -> Vec<Arc<str>> {
+        self.active.iter().map(|e| e.key().clone()).collect()
+    }
+
+    pub(crate) fn count_occupants(&self, before: usize, now: usize) {
+        self.occupants.fetch_add(now, Ordering::Relaxed);
+        self.occupants.fetch_sub(before, Ordering::Relaxed);
+        metrics::occupants(now as i64 - before as i64);
+    }
+
+    /// Sends to an address that may be nowhere near a room.
+    pub(crate) fn outside(&self, to: &Jid, item: Outgoing) {
+        match self.postman.get() {
+            Some(postman) => postman.deliver(to, item),
+            None => tracing::warn!("rooms have no postman; an invitation is lost"),
+        }
+    }
+
+    /// Answers a request aside, without holding up any room; refused where too many are under way.
+    pub(crate) fn aside<F, A>(&self, inbound: Inbound, work: F)
+    where
+        F: FnOnce(Arc<Inbound>) -> A + Send + 'static,
+        A: Future<Output = Vec<Outgoing>> + Send + 'static,
+    {
+        let Ok(place) = self.aside.clone().try_acquire_owned() else {
+            return refuse(Input::Stanza(inbound), &error::busy(BUSY));
+        };
+        tokio::spawn(async move {
+            let outbox: Arc<Outbox<Outgoing>> = inbound.sender.outbox.clone();
+            for item in work(Arc::new(inbound)).await {
+                // A client that does not take its answer has closed or overflowed; its connection knows.
+                let _ = outbox.push(item);
+            }
+            drop(place);
+        });
+    }
+}
+
+/// Spawns a room's actor and hands it what waits.
+async fn start(rooms: Arc<Inner>, jid: BareJid) {
+    let waiting = Arc::new(AtomicUsize::new(0));
+    let args = Start {
+        jid: jid.clone(),
+        rooms: rooms.clone(),
+        waiting: waiting.clone(),
+    };
+    let Some(supervisor) = rooms.supervisor.get() else { return };
+    let places = rooms.deps.limits.muc_pending.max(16) * 2;
+    let actor = RoomActor::supervise_with(supervisor, move || args.clone())
+        .restart_policy(RestartPolicy::Transient)
+        .restart_limit(FAULTS, FORGIVEN)
+        .spawn_with_mailbox(mailbox::bounded(places))
+        .await;
+    let name = jid.local().unwrap_or_default();
+    let Some(mut active) = rooms.active.get_mut(name) else {
+        return;
+    };
+    if let Active::Starting(inputs) = active.value_mut() {
+        for input in std::mem::take(inputs) {
+            waiting.fetch_add(1, Ordering::AcqRel);
+            if let Err(SendError::MailboxFull(Envelope(input)) | SendError::ActorNotRunning(Envelope(input))) =
+                actor.tell(Envelope(input)).try_send()
+            {
+                waiting.fetch_sub(1, Ordering::AcqRel);
+                refuse(input, &error::busy(BUSY));
+            }
+        }
+        *active = Active::Running { actor, waiting };
+    }
+}
+
+/// Answers an input that reaches no room.
+pub(crate) fn refuse(input: Input, why: &error::Refusal) {
+    let mut fx = Effects::default();
+    Room::refuse_input(input, why, &mut fx);
+    for d in fx.deliveries {
+        let _ = d.outbox.push(d.item);
+    }
+    for effect in fx.rest {
+        if let crate::state::Effect::Posted(reply, result) = effect {
+            let _ = reply.send(result);
+        }
+    }
+}
+
+/// The service, while it lives.
+pub(crate) type WeakRooms = Weak<Inner>;

@@ -1,0 +1,63 @@
+//! What a client may not say for the room: identifiers and delays that only the room sets ([XEP-0359 §5],
+//! [XEP-0421 §4], XEP-0203).
+//!
+//! [XEP-0359 §5]: https://xmpp.org/extensions/xep-0359.html#security
+//! [XEP-0421 §4]: https://xmpp.org/extensions/xep-0421.html#security
+
+use waddle_core::MessageId;
+use waddle_stanza::{Element, XmlWriter, ns};
+
+/// Whether a child of a message for `room` claims what only the room may say. All of them are stripped, not
+/// only the first.
+pub fn is_forged(child: Element<'_>, room: &str) -> bool {
+    if child.is("stanza-id", ns::SID) || child.is("occupant-id", ns::OCCUPANT_ID) || child.is("x", ns::MUC_USER) {
+        return true;
+    }
+    // A bridge may say when something was said elsewhere, in its own name.
+    child.is("delay", ns::DELAY)
+        && child.attr("from").is_none_or(|from| {
+            let domain = room.split_once('@').map_or(room, |(_, d)| d);
+            from == domain || from == room || from.split('/').next() == Some(room)
+        })
+}
+
+/// Whether a child of a presence is the room's to set, or was for the room alone.
+pub fn is_forged_presence(child: Element<'_>) -> bool {
+    child.is("x", ns::MUC)
+        || child.is("x", ns::MUC_USER)
+        || child.is("occupant-id", ns::OCCUPANT_ID)
+        || child.is("stanza-id", ns::SID)
+        || child.is("delay", ns::DELAY)
+}
+
+/// `<stanza-id/>` of a message in the archive of `room`.
+pub fn stanza_id(id: MessageId, room: &str) -> bytes::Bytes {
+    let mut w = XmlWriter::with_capacity(96);
+    w.open_ns("stanza-id", ns::SID)
+        .attr_display("id", id)
+        .attr("by", room)
+        .close();
+    w.finish()
+}
+
+/// Whether a message is for the archive: what a newcomer would want to see (XEP-0313 §5.1.2, XEP-0334).
+pub fn is_archived(message: Element<'_>) -> bool {
+    let mut anything = false;
+    for c in message.children() {
+        if c.is("store", ns::HINTS) {
+            return true;
+        }
+        if c.is("no-store", ns::HINTS) || c.is("no-permanent-store", ns::HINTS) {
+            return false;
+        }
+        anything |= !(c.ns() == ns::CHAT_STATES
+            || c.ns() == ns::HINTS
+            || c.is("thread", ns::CLIENT)
+            || c.is("origin-id", ns::SID)
+            || c.is("stanza-id", ns::SID)
+            || c.is("occupant-id", ns::OCCUPANT_ID)
+            || c.is("delay", ns::DELAY)
+            || c.is("x", ns::MUC_USER));
+    }
+    anything
+}

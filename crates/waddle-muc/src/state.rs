@@ -1,0 +1,335 @@
+//! The room as a plain reducer: `handle(Input, now)` decides, effects are what the actor then does
+//! (`adrs/0001-actors-and-outboxes.md`).
+//!
+//! There is no clock, mailbox, database or socket here. What must be stored first waits in a queue: nothing
+//! that came later becomes visible before it, except that messages do not wait for messages. So the order of
+//! commits, the order of broadcasts and the order of the archive are one.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+use waddle_community::RemovalKind;
+use waddle_core::{Jid, MessageId, Timestamp, UserId};
+use waddle_outbox::Outbox;
+use waddle_stanza::{Kind, Outgoing, Stanza};
+use waddle_storage::repo::rooms::{Affiliate, RoomSettings, Subject};
+
+use crate::{
+    api::{Inbound, Post, PostError, Posted, Sender},
+    error,
+    manage::Manage,
+    room::Room,
+    standing::Affiliation,
+};
+
+/// What happens to a room.
+#[derive(Debug)]
+pub enum Input {
+    /// Somebody sent a stanza to it.
+    Stanza(Inbound),
+    /// A session is over.
+    Ended(Jid),
+    /// The server posts a message.
+    Post(Post, oneshot::Sender<Posted>),
+    /// A write is committed, or failed.
+    Written(u64, WriteResult),
+    /// The permissions of these people changed; of everybody, without a list.
+    Recheck(Option<Vec<UserId>>),
+    /// Somebody left the waddle, or was made to.
+    Removed(UserId, RemovalKind, Option<Arc<str>>),
+    /// The channel's name, description, kind or visibility changed.
+    Renewed(Box<RoomSettings>),
+    /// The channel or its waddle is gone.
+    Deleted,
+}
+
+/// The result of a write; messages bring the identifier they were given.
+pub type WriteResult = Result<Option<MessageId>, WriteFailed>;
+
+/// A write failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WriteFailed {
+    /// Whether the same may work later.
+    pub temporary: bool,
+}
+
+/// One stanza for one outbox.
+#[derive(Debug)]
+pub struct Delivery {
+    /// Whose.
+    pub outbox: Arc<Outbox<Outgoing>>,
+    /// What.
+    pub item: Outgoing,
+    /// Whether a busy outbox may go without it.
+    pub droppable: bool,
+}
+
+/// What the actor must do besides delivering.
+#[derive(Debug)]
+pub enum Effect {
+    /// Write, and report with `Input::Written` and this number.
+    Write(u64, Write),
+    /// Answer an archive query (XEP-0313), off the actor.
+    Archive(Box<Inbound>),
+    /// Change the waddle's members, off the actor.
+    Manage(Box<Inbound>, Manage),
+    /// List the waddle's members, off the actor.
+    List(Box<Inbound>, Affiliation),
+    /// Send something to an address that may not be here.
+    Outside(Jid, Outgoing),
+    /// Answer whoever posted.
+    Posted(oneshot::Sender<Posted>, Posted),
+}
+
+/// What is written.
+#[derive(Debug)]
+pub enum Write {
+    /// A message of the archive.
+    Message(Message),
+    /// A subject, and its message for the archive.
+    Subject(Subject, Option<Message>),
+    /// Settings of a plain room, and people who are entered with them.
+    Settings(Box<RoomSettings>, Vec<Affiliate>),
+    /// People of a plain room.
+    Affiliates(Vec<Affiliate>),
+    /// The end of a plain room.
+    Delete,
+}
+
+/// A message for the archive.
+#[derive(Debug)]
+pub struct Message {
+    /// When it came in.
+    pub at: Timestamp,
+    /// Nickname.
+    pub nick: Arc<str>,
+    /// Who sent it.
+    pub author: String,
+    /// The sender's own identifier (XEP-0359).
+    pub origin_id: Option<String>,
+    /// Readable text.
+    pub body: Option<String>,
+    /// The stanza without `to` and without its archive identifier.
+    pub stanza: Bytes,
+}
+
+/// What the actor does after an input.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// Stanzas for clients, in order.
+    pub deliveries: Vec<Delivery>,
+    /// Everything else, in order.
+    pub rest: Vec<Effect>,
+}
+
+impl Effects {
+    /// Sends to whoever sent something.
+    pub fn reply(&mut self, sender: &Sender, item: Outgoing) {
+        self.push(&sender.outbox, item, false);
+    }
+
+    /// Sends to a session.
+    pub fn push(&mut self, outbox: &Arc<Outbox<Outgoing>>, item: Outgoing, droppable: bool) {
+        self.deliveries.push(Delivery {
+            outbox: outbox.clone(),
+            item,
+            droppable,
+        });
+    }
+}
+
+/// What a sender is told while too much waits.
+pub(crate) const BUSY: &str = "this room is busy; send it again in a moment";
+
+/// What goes on once a write is committed.
+pub(crate) type Then = Box<dyn FnOnce(&mut Room, WriteResult, Timestamp, &mut Effects) + Send>;
+
+enum Slot {
+    Write {
+        token: u64,
+        result: Option<WriteResult>,
+        barrier: bool,
+        then: Then,
+    },
+    Later(Input),
+}
+
+/// What waits, oldest first.
+#[derive(Default)]
+pub(crate) struct Queue {
+    slots: VecDeque<Slot>,
+    token: u64,
+    /// Slots that messages wait for too.
+    barriers: usize,
+}
+
+impl std::fmt::Debug for Queue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Queue({} waiting, {} barriers)", self.slots.len(), self.barriers)
+    }
+}
+
+impl Queue {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+}
+
+impl Room {
+    /// Handles an input; what is to be done is added to `fx`.
+    pub fn handle(&mut self, input: Input, now: Timestamp, fx: &mut Effects) {
+        if let Input::Written(token, result) = input {
+            self.written(token, result, now, fx);
+        } else {
+            self.admit(input, now, fx);
+        }
+    }
+
+    /// Handles an input now, or later if something before it is not yet stored.
+    fn admit(&mut self, input: Input, now: Timestamp, fx: &mut Effects) {
+        let message = match &input {
+            Input::Stanza(i) => i.stanza.kind() == Kind::Message,
+            Input::Post(..) => true,
+            _ => false,
+        };
+        if self.queue.is_empty() || (message && self.queue.barriers == 0) {
+            return self.act(input, now, fx);
+        }
+        if !self.has_place() && matches!(input, Input::Stanza(_) | Input::Post(..)) {
+            return Self::refuse_input(input, &error::busy(BUSY), fx);
+        }
+        self.queue.barriers += 1;
+        self.queue.slots.push_back(Slot::Later(input));
+    }
+
+    /// Handles an input now.
+    fn act(&mut self, input: Input, now: Timestamp, fx: &mut Effects) {
+        match input {
+            Input::Stanza(inbound) => self.stanza(inbound, now, fx),
+            Input::Ended(jid) => self.session_ended(&jid, fx),
+            Input::Post(post, reply) => self.post(&post, reply, now, fx),
+            Input::Recheck(users) => self.recheck(users.as_deref(), fx),
+            Input::Removed(user, removal, reason) => self.removed(&user, removal, reason.as_deref(), fx),
+            Input::Renewed(settings) => self.renewed(*settings, fx),
+            Input::Deleted => self.channel_deleted(fx),
+            Input::Written(..) => {}
+        }
+    }
+
+    /// Asks for a write. With `barrier` nothing at all passes it, without it messages do.
+    pub(crate) fn write(&mut self, write: Write, barrier: bool, then: Then, fx: &mut Effects) {
+        self.queue.token += 1;
+        let token = self.queue.token;
+        self.queue.barriers += usize::from(barrier);
+        self.queue.slots.push_back(Slot::Write {
+            token,
+            result: None,
+            barrier,
+            then,
+        });
+        fx.rest.push(Effect::Write(token, write));
+    }
+
+    /// Does something when all that waits now is done; at once if nothing waits.
+    pub(crate) fn in_turn(&mut self, then: Then, now: Timestamp, fx: &mut Effects) {
+        if self.queue.is_empty() {
+            return then(self, Ok(None), now, fx);
+        }
+        self.queue.slots.push_back(Slot::Write {
+            token: 0,
+            result: Some(Ok(None)),
+            barrier: false,
+            then,
+        });
+    }
+
+    /// Whether one more message may wait.
+    pub(crate) fn has_place(&self) -> bool {
+        self.queue.slots.len() < self.limits.muc_pending
+    }
+
+    fn written(&mut self, token: u64, result: WriteResult, now: Timestamp, fx: &mut Effects) {
+        for slot in &mut self.queue.slots {
+            if let Slot::Write { token: t, result: r, .. } = slot
+                && *t == token
+            {
+                *r = Some(result);
+                break;
+            }
+        }
+        loop {
+            match self.queue.slots.pop_front() {
+                Some(Slot::Write {
+                    result: Some(result),
+                    barrier,
+                    then,
+                    ..
+                }) => {
+                    self.queue.barriers -= usize::from(barrier);
+                    then(self, result, now, fx);
+                }
+                Some(Slot::Later(input)) => {
+                    // What it writes must stay before what came later: the rest is admitted behind it.
+                    let rest = std::mem::take(&mut self.queue.slots);
+                    self.queue.barriers = 0;
+                    self.act(input, now, fx);
+                    for slot in rest {
+                        match slot {
+                            Slot::Later(input) => self.admit(input, now, fx),
+                            Slot::Write { barrier, .. } => {
+                                self.queue.barriers += usize::from(barrier);
+                                self.queue.slots.push_back(slot);
+                            }
+                        }
+                    }
+                }
+                Some(waiting) => return self.queue.slots.push_front(waiting),
+                None => return,
+            }
+        }
+    }
+
+    /// Answers what cannot wait any more with the reason, when the room must stop.
+    pub fn refuse_all(&mut self, fx: &mut Effects) {
+        self.queue.barriers = 0;
+        for slot in std::mem::take(&mut self.queue.slots) {
+            if let Slot::Later(input) = slot {
+                Self::refuse_input(input, &error::busy("the room restarts; try again"), fx);
+            }
+        }
+    }
+
+    /// Answers an input that is not taken.
+    pub fn refuse_input(input: Input, why: &error::Refusal, fx: &mut Effects) {
+        match input {
+            Input::Stanza(i) => {
+                if let Some(item) = why.reply(&i.stanza, &i.sender) {
+                    fx.reply(&i.sender, item);
+                }
+            }
+            Input::Post(_, reply) => fx.rest.push(Effect::Posted(reply, Err(PostError::Busy))),
+            _ => {}
+        }
+    }
+
+    fn stanza(&mut self, inbound: Inbound, now: Timestamp, fx: &mut Effects) {
+        let (stanza, sender) = (inbound.stanza.clone(), inbound.sender.clone());
+        let outcome = match stanza.kind() {
+            Kind::Message => self.message(inbound, now, fx),
+            Kind::Presence => self.presence(&inbound, now, fx),
+            Kind::Iq => self.iq(inbound, now, fx),
+            _ => Ok(()),
+        };
+        if let Err(why) = outcome {
+            self.refuse(&stanza, &sender, &why, fx);
+        }
+    }
+
+    /// Sends a refusal as an error of the room.
+    pub(crate) fn refuse(&self, stanza: &Stanza, sender: &Sender, why: &error::Refusal, fx: &mut Effects) {
+        if let Some(item) = why.reply(stanza, sender) {
+            fx.reply(sender, item);
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The subject ([XEP-0045 §7.2.15, §8.1]): the last thing that a newcomer gets, and how it is changed.
+//!
+//! [XEP-0045 §7.2.15, §8.1]: https://xmpp.org/extensions/xep-0045.html#subject-mod
+
+use waddle_core::Timestamp;
+use waddle_stanza::{Class, XmlWriter, ns};
+use waddle_storage::repo::rooms::Subject;
+
+use crate::{
+    api::Inbound,
+    error::{self, Outcome},
+    message::{not_stored, to_archive},
+    occupants::Session,
+    room::{Kind, Room},
+    stamp,
+    standing::Role,
+    state::{Effects, Write},
+};
+
+impl Room {
+    /// The occupant at `i` sets the subject.
+    pub(crate) fn change_subject(
+        &mut self,
+        inbound: Inbound,
+        i: usize,
+        text: String,
+        now: Timestamp,
+        fx: &mut Effects,
+    ) -> Outcome {
+        let o = self.occupants.at(i);
+        let may = match o.role {
+            Role::Moderator => true,
+            Role::Participant => self.settings.change_subject && !matches!(self.kind, Kind::Channel(_)),
+            Role::Visitor | Role::None => false,
+        };
+        if !may {
+            return Err(error::forbidden("only a moderator may change the subject here"));
+        }
+        if text.len() > self.limits.muc_subject_bytes {
+            return Err(error::not_acceptable("this subject is too long"));
+        }
+        let fan = self.fan_of_message(&inbound.stanza, o);
+        let archived = self
+            .keeps()
+            .then(|| to_archive(&inbound.stanza, o, &fan, now));
+        let subject = Subject {
+            text,
+            nick: o.nick.to_string(),
+            at: now,
+        };
+        let set = subject.clone();
+        let then = move |room: &mut Room, result, _, fx: &mut Effects| match result {
+            Ok(id) => {
+                room.subject = Some(subject);
+                let fan = match id {
+                    Some(id) => fan.with(&stamp::stanza_id(id, &room.at)),
+                    None => fan,
+                };
+                room.broadcast(&fan, fx);
+            }
+            Err(failed) => room.refuse(&inbound.stanza, &inbound.sender, &not_stored(failed), fx),
+        };
+        self.write(Write::Subject(set, archived), false, Box::new(then), fx);
+        Ok(())
+    }
+
+    /// Sends the subject to a newcomer; an empty one where none is set.
+    pub(crate) fn send_subject(&self, to: &Session, fx: &mut Effects) {
+        let mut w = XmlWriter::message();
+        let from = self
+            .subject
+            .as_ref()
+            .and_then(|s| self.jid.with_resource(&s.nick).ok());
+        w.attr("from", from.as_ref().map_or(&*self.at, |f| f.as_str()))
+            .attr("to", to.jid.as_str())
+            .attr("type", "groupchat");
+        let text = self.subject.as_ref().map_or("", |s| s.text.as_str());
+        w.leaf("subject", text);
+        if let Some(s) = &self.subject {
+            w.open_ns("delay", ns::DELAY)
+                .attr("from", &self.at)
+                .attr_display("stamp", s.at)
+                .close();
+        }
+        fx.push(&to.outbox, w.outgoing(Class::Message), false);
+    }
+}
