@@ -30,6 +30,8 @@ CREATE TABLE members (
     -- The invite that was accepted, if it was one.
     invite    TEXT
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX members_joined ON members (joined_at, user);
+CREATE INDEX members_owners ON members (user) WHERE role = 'owner';
 
 CREATE TABLE bans (
     user      TEXT PRIMARY KEY,
@@ -38,6 +40,7 @@ CREATE TABLE bans (
     banned_by TEXT,
     banned_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX bans_at ON bans (banned_at DESC, user);
 
 -- object#relation@subject (specs/permissions.md).
 CREATE TABLE tuples (

@@ -129,10 +129,8 @@ async fn pages(db: &Db, readers: usize, stanza: &Bytes) {
     for task in tasks {
         all += task.await.unwrap();
     }
-    println!(
-        "read: last 50 by {readers} tasks: {} pages/s",
-        all / TIME.as_secs()
-    );
+    let rate = all / TIME.as_secs();
+    println!("read: last 50 by {readers} tasks: {rate} pages/s, {}", each(since, all));
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]

@@ -20,7 +20,7 @@ use waddle_core::{MessageId, SharedClock, Timestamp};
 use crate::{IntoParams, Result, Row, StorageError, Value};
 
 /// Prepared statements kept by one connection; the longest unused one goes.
-const STATEMENTS: usize = 64;
+const STATEMENTS: usize = 128;
 /// How long a statement waits for another program's lock on the file.
 const BUSY: Duration = Duration::from_secs(2);
 /// How long the writer waits for readers to empty the log.
@@ -52,6 +52,12 @@ fn now<T>(f: impl Future<Output = libsql::Result<T>>) -> libsql::Result<T> {
             "a local call did not finish at once".into(),
         ))
     })
+}
+
+/// Whether a statement only reads, as far as its first word tells.
+fn selects(sql: &str) -> bool {
+    sql.get(..6)
+        .is_some_and(|word| word.eq_ignore_ascii_case("select"))
 }
 
 #[derive(Default)]
@@ -159,6 +165,7 @@ impl Conn {
     }
 
     /// Calls `visit` with each row until it answers `false`; nothing is held in memory.
+    /// A statement that changes something runs to its end all the same: only there are its foreign keys checked.
     pub fn each(
         &self,
         sql: &str,
@@ -170,8 +177,10 @@ impl Conn {
             return Ok(());
         };
         let mut rows = now(statement.query(Params::Positional(params))).map_err(|e| self.fail(e))?;
+        let mut wanted = true;
         while let Some(row) = now(rows.next()).map_err(|e| self.fail(e))? {
-            if !visit(&Row(&row))? {
+            wanted = wanted && visit(&Row(&row))?;
+            if !wanted && selects(sql) {
                 break;
             }
         }

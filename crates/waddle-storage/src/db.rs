@@ -45,10 +45,9 @@ impl Db {
         E: From<StorageError> + Send + 'static,
         F: FnOnce(&mut Tx) -> Result<T, E> + Send + 'static,
     {
-        self.place(WRITER).await?;
         let (send, receive) = oneshot::channel();
-        let then = move |result| drop(send.send(result));
-        self.0.push(WRITER, Write::job(work, then));
+        self.write_soon(work, move |result| drop(send.send(result)))
+            .await?;
         receive
             .await
             .unwrap_or_else(|_| Err(StorageError::Panicked.into()))
@@ -71,6 +70,19 @@ impl Db {
             Err(NoPermits) => return Err(StorageError::Busy),
             Err(Closed) => return Err(StorageError::Closed),
         }
+        self.0.push(WRITER, Write::job(work, on_commit));
+        Ok(())
+    }
+
+    /// [`Db::write_then`] that waits for a place in the queue, but not for the commit.
+    pub async fn write_soon<T, E, F, C>(&self, work: F, on_commit: C) -> Result<()>
+    where
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+        F: FnOnce(&mut Tx) -> Result<T, E> + Send + 'static,
+        C: FnOnce(Result<T, E>) + Send + 'static,
+    {
+        self.place(WRITER).await?;
         self.0.push(WRITER, Write::job(work, on_commit));
         Ok(())
     }

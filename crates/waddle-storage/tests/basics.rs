@@ -248,3 +248,20 @@ async fn a_storage_that_is_dropped_lets_its_directory_go() {
         Err(StorageError::Closed)
     );
 }
+
+#[tokio::test]
+async fn a_broken_foreign_key_is_an_error_also_with_returning() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = open(&dir).await;
+    let db = storage.create_waddle(WaddleId::new()).await.unwrap();
+    let sql = "INSERT INTO device_topics (device, prefix, can_read, can_write) VALUES ('none', 'x', 1, 1) RETURNING prefix";
+    let one = db
+        .write(move |tx| tx.query_one(sql, (), |r| r.get::<String>(0)))
+        .await;
+    let all = db
+        .write(move |tx| tx.query(sql, (), |r| r.get::<String>(0)))
+        .await;
+    assert!(matches!(one, Err(StorageError::Constraint(_))), "{one:?}");
+    assert!(matches!(all, Err(StorageError::Constraint(_))), "{all:?}");
+    storage.close().await;
+}

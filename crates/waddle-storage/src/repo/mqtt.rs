@@ -4,12 +4,7 @@
 use bytes::Bytes;
 use waddle_core::{Timestamp, UserId, WaddleId};
 
-use crate::{
-    Conn, Db, Result, Row, StorageError, Tx,
-    file::WRITER,
-    job::Write,
-    params,
-};
+use crate::{Conn, Db, Result, Row, StorageError, Tx, params};
 
 /// [`Db::write_then`] that waits for a place in the queue; the commit itself is not waited for.
 pub async fn write_later<T, F, C>(db: &Db, work: F, on_commit: C) -> Result<()>
@@ -18,10 +13,7 @@ where
     F: FnOnce(&mut Tx) -> Result<T> + Send + 'static,
     C: FnOnce(Result<T>) + Send + 'static,
 {
-    let place = db.0.port(WRITER).places.acquire().await;
-    place.map_err(|_| StorageError::Closed)?.forget();
-    db.0.push(WRITER, Write::job(work, on_commit));
-    Ok(())
+    db.write_soon(work, on_commit).await
 }
 
 /// A message: topic within its space, properties encoded as MQTT 5 forwards them.
@@ -513,7 +505,10 @@ mod tests {
         let db = storage.server();
         let (a, b, first) = db
             .write(|tx| {
-                let (a, b) = (create_session(tx, &session("a"))?, create_session(tx, &session("b"))?);
+                let (a, b) = (
+                    create_session(tx, &session("a"))?,
+                    create_session(tx, &session("b"))?,
+                );
                 let d = |session| Delivery {
                     session,
                     qos: 1,
@@ -526,21 +521,24 @@ mod tests {
                 enqueue(tx, m, &d(b))?;
                 assert_eq!(enqueue(tx, m, &d(999)), Err(StorageError::NotFound));
                 received(tx, a, 3)?;
-                let s = SubscriptionRow {
+                let wide = SubscriptionRow {
                     filter: "x/#".into(),
                     qos: 2,
                     no_local: true,
                     as_published: false,
                     identifier: Some(4),
                 };
-                subscribe(tx, a, &s)?;
-                subscribe(tx, a, &SubscriptionRow { qos: 1, ..s })?;
+                subscribe(tx, a, &wide)?;
+                subscribe(tx, a, &SubscriptionRow { qos: 1, ..wide })?;
                 Ok((a, b, first))
             })
             .await
             .unwrap();
         let rows = db.read(move |c| queue(c, a, 0, 10)).await.unwrap();
-        assert_eq!((rows.len(), rows[0].delivery.identifiers.as_slice()), (1, &[7, 300][..]));
+        assert_eq!(
+            (rows.len(), rows[0].delivery.identifiers.as_slice()),
+            (1, &[7, 300][..])
+        );
         assert_eq!(rows[0].message.payload.as_ref(), b"\xFF");
         assert_eq!(db.read(move |c| queue_size(c, a)).await.unwrap(), (1, 2));
         assert_eq!(db.read(move |c| receiving(c, a)).await.unwrap(), [3]);
@@ -577,7 +575,10 @@ mod tests {
         .await
         .unwrap();
         let kept = w.read(|c| retained(c, "", 10)).await.unwrap();
-        assert_eq!((kept.len(), kept[0].expiry, kept[0].response.as_str()), (1, Some(9), "re"));
+        assert_eq!(
+            (kept.len(), kept[0].expiry, kept[0].response.as_str()),
+            (1, Some(9), "re")
+        );
         storage.close().await;
     }
 }
