@@ -83,12 +83,9 @@ impl Room {
         if asker.affiliation < Affiliation::Admin && !open_to_members {
             return Err(error::forbidden("only admins may see this list"));
         }
-        let p = match &self.kind {
-            Kind::Plain(p) => p,
-            _ => {
-                fx.rest.push(Effect::List(Box::new(inbound), wanted));
-                return Ok(());
-            }
+        let Kind::Plain(p) = &self.kind else {
+            fx.rest.push(Effect::List(Box::new(inbound), wanted));
+            return Ok(());
         };
         let mut w = inbound.stanza.result(None);
         w.open_ns("query", ns::MUC_ADMIN);
@@ -274,7 +271,7 @@ impl Room {
                 fx.reply(&inbound.sender, inbound.stanza.result(None).outgoing(Class::Iq));
                 room.last_has_left(fx);
             }
-            Err(failed) => room.refuse(&inbound.stanza, &inbound.sender, &not_stored(failed), fx),
+            Err(failed) => fx.refuse(&inbound.stanza, &inbound.sender, &not_stored(failed)),
         };
         self.save_people(rows, Box::new(then), now, fx);
     }

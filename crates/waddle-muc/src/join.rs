@@ -97,7 +97,7 @@ impl Room {
             role: standing.role,
             role_set: None,
             revision: self.revision(),
-            occupant_id: self.occupant_id(&sender.user),
+            stable_id: self.occupant_id(&sender.user),
             sessions: smallvec![session],
             presence: inbound.stanza.clone(),
             shown: [None, None],

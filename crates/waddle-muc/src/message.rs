@@ -35,12 +35,12 @@ impl Room {
                 "a private message has type chat; one for everybody goes to the room without a nickname",
             )),
             (_, true) => self.private(&inbound, fx),
-            (_, false) => self.to_the_room(&inbound, now, fx),
+            (_, false) => self.without_groupchat(&inbound, now, fx),
         }
     }
 
     /// A message without type `groupchat` for the room itself: an invitation, or a wish for voice.
-    fn to_the_room(&mut self, inbound: &Inbound, now: Timestamp, fx: &mut Effects) -> Outcome {
+    fn without_groupchat(&mut self, inbound: &Inbound, now: Timestamp, fx: &mut Effects) -> Outcome {
         self.absent(&inbound.sender)?;
         let root = inbound.stanza.root();
         if let Some(x) = root.child("x", ns::MUC_USER) {
@@ -88,7 +88,7 @@ impl Room {
                 room.remember(fan, now);
             }
             Ok(None) => {}
-            Err(failed) => room.refuse(&inbound.stanza, &inbound.sender, &not_stored(failed), fx),
+            Err(failed) => fx.refuse(&inbound.stanza, &inbound.sender, &not_stored(failed)),
         };
         self.write(Write::Message(message), false, Box::new(then), fx);
         Ok(())
@@ -97,7 +97,7 @@ impl Room {
     /// A message of an occupant as everybody gets it.
     pub(crate) fn fan_of_message(&self, stanza: &Stanza, o: &Occupant) -> Fan {
         let mut w = XmlWriter::with_capacity(96);
-        write_occupant_id(&mut w, &o.occupant_id);
+        write_occupant_id(&mut w, &o.stable_id);
         let payload = stanza
             .rewrite()
             .strip(|child| stamp::is_forged(child, &self.at))

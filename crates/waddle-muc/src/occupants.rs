@@ -60,7 +60,7 @@ pub struct Occupant {
     /// The revision of the permissions that the standing was computed at.
     pub revision: u64,
     /// XEP-0421.
-    pub occupant_id: String,
+    pub stable_id: String,
     /// Their clients, at least one.
     pub sessions: SmallVec<[Session; 1]>,
     /// The presence that one of them sent last.

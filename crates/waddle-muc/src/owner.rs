@@ -17,7 +17,7 @@ use crate::{
     message::not_stored,
     removal::changed_codes,
     room::{Kind, Plain, Room},
-    show::Departure,
+    show::{Departure, Destroyed},
     standing::Affiliation,
     state::{Effects, Write},
 };
@@ -69,7 +69,7 @@ impl Room {
                 // Cancelling the configuration of a new room means that there is to be none (§10.1.3).
                 if locked {
                     let d = Departure {
-                        destroyed: Some(None),
+                        destroyed: Some(Destroyed::default()),
                         affiliation: Some(Affiliation::None),
                         ..Departure::default()
                     };
@@ -110,7 +110,7 @@ impl Room {
                 fx.reply(&inbound.sender, inbound.stanza.result(None).outgoing(Class::Iq));
                 room.configured(new, fx);
             }
-            Err(failed) => room.refuse(&inbound.stanza, &inbound.sender, &not_stored(failed), fx),
+            Err(failed) => fx.refuse(&inbound.stanza, &inbound.sender, &not_stored(failed)),
         };
         self.write(Write::Settings(saved, people), true, Box::new(then), fx);
     }
@@ -146,14 +146,16 @@ impl Room {
                 let d = Departure {
                     affiliation: Some(Affiliation::None),
                     reason: reason.as_deref(),
-                    destroyed: Some(instead.as_deref()),
+                    destroyed: Some(Destroyed {
+                        instead: instead.as_deref(),
+                    }),
                     ..Departure::default()
                 };
                 room.empty(d, fx);
                 room.forget();
                 fx.reply(&inbound.sender, inbound.stanza.result(None).outgoing(Class::Iq));
             }
-            Err(failed) => room.refuse(&inbound.stanza, &inbound.sender, &not_stored(failed), fx),
+            Err(failed) => fx.refuse(&inbound.stanza, &inbound.sender, &not_stored(failed)),
         };
         if matches!(&self.kind, Kind::Plain(p) if p.locked) {
             return self.in_turn(Box::new(then), now, fx);

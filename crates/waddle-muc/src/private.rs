@@ -33,7 +33,7 @@ impl Room {
             return Err(error::forbidden("private messages are switched off in this room"));
         }
         let mut w = XmlWriter::with_capacity(160);
-        write_occupant_id(&mut w, &from.occupant_id);
+        write_occupant_id(&mut w, &from.stable_id);
         w.empty("x", ns::MUC_USER);
         let payload = inbound
             .stanza

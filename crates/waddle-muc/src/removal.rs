@@ -10,7 +10,7 @@ use waddle_storage::repo::rooms::RoomSettings;
 
 use crate::{
     room::{Kind, Room},
-    show::Departure,
+    show::{Departure, Destroyed},
     standing::Affiliation,
     state::Effects,
 };
@@ -100,7 +100,7 @@ impl Room {
         let d = Departure {
             affiliation: Some(Affiliation::None),
             reason: Some("this channel was deleted"),
-            destroyed: Some(None),
+            destroyed: Some(Destroyed::default()),
             ..Departure::default()
         };
         self.empty(d, fx);

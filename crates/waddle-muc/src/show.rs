@@ -31,8 +31,15 @@ pub(crate) struct Departure<'a> {
     pub reason: Option<&'a str>,
     /// The nickname that they go on with.
     pub new_nick: Option<&'a str>,
-    /// The room is gone, and where to go instead.
-    pub destroyed: Option<Option<&'a str>>,
+    /// The room is gone.
+    pub destroyed: Option<Destroyed<'a>>,
+}
+
+/// The end of a room.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Destroyed<'a> {
+    /// The room to go to.
+    pub instead: Option<&'a str>,
 }
 
 /// The `<x/>` of a presence.
@@ -59,8 +66,8 @@ fn write_x(w: &mut XmlWriter, item: &Item<'_>) {
         w.leaf("reason", reason);
     }
     w.close();
-    if let Some(instead) = d.destroyed {
-        w.open("destroy").attr_opt("jid", instead);
+    if let Some(end) = d.destroyed {
+        w.open("destroy").attr_opt("jid", end.instead);
         if let Some(reason) = d.reason {
             w.leaf("reason", reason);
         }
@@ -74,7 +81,7 @@ fn write_x(w: &mut XmlWriter, item: &Item<'_>) {
 
 fn available(o: &Occupant, with_jid: bool, self_codes: &[&str]) -> Fan {
     let mut w = XmlWriter::with_capacity(256);
-    write_occupant_id(&mut w, &o.occupant_id);
+    write_occupant_id(&mut w, &o.stable_id);
     let item = Item {
         affiliation: o.affiliation,
         role: o.role,
@@ -104,7 +111,7 @@ fn unavailable(o: &Occupant, with_jid: bool, d: Departure<'_>, self_codes: &[&st
     if let Some(status) = status {
         w.copy(status);
     }
-    write_occupant_id(&mut w, &o.occupant_id);
+    write_occupant_id(&mut w, &o.stable_id);
     let item = Item {
         affiliation: d.affiliation.unwrap_or(o.affiliation),
         role: if d.new_nick.is_some() { o.role } else { Role::None },

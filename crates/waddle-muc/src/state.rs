@@ -129,6 +129,13 @@ impl Effects {
         self.push(&sender.outbox, item, false);
     }
 
+    /// Sends a refusal, where one may be sent.
+    pub fn refuse(&mut self, stanza: &Stanza, sender: &Sender, why: &error::Refusal) {
+        if let Some(item) = why.reply(stanza, sender) {
+            self.reply(sender, item);
+        }
+    }
+
     /// Sends to a session.
     pub fn push(&mut self, outbox: &Arc<Outbox<Outgoing>>, item: Outgoing, droppable: bool) {
         self.deliveries.push(Delivery {
@@ -303,11 +310,7 @@ impl Room {
     /// Answers an input that is not taken.
     pub fn refuse_input(input: Input, why: &error::Refusal, fx: &mut Effects) {
         match input {
-            Input::Stanza(i) => {
-                if let Some(item) = why.reply(&i.stanza, &i.sender) {
-                    fx.reply(&i.sender, item);
-                }
-            }
+            Input::Stanza(i) => fx.refuse(&i.stanza, &i.sender, why),
             Input::Post(_, reply) => fx.rest.push(Effect::Posted(reply, Err(PostError::Busy))),
             _ => {}
         }
@@ -319,17 +322,10 @@ impl Room {
             Kind::Message => self.message(inbound, now, fx),
             Kind::Presence => self.presence(&inbound, now, fx),
             Kind::Iq => self.iq(inbound, now, fx),
-            _ => Ok(()),
+            Kind::Other => Ok(()),
         };
         if let Err(why) = outcome {
-            self.refuse(&stanza, &sender, &why, fx);
-        }
-    }
-
-    /// Sends a refusal as an error of the room.
-    pub(crate) fn refuse(&self, stanza: &Stanza, sender: &Sender, why: &error::Refusal, fx: &mut Effects) {
-        if let Some(item) = why.reply(stanza, sender) {
-            fx.reply(sender, item);
+            fx.refuse(&stanza, &sender, &why);
         }
     }
 }

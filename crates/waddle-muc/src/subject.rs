@@ -58,7 +58,7 @@ impl Room {
                 };
                 room.broadcast(&fan, fx);
             }
-            Err(failed) => room.refuse(&inbound.stanza, &inbound.sender, &not_stored(failed), fx),
+            Err(failed) => fx.refuse(&inbound.stanza, &inbound.sender, &not_stored(failed)),
         };
         self.write(Write::Subject(set, archived), false, Box::new(then), fx);
         Ok(())
