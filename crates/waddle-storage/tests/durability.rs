@@ -3,7 +3,8 @@
 
 use std::{
     collections::HashSet,
-    io::{BufRead, BufReader},
+    fs::OpenOptions,
+    io::{BufRead, BufReader, Write},
     process::{Command, Stdio},
     sync::Arc,
 };
@@ -89,6 +90,12 @@ async fn what_was_acknowledged_survives_kill_9() {
             note(&line, &mut acknowledged);
         }
 
+        // A commit that was torn by a power cut: the log ends in the middle of a frame.
+        for log in ["server.db-wal".to_owned(), format!("waddles/{id}.db-wal")] {
+            let log = dir.path().join(log);
+            let mut torn = OpenOptions::new().append(true).open(log).unwrap();
+            torn.write_all(&[0x5a; 5_000]).unwrap();
+        }
         let storage = Storage::open(StorageConfig::new(dir.path())).await.unwrap();
         for (db, acks) in [storage.server(), storage.waddle(id).await.unwrap()]
             .iter()
