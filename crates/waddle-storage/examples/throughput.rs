@@ -130,7 +130,10 @@ async fn pages(db: &Db, readers: usize, stanza: &Bytes) {
         all += task.await.unwrap();
     }
     let rate = all / TIME.as_secs();
-    println!("read: last 50 by {readers} tasks: {rate} pages/s, {}", each(since, all));
+    println!(
+        "read: last 50 by {readers} tasks: {rate} pages/s, {}",
+        each(since, all)
+    );
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
