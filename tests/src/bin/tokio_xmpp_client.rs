@@ -297,8 +297,8 @@ fn describe_presence(presence: Presence) -> Value {
         "statuses": muc.status.iter().filter_map(|status| {
             attribute(&Element::from(status.clone()), "code").and_then(|code| code.parse::<u16>().ok())
         }).collect::<Vec<_>>(),
-        "affiliation": item.and_then(|item| attribute(&Element::from(item.clone()), "affiliation")),
-        "role": item.and_then(|item| attribute(&Element::from(item.clone()), "role")),
+        "affiliation": item.map(|item| or_none(&Element::from(item.clone()), "affiliation")),
+        "role": item.map(|item| or_none(&Element::from(item.clone()), "role")),
         "error": payload::<StanzaError>(&presence.payloads).map(condition),
     })
 }
@@ -326,6 +326,11 @@ fn payload<T: TryFrom<Element>>(payloads: &[Element]) -> Option<T> {
 
 fn attribute(element: &Element, name: &str) -> Option<String> {
     element.attr(name).map(str::to_owned)
+}
+
+/// The library leaves the default, `none`, out.
+fn or_none(element: &Element, name: &str) -> String {
+    element.attr(name).unwrap_or("none").to_owned()
 }
 
 /// The defined condition's element name.
