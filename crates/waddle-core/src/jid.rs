@@ -48,6 +48,19 @@ fn bounded(s: Cow<'_, str>, err: JidError) -> Result<Cow<'_, str>, JidError> {
     }
 }
 
+/// Enforces a profile until its output stays the same; what does not settle is refused (RFC 8264 §7).
+fn stable(s: &str, enforce: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let mut last = enforce(s)?;
+    for _ in 0..3 {
+        let next = enforce(&last)?;
+        if next == last {
+            return Some(last);
+        }
+        last = next;
+    }
+    None
+}
+
 /// Prepares a localpart: PRECIS UsernameCaseMapped, less the characters that RFC 7622 §3.3.1 excludes.
 pub fn precis_localpart(s: &str) -> Result<Cow<'_, str>, JidError> {
     if s.len() > 4096 || s.contains(['"', '&', '\'', '/', ':', '<', '>', '@']) {
@@ -56,7 +69,9 @@ pub fn precis_localpart(s: &str) -> Result<Cow<'_, str>, JidError> {
     let s = if is_simple(s) {
         Cow::Borrowed(s)
     } else {
-        UsernameCaseMapped::enforce(s).map_err(|_| JidError::Local)?
+        stable(s, |s| UsernameCaseMapped::enforce(s).ok().map(Cow::into_owned))
+            .ok_or(JidError::Local)?
+            .into()
     };
     bounded(s, JidError::Local)
 }
@@ -69,7 +84,9 @@ pub fn precis_resource(s: &str) -> Result<Cow<'_, str>, JidError> {
     let s = if is_simple(s) {
         Cow::Borrowed(s)
     } else {
-        OpaqueString::enforce(s).map_err(|_| JidError::Resource)?
+        stable(s, |s| OpaqueString::enforce(s).ok().map(Cow::into_owned))
+            .ok_or(JidError::Resource)?
+            .into()
     };
     bounded(s, JidError::Resource)
 }
@@ -360,6 +377,13 @@ mod tests {
         ] {
             assert!(bad.parse::<Jid>().is_err(), "{bad:?}");
         }
+    }
+
+    /// U+0387 becomes a middle dot, which is allowed between two `l` only.
+    #[test]
+    fn what_does_not_settle_is_refused() {
+        assert!("a@b/\u{387}".parse::<Jid>().is_err());
+        assert_eq!(j("a@b/l\u{387}l").resource(), Some("l\u{b7}l"));
     }
 
     #[test]
