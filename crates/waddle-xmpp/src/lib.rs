@@ -1,1 +1,23 @@
 //! The XMPP server: listeners, connection actor, sessions, router, one file per XEP.
+//!
+//! RFC 6120 and 6121 over TCP, TLS and WebSocket (RFC 7395); `specs/xmpp.md` is the profile,
+//! `adrs/0001-actors-and-outboxes.md` says why a connection is one actor with an outbox.
+
+pub mod address;
+mod config;
+pub mod connection;
+mod error;
+mod listener;
+mod metrics;
+pub mod rate;
+mod resume;
+pub mod router;
+mod server;
+pub mod session;
+pub mod sessions;
+pub mod xep;
+
+pub use config::XmppConfig;
+pub use connection::{Peer, ReadWrite, TextFrames};
+pub use error::Error;
+pub use server::{Deps, Listening, Server, XmppServer};

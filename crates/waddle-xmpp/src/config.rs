@@ -1,0 +1,52 @@
+//! What the server is told at start: addresses, domain, TLS (design §8).
+
+use std::{net::SocketAddr, sync::Arc};
+
+/// Settings of the XMPP server. Bounds are in [`waddle_core::Limits`].
+#[derive(Clone)]
+pub struct XmppConfig {
+    /// The domain that is served, prepared (lower case).
+    pub domain: String,
+    /// The domain of the rooms, usually `muc.<domain>`.
+    pub muc_domain: String,
+    /// Addresses for plain TCP with STARTTLS (RFC 6120 §5).
+    pub listen: Vec<SocketAddr>,
+    /// Addresses for direct TLS (XEP-0368).
+    pub listen_tls: Vec<SocketAddr>,
+    /// TLS; without it there is no STARTTLS and no direct TLS. Its certificate resolver may change what it
+    /// answers while the server runs.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Whether a client may log in over TCP without TLS, with SCRAM only.
+    pub allow_plaintext: bool,
+    /// Whether message, presence, join, IQ and byte rates and connections per address are limited.
+    pub rate_limits: bool,
+    /// Numbers of XEPs that are switched off.
+    pub disabled: Vec<u16>,
+}
+
+impl XmppConfig {
+    /// Settings for `domain` without any listener.
+    pub fn new(domain: impl Into<String>) -> Self {
+        let domain = domain.into();
+        Self {
+            muc_domain: ["muc.", &domain].concat(),
+            domain,
+            listen: Vec::new(),
+            listen_tls: Vec::new(),
+            tls: None,
+            allow_plaintext: false,
+            rate_limits: true,
+            disabled: Vec::new(),
+        }
+    }
+}
+
+impl std::fmt::Debug for XmppConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("XmppConfig")
+            .field("domain", &self.domain)
+            .field("listen", &self.listen)
+            .field("listen_tls", &self.listen_tls)
+            .finish_non_exhaustive()
+    }
+}

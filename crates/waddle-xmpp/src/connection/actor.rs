@@ -1,0 +1,517 @@
+//! The connection actor: mailbox, socket and outbox in one task (ADR 0001).
+//!
+//! `next()` selects over all three, so a stanza needs no message and no second task. Everything that is large
+//! or rare is boxed: an idle session is this actor, its TLS state and an empty outbox.
+
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::BytesMut;
+use kameo::{
+    Actor,
+    actor::{ActorRef, WeakActorRef},
+    error::ActorStopReason,
+    mailbox::{MailboxReceiver, Signal},
+    message::{Context as Ctx, Message},
+};
+use tokio::time::{Instant, Sleep};
+use tracing::Span;
+use waddle_identity::{Attempt, LoginError};
+use waddle_outbox::Outbox;
+use waddle_stanza::{Frame, Framing, Outgoing, ScanLimits, Scanner, StreamError, sm::SmError};
+
+use super::{
+    Peer, Start,
+    bound::Buckets,
+    features, lifecycle,
+    sm::Sm,
+    state::{Effect, Effects, Input, Negotiation, Policy},
+    transport::{Transport, WriteQueue},
+};
+use crate::{address::Place, metrics, server::Server, session::Session};
+
+/// What a connection starts with.
+pub struct Args {
+    pub(super) server: Arc<Server>,
+    pub(super) start: Start,
+    pub(super) peer: Peer,
+    pub(super) place: Option<Place>,
+}
+
+/// Ends the stream with an error.
+#[derive(Debug, Clone)]
+pub struct End(pub StreamError);
+
+/// Another session wants the resource: a dead connection shall be found out soon.
+#[derive(Debug, Clone, Copy)]
+pub struct Probe;
+
+/// A new connection of the same account wants to resume this one's session (XEP-0198).
+#[derive(Debug, Clone, Copy)]
+pub struct TakeOver {
+    /// How many stanzas the client has handled.
+    pub h: u32,
+}
+
+/// A session that changes its connection.
+#[derive(Debug)]
+pub struct Parked {
+    /// The session.
+    pub session: Arc<Session>,
+    /// Its stream management.
+    pub sm: Box<Sm>,
+    /// Its rate limits.
+    pub(super) buckets: Buckets,
+}
+
+/// What a connection is doing.
+pub(super) enum Mode {
+    /// Direct TLS: the handshake is to come.
+    DirectTls,
+    /// Negotiating.
+    Negotiating(Box<Negotiation>),
+    /// Serving a session.
+    Bound(Box<Bound>),
+    /// The connection is lost, the session waits.
+    Hibernating(Box<Bound>),
+    /// What is left is sent, then all is over.
+    Closing,
+    /// Over.
+    Over,
+}
+
+/// A session and what only its connection knows of it.
+pub(super) struct Bound {
+    pub session: Arc<Session>,
+    pub sm: Option<Box<Sm>>,
+    pub buckets: Buckets,
+}
+
+/// The state of a connection.
+pub(super) struct Connection {
+    pub(super) server: Arc<Server>,
+    pub(super) id: u64,
+    pub(super) peer: Peer,
+    pub(super) me: ActorRef<ConnectionActor>,
+    pub(super) mode: Mode,
+    pub(super) io: Transport,
+    pub(super) scanner: Scanner,
+    pub(super) framing: Framing,
+    pub(super) input: BytesMut,
+    pub(super) out: WriteQueue,
+    /// The language of the stream: the default of its stanzas.
+    pub(super) lang: Option<Box<str>>,
+    pub(super) timer: Pin<Box<Sleep>>,
+    /// When something was read last.
+    pub(super) heard: Instant,
+    /// A ping was sent and nothing has come since.
+    pub(super) pinged: bool,
+    /// Nothing is read before this moment: the byte rate was exceeded.
+    pub(super) paused: Option<Instant>,
+    /// What waits in `out` when writing began to stall.
+    pub(super) stalled: Option<Instant>,
+    pub(super) header_sent: bool,
+    /// Something may still wait in the transport's own buffers.
+    pub(super) flush: bool,
+    pub(super) span: Span,
+    _place: Option<Place>,
+}
+
+/// One connection.
+pub struct ConnectionActor {
+    c: Box<Connection>,
+}
+
+impl Actor for ConnectionActor {
+    type Args = Args;
+    type Error = Infallible;
+
+    async fn on_start(args: Args, me: ActorRef<Self>) -> Result<Self, Infallible> {
+        Ok(Self {
+            c: Connection::new(args, me),
+        })
+    }
+
+    async fn next(
+        &mut self,
+        _me: WeakActorRef<Self>,
+        mailbox: &mut MailboxReceiver<Self>,
+    ) -> Result<Option<Signal<Self>>, Infallible> {
+        Ok(self.c.run(mailbox).await)
+    }
+
+    async fn on_stop(&mut self, _me: WeakActorRef<Self>, reason: ActorStopReason) -> Result<(), Infallible> {
+        if matches!(reason, ActorStopReason::Panicked(_)) {
+            tracing::error!(parent: &self.c.span, "a connection panicked");
+        }
+        self.c.finish().await;
+        Ok(())
+    }
+}
+
+impl Message<End> for ConnectionActor {
+    type Reply = ();
+    async fn handle(&mut self, End(error): End, _: &mut Ctx<Self, ()>) {
+        let text = (error == StreamError::SystemShutdown).then_some("the server stops; reconnect in a moment");
+        self.c.close(Some(error), text).await;
+    }
+}
+
+impl Message<Probe> for ConnectionActor {
+    type Reply = ();
+    async fn handle(&mut self, _: Probe, _: &mut Ctx<Self, ()>) {
+        self.c.probe();
+    }
+}
+
+impl Message<TakeOver> for ConnectionActor {
+    type Reply = Option<Box<Parked>>;
+    async fn handle(&mut self, TakeOver { h }: TakeOver, _: &mut Ctx<Self, Self::Reply>) -> Self::Reply {
+        self.c.take_over(h)
+    }
+}
+
+/// Why the connection's task goes on.
+enum Wake {
+    /// Something was read.
+    Read,
+    /// Everything was written.
+    Written,
+    /// The socket is closed or broken.
+    Lost,
+    /// The timer.
+    Timer,
+}
+
+/// Waits for an outbox; for ever where there is none to wait for.
+async fn wait(outbox: Option<Arc<Outbox<Outgoing>>>) {
+    match outbox {
+        Some(o) => o.ready().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn random() -> String {
+    use base64::Engine as _;
+    use ring::rand::SecureRandom as _;
+    let mut bytes = [0; 18];
+    // Failing randomness is no reason to accept a predictable nonce: an empty one is refused by the exchange.
+    if ring::rand::SystemRandom::new().fill(&mut bytes).is_err() {
+        return String::new();
+    }
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+impl Connection {
+    fn new(args: Args, me: ActorRef<ConnectionActor>) -> Box<Self> {
+        let Args {
+            server,
+            start,
+            peer,
+            place,
+        } = args;
+        let (mode, io) = match start {
+            Start::Stream(io) => (None, io),
+            Start::DirectTls(socket) => (Some(Mode::DirectTls), Transport::Plain(socket)),
+        };
+        let framing = match io {
+            Transport::WebSocket(_) => Framing::WebSocket,
+            _ => Framing::Stream,
+        };
+        let id = server.next_connection();
+        server.connections.insert(id, me.clone());
+        metrics::connections(peer.transport, 1);
+        let span = tracing::info_span!(
+            "xmpp.connection.lifecycle",
+            jid = tracing::field::Empty,
+            client_ip = %peer.address,
+            transport = peer.transport,
+        );
+        let login = Duration::from_secs(server.limits.xmpp_login_seconds);
+        let now = Instant::now();
+        let mut c = Box::new(Self {
+            scanner: Scanner::new(framing, ScanLimits::before_login(&server.limits)),
+            id,
+            peer,
+            me,
+            mode: Mode::Over,
+            io,
+            framing,
+            input: BytesMut::new(),
+            out: WriteQueue::default(),
+            lang: None,
+            timer: Box::pin(tokio::time::sleep_until(now + login)),
+            heard: now,
+            pinged: false,
+            paused: None,
+            stalled: None,
+            header_sent: false,
+            flush: false,
+            span,
+            _place: place,
+            server,
+        });
+        c.mode = mode.unwrap_or_else(|| Mode::Negotiating(Box::new(c.negotiation(c.peer.secure, None))));
+        if c.server.stop.is_cancelled() {
+            let _ = c.me.tell(End(StreamError::SystemShutdown)).try_send();
+        }
+        c
+    }
+
+    pub(super) fn negotiation(&self, secure: bool, exporter: Option<[u8; 32]>) -> Negotiation {
+        let policy = Policy {
+            domain: self.server.config.domain.as_str().into(),
+            framing: self.framing,
+            starttls: self.framing == Framing::Stream && self.server.starttls.is_some(),
+            login_without_tls: self.server.config.allow_plaintext,
+            attempts: self.server.limits.xmpp_sasl_attempts,
+        };
+        Negotiation::new(policy, secure, exporter, random)
+    }
+
+    /// Serves the socket until the mailbox has something or all is over.
+    async fn run(&mut self, mailbox: &mut MailboxReceiver<ConnectionActor>) -> Option<Signal<ConnectionActor>> {
+        if matches!(self.mode, Mode::DirectTls) {
+            Box::pin(self.direct_tls()).await;
+        }
+        loop {
+            if self.overflowed() || self.pump().is_err() {
+                // The slow reader pays: what it did not get is kept for it, the stream ends.
+                tracing::info!(parent: &self.span, "outbox overflow");
+                let text = Some("this client reads too slowly");
+                self.close(Some(StreamError::ResourceConstraint), text).await;
+            }
+            if matches!(self.mode, Mode::Over) {
+                return None;
+            }
+            let outbox = self.outbox_to_watch();
+            let event = tokio::select! {
+                biased;
+                signal = mailbox.recv() => return signal,
+                event = poll_fn(|cx| self.poll_io(cx)) => Some(event),
+                () = wait(outbox) => None,
+            };
+            match event {
+                Some(Wake::Read) => self.read().await,
+                Some(Wake::Written) | None => {}
+                Some(Wake::Lost) => self.lost().await,
+                Some(Wake::Timer) => self.tick().await,
+            }
+        }
+    }
+
+    fn overflowed(&self) -> bool {
+        match &self.mode {
+            Mode::Bound(b) | Mode::Hibernating(b) => b.session.outbox.overflowed(),
+            _ => false,
+        }
+    }
+
+    /// The outbox, when something in it could be written now.
+    fn outbox_to_watch(&self) -> Option<Arc<Outbox<Outgoing>>> {
+        match &self.mode {
+            Mode::Bound(b) => {
+                let room = b.sm.as_ref().is_none_or(|sm| sm.has_room());
+                (self.out.is_empty() && room).then(|| b.session.outbox.clone())
+            }
+            _ => None,
+        }
+    }
+
+    /// Moves what waits in the outbox to the socket's queue, all of it at once.
+    fn pump(&mut self) -> Result<(), SmError> {
+        let Mode::Bound(b) = &mut self.mode else {
+            return Ok(());
+        };
+        if !self.out.is_empty() || b.sm.as_ref().is_some_and(|sm| !sm.has_room()) {
+            return Ok(());
+        }
+        b.session.outbox.drain_into(&mut self.out.items);
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        let mut counts = [0; 4];
+        for item in &self.out.items {
+            counts[item.class as usize] += 1;
+        }
+        metrics::sent(counts);
+        if let Some(sm) = &mut b.sm {
+            sm.sent(&self.out.items)?;
+            if let Some(request) = sm.request() {
+                self.out.push(request);
+            }
+        }
+        self.flush = true;
+        Ok(())
+    }
+
+    fn poll_io(&mut self, cx: &mut Context<'_>) -> Poll<Wake> {
+        let mut written = false;
+        if !self.out.is_empty() || self.flush {
+            match self.io.poll_write(cx, &mut self.out) {
+                Poll::Ready(Ok(())) => {
+                    self.flush = false;
+                    self.stalled = None;
+                    self.out.shrink();
+                    written = true;
+                }
+                Poll::Ready(Err(e)) => return Poll::Ready(self.failed(&e)),
+                Poll::Pending => {
+                    self.stalled.get_or_insert_with(Instant::now);
+                }
+            }
+        }
+        if matches!(self.mode, Mode::Closing) {
+            if written || (self.out.is_empty() && !self.flush) {
+                return match self.io.poll_close(cx) {
+                    Poll::Ready(_) => Poll::Ready(Wake::Lost),
+                    Poll::Pending => self.timer.as_mut().poll(cx).map(|()| Wake::Timer),
+                };
+            }
+        } else if self.paused.is_none() && !matches!(self.mode, Mode::Hibernating(_)) {
+            match self.io.poll_read(cx, &mut self.input) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Wake::Lost),
+                Poll::Ready(Ok(_)) => return Poll::Ready(Wake::Read),
+                Poll::Ready(Err(e)) => return Poll::Ready(self.failed(&e)),
+                Poll::Pending => {}
+            }
+        }
+        if written {
+            return Poll::Ready(Wake::Written);
+        }
+        self.timer.as_mut().poll(cx).map(|()| Wake::Timer)
+    }
+
+    fn failed(&self, e: &io::Error) -> Wake {
+        tracing::debug!(parent: &self.span, error = %e, "connection lost");
+        Wake::Lost
+    }
+
+    /// Looks at what was read.
+    async fn read(&mut self) {
+        self.heard = Instant::now();
+        self.pinged = false;
+        if self.server.config.rate_limits
+            && let Mode::Bound(b) = &mut self.mode
+        {
+            let wait = b.buckets.bytes(&self.server, self.input.len());
+            if wait > 0 {
+                self.paused = Some(self.heard + Duration::from_micros(wait));
+                self.set_timer(self.heard + Duration::from_micros(wait));
+            }
+        }
+        loop {
+            match self.scanner.next(&mut self.input) {
+                Ok(Some(frame)) => self.frame(frame).await,
+                Ok(None) => break,
+                Err(e) => {
+                    self.close(Some(e), None).await;
+                    break;
+                }
+            }
+            if !matches!(self.mode, Mode::Negotiating(_) | Mode::Bound(_)) {
+                break;
+            }
+        }
+        if self.input.is_empty() {
+            self.input = BytesMut::new();
+            self.scanner.shrink();
+        }
+    }
+
+    async fn frame(&mut self, frame: Frame) {
+        match &mut self.mode {
+            Mode::Negotiating(n) => {
+                let effects = n.handle(Input::Frame(frame));
+                Box::pin(self.perform(effects)).await;
+            }
+            Mode::Bound(_) => match frame {
+                Frame::Stanza(stanza) => self.stanza(stanza).await,
+                Frame::Close => self.close(None, None).await,
+                Frame::Open(_) => self.close(Some(StreamError::BadFormat), None).await,
+            },
+            _ => {}
+        }
+    }
+
+    /// The bound session, for `bound.rs`.
+    pub fn bound(&mut self) -> Option<&mut Bound> {
+        match &mut self.mode {
+            Mode::Bound(b) => Some(b),
+            _ => None,
+        }
+    }
+
+    async fn perform(&mut self, effects: Effects) {
+        let mut todo = std::collections::VecDeque::from_iter(effects);
+        while let Some(effect) = todo.pop_front() {
+            if let Some(input) = self.do_effect(effect).await
+                && let Mode::Negotiating(n) = &mut self.mode
+            {
+                for e in n.handle(input).into_iter().rev() {
+                    todo.push_front(e);
+                }
+            }
+        }
+    }
+
+    async fn do_effect(&mut self, effect: Effect) -> Option<Input> {
+        match effect {
+            Effect::Open { to, lang } => {
+                self.lang = lang.map(String::into_boxed_str);
+                self.send_header(to.as_ref());
+            }
+            Effect::Features(offer) => {
+                let f = features::write(&self.server, &offer);
+                self.out.push(f);
+            }
+            Effect::Send(item) => self.out.push(item),
+            Effect::Restart => self.scanner.restart(),
+            Effect::StartTls => return self.starttls().await,
+            Effect::FindKeys { hash, username } => {
+                return Some(Input::Keys(lifecycle::find_keys(&self.server, self.peer.address, hash, &username).await));
+            }
+            Effect::VerifyPlain { username, password } => {
+                return Some(Input::Verified(lifecycle::verify(&self.server, self.peer.address, &username, &password).await));
+            }
+            Effect::Failed {
+                mechanism,
+                reason,
+                guess,
+            } => {
+                let attempt = Attempt {
+                    protocol: "xmpp",
+                    mechanism,
+                };
+                if guess {
+                    let identity = &self.server.identity;
+                    identity.login_failed(self.peer.address, attempt, &LoginError::NotAuthorized);
+                } else {
+                    tracing::debug!(parent: &self.span, mechanism, reason, "login failed");
+                }
+            }
+            Effect::LoggedIn(login, mechanism) => {
+                let attempt = Attempt {
+                    protocol: "xmpp",
+                    mechanism,
+                };
+                self.server.identity.login_succeeded(attempt, &login);
+                self.scanner.set_limits(ScanLimits::after_login(&self.server.limits));
+            }
+            Effect::Bind { login, resource } => {
+                return Some(Input::Bound(self.bind(&login, resource.as_deref())));
+            }
+            Effect::Resume { login, previd, h } => return self.resume(&login, &previd, h).await,
+            Effect::Done(jid) => self.start_session(&jid).await,
+            Effect::Close(error, text) => self.close(error, text).await,
+        }
+        None
+    }
+}

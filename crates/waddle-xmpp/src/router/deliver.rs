@@ -1,0 +1,227 @@
+//! Handing stanzas to the sessions of users (RFC 6121 §8.5.2, §8.5.3, XEP-0280).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use waddle_core::{BareJid, Jid, MessageId, Timestamp};
+use waddle_stanza::{Class, Delay, Outgoing, Stanza, XmlWriter, forward::Carbon, sid};
+use waddle_storage::repo::offline;
+
+use super::message::Type;
+use crate::{
+    server::Server,
+    session::{Flag, Session},
+    sessions::Few,
+};
+
+/// A message from a session, stamped and on its way to a user of this server.
+#[derive(Clone)]
+pub struct Post {
+    /// Its type.
+    pub kind: Type,
+    /// To whom.
+    pub to: Jid,
+    /// From whom.
+    pub from: Arc<Session>,
+    /// With `from` and `to`.
+    pub stanza: Outgoing,
+    /// Whether other devices get carbons.
+    pub copy: bool,
+}
+
+impl Post {
+    /// Whether it may wait for the recipient: what was for a device that is not there may not, unless it is
+    /// chat (RFC 6121 §8.5.3.2.1).
+    pub(super) fn may_wait(&self) -> bool {
+        match self.kind {
+            Type::Chat => true,
+            Type::Normal => self.to.is_bare(),
+            _ => false,
+        }
+    }
+}
+
+/// The sessions that a message is for.
+fn targets(few: &Few, kind: Type, to: &Jid) -> Few {
+    if let Some(resource) = to.resource() {
+        let exact = few.iter().find(|s| s.jid.resource() == Some(resource));
+        if let Some(s) = exact.filter(|s| !s.is(Flag::Ended)) {
+            return std::iter::once(s.clone()).collect();
+        }
+        if kind != Type::Chat {
+            return Few::new();
+        }
+    }
+    match kind {
+        Type::Error | Type::Groupchat => Few::new(),
+        _ => few.iter().filter(|s| s.takes_messages()).cloned().collect(),
+    }
+}
+
+/// Whether anybody would get a chat or normal message to `to` now.
+pub(super) fn somebody_takes(server: &Server, to: &Jid) -> bool {
+    let few = server.sessions.of(to.local().unwrap_or_default());
+    few.iter().any(|s| s.takes_messages() || s.jid == *to)
+}
+
+/// A stanza with our `stanza-id` as its last child (XEP-0359).
+pub(super) fn with_stanza_id(stanza: &Outgoing, by: &BareJid, id: MessageId) -> Outgoing {
+    // The tail of a stamped message ends with `</message>`; one without content has no tail to speak of.
+    let mut w = XmlWriter::with_capacity(stanza.tail.len() + 128);
+    match memchr_end(&stanza.tail) {
+        Some(end) => {
+            w.trusted(&stanza.tail[..end]);
+            sid::write(&mut w, by.as_str(), &id.to_string());
+            w.trusted(&stanza.tail[end..]);
+            Outgoing {
+                head: stanza.head.clone(),
+                tail: w.finish(),
+                class: stanza.class,
+            }
+        }
+        None => stanza.clone(),
+    }
+}
+
+/// Where the end tag of the outermost element begins.
+fn memchr_end(tail: &[u8]) -> Option<usize> {
+    tail.iter().rposition(|b| *b == b'<').filter(|at| tail.get(at + 1) == Some(&b'/'))
+}
+
+/// A carbon copy for one session (XEP-0280 §6).
+fn carbon(of: &Outgoing, kind: Type, way: Carbon, to: &Session) -> Outgoing {
+    let kind = (kind == Type::Chat).then_some("chat");
+    way.wrap(to.bare.as_str(), to.jid.as_str(), kind, of)
+}
+
+/// Delivers a message to everybody who gets it; `false` if the recipient has nobody who takes it.
+pub(super) fn post(server: &Server, p: &Post, recipient: Option<MessageId>, own: Option<MessageId>) -> bool {
+    let few = server.sessions.of(p.to.local().unwrap_or_default());
+    let mut got = targets(&few, p.kind, &p.to);
+    let to_self = p.from.localpart() == p.to.local().unwrap_or_default();
+    let carbons = |s: &&Arc<Session>| p.copy && s.is(Flag::Carbons) && !s.is(Flag::Ended);
+    let mut found = false;
+    if !few.is_empty() {
+        let bare = few[0].bare.clone();
+        let stamped = match recipient {
+            Some(id) => with_stanza_id(&p.stanza, &bare, id),
+            None => p.stanza.clone(),
+        };
+        for s in &got {
+            found |= s.send(stamped.clone()).is_ok();
+        }
+        for s in few.iter().filter(carbons) {
+            let has = got.iter().any(|g| g.id == s.id) || s.id == p.from.id;
+            if !has {
+                let direction = if to_self { Carbon::Sent } else { Carbon::Received };
+                let _ = s.send(carbon(&stamped, p.kind, direction, s));
+                got.push(s.clone());
+            }
+        }
+    }
+    if !to_self && p.copy {
+        let others = server.sessions.of(p.from.localpart());
+        let mut stamped = None;
+        for s in others.iter().filter(carbons).filter(|s| s.id != p.from.id) {
+            let stamped = stamped.get_or_insert_with(|| match own {
+                Some(id) => with_stanza_id(&p.stanza, &p.from.bare, id),
+                None => p.stanza.clone(),
+            });
+            let _ = s.send(carbon(stamped, p.kind, Carbon::Sent, s));
+        }
+    }
+    found
+}
+
+/// Keeps a message for a user whose sessions all went away, or delivers it to one that came meanwhile.
+pub(crate) fn keep_offline(server: &Arc<Server>, localpart: &str, stanza: &Outgoing) {
+    let (server, localpart, stanza) = (server.clone(), localpart.to_owned(), stanza.clone());
+    let db = server.db.clone();
+    let max = server.limits.xmpp_offline_messages;
+    let work = {
+        let (server, localpart, bytes) = (server.clone(), localpart.clone(), stanza.concat());
+        move |tx: &mut waddle_storage::Tx| {
+            if server.sessions.of(&localpart).iter().any(|s| s.takes_messages()) {
+                return Ok(false);
+            }
+            let at = tx.now();
+            offline::put(tx, &localpart, at, &bytes, max)?;
+            Ok::<_, waddle_storage::StorageError>(true)
+        }
+    };
+    let then = move |kept: Result<bool, waddle_storage::StorageError>| match kept {
+        Ok(true) => {}
+        Ok(false) => {
+            for s in server.sessions.of(&localpart).iter().filter(|s| s.takes_messages()) {
+                let _ = s.send(stanza.clone());
+            }
+        }
+        Err(e) => tracing::error!(error = %e, "a message could not be kept"),
+    };
+    if let Err(e) = db.write_then(work, then) {
+        tracing::error!(error = %e, "a message could not be kept");
+    }
+}
+
+/// Hands over what waited, in order, each with its delay (XEP-0160, XEP-0203).
+pub(crate) async fn hand_over_offline(server: &Arc<Server>, session: &Arc<Session>) {
+    if session.set(Flag::GotOffline, true) {
+        return;
+    }
+    let owner = session.localpart().to_owned();
+    let waiting = server.db.write(move |tx| offline::take(tx, &owner)).await;
+    match waiting {
+        Ok(waiting) => {
+            for m in waiting {
+                let _ = session.send(delayed(m.stanza, m.at, &server.config.domain));
+            }
+        }
+        Err(e) => {
+            session.set(Flag::GotOffline, false);
+            tracing::error!(error = %e, "waiting messages could not be read");
+        }
+    }
+}
+
+/// A stored stanza with its delay.
+pub(crate) fn delayed(stanza: Bytes, at: Timestamp, from: &str) -> Outgoing {
+    let mut w = XmlWriter::new();
+    Delay::by(from, at).write(&mut w);
+    let delay = w.finish();
+    match Stanza::parse(stanza.clone()) {
+        Ok(s) => s.rewrite().append(&delay).finish().head().build(),
+        Err(_) => Outgoing::whole(stanza, Class::Message),
+    }
+}
+
+/// Delivers what the server itself or a room sends to a user: a message, presence or IQ, complete.
+pub(crate) fn from_service(server: &Arc<Server>, to: &Jid, stanza: Outgoing) {
+    let Some(localpart) = to.local().filter(|_| server.is_local(to)) else {
+        return;
+    };
+    let few = server.sessions.of(localpart);
+    match stanza.class {
+        Class::Message => {
+            let kind = stanza.to_stanza().map_or(Type::Normal, |s| Type::of(&s));
+            let got = targets(&few, if kind == Type::Normal { Type::Chat } else { kind }, to);
+            let mut found = false;
+            for s in &got {
+                found |= s.send(stanza.clone()).is_ok();
+            }
+            if !found && matches!(kind, Type::Chat | Type::Normal) {
+                let (server, localpart) = (server.clone(), localpart.to_owned());
+                // Rooms invite whoever they are told to: only accounts get anything.
+                server.runtime.clone().spawn(async move {
+                    if server.account_exists(&localpart).await {
+                        keep_offline(&server, &localpart, &stanza);
+                    }
+                });
+            }
+        }
+        _ => {
+            for s in few.iter().filter(|s| to.is_bare() && s.is(Flag::Available) || s.jid == *to) {
+                let _ = s.send(stanza.clone());
+            }
+        }
+    }
+}

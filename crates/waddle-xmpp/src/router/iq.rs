@@ -1,0 +1,95 @@
+//! Requests and their answers (RFC 6120 §8.2.3, RFC 6121 §8.5.1, §8.5.2.1.3, §8.5.3.2.3).
+
+use waddle_core::Jid;
+use waddle_stanza::{Class, Condition, Outgoing, StanzaError, XmlWriter};
+
+use super::{Routed, Sent};
+use crate::{
+    session::Flag,
+    xep::{Answer, IqRequest, Target},
+};
+
+pub(super) fn route(sent: Sent, to: Option<Jid>) -> Routed {
+    let stanza = &sent.stanza;
+    let kind = stanza.type_();
+    let request = match kind.as_deref() {
+        Some("get" | "set") => true,
+        Some("result" | "error") => false,
+        _ => return Routed::from(Condition::BadRequest),
+    };
+    if stanza.id().is_none_or(|id| id.is_empty()) {
+        return if request { Routed::from(Condition::BadRequest) } else { Routed::Done };
+    }
+    if let Some(to) = to.as_ref().filter(|t| !t.is_bare() && t.local().is_some()) {
+        return forward(&sent, to, request);
+    }
+    if !request {
+        // Answers to the server's own requests: hearing them is enough.
+        return Routed::Done;
+    }
+    let mut children = stanza.root().children();
+    if children.next().is_none() || children.next().is_some() {
+        return Routed::Error(
+            StanzaError::new(Condition::BadRequest).text("a request has exactly one child element (RFC 6120 §8.2.3)"),
+        );
+    }
+    let target = match to {
+        None => Target::Own,
+        Some(to) if to.local().is_none() && to.is_bare() => Target::Server,
+        Some(to) if to.local().is_none() => return Routed::from(Condition::ServiceUnavailable),
+        Some(to) if to == *sent.session.bare.as_jid() => Target::Own,
+        Some(to) => Target::Other(to.bare()),
+    };
+    Routed::Later(Box::pin(answer(sent, target)))
+}
+
+/// To a resource of an account of this server.
+fn forward(sent: &Sent, to: &Jid, request: bool) -> Routed {
+    let there = sent.server.sessions.get(to).filter(|s| !s.is(Flag::Ended));
+    let Some(there) = there else {
+        return if request { Routed::from(Condition::ServiceUnavailable) } else { Routed::Done };
+    };
+    let head = sent.stanza.head().from(sent.session.jid.as_str()).to(to.as_str());
+    match there.send(head.default_lang(sent.lang.as_deref()).build()) {
+        Err(_) if request => Routed::from(Condition::ServiceUnavailable),
+        _ => Routed::Done,
+    }
+}
+
+/// The start of a result: the sender is the session, whatever it wrote.
+fn result(sent: &Sent) -> XmlWriter {
+    let root = sent.stanza.root();
+    let mut w = XmlWriter::iq();
+    w.attr("type", "result")
+        .attr_opt("id", root.attr("id").as_deref())
+        .attr_opt("from", root.attr("to").as_deref())
+        .attr("to", sent.session.jid.as_str());
+    w
+}
+
+async fn answer(sent: Sent, target: Target) {
+    let stanza = sent.stanza.clone();
+    let Some(payload) = stanza.payload() else { return };
+    let answered = sent.server.registry.answer(IqRequest {
+        server: &sent.server,
+        session: &sent.session,
+        stanza: &stanza,
+        payload,
+        set: stanza.is_type("set"),
+        target,
+    });
+    let outcome = match answered {
+        Some(work) => work.await,
+        None => Err(StanzaError::new(Condition::ServiceUnavailable)),
+    };
+    let reply: Outgoing = match outcome {
+        Ok(Answer::Empty) => result(&sent).outgoing(Class::Iq),
+        Ok(Answer::Payload(payload)) => {
+            let mut w = result(&sent);
+            w.trusted(&payload.finish());
+            w.outgoing(Class::Iq)
+        }
+        Err(e) => return sent.refuse(&e),
+    };
+    let _ = sent.session.send(reply);
+}

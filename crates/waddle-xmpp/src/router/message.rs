@@ -1,0 +1,280 @@
+//! Messages between users (RFC 6121 §5, §8.5): hooks, archive, offline storage, delivery.
+//!
+//! A message is committed, then delivered: `write_then` runs the delivery on the storage thread, in the order
+//! of the commits, so the connection goes on reading and a sender's messages keep their order.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use waddle_core::{Jid, MessageId, UserId};
+use waddle_stanza::{Condition, ErrorType, Stanza, StanzaError, ns};
+use waddle_storage::{
+    StorageError, Tx,
+    repo::{
+        archive::{self, ArchiveKey, Kind, NewMessage, With},
+        offline,
+    },
+};
+
+use super::{
+    Routed, Sent,
+    deliver::{self, Post},
+};
+use crate::xep::{MessageEvent, Phase, Verdict};
+
+/// The types of RFC 6121 §5.2.2; anything else is `normal`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Type {
+    /// One-to-one talk.
+    Chat,
+    /// An error about another message.
+    Error,
+    /// Of a room.
+    Groupchat,
+    /// News that nobody answers.
+    Headline,
+    /// A single message.
+    Normal,
+}
+
+impl Type {
+    /// The type of a message.
+    pub fn of(stanza: &Stanza) -> Self {
+        match stanza.type_().as_deref() {
+            Some("chat") => Self::Chat,
+            Some("error") => Self::Error,
+            Some("groupchat") => Self::Groupchat,
+            Some("headline") => Self::Headline,
+            _ => Self::Normal,
+        }
+    }
+}
+
+/// Routes a message to a user of this server, or to the server.
+pub(super) fn route(sent: Sent, to: Option<Jid>) -> Routed {
+    // RFC 6121 §8.1.1.1: without `to` it is for the sender's own account.
+    let to = to.unwrap_or_else(|| sent.session.bare.as_jid().clone());
+    let kind = Type::of(&sent.stanza);
+    let Some(localpart) = to.local() else {
+        return match kind {
+            Type::Error | Type::Headline => Routed::Done,
+            _ => Routed::from(Condition::ServiceUnavailable),
+        };
+    };
+    if kind == Type::Groupchat && to.is_bare() {
+        return Routed::from(Condition::ServiceUnavailable);
+    }
+    let body = sent.stanza.root().has("body", ns::CLIENT);
+    let mut event = MessageEvent {
+        server: &sent.server,
+        session: &sent.session,
+        stanza: &sent.stanza,
+        to: &to,
+        strip: false,
+        archive: false,
+        offline: matches!(kind, Type::Chat | Type::Normal) && body,
+        copy: false,
+    };
+    for phase in [Phase::Reject, Phase::Rewrite, Phase::Archive, Phase::Copy, Phase::Deliver] {
+        match sent.server.registry.message(phase, &mut event) {
+            Verdict::Continue => {}
+            Verdict::Refuse(e) => return Routed::Error(e),
+            Verdict::Drop => return Routed::Done,
+        }
+    }
+    let wanted = Wanted {
+        strip: event.strip,
+        archive: event.archive,
+        offline: event.offline,
+        copy: event.copy,
+    };
+    if localpart == sent.session.localpart() {
+        let user = sent.session.user.clone();
+        return accept(sent, to, kind, user, wanted);
+    }
+    if let Some(s) = sent.server.sessions.of(localpart).first() {
+        return accept(sent, to.clone(), kind, s.user.clone(), wanted);
+    }
+    Routed::Later(Box::pin(async move {
+        let localpart = to.local().unwrap_or_default();
+        let refuse = match sent.server.identity.by_localpart(localpart).await {
+            Ok(Some(account)) => match accept(sent.clone(), to, kind, account.user, wanted) {
+                Routed::Error(e) => e,
+                _ => return,
+            },
+            Ok(None) => StanzaError::new(Condition::ServiceUnavailable),
+            Err(e) => {
+                tracing::error!(error = %e, "an account could not be looked up");
+                StanzaError::new(Condition::InternalServerError)
+            }
+        };
+        sent.refuse(&refuse);
+    }))
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    strip: bool,
+    archive: bool,
+    offline: bool,
+    copy: bool,
+}
+
+/// What the commit decided.
+struct Stored {
+    recipient: Option<MessageId>,
+    own: Option<MessageId>,
+    /// Whether it waits for the recipient.
+    offline: bool,
+}
+
+/// Commits what is to be kept, then delivers.
+fn accept(sent: Sent, to: Jid, kind: Type, recipient: UserId, wanted: Wanted) -> Routed {
+    let server = sent.server.clone();
+    let payload = if wanted.strip {
+        let registry = &server.registry;
+        sent.stanza.rewrite().strip(|c| registry.strips(c, &to)).finish()
+    } else {
+        sent.stanza.rewrite().finish()
+    };
+    let head = payload.head().from(sent.session.jid.as_str()).to(to.as_str());
+    let stamped = head.default_lang(sent.lang.as_deref()).build();
+    let post = Post {
+        kind,
+        to,
+        from: sent.session.clone(),
+        stanza: stamped,
+        copy: wanted.copy,
+    };
+    let keep = wanted.archive || wanted.offline;
+    let db = server.db.clone();
+    if !keep && sent.session.pending.load(Ordering::Acquire) == 0 {
+        return match deliver::post(&server, &post, None, None) {
+            true => Routed::Done,
+            false => undelivered(kind, wanted.offline),
+        };
+    }
+    let work = {
+        let (server, post, stanza) = (server.clone(), post.clone(), sent.stanza.clone());
+        move |tx: &mut Tx| store(tx, &server, &post, &stanza, &recipient, wanted)
+    };
+    let session = sent.session.clone();
+    session.pending.fetch_add(1, Ordering::AcqRel);
+    let then = {
+        let session = session.clone();
+        move |result: Result<Stored, StorageError>| {
+            match result {
+                Ok(stored) => {
+                    let found = deliver::post(&server, &post, stored.recipient, stored.own);
+                    if !found && !stored.offline {
+                        finish_undelivered(&sent, &post, kind, wanted);
+                    }
+                }
+                Err(e) => sent.refuse(&failed(&e)),
+            }
+            settle(&session);
+        }
+    };
+    match db.write_then(work, then) {
+        Ok(()) => Routed::Done,
+        Err(e) => {
+            settle(&session);
+            Routed::Error(failed(&e))
+        }
+    }
+}
+
+/// One message done: the connection may read on.
+fn settle(session: &crate::session::Session) {
+    session.pending.fetch_sub(1, Ordering::AcqRel);
+    session.committed.notify_one();
+}
+
+/// RFC 6121 §8.5: nobody is there to take it and nobody keeps it.
+fn undelivered(kind: Type, worth: bool) -> Routed {
+    match kind {
+        Type::Error | Type::Headline => Routed::Done,
+        Type::Groupchat => Routed::from(Condition::ServiceUnavailable),
+        Type::Chat | Type::Normal if worth => Routed::from(Condition::ServiceUnavailable),
+        Type::Chat | Type::Normal => Routed::Done,
+    }
+}
+
+/// The recipient's last session went away between commit and delivery: keep it after all.
+fn finish_undelivered(sent: &Sent, post: &Post, kind: Type, wanted: Wanted) {
+    if wanted.offline && post.may_wait() {
+        deliver::keep_offline(&sent.server, post.to.local().unwrap_or_default(), &post.stanza);
+    } else if let Routed::Error(e) = undelivered(kind, wanted.offline) {
+        sent.refuse(&e);
+    }
+}
+
+fn store(
+    tx: &mut Tx,
+    server: &Arc<crate::server::Server>,
+    post: &Post,
+    stanza: &Stanza,
+    recipient: &UserId,
+    wanted: Wanted,
+) -> Result<Stored, StorageError> {
+    let mut stored = Stored {
+        recipient: None,
+        own: None,
+        offline: false,
+    };
+    let waits = wanted.offline && post.may_wait() && !deliver::somebody_takes(server, &post.to);
+    if !wanted.archive && !waits {
+        return Ok(stored);
+    }
+    let at = tx.now();
+    let bytes = post.stanza.concat();
+    let local = post.to.local().unwrap_or_default();
+    if wanted.archive {
+        let root = stanza.root();
+        let body = root.child_text("body", ns::CLIENT).map(std::borrow::Cow::into_owned);
+        let message = |with: &Jid| NewMessage {
+            at,
+            kind: if body.is_some() { Kind::Message } else { Kind::Other },
+            with: Some(With::Jid(with.clone())),
+            author: Some(post.from.user.to_string()),
+            origin_id: root
+                .child("origin-id", ns::SID)
+                .and_then(|o| o.attr("id"))
+                .map(std::borrow::Cow::into_owned),
+            body: body.clone(),
+            stanza: bytes.clone(),
+        };
+        let own = archive::append(tx, &ArchiveKey::user(&post.from.user), message(&post.to))?;
+        stored.own = Some(own);
+        stored.recipient = if *recipient == post.from.user {
+            Some(own)
+        } else {
+            Some(archive::append(tx, &ArchiveKey::user(recipient), message(&post.from.jid))?)
+        };
+    }
+    if waits {
+        let bytes = match stored.recipient {
+            Some(id) => deliver::with_stanza_id(&post.stanza, &post.to.bare(), id).concat(),
+            None => bytes,
+        };
+        if !offline::put(tx, local, at, &bytes, server.limits.xmpp_offline_messages)? {
+            // Everything of this message is undone: the sender is told that it did not arrive.
+            return Err(StorageError::Constraint("too many messages wait".into()));
+        }
+        stored.offline = true;
+    }
+    Ok(stored)
+}
+
+fn failed(e: &StorageError) -> StanzaError {
+    match e {
+        StorageError::Constraint(_) => StanzaError::new(Condition::ServiceUnavailable)
+            .text("too many messages wait for this user; try again when they were online"),
+        e if e.is_temporary() => StanzaError::new(Condition::ResourceConstraint)
+            .of_type(ErrorType::Wait)
+            .text("the message could not be stored; send it again in a moment"),
+        e => {
+            tracing::error!(error = %e, "a message could not be stored");
+            StanzaError::new(Condition::InternalServerError).text("the message could not be stored")
+        }
+    }
+}

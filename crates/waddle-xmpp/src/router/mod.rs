@@ -1,0 +1,140 @@
+//! Where a stanza of a bound session goes (RFC 6120 §10, RFC 6121 §8).
+
+use std::sync::Arc;
+
+use waddle_core::Jid;
+use waddle_muc::Inbound;
+use waddle_stanza::{Condition, Kind, Stanza, StanzaError, StreamError, ns};
+
+use crate::{
+    connection::{Buckets, Counted, too_fast},
+    server::Server,
+    session::Session,
+    xep::BoxFuture,
+};
+
+pub mod deliver;
+pub(crate) mod end;
+pub mod iq;
+pub mod message;
+pub mod presence;
+pub mod subscription;
+
+/// How a stanza was routed.
+pub enum Routed {
+    /// It is on its way.
+    Done,
+    /// The rest of the work; the connection's next stanza waits for it.
+    Later(BoxFuture<'static, ()>),
+    /// Answer with this error.
+    Error(StanzaError),
+    /// End the stream.
+    Close(StreamError),
+}
+
+impl From<Condition> for Routed {
+    fn from(c: Condition) -> Self {
+        Self::Error(StanzaError::new(c))
+    }
+}
+
+/// A stanza that is being routed.
+#[derive(Clone)]
+pub struct Sent {
+    /// The server.
+    pub server: Arc<Server>,
+    /// Who sent it.
+    pub session: Arc<Session>,
+    /// As it came.
+    pub stanza: Stanza,
+    /// The language of the stream.
+    pub lang: Option<Box<str>>,
+}
+
+impl Sent {
+    /// Answers with an error, where one may be sent.
+    pub fn refuse(&self, e: &StanzaError) {
+        if let Some(reply) = e.reply(&self.stanza, None, Some(self.session.jid.as_str())) {
+            let _ = self.session.send(reply);
+        }
+    }
+}
+
+/// Routes one stanza of a bound session.
+pub(crate) fn route(
+    server: &Arc<Server>,
+    session: &Arc<Session>,
+    buckets: &mut Buckets,
+    stanza: &Stanza,
+    lang: Option<&str>,
+) -> Routed {
+    // RFC 6120 §8.1.2.1: a wrong `from` ends the stream; the right one may be left out.
+    if let Some(from) = stanza.root().attr("from")
+        && *from != *session.jid.as_str()
+        && !from.parse::<Jid>().is_ok_and(|j| j == session.jid || j == *session.bare.as_jid())
+    {
+        return Routed::Close(StreamError::InvalidFrom);
+    }
+    let Ok(to) = stanza.to() else {
+        return Routed::from(Condition::JidMalformed);
+    };
+    let to_room = to.as_ref().is_some_and(|t| t.domain() == server.config.muc_domain);
+    if server.config.rate_limits
+        && let Some(what) = counted(stanza, to.as_ref().filter(|_| to_room))
+        && let Err(wait) = buckets.take(server, what)
+    {
+        return Routed::Error(too_fast(wait));
+    }
+    let sent = Sent {
+        server: server.clone(),
+        session: session.clone(),
+        stanza: stanza.clone(),
+        lang: lang.map(Into::into),
+    };
+    match to {
+        Some(_) if to_room => to_rooms(&sent),
+        Some(to) if !server.is_local(&to) => Routed::Error(
+            StanzaError::new(Condition::RemoteServerNotFound).text("this server does not talk to other servers"),
+        ),
+        to => match stanza.kind() {
+            Kind::Message => message::route(sent, to),
+            Kind::Presence => presence::route(sent, to),
+            Kind::Iq => iq::route(sent, to),
+            Kind::Other => Routed::Done,
+        },
+    }
+}
+
+/// What a stanza counts as in the rate limits; answers and goodbyes are free.
+fn counted<'a>(stanza: &Stanza, room: Option<&'a Jid>) -> Option<Counted<'a>> {
+    let kind = stanza.type_();
+    match (stanza.kind(), kind.as_deref(), room) {
+        (Kind::Message, Some("error"), _) => None,
+        (Kind::Message, _, Some(room)) => Some(Counted::RoomMessage(room.bare_str())),
+        (Kind::Message, _, None) => Some(Counted::Message),
+        (Kind::Iq, Some("get" | "set"), _) => Some(Counted::Iq),
+        (Kind::Presence, Some("unavailable" | "error"), _) => None,
+        (Kind::Presence, None, Some(_)) if stanza.root().has("x", ns::MUC) => Some(Counted::Join),
+        // A client tells its state to every room it is in: that is no update of its own.
+        (Kind::Presence, _, Some(room)) => Some(Counted::RoomMessage(room.bare_str())),
+        (Kind::Presence, _, None) => Some(Counted::Presence),
+        _ => None,
+    }
+}
+
+fn to_rooms(sent: &Sent) -> Routed {
+    let stamped = sent
+        .stanza
+        .head()
+        .from(sent.session.jid.as_str())
+        .default_lang(sent.lang.as_deref())
+        .build();
+    let Ok(stanza) = stamped.to_stanza() else {
+        return Routed::from(Condition::InternalServerError);
+    };
+    sent.server.rooms.route(Inbound {
+        stanza,
+        sender: sent.session.sender(),
+    });
+    Routed::Done
+}

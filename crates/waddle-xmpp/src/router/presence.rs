@@ -1,0 +1,259 @@
+//! Presence: broadcast, probes, directed presence (RFC 6121 §4).
+
+use std::sync::Arc;
+
+use waddle_core::{BareJid, Jid};
+use waddle_stanza::{Class, Condition, Outgoing, Stanza, XmlWriter, ns};
+use waddle_storage::repo::{
+    offline,
+    roster::{self, FROM},
+};
+
+use super::{Routed, Sent, deliver, subscription};
+use crate::{
+    server::Server,
+    session::{Flag, Session},
+    xep::SessionEvent,
+};
+
+/// Addresses that one session keeps directed presence for.
+const DIRECTED: usize = 1_000;
+
+pub(super) fn route(sent: Sent, to: Option<Jid>) -> Routed {
+    let kind = sent.stanza.type_().map(std::borrow::Cow::into_owned);
+    match (kind.as_deref(), to) {
+        (None, None) => match priority(&sent.stanza) {
+            Some(priority) => Routed::Later(Box::pin(available(sent, priority))),
+            None => Routed::from(Condition::BadRequest),
+        },
+        (Some("unavailable"), None) => Routed::Later(Box::pin(async move {
+            let goodbye = sent.stanza.head().from(sent.session.jid.as_str()).no_to();
+            let goodbye = goodbye.default_lang(sent.lang.as_deref()).template();
+            unavailable(&sent.server, &sent.session, |to| goodbye.for_to(to)).await;
+        })),
+        (None | Some("unavailable"), Some(to)) => directed(&sent, &to, kind.is_none()),
+        (Some("probe"), Some(to)) => Routed::Later(Box::pin(async move { probe(&sent, &to).await })),
+        (Some("subscribe" | "subscribed" | "unsubscribe" | "unsubscribed"), Some(to)) if to.local().is_some() => {
+            let kind = kind.unwrap_or_default();
+            Routed::Later(Box::pin(subscription::change(sent, to.bare(), kind)))
+        }
+        (Some("error"), _) => Routed::Done,
+        (Some("probe" | "subscribe" | "subscribed" | "unsubscribe" | "unsubscribed"), _) => Routed::Done,
+        (Some(_), _) => Routed::from(Condition::BadRequest),
+    }
+}
+
+/// RFC 6121 §4.7.2.3: −128 to 127, 0 if none is given.
+fn priority(stanza: &Stanza) -> Option<i8> {
+    match stanza.root().child_text("priority", ns::CLIENT) {
+        None => Some(0),
+        Some(text) => text.trim().parse().ok(),
+    }
+}
+
+/// What the database knows that a presence needs.
+#[derive(Default)]
+struct Known {
+    from: Vec<BareJid>,
+    /// Local contacts that let the user see their presence.
+    to: Vec<BareJid>,
+    requests: Vec<bytes::Bytes>,
+    waiting: bool,
+}
+
+async fn known(server: &Server, session: &Session, first: bool) -> Known {
+    let me = session.bare.clone();
+    let read = server.db.read(move |conn| {
+        let owner = me.local().unwrap_or_default();
+        if !first {
+            return Ok(Known {
+                from: roster::subscribed(conn, owner, FROM)?,
+                ..Known::default()
+            });
+        }
+        let mut known = Known {
+            waiting: offline::count(conn, owner)? > 0,
+            ..Known::default()
+        };
+        for c in roster::all(conn, owner)? {
+            if c.from() {
+                known.from.push(c.jid.clone());
+            }
+            if c.to() && c.jid.domain() == me.domain() {
+                known.to.push(c.jid);
+            }
+            known.requests.extend(c.request);
+        }
+        // Both sides are in this database: nobody sees what the other side did not allow.
+        known
+            .to
+            .retain(|c| roster::get(conn, c.local().unwrap_or_default(), &me).is_ok_and(|c| c.from()));
+        Ok(known)
+    });
+    read.await.unwrap_or_else(|e| {
+        tracing::error!(error = %e, "a roster could not be read");
+        Known::default()
+    })
+}
+
+/// Available presence to everybody (RFC 6121 §4.2, §4.4).
+async fn available(sent: Sent, priority: i8) {
+    let Sent {
+        server,
+        session,
+        stanza,
+        lang,
+    } = sent;
+    let template = stanza.head().from(session.jid.as_str()).default_lang(lang.as_deref()).template();
+    let first = session.announce(template.clone(), priority, server.now());
+    let known = known(&server, &session, first).await;
+    broadcast(&server, &session, |to| template.for_to(to), &known.from, true);
+    if first {
+        for s in server.sessions.of(session.localpart()) {
+            if s.id != session.id {
+                show(&s, &session, session.bare.as_str());
+            }
+        }
+        for contact in &known.to {
+            for s in server.sessions.of(contact.local().unwrap_or_default()) {
+                show(&s, &session, session.bare.as_str());
+            }
+        }
+        for request in known.requests {
+            let _ = session.send(Outgoing::whole(request, Class::Presence));
+        }
+        server.registry.session(&server, &session, SessionEvent::Available).await;
+    }
+    if priority >= 0 && (known.waiting || !first) && !session.is(Flag::GotOffline) {
+        deliver::hand_over_offline(&server, &session).await;
+    } else if priority >= 0 {
+        // What is stored from now on would be stored while a session takes messages, which nobody does.
+        session.set(Flag::GotOffline, true);
+    }
+}
+
+/// Shows the presence of `of` to `viewer`.
+fn show(of: &Session, viewer: &Session, to: &str) {
+    if of.is(Flag::Available)
+        && let Some(p) = &of.announced.lock().presence
+    {
+        let _ = viewer.send(p.for_to(to));
+    }
+}
+
+/// To every contact with a subscription and to the user's own resources.
+fn broadcast(
+    server: &Server,
+    session: &Session,
+    presence: impl Fn(&str) -> Outgoing,
+    to: &[BareJid],
+    own: bool,
+) {
+    for contact in to.iter().filter(|c| c.domain() == session.bare.domain()) {
+        let few = server.sessions.of(contact.local().unwrap_or_default());
+        if few.is_empty() {
+            continue;
+        }
+        let stanza = presence(contact.as_str());
+        for s in few.iter().filter(|s| s.is(Flag::Available)) {
+            let _ = s.send(stanza.clone());
+        }
+    }
+    let stanza = presence(session.bare.as_str());
+    for s in server.sessions.of(session.localpart()) {
+        if s.is(Flag::Available) && (own || s.id != session.id) {
+            let _ = s.send(stanza.clone());
+        }
+    }
+}
+
+/// A session becomes unavailable: everybody who saw it is told (RFC 6121 §4.5).
+pub(crate) async fn unavailable(
+    server: &Arc<Server>,
+    session: &Arc<Session>,
+    goodbye: impl Fn(&str) -> Outgoing + Send,
+) {
+    let was = session.is(Flag::Available);
+    let announced = session.withdraw();
+    let from = if was { known(server, session, false).await.from } else { Vec::new() };
+    if was {
+        broadcast(server, session, &goodbye, &from, false);
+    }
+    for to in announced.directed {
+        if !from.iter().any(|f| f.as_str() == to.bare_str()) {
+            deliver::from_service(server, &to, goodbye(to.as_str()));
+        }
+    }
+    // Rooms got directed presence too: they are left.
+    server.rooms.session_ended(&session.jid);
+}
+
+/// The server's own goodbye for a session that said none.
+pub(crate) fn goodbye(session: &Session, to: &str) -> Outgoing {
+    let mut w = XmlWriter::presence();
+    w.attr("type", "unavailable").attr("from", session.jid.as_str()).attr("to", to);
+    w.outgoing(Class::Presence)
+}
+
+/// Presence to one address (RFC 6121 §4.6).
+fn directed(sent: &Sent, to: &Jid, available: bool) -> Routed {
+    let Sent {
+        server,
+        session,
+        stanza,
+        lang,
+    } = sent;
+    if to.local().is_none() {
+        return Routed::Done;
+    }
+    {
+        let mut announced = session.announced.lock();
+        announced.directed.retain(|d| d != to);
+        if available && to.bare_str() != session.bare.as_str() {
+            if announced.directed.len() >= DIRECTED {
+                return Routed::from(Condition::ResourceConstraint);
+            }
+            announced.directed.push(to.clone());
+        }
+    }
+    let head = stanza.head().from(session.jid.as_str()).to(to.as_str());
+    let stanza = head.default_lang(lang.as_deref()).build();
+    deliver::from_service(server, to, stanza);
+    Routed::Done
+}
+
+/// A probe (RFC 6121 §4.3): who may see it gets the presence of each resource.
+async fn probe(sent: &Sent, to: &Jid) {
+    let (owner, me) = (to.local().unwrap_or_default().to_owned(), sent.session.bare.clone());
+    let allowed = to.bare_str() == me.as_str()
+        || sent
+            .server
+            .db
+            .read(move |conn| roster::get(conn, &owner, &me))
+            .await
+            .is_ok_and(|c| c.from());
+    if !allowed {
+        return;
+    }
+    for s in sent.server.sessions.of(to.local().unwrap_or_default()) {
+        if to.is_bare() || s.jid == *to {
+            show(&s, &sent.session, sent.session.bare.as_str());
+        }
+    }
+}
+
+/// All presence of `owner` to the sessions of `viewer`, after a subscription was granted; or goodbye, after it ended.
+pub(super) fn reveal(server: &Server, owner: &BareJid, viewer: &BareJid, visible: bool) {
+    for s in server.sessions.of(owner.local().unwrap_or_default()) {
+        for v in server.sessions.of(viewer.local().unwrap_or_default()) {
+            if !v.is(Flag::Available) || !s.is(Flag::Available) {
+                continue;
+            }
+            if visible {
+                show(&s, &v, viewer.as_str());
+            } else {
+                let _ = v.send(goodbye(&s, viewer.as_str()));
+            }
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! The server as a whole: what every connection shares, its start and its end.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use dashmap::DashMap;
+use kameo::actor::ActorRef;
+use ring::rand::{SecureRandom as _, SystemRandom};
+use tokio::sync::Notify;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use waddle_community::Community;
+use waddle_core::{BareJid, Jid, Limits, SharedClock, Timestamp, UserId};
+use waddle_identity::{Identity, IdentityEvent};
+use waddle_muc::Rooms;
+use waddle_stanza::{Outgoing, StreamError};
+use waddle_storage::{Db, Storage};
+
+use crate::{
+    address::Addresses,
+    config::XmppConfig,
+    connection::{self, ConnectionActor, End, Peer, ReadWrite, Start, TextFrames, Transport, transport::Socket},
+    error::Error,
+    listener,
+    resume::Expired,
+    router,
+    sessions::Sessions,
+    xep::registry::Registry,
+};
+
+/// What the server is built on.
+#[derive(Clone)]
+pub struct Deps {
+    /// Databases.
+    pub storage: Storage,
+    /// Accounts and credentials.
+    pub identity: Identity,
+    /// Waddles, channels and members.
+    pub community: Community,
+    /// The room service.
+    pub rooms: Rooms,
+    /// The time.
+    pub clock: SharedClock,
+    /// Bounds.
+    pub limits: Arc<Limits>,
+}
+
+/// What all connections share.
+pub struct Server {
+    /// Settings.
+    pub config: XmppConfig,
+    /// Bounds.
+    pub limits: Arc<Limits>,
+    /// The time.
+    pub clock: SharedClock,
+    /// The server database.
+    pub db: Db,
+    /// Accounts and credentials.
+    pub identity: Identity,
+    /// Waddles.
+    pub community: Community,
+    /// Rooms.
+    pub rooms: Rooms,
+    /// Bound resources.
+    pub sessions: Sessions,
+    /// Extensions.
+    pub registry: Registry,
+    /// Sessions that ended and could not be resumed, with what was handled of them.
+    pub(crate) expired: Expired,
+    pub(crate) addresses: Arc<Addresses>,
+    pub(crate) stop: CancellationToken,
+    pub(crate) starttls: Option<TlsAcceptor>,
+    pub(crate) direct_tls: Option<TlsAcceptor>,
+    pub(crate) connections: DashMap<u64, ActorRef<ConnectionActor>, ahash::RandomState>,
+    pub(crate) gone: Notify,
+    /// Work that begins on a storage thread goes on there.
+    pub(crate) runtime: tokio::runtime::Handle,
+    next_connection: AtomicU64,
+    random: SystemRandom,
+    /// The domain as an address.
+    pub domain: Jid,
+}
+
+impl Server {
+    /// Random text of `N` bytes, for stream ids, nonces and resumption ids.
+    pub(crate) fn random_text<const N: usize>(&self) -> String {
+        let mut bytes = [0; N];
+        // A machine without randomness cannot speak TLS either; the id is then merely not unpredictable.
+        if self.random.fill(&mut bytes).is_err() {
+            let n = self.next_connection.fetch_add(1, Ordering::Relaxed);
+            bytes[..8.min(N)].copy_from_slice(&n.to_be_bytes()[..8.min(N)]);
+        }
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    pub(crate) fn next_connection(&self) -> u64 {
+        self.next_connection.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The time now.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Whether `jid` is an account's address on this server.
+    pub fn is_local(&self, jid: &Jid) -> bool {
+        jid.domain() == self.config.domain
+    }
+
+    /// The bare JID of an account of this server.
+    pub fn account(&self, localpart: &str) -> Option<BareJid> {
+        BareJid::new(Some(localpart), &self.config.domain).ok()
+    }
+
+    /// Whether an account of this name exists.
+    pub async fn account_exists(&self, localpart: &str) -> bool {
+        self.sessions.has(localpart) || matches!(self.identity.by_localpart(localpart).await, Ok(Some(_)))
+    }
+}
+
+/// The addresses that a server listens on, port 0 resolved.
+#[derive(Debug, Clone, Default)]
+pub struct Listening {
+    /// STARTTLS.
+    pub starttls: Vec<SocketAddr>,
+    /// Direct TLS.
+    pub tls: Vec<SocketAddr>,
+}
+
+/// A running XMPP server; clones are handles to the same.
+#[derive(Clone)]
+pub struct XmppServer {
+    inner: Arc<Server>,
+    listening: Arc<Listening>,
+}
+
+impl XmppServer {
+    /// Binds the listeners and starts to serve.
+    pub async fn start(config: XmppConfig, deps: Deps) -> Result<Self, Error> {
+        let domain = Jid::new(None, &config.domain, None)?;
+        let acceptor = |alpn: &[&[u8]]| {
+            config.tls.as_ref().map(|base| {
+                let mut c = rustls::ServerConfig::clone(base);
+                c.alpn_protocols = alpn.iter().map(|p| p.to_vec()).collect();
+                TlsAcceptor::from(Arc::new(c))
+            })
+        };
+        if config.tls.is_none() && !config.listen_tls.is_empty() {
+            return Err(Error::NoTls);
+        }
+        let each = if config.rate_limits {
+            deps.limits.connections_per_address
+        } else {
+            usize::MAX
+        };
+        let (starttls, direct_tls) = (acceptor(&[]), acceptor(&[b"xmpp-client"]));
+        let inner = Arc::new(Server {
+            registry: Registry::without(&config.disabled),
+            addresses: Addresses::new(deps.limits.connections, each),
+            limits: deps.limits,
+            clock: deps.clock,
+            db: deps.storage.server(),
+            identity: deps.identity,
+            community: deps.community,
+            rooms: deps.rooms,
+            sessions: Sessions::default(),
+            expired: Expired::default(),
+            stop: CancellationToken::new(),
+            starttls,
+            direct_tls,
+            connections: DashMap::default(),
+            gone: Notify::new(),
+            runtime: tokio::runtime::Handle::current(),
+            next_connection: AtomicU64::new(0),
+            random: SystemRandom::new(),
+            domain,
+            config,
+        });
+        let mut listening = Listening::default();
+        let mut bound = Vec::new();
+        for (kind, addresses) in [
+            (listener::Kind::StartTls, &inner.config.listen),
+            (listener::Kind::DirectTls, &inner.config.listen_tls),
+        ] {
+            for address in addresses {
+                let (l, local) = listener::bind(kind, *address).await?;
+                match kind {
+                    listener::Kind::StartTls => listening.starttls.push(local),
+                    listener::Kind::DirectTls => listening.tls.push(local),
+                }
+                bound.push((l, kind));
+            }
+        }
+        for (l, kind) in bound {
+            tokio::spawn(listener::run(inner.clone(), l, kind));
+        }
+        tokio::spawn(watch_identity(inner.clone()));
+        Ok(Self {
+            inner,
+            listening: Arc::new(listening),
+        })
+    }
+
+    /// Where it listens.
+    pub fn listening(&self) -> &Listening {
+        &self.listening
+    }
+
+    /// Serves one WebSocket (RFC 7395). `io` gives and takes whole text messages, its pings hidden; `secure`
+    /// says whether TLS protects it up to the client. Returns at once; the connection lives in its own task.
+    /// `false` when the client's address has too many connections.
+    pub fn serve_websocket(&self, io: impl TextFrames + 'static, peer: Peer) -> bool {
+        self.serve(Transport::WebSocket(Box::new(io)), peer)
+    }
+
+    /// Serves one byte stream as if it had been accepted by a STARTTLS listener.
+    pub fn serve_stream(&self, io: impl ReadWrite + 'static, peer: Peer) -> bool {
+        self.serve(Transport::Plain(Socket::Other(Box::new(io))), peer)
+    }
+
+    fn serve(&self, transport: Transport, peer: Peer) -> bool {
+        let Some(place) = self.inner.addresses.enter(peer.address) else {
+            return false;
+        };
+        connection::spawn(&self.inner, Start::Stream(transport), peer, Some(place));
+        true
+    }
+
+    /// Bound sessions now, lost ones that can still be resumed included.
+    pub fn sessions(&self) -> usize {
+        self.inner.sessions.count()
+    }
+
+    /// Open connections now.
+    pub fn connections(&self) -> usize {
+        self.inner.connections.len()
+    }
+
+    /// What the extensions and the HTTP API may use of it.
+    pub fn server(&self) -> &Arc<Server> {
+        &self.inner
+    }
+
+    /// Delivers a complete stanza to a user of this server by the rules for its kind; for what the server
+    /// itself and the rooms send. `from` is whatever the stanza says.
+    pub fn deliver(&self, to: &Jid, stanza: Outgoing) {
+        router::deliver::from_service(&self.inner, to, stanza);
+    }
+
+    /// Ends all sessions of a user.
+    pub fn end_sessions(&self, user: &UserId) {
+        end_where(&self.inner, |s| s.user == *user);
+    }
+
+    /// Tells every client `<system-shutdown/>` and waits until they are gone, `grace` at the longest.
+    pub async fn shutdown(&self, grace: Duration) {
+        self.inner.stop.cancel();
+        let deadline = tokio::time::Instant::now() + grace;
+        let all: Vec<_> = self.inner.connections.iter().map(|c| c.value().clone()).collect();
+        for c in all {
+            let _ = c.tell(End(StreamError::SystemShutdown)).try_send();
+        }
+        loop {
+            let gone = self.inner.gone.notified();
+            if self.inner.connections.is_empty() {
+                return;
+            }
+            if tokio::time::timeout_at(deadline, gone).await.is_err() {
+                tracing::warn!(left = self.inner.connections.len(), "connections left at shutdown");
+                return;
+            }
+        }
+    }
+}
+
+impl waddle_muc::Postman for XmppServer {
+    fn deliver(&self, to: &Jid, stanza: Outgoing) {
+        Self::deliver(self, to, stanza);
+    }
+}
+
+impl std::fmt::Debug for XmppServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "XmppServer({})", self.inner.config.domain)
+    }
+}
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Server({})", self.config.domain)
+    }
+}
+
+fn end_where(server: &Server, which: impl Fn(&crate::session::Session) -> bool) {
+    for s in server.sessions.all() {
+        if which(&s)
+            && let Some(actor) = s.control()
+        {
+            let _ = actor.tell(End(StreamError::NotAuthorized)).try_send();
+        }
+    }
+}
+
+/// Ends sessions whose credential was revoked or whose account is gone.
+async fn watch_identity(server: Arc<Server>) {
+    use tokio::sync::broadcast::error::RecvError;
+    let mut events = server.identity.events();
+    loop {
+        let event = tokio::select! {
+            e = events.recv() => e,
+            () = server.stop.cancelled() => return,
+        };
+        match event {
+            Ok(IdentityEvent::CredentialRevoked { user, credential }) => {
+                end_where(&server, |s| s.user == user && s.credential() == credential);
+            }
+            Ok(IdentityEvent::AccountDeleted { user }) => end_where(&server, |s| s.user == user),
+            Ok(_) => {}
+            Err(RecvError::Lagged(missed)) => {
+                // What was missed may have been a revocation: everybody logs in again.
+                tracing::warn!(missed, "identity events were missed; all sessions end");
+                end_where(&server, |_| true);
+            }
+            Err(RecvError::Closed) => return,
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! A bound resource: what routing must know of it (RFC 6121 §8.5) and where its stanzas go.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI8, AtomicI64, AtomicU8, AtomicU32, Ordering},
+};
+
+use kameo::actor::ActorRef;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use waddle_core::{BareJid, Jid, Timestamp, UserId};
+use waddle_identity::CredentialId;
+use waddle_muc::Sender;
+use waddle_outbox::{Outbox, PushError};
+use waddle_stanza::{HeadTemplate, Outgoing};
+
+use crate::connection::ConnectionActor;
+
+/// Something that is switched on or off for a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Flag {
+    /// Available presence was sent (RFC 6121 §4.2).
+    Available = 1,
+    /// The roster was asked for: it gets roster pushes (RFC 6121 §2.1.6).
+    Interested = 2,
+    /// Message carbons are on (XEP-0280).
+    Carbons = 4,
+    /// The client said that nobody looks (XEP-0352).
+    Inactive = 8,
+    /// The offline messages were handed over.
+    GotOffline = 16,
+    /// The connection is lost; the session waits for its resumption (XEP-0198).
+    Hibernating = 32,
+    /// The session is over; nothing is delivered to it any more.
+    Ended = 64,
+}
+
+/// The presence that a session announced last.
+#[derive(Debug, Clone, Default)]
+pub struct Announced {
+    /// The last available presence, without `to`; none while unavailable.
+    pub presence: Option<HeadTemplate>,
+    /// Who got directed presence without being subscribed (RFC 6121 §4.6), bounded.
+    pub directed: Vec<Jid>,
+}
+
+/// A bound resource.
+#[derive(Debug)]
+pub struct Session {
+    /// Unique while the server runs.
+    pub id: u64,
+    /// The full JID.
+    pub jid: Jid,
+    /// The bare JID.
+    pub bare: BareJid,
+    /// The subject of permissions.
+    pub user: UserId,
+    /// Where everything for this client goes.
+    pub outbox: Arc<Outbox<Outgoing>>,
+    /// What it announced.
+    pub announced: Mutex<Announced>,
+    /// Messages of this session whose commit is awaited: later stanzas queue behind them.
+    pub pending: AtomicU32,
+    /// Rings when one of them is committed.
+    pub(crate) committed: Notify,
+    flags: AtomicU8,
+    priority: AtomicI8,
+    available_since: AtomicI64,
+    control: Mutex<Control>,
+}
+
+/// What changes when the session changes its connection.
+#[derive(Debug)]
+struct Control {
+    actor: Option<ActorRef<ConnectionActor>>,
+    credential: CredentialId,
+    resumption: Option<Box<str>>,
+}
+
+impl Session {
+    /// A new, unavailable session.
+    pub(crate) fn new(
+        id: u64,
+        jid: Jid,
+        user: UserId,
+        credential: CredentialId,
+        outbox: Arc<Outbox<Outgoing>>,
+        control: Option<ActorRef<ConnectionActor>>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            id,
+            bare: jid.bare(),
+            jid,
+            user,
+            outbox,
+            announced: Mutex::default(),
+            pending: AtomicU32::new(0),
+            committed: Notify::new(),
+            flags: AtomicU8::new(0),
+            priority: AtomicI8::new(0),
+            available_since: AtomicI64::new(0),
+            control: Mutex::new(Control {
+                actor: control,
+                credential,
+                resumption: None,
+            }),
+        })
+    }
+
+    /// The localpart of the account.
+    pub fn localpart(&self) -> &str {
+        self.bare.local().unwrap_or_default()
+    }
+
+    /// Whether `flag` is on.
+    pub fn is(&self, flag: Flag) -> bool {
+        self.flags.load(Ordering::Acquire) & flag as u8 != 0
+    }
+
+    /// Switches `flag`; the answer is what it was.
+    pub fn set(&self, flag: Flag, on: bool) -> bool {
+        let before = if on {
+            self.flags.fetch_or(flag as u8, Ordering::AcqRel)
+        } else {
+            self.flags.fetch_and(!(flag as u8), Ordering::AcqRel)
+        };
+        before & flag as u8 != 0
+    }
+
+    /// The priority of the last available presence.
+    pub fn priority(&self) -> i8 {
+        self.priority.load(Ordering::Acquire)
+    }
+
+    /// Whether messages to the bare JID may go here: available with a priority that is not negative.
+    pub fn takes_messages(&self) -> bool {
+        self.is(Flag::Available) && self.priority() >= 0
+    }
+
+    /// When it became available.
+    pub fn available_since(&self) -> Timestamp {
+        Timestamp(self.available_since.load(Ordering::Acquire))
+    }
+
+    /// Notes an available presence; the answer is whether the session was unavailable before.
+    pub(crate) fn announce(&self, presence: HeadTemplate, priority: i8, now: Timestamp) -> bool {
+        self.announced.lock().presence = Some(presence);
+        self.priority.store(priority, Ordering::Release);
+        let first = !self.set(Flag::Available, true);
+        if first {
+            self.available_since.store(now.0, Ordering::Release);
+        }
+        first
+    }
+
+    /// Notes that it is unavailable; the answer is what it had announced.
+    pub(crate) fn withdraw(&self) -> Announced {
+        self.set(Flag::Available, false);
+        std::mem::take(&mut *self.announced.lock())
+    }
+
+    /// Sends to the client. A full outbox closes the session by itself.
+    pub fn send(&self, stanza: Outgoing) -> Result<(), PushError> {
+        self.outbox.push(stanza)
+    }
+
+    /// Who it is to the rooms.
+    pub fn sender(&self) -> Sender {
+        Sender {
+            jid: self.jid.clone(),
+            user: self.user.clone(),
+            outbox: self.outbox.clone(),
+        }
+    }
+
+    /// The actor that serves it now.
+    pub(crate) fn control(&self) -> Option<ActorRef<ConnectionActor>> {
+        self.control.lock().actor.clone()
+    }
+
+    /// Another actor serves it from now on, or none.
+    pub(crate) fn set_control(&self, actor: Option<ActorRef<ConnectionActor>>) {
+        self.control.lock().actor = actor;
+    }
+
+    /// What its connection logged in with: the revocation of this credential ends the session.
+    pub fn credential(&self) -> CredentialId {
+        self.control.lock().credential
+    }
+
+    pub(crate) fn set_credential(&self, credential: CredentialId) {
+        self.control.lock().credential = credential;
+    }
+
+    /// The name under which it can be resumed (XEP-0198).
+    pub fn resumption_id(&self) -> Option<Box<str>> {
+        self.control.lock().resumption.clone()
+    }
+
+    pub(crate) fn set_resumption_id(&self, id: &str) {
+        self.control.lock().resumption = Some(id.into());
+    }
+}

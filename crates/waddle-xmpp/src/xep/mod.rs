@@ -1,0 +1,226 @@
+//! The shape of a protocol extension: one file, one `impl`, one word in [`registry::ALL`] (design §5).
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use waddle_core::{BareJid, Jid};
+use waddle_stanza::{Condition, Element, Stanza, StanzaError, XmlWriter};
+
+use crate::{server::Server, session::Session};
+
+pub mod registry;
+pub mod rfc6121_roster;
+pub mod xep0030;
+pub mod xep0045;
+pub mod xep0115;
+pub mod xep0160;
+pub mod xep0198;
+pub mod xep0199;
+pub mod xep0203;
+pub mod xep0280;
+pub mod xep0313;
+pub mod xep0359;
+
+/// A future that an extension returns.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What an extension says about itself; the README's table is made of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Xep {
+    /// The number; its file is `xepNNNN.rs`.
+    pub number: u16,
+    /// The title, as the XSF has it.
+    pub title: &'static str,
+    /// The version that was read.
+    pub version: &'static str,
+    /// What of it works here, in a few words.
+    pub notes: &'static str,
+}
+
+/// What is asked: whose disco, whose IQ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The server itself (`to='domain'`).
+    Server,
+    /// An account (`to` is its bare JID, or absent).
+    Account,
+}
+
+/// Who an IQ request is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// The server.
+    Server,
+    /// The sender's own account: `to` is absent or the own bare JID.
+    Own,
+    /// The account of somebody else on this server; whether it exists is not yet known.
+    Other(BareJid),
+}
+
+impl Target {
+    /// Whose disco it is.
+    pub fn scope(&self) -> Scope {
+        if *self == Self::Server { Scope::Server } else { Scope::Account }
+    }
+}
+
+/// An identity of XEP-0030.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Identity {
+    /// The category, e.g. `server`.
+    pub category: &'static str,
+    /// The type, e.g. `im`.
+    pub kind: &'static str,
+    /// The name; empty for none.
+    pub name: &'static str,
+}
+
+/// An IQ request (`get` or `set`) for the server or an account.
+pub struct IqRequest<'a> {
+    /// The server.
+    pub server: &'a Arc<Server>,
+    /// Who asks.
+    pub session: &'a Arc<Session>,
+    /// The stanza.
+    pub stanza: &'a Stanza,
+    /// Its one child element.
+    pub payload: Element<'a>,
+    /// Whether it is of type `set`.
+    pub set: bool,
+    /// Whom it is for.
+    pub target: Target,
+}
+
+impl IqRequest<'_> {
+    /// The answer's `from`: what `to` was; nothing where there was none.
+    pub fn own(&self) -> bool {
+        self.target == Target::Own
+    }
+}
+
+/// A successful answer to an IQ request.
+pub enum Answer {
+    /// `<iq type='result'/>`.
+    Empty,
+    /// `<iq type='result'>` with this payload.
+    Payload(XmlWriter),
+}
+
+/// How an IQ request ends.
+pub type IqResult = Result<Answer, StanzaError>;
+
+/// Where in a message's way an extension is asked (design §3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// May the sender send it at all?
+    Reject,
+    /// Strip what is forged, note what the payload asks for.
+    Rewrite,
+    /// Is it kept in the archives, is it kept while the recipient is away?
+    Archive,
+    /// Who else gets a copy?
+    Copy,
+    /// The last look before it is delivered.
+    Deliver,
+}
+
+/// What a phase says.
+#[derive(Debug)]
+pub enum Verdict {
+    /// Go on.
+    Continue,
+    /// Answer with this error.
+    Refuse(StanzaError),
+    /// Forget the stanza silently.
+    Drop,
+}
+
+/// A message on its way from a session to a user of this server.
+pub struct MessageEvent<'a> {
+    /// The server.
+    pub server: &'a Arc<Server>,
+    /// The sender.
+    pub session: &'a Arc<Session>,
+    /// The message as it came.
+    pub stanza: &'a Stanza,
+    /// The recipient.
+    pub to: &'a Jid,
+    /// Whether children must be stripped (see [`Extension::strips`]).
+    pub strip: bool,
+    /// Whether it goes into the archives of both.
+    pub archive: bool,
+    /// Whether it is kept for an absent recipient.
+    pub offline: bool,
+    /// Whether other devices of both get carbons.
+    pub copy: bool,
+}
+
+/// What happened to a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionEvent {
+    /// It was bound.
+    Bound,
+    /// It sent its first available presence.
+    Available,
+    /// It ended for good.
+    Ended,
+}
+
+/// A protocol extension.
+pub trait Extension: Send + Sync + 'static {
+    /// Number, title, version, notes.
+    fn xep(&self) -> Xep;
+
+    /// Features for disco#info; only those that work.
+    fn features(&self, _scope: Scope) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Identities for disco#info.
+    fn identities(&self, _scope: Scope) -> &'static [Identity] {
+        &[]
+    }
+
+    /// Items for disco#items of the server, as (JID, name).
+    fn items(&self, _server: &Server) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
+    /// Writes stream features that a logged-in client gets before it binds.
+    fn stream_features(&self, _server: &Server, _out: &mut XmlWriter) {}
+
+    /// The IQ payloads that this extension answers: element name and namespace.
+    fn payloads(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
+    /// Answers one of [`Extension::payloads`].
+    fn on_iq<'a>(&'a self, _request: IqRequest<'a>) -> BoxFuture<'a, IqResult> {
+        Box::pin(async { Err(Condition::ServiceUnavailable.into()) })
+    }
+
+    /// The phases in which messages are shown to it.
+    fn phases(&self) -> &'static [Phase] {
+        &[]
+    }
+
+    /// Looks at a message between users.
+    fn on_message(&self, _phase: Phase, _event: &mut MessageEvent<'_>) -> Verdict {
+        Verdict::Continue
+    }
+
+    /// Whether a child of a message from a client is forged and must not be passed on (then `to` is
+    /// whom it goes to).
+    fn strips(&self, _child: Element<'_>, _to: &Jid) -> bool {
+        false
+    }
+
+    /// Something happened to a session.
+    fn on_session<'a>(
+        &'a self,
+        _server: &'a Arc<Server>,
+        _session: &'a Arc<Session>,
+        _event: SessionEvent,
+    ) -> Option<BoxFuture<'a, ()>> {
+        None
+    }
+}

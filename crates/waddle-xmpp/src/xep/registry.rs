@@ -1,0 +1,214 @@
+//! The extensions of this server: everything that lists or dispatches them reads [`ALL`].
+//!
+//! To add one: write `xep/xepNNNN.rs`, add its `mod` line and one word here. Disco, caps, stream features,
+//! IQ dispatch and the README's table follow; the tests below fail when a file is not named.
+
+use std::{fmt::Write as _, sync::Arc};
+
+use ahash::AHashMap;
+use waddle_core::Jid;
+use waddle_stanza::{Element, XmlWriter};
+
+use super::{
+    Extension, Identity, IqRequest, MessageEvent, Phase, Scope, SessionEvent, Verdict, Xep,
+    rfc6121_roster::Roster, xep0030::Disco, xep0045::Muc, xep0115::CapsFeature, xep0160::Offline,
+    xep0198::StreamManagement, xep0199::Ping, xep0203::Delay, xep0280::Carbons, xep0313::Archive,
+    xep0359::StanzaIds,
+};
+use crate::{server::Server, session::Session};
+
+/// All extensions, by number.
+pub static ALL: &[&dyn Extension] = &[
+    &Roster,
+    &Disco,
+    &Muc,
+    &CapsFeature,
+    &Offline,
+    &StreamManagement,
+    &Ping,
+    &Delay,
+    &Carbons,
+    &Archive,
+    &StanzaIds,
+];
+
+/// The README's table of extensions, as Markdown.
+pub fn markdown_table() -> String {
+    let mut out = String::from("| XEP | Title | Version | Notes |\n|---|---|---|---|\n");
+    for Xep {
+        number,
+        title,
+        version,
+        notes,
+    } in ALL.iter().map(|e| e.xep()).filter(|x| x.number > 0)
+    {
+        let _ = writeln!(
+            out,
+            "| [{number:04}](https://xmpp.org/extensions/xep-{number:04}.html) | {title} | {version} | {notes} |"
+        );
+    }
+    out
+}
+
+/// The extensions that are switched on, arranged for dispatch.
+pub struct Registry {
+    active: Vec<&'static dyn Extension>,
+    iq: AHashMap<(&'static str, &'static str), &'static dyn Extension>,
+    phases: [Vec<&'static dyn Extension>; 5],
+    features: [Vec<&'static str>; 2],
+    identities: [Vec<Identity>; 2],
+}
+
+const PHASES: [Phase; 5] = [
+    Phase::Reject,
+    Phase::Rewrite,
+    Phase::Archive,
+    Phase::Copy,
+    Phase::Deliver,
+];
+
+impl Registry {
+    /// The registry without the XEPs of these numbers.
+    pub fn without(disabled: &[u16]) -> Self {
+        let active: Vec<_> = ALL
+            .iter()
+            .copied()
+            .filter(|e| !disabled.contains(&e.xep().number))
+            .collect();
+        let mut iq = AHashMap::new();
+        for e in &active {
+            for key in e.payloads() {
+                iq.entry(*key).or_insert(*e);
+            }
+        }
+        let features = [Scope::Server, Scope::Account].map(|s| {
+            let mut f: Vec<_> = active.iter().flat_map(|e| e.features(s)).copied().collect();
+            f.sort_unstable();
+            f.dedup();
+            f
+        });
+        let identities = [Scope::Server, Scope::Account].map(|s| {
+            let mut i: Vec<_> = active.iter().flat_map(|e| e.identities(s)).copied().collect();
+            i.sort_unstable();
+            i.dedup();
+            i
+        });
+        let phases = PHASES.map(|p| {
+            active
+                .iter()
+                .copied()
+                .filter(|e| e.phases().contains(&p))
+                .collect()
+        });
+        Self {
+            active,
+            iq,
+            phases,
+            features,
+            identities,
+        }
+    }
+
+    /// Whether a XEP is here and switched on.
+    pub fn has(&self, number: u16) -> bool {
+        self.active.iter().any(|e| e.xep().number == number)
+    }
+
+    /// Features, sorted.
+    pub fn features(&self, scope: Scope) -> &[&'static str] {
+        &self.features[usize::from(scope == Scope::Account)]
+    }
+
+    /// Identities, sorted.
+    pub fn identities(&self, scope: Scope) -> &[Identity] {
+        &self.identities[usize::from(scope == Scope::Account)]
+    }
+
+    /// Items of the server.
+    pub fn items(&self, server: &Server) -> Vec<(String, String)> {
+        self.active.iter().flat_map(|e| e.items(server)).collect()
+    }
+
+    /// Stream features for a client that is logged in.
+    pub fn stream_features(&self, server: &Server, out: &mut XmlWriter) {
+        for e in &self.active {
+            e.stream_features(server, out);
+        }
+    }
+
+    /// Who answers an IQ with this payload.
+    pub fn iq(&self, payload: Element<'_>) -> Option<&'static dyn Extension> {
+        // The key borrows for a shorter time than the map's: look it up by value.
+        let key: (&str, &str) = (payload.name(), payload.ns());
+        self.iq.get(&key).copied()
+    }
+
+    /// Asks everybody who wants to see messages in this phase.
+    pub fn message(&self, phase: Phase, event: &mut MessageEvent<'_>) -> Verdict {
+        for e in &self.phases[phase as usize] {
+            match e.on_message(phase, event) {
+                Verdict::Continue => {}
+                other => return other,
+            }
+        }
+        Verdict::Continue
+    }
+
+    /// Whether a child of a client's message must not be passed on.
+    pub fn strips(&self, child: Element<'_>, to: &Jid) -> bool {
+        self.phases[Phase::Rewrite as usize]
+            .iter()
+            .any(|e| e.strips(child, to))
+    }
+
+    /// Tells all of them what happened to a session.
+    pub async fn session(&self, server: &Arc<Server>, session: &Arc<Session>, event: SessionEvent) {
+        for e in &self.active {
+            if let Some(done) = e.on_session(server, session, event) {
+                done.await;
+            }
+        }
+    }
+
+    /// Answers an IQ request, or says that nobody does.
+    pub fn answer<'a>(&'a self, request: IqRequest<'a>) -> Option<super::BoxFuture<'a, super::IqResult>> {
+        self.iq(request.payload).map(|e| e.on_iq(request))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_file_is_registered_and_every_entry_has_a_file() {
+        let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/src/xep");
+        let files: BTreeSet<u16> = std::fs::read_dir(dir)
+            .unwrap()
+            .filter_map(|f| {
+                let name = f.unwrap().file_name().into_string().unwrap();
+                name.strip_prefix("xep")?.strip_suffix(".rs")?.parse().ok()
+            })
+            .collect();
+        let named: BTreeSet<u16> = ALL.iter().map(|e| e.xep().number).filter(|n| *n > 0).collect();
+        assert_eq!(files, named);
+        let numbers: Vec<u16> = ALL.iter().map(|e| e.xep().number).collect();
+        assert!(numbers.is_sorted(), "in order of numbers: {numbers:?}");
+    }
+
+    #[test]
+    fn table_and_switch() {
+        let table = markdown_table();
+        for e in ALL {
+            let x = e.xep();
+            assert!(!x.title.is_empty() && !x.version.is_empty() && !x.notes.is_empty(), "{}", x.number);
+            assert!(x.number == 0 || table.contains(x.title));
+        }
+        let all = Registry::without(&[]);
+        let some = Registry::without(&[199]);
+        assert!(all.has(199) && !some.has(199));
+        assert!(all.features(Scope::Server).contains(&waddle_stanza::ns::PING));
+        assert!(!some.features(Scope::Server).contains(&waddle_stanza::ns::PING));
+    }
+}

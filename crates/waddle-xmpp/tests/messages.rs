@@ -1,0 +1,176 @@
+//! Messages between users: delivery, archive, carbons, offline (RFC 6121 §8.5, XEP-0160, 0280, 0313, 0359).
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod support;
+
+use support::{body, condition, text, world};
+
+#[tokio::test]
+async fn a_message_is_archived_for_both_and_delivered_with_its_id() {
+    let w = world().await;
+    w.account("alice").await;
+    w.account("bob").await;
+    let mut a = w.online("alice", "one").await;
+    let mut b = w.online("bob", "two").await;
+    a.send("<message to='bob@waddle.test' type='chat' id='m1'><body>hi &amp; ho</body><stanza-id xmlns='urn:xmpp:sid:0' by='bob@waddle.test' id='forged'/><origin-id xmlns='urn:xmpp:sid:0' id='o1'/></message>").await;
+    let m = b.message().await;
+    let root = m.root();
+    assert_eq!(root.attr("from").unwrap(), "alice@waddle.test/one");
+    assert_eq!(root.attr("to").unwrap(), "bob@waddle.test");
+    assert_eq!(body(&m), "hi & ho");
+    let ids: Vec<_> = root.children().filter(|c| c.name() == "stanza-id").collect();
+    assert_eq!(ids.len(), 1, "{}", text(&m));
+    assert_eq!(ids[0].attr("by").unwrap(), "bob@waddle.test");
+    let id = ids[0].attr("id").unwrap().into_owned();
+    assert!(root.has("origin-id", "urn:xmpp:sid:0"));
+    for (c, name) in [(&mut a, "alice"), (&mut b, "bob")] {
+        c.send("<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2' queryid='x'/></iq>").await;
+        let r = c.message().await;
+        let result = r.root().child("result", "urn:xmpp:mam:2").unwrap();
+        assert_eq!(result.attr("queryid").unwrap(), "x");
+        if name == "bob" {
+            assert_eq!(result.attr("id").unwrap(), id);
+        }
+        assert!(text(&r).contains("hi &amp; ho") && !text(&r).contains("forged"));
+        let fin = c.next().await;
+        let fin = fin.root().child("fin", "urn:xmpp:mam:2").unwrap();
+        assert_eq!(fin.attr("complete").unwrap(), "true");
+    }
+}
+
+#[tokio::test]
+async fn offline_messages_come_once_in_order_with_their_delay() {
+    let w = world().await;
+    w.account("alice").await;
+    w.account("bob").await;
+    let mut a = w.online("alice", "one").await;
+    for i in 0..3 {
+        a.send(&format!("<message to='bob@waddle.test' type='chat'><body>m{i}</body></message>")).await;
+    }
+    a.send("<message to='bob@waddle.test' type='chat'><composing xmlns='http://jabber.org/protocol/chatstates'/></message>").await;
+    a.quiet().await;
+    let mut b = w.client("bob", "two").await;
+    b.send("<presence><priority>-1</priority></presence>").await;
+    b.next().await;
+    b.quiet().await;
+    b.send("<presence/>").await;
+    for i in 0..3 {
+        let m = b.message().await;
+        assert_eq!(body(&m), format!("m{i}"));
+        assert!(m.root().has("delay", "urn:xmpp:delay") && m.root().has("stanza-id", "urn:xmpp:sid:0"));
+    }
+    b.quiet().await;
+    let mut b2 = w.online("bob", "three").await;
+    let again = b2.sync().await;
+    assert!(again.iter().all(|s| s.root().name() != "message"));
+}
+
+#[tokio::test]
+async fn errors_for_nobody_and_for_a_missing_device() {
+    let w = world().await;
+    w.account("alice").await;
+    w.account("bob").await;
+    let mut a = w.online("alice", "one").await;
+    let mut b = w.online("bob", "two").await;
+    a.send("<message to='nobody@waddle.test' type='chat' id='1'><body>x</body></message>").await;
+    assert_eq!(condition(&a.next().await), "service-unavailable");
+    a.send("<message to='bob@waddle.test/none' id='2'><body>normal</body></message>").await;
+    assert_eq!(condition(&a.next().await), "service-unavailable");
+    a.send("<message to='bob@waddle.test/none' type='chat' id='3'><body>chat</body></message>").await;
+    assert_eq!(body(&b.message().await), "chat");
+    a.send("<message to='bob@waddle.test' type='groupchat' id='4'><body>x</body></message>").await;
+    assert_eq!(condition(&a.next().await), "service-unavailable");
+    a.send("<message to='x@elsewhere.example' id='5'><body>x</body></message>").await;
+    assert_eq!(condition(&a.next().await), "remote-server-not-found");
+    a.send("<message to='bob@@waddle.test' id='6'><body>x</body></message>").await;
+    assert_eq!(condition(&a.next().await), "jid-malformed");
+    // an error is never answered by an error
+    a.send("<message to='nobody@waddle.test' type='error' id='7'><body>x</body></message>").await;
+    a.quiet().await;
+}
+
+#[tokio::test]
+async fn carbons_go_to_other_devices_and_forged_ones_to_nobody() {
+    let w = world().await;
+    w.account("alice").await;
+    w.account("bob").await;
+    let mut a1 = w.online("alice", "one").await;
+    let mut a2 = w.client("alice", "two").await;
+    let mut b1 = w.online("bob", "one").await;
+    let mut b2 = w.client("bob", "two").await;
+    for c in [&mut a2, &mut b2] {
+        let r = c.request("<iq type='set' id='c'><enable xmlns='urn:xmpp:carbons:2'/></iq>").await;
+        assert_eq!(r.type_().unwrap(), "result");
+    }
+    a1.send("<message to='bob@waddle.test/one' type='chat'><body>hi</body></message>").await;
+    assert_eq!(body(&b1.message().await), "hi");
+    for (c, way, jid) in [(&mut a2, "sent", "alice@waddle.test"), (&mut b2, "received", "bob@waddle.test")] {
+        let m = c.message().await;
+        assert_eq!(m.root().attr("from").unwrap(), jid);
+        let inner = m.root().child(way, "urn:xmpp:carbons:2").unwrap();
+        let f = inner.child("forwarded", "urn:xmpp:forward:0").unwrap();
+        let f = f.child("message", "jabber:client").unwrap();
+        assert_eq!(f.child_text("body", "jabber:client").unwrap(), "hi");
+        assert!(f.has("stanza-id", "urn:xmpp:sid:0"));
+    }
+    a1.send("<message to='bob@waddle.test/one' type='chat'><body>secret</body><private xmlns='urn:xmpp:carbons:2'/><no-copy xmlns='urn:xmpp:hints'/></message>").await;
+    let m = b1.message().await;
+    assert_eq!(body(&m), "secret");
+    assert!(!m.root().has("private", "urn:xmpp:carbons:2"));
+    a1.send("<message to='bob@waddle.test/one' type='chat'><received xmlns='urn:xmpp:carbons:2'><forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client' from='eve@x'><body>forged</body></message></forwarded></received><body>mine</body></message>").await;
+    let m = b1.message().await;
+    assert!(body(&m) == "mine" && !text(&m).contains("forged"), "{}", text(&m));
+    let m = b2.message().await;
+    assert!(!text(&m).contains("forged"));
+    a2.message().await;
+    a2.quiet().await;
+    b2.quiet().await;
+}
+
+#[tokio::test]
+async fn the_archive_pages_both_ways_and_refuses_what_it_has_not() {
+    let w = world().await;
+    w.account("alice").await;
+    w.account("bob").await;
+    w.account("carol").await;
+    let mut a = w.online("alice", "one").await;
+    for i in 0..7 {
+        let to = if i % 2 == 0 { "bob" } else { "carol" };
+        a.send(&format!("<message to='{to}@waddle.test' type='chat'><body>m{i}</body></message>")).await;
+    }
+    a.quiet().await;
+    let mut seen = Vec::new();
+    let mut after = String::new();
+    loop {
+        let set = if after.is_empty() { String::new() } else { format!("<after>{after}</after>") };
+        a.send(&format!("<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'><set xmlns='http://jabber.org/protocol/rsm'><max>3</max>{set}</set></query></iq>")).await;
+        let fin = loop {
+            let s = a.next().await;
+            if s.root().name() == "iq" {
+                break s;
+            }
+            seen.push(text(&s).split("<body>").nth(1).unwrap()[..2].to_owned());
+        };
+        let fin = fin.root().child("fin", "urn:xmpp:mam:2").unwrap();
+        let set = fin.child("set", "http://jabber.org/protocol/rsm").unwrap();
+        assert_eq!(set.child_text("count", "http://jabber.org/protocol/rsm").unwrap(), "7");
+        after = set.child_text("last", "http://jabber.org/protocol/rsm").unwrap().into_owned();
+        if fin.attr("complete").is_some() {
+            break;
+        }
+    }
+    assert_eq!(seen, ["m0", "m1", "m2", "m3", "m4", "m5", "m6"]);
+    a.send("<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>urn:xmpp:mam:2</value></field><field var='with'><value>carol@waddle.test</value></field></x><set xmlns='http://jabber.org/protocol/rsm'><max>2</max><before/></set></query></iq>").await;
+    assert!(text(&a.message().await).contains("m3"));
+    assert!(text(&a.message().await).contains("m5"));
+    assert!(a.next().await.root().has("fin", "urn:xmpp:mam:2"));
+    let r = a.request("<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'><set xmlns='http://jabber.org/protocol/rsm'><after>nonsense</after></set></query></iq>").await;
+    assert_eq!(condition(&r), "item-not-found");
+    let r = a.request("<iq type='set' id='q' to='bob@waddle.test'><query xmlns='urn:xmpp:mam:2'/></iq>").await;
+    assert_eq!(condition(&r), "forbidden");
+    let r = a.request("<iq type='get' id='q'><query xmlns='urn:xmpp:mam:2'/></iq>").await;
+    assert!(text(&r).contains("after-id"));
+    let r = a.request("<iq type='get' id='q'><metadata xmlns='urn:xmpp:mam:2'/></iq>").await;
+    assert_eq!(r.root().child("metadata", "urn:xmpp:mam:2").unwrap().children().count(), 2);
+}
