@@ -448,7 +448,7 @@ def mosquitto_sub(server, username, password, filter, *options):
     host, port = server.ready["mqtt"].rsplit(":", 1)
     events = Events(f"mosquitto_sub:{username}")
     process = subprocess.Popen(
-        ["mosquitto_sub", "-h", host, "-p", port, "-u", username, "-P", password, "-t", filter, "-q", "1",
+        ["stdbuf", "-oL", "mosquitto_sub", "-h", host, "-p", port, "-u", username, "-P", password, "-t", filter, "-q", "1",
          "-F", '{"topic":"%t","hex":"%x"}', "-d", *options],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1,
     )
