@@ -175,33 +175,37 @@ struct Select {
 }
 
 macro_rules! shapes {
-    ($columns:literal, $tail:literal) => {
+    ($head:literal, $time:literal, $tail:literal) => {
         [
-            concat!(
-                "SELECT ", $columns, " FROM archive INDEXED BY archive_page \
-                 WHERE archive = ?1 AND id BETWEEN ?2 AND ?3 AND at BETWEEN ?5 AND ?6", $tail
-            ),
-            concat!(
-                "SELECT ", $columns, " FROM archive INDEXED BY archive_page \
-                 WHERE archive = ?1 AND id BETWEEN ?2 AND ?3 AND at BETWEEN ?5 AND ?6 AND peer = ?7", $tail
-            ),
-            concat!(
-                "SELECT ", $columns, " FROM archive INDEXED BY archive_page \
-                 WHERE archive = ?1 AND id BETWEEN ?2 AND ?3 AND at BETWEEN ?5 AND ?6 AND peer = ?7 AND resource = ?8",
-                $tail
-            ),
+            shapes!(@ $head, $time, "", $tail),
+            shapes!(@ $head, $time, " AND peer = ?7", $tail),
+            shapes!(@ $head, $time, " AND peer = ?7 AND resource = ?8", $tail),
         ]
+    };
+    (@ $head:literal, $time:literal, $with:literal, $tail:literal) => {
+        concat!(
+            $head, " FROM archive INDEXED BY archive_page WHERE archive = ?1 AND id BETWEEN ?2 AND ?3 AND ",
+            $time, $with, $tail
+        )
     };
 }
 const FORWARD: [&str; 3] = shapes!(
-    "id, at, kind, retracted, peer, resource, author, origin_id, stanza",
+    "SELECT id, at, kind, retracted, peer, resource, author, origin_id, stanza",
+    "at BETWEEN ?5 AND ?6",
     " ORDER BY id LIMIT ?4"
 );
 const BACKWARD: [&str; 3] = shapes!(
-    "id, at, kind, retracted, peer, resource, author, origin_id, stanza",
+    "SELECT id, at, kind, retracted, peer, resource, author, origin_id, stanza",
+    "at BETWEEN ?5 AND ?6",
     " ORDER BY id DESC LIMIT ?4"
 );
-const MATCHES: [&str; 3] = shapes!("1", " LIMIT ?4");
+const MATCHES: [&str; 3] = shapes!(
+    "SELECT count(*) FROM (SELECT 1",
+    "at BETWEEN ?5 AND ?6",
+    " LIMIT ?4)"
+);
+/// Without a time the index alone is counted.
+const MATCHES_OF_ALL_TIMES: [&str; 3] = shapes!("SELECT count(*) FROM (SELECT 1", "?5 < ?6", " LIMIT ?4)");
 
 impl Select {
     fn new(archive: &ArchiveKey, filter: &Filter) -> Self {
@@ -249,12 +253,10 @@ impl Select {
 
     fn count(&self, conn: &Conn, filter: &Filter) -> Result<Option<u64>> {
         let (low, high) = Self::bounds(filter);
-        let mut count = 0;
+        let all_times = filter.start.is_none() && filter.end.is_none();
+        let sql = if all_times { MATCHES_OF_ALL_TIMES } else { MATCHES }[self.shape];
         let params = self.params(low, high, COUNT as usize + 1);
-        conn.each(MATCHES[self.shape], params, |_| {
-            count += 1;
-            Ok(true)
-        })?;
+        let count: u64 = conn.query_one(sql, params, |r| r.get(0))?;
         Ok((count <= COUNT).then_some(count))
     }
 }
@@ -273,17 +275,30 @@ mod tests {
         let db = storage.server();
         let plans = db.read(|conn| {
             let mut plans = Vec::new();
-            for (shape, sql) in FORWARD.iter().chain(&BACKWARD).enumerate() {
+            for (shape, sql) in FORWARD
+                .iter()
+                .chain(&BACKWARD)
+                .chain(&MATCHES_OF_ALL_TIMES)
+                .enumerate()
+            {
                 let params = vec![Value::Null; [6, 7, 8][shape % 3]];
-                plans.push(conn.query(&format!("EXPLAIN QUERY PLAN {sql}"), params, |r| {
-                    r.get::<String>(3)
-                })?);
+                plans.push(
+                    conn.query(&format!("EXPLAIN QUERY PLAN {sql}"), params, |r| {
+                        r.get::<String>(3)
+                    })?
+                    .concat(),
+                );
             }
             Ok(plans)
         });
         for (shape, plan) in plans.await.unwrap().into_iter().enumerate() {
-            let expected = "SEARCH archive USING INDEX archive_page (archive=? AND id>? AND id<?)";
-            assert_eq!(plan, [expected], "shape {shape}");
+            let covering = if matches!(shape, 6 | 7) { "COVERING " } else { "" };
+            let expected =
+                format!("SEARCH archive USING {covering}INDEX archive_page (archive=? AND id>? AND id<?)");
+            assert!(
+                plan.contains(&expected) && !plan.contains("B-TREE"),
+                "shape {shape}: {plan}"
+            );
         }
         storage.close().await;
     }
