@@ -1,1 +1,112 @@
-//! HTTP: login, API, WebSockets, status, metrics.
+//! HTTP: login, API, WebSockets, status, metrics (`specs/http.md`).
+//!
+//! [`router`] is the whole surface as a `tower` service; [`HttpServer`] puts it behind sockets. What speaks XMPP and MQTT
+//! over WebSocket comes in through the doors of [`HttpDeps`]: this crate carries their bytes and knows neither.
+
+mod api;
+mod auth;
+mod client;
+mod config;
+mod layers;
+mod login;
+mod metrics;
+mod pages;
+mod problem;
+mod rate;
+mod server;
+mod status;
+mod websocket;
+mod well_known;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware::{from_fn, from_fn_with_state},
+    routing::{any, delete, get, post},
+};
+
+pub use client::Conn;
+pub use config::{
+    HttpConfig, HttpDeps, MetricsDoor, MqttDoor, Network, ServiceStatus, StatusDoor, WsPeer, XmppDoor,
+};
+pub use problem::Problem;
+pub use server::{HttpServer, TlsConfig};
+pub use websocket::{ByteSocket, TextSocket};
+
+use rate::Rates;
+
+/// What handlers share.
+#[derive(Clone)]
+pub(crate) struct App(Arc<Inner>);
+
+pub(crate) struct Inner {
+    config: HttpConfig,
+    deps: HttpDeps,
+    rates: Rates,
+}
+
+impl std::ops::Deref for App {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+/// Everything that HTTP answers, as one service. Requests should carry a [`Conn`] as an extension.
+pub fn router(config: HttpConfig, deps: HttpDeps) -> Router {
+    let body = config.limits.http_body_bytes;
+    let app = App(Arc::new(Inner {
+        rates: Rates::new(config.limits.http_rate),
+        config,
+        deps,
+    }));
+    let auth = Router::new()
+        .route("/auth/login", get(login::begin))
+        .route("/auth/callback", get(login::callback))
+        .route(
+            "/auth/session",
+            get(login::session).post(login::local).delete(login::logout),
+        )
+        .route("/auth/logout", post(login::logout))
+        .route("/auth/xmpp-token", post(login::xmpp_token))
+        .route("/auth/tokens", get(login::tokens))
+        .route("/auth/tokens/{id}", delete(login::revoke))
+        .route("/auth/tokens/{id}/revoke", post(login::revoke_form));
+    // the same handlers at both places
+    let known = auth.merge(api::routes());
+    let known = Router::new().nest("/api/v1", known.clone()).merge(known);
+    let pages = Router::new()
+        .route("/", get(pages::home))
+        .route("/login", get(pages::login))
+        .route("/invite/{code}", get(pages::invite).post(pages::join));
+    let known = known
+        .merge(pages)
+        .route_layer(from_fn_with_state(app.clone(), auth::authenticate))
+        .route_layer(from_fn_with_state(app.clone(), layers::contain));
+    let open = Router::new()
+        .route("/oauth-client-metadata.json", get(login::client_metadata))
+        .route("/oauth/jwks.json", get(login::client_keys))
+        .route("/.well-known/host-meta", get(well_known::host_meta))
+        .route("/.well-known/host-meta.json", get(well_known::host_meta_json))
+        .route("/style.css", get(pages::style))
+        .route("/status", get(status::status))
+        .route("/healthz", get(status::health))
+        .route("/readyz", get(status::ready))
+        .route("/metrics", get(status::metrics))
+        .route_layer(from_fn_with_state(app.clone(), layers::contain));
+    // no time limit on these: they last as long as the connection
+    let sockets = Router::new()
+        .route("/xmpp-websocket", any(websocket::xmpp))
+        .route("/mqtt", any(websocket::mqtt));
+    known
+        .merge(open)
+        .merge(sockets)
+        .fallback(layers::nothing)
+        .layer(from_fn(layers::count))
+        .layer(from_fn_with_state(app.clone(), client::identify))
+        .layer(from_fn_with_state(app.clone(), layers::polish))
+        .layer(DefaultBodyLimit::max(body))
+        .with_state(app)
+}

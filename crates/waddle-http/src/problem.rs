@@ -1,0 +1,224 @@
+//! Errors as problem details ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)).
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+use waddle_identity::{Error as IdentityError, LoginError};
+use waddle_storage::StorageError;
+
+/// The media type of every error here.
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
+/// An error as the API answers it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The status code.
+    pub status: StatusCode,
+    /// A short word for programs, the end of the `type`: `urn:waddle:problem:<kind>`.
+    pub kind: &'static str,
+    /// What happened and what to do, for people.
+    pub detail: String,
+    /// Seconds to wait.
+    pub retry_after: Option<u64>,
+}
+
+impl Problem {
+    /// A problem of this kind.
+    pub fn new(status: StatusCode, kind: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            kind,
+            detail: detail.into(),
+            retry_after: None,
+        }
+    }
+
+    /// 400: the request is wrong.
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad-request", detail)
+    }
+
+    /// 401: nobody is logged in.
+    pub fn unauthorized() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            "log in first: show a session's access token as a bearer, or its cookie",
+        )
+    }
+
+    /// 403: also for what somebody may not see, whether it exists or not.
+    pub fn forbidden() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "forbidden",
+            "you have no right to do this, or there is no such waddle",
+        )
+    }
+
+    /// 403: the CSRF token is missing or wrong.
+    pub fn csrf() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "csrf",
+            "a change made with the session cookie needs the header X-CSRF-Token; GET /auth/session tells it",
+        )
+    }
+
+    /// 404.
+    pub fn not_found(what: &str) -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "not-found",
+            format!("there is no such {what}"),
+        )
+    }
+
+    /// 429 with the seconds to wait.
+    pub fn too_many(seconds: u64) -> Self {
+        Self {
+            retry_after: Some(seconds.max(1)),
+            ..Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "rate-limited",
+                format!("too many requests; try again in {} s", seconds.max(1)),
+            )
+        }
+    }
+
+    fn storage(e: &StorageError) -> Self {
+        tracing::error!(error = %e, "storage");
+        Self {
+            retry_after: Some(5),
+            ..Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "storage",
+                "the server cannot reach its data now; try again",
+            )
+        }
+    }
+
+    fn internal(e: &dyn std::fmt::Display) -> Self {
+        tracing::error!(error = %e, "request failed");
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "the server made an error; it is in its log",
+        )
+    }
+
+    /// The kind of a status that no handler of ours explained.
+    pub fn of_status(status: StatusCode, detail: String) -> Self {
+        let (kind, text) = match status {
+            StatusCode::NOT_FOUND => ("not-found", "there is nothing at this address"),
+            StatusCode::METHOD_NOT_ALLOWED => (
+                "method-not-allowed",
+                "this address does not take this method; see Allow",
+            ),
+            StatusCode::PAYLOAD_TOO_LARGE => ("too-large", "the request's body is too large"),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => ("media-type", "send application/json"),
+            StatusCode::REQUEST_TIMEOUT => ("timeout", "the request took too long"),
+            StatusCode::UPGRADE_REQUIRED => ("upgrade-required", "this address speaks WebSocket alone"),
+            s if s.is_client_error() => ("bad-request", "the request is wrong"),
+            _ => ("internal", "the server made an error; it is in its log"),
+        };
+        // what a framework says about a server's error is not for strangers
+        let detail = if detail.is_empty() || status.is_server_error() {
+            text.to_owned()
+        } else {
+            detail
+        };
+        Self::new(status, kind, detail)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let title = self.status.canonical_reason().unwrap_or("Error");
+        let body = json!({
+            "type": format!("urn:waddle:problem:{}", self.kind),
+            "title": title,
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+        });
+        let mut r = Response::new(Body::from(body.to_string()));
+        *r.status_mut() = self.status;
+        let h = r.headers_mut();
+        h.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        if self.status == StatusCode::UNAUTHORIZED {
+            h.insert(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static("Bearer realm=\"waddle\""),
+            );
+        }
+        if let Some(s) = self.retry_after {
+            h.insert(header::RETRY_AFTER, HeaderValue::from(s));
+        }
+        r
+    }
+}
+
+impl From<waddle_community::Error> for Problem {
+    fn from(e: waddle_community::Error) -> Self {
+        use waddle_community::Error as E;
+        match e {
+            E::NotFound(what) => Self::not_found(what),
+            E::Forbidden => Self::forbidden(),
+            E::Conflict(why) => Self::new(StatusCode::CONFLICT, "conflict", why),
+            E::Expired(_) => Self::new(StatusCode::GONE, "expired", e.to_string()),
+            E::Limit { .. } => Self::new(StatusCode::CONFLICT, "limit", e.to_string()),
+            E::Invalid { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", e.to_string()),
+            E::Storage(e) => Self::storage(&e),
+            other => Self::internal(&other),
+        }
+    }
+}
+
+impl From<IdentityError> for Problem {
+    fn from(e: IdentityError) -> Self {
+        use IdentityError as E;
+        match &e {
+            E::NotFound => Self::not_found("account, token or session"),
+            E::NameTaken => Self::new(StatusCode::CONFLICT, "conflict", e.to_string()),
+            E::Name(_) | E::Password | E::NotLocal => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", e.to_string())
+            }
+            E::Storage(s) => Self::storage(s),
+            other => Self::internal(other),
+        }
+    }
+}
+
+impl From<LoginError> for Problem {
+    fn from(e: LoginError) -> Self {
+        let text = e.to_string();
+        match e {
+            LoginError::NotAuthorized => Self::new(StatusCode::UNAUTHORIZED, "not-authorized", text),
+            LoginError::Throttled(wait) => Self {
+                detail: text,
+                ..Self::too_many(wait.as_secs())
+            },
+            LoginError::Busy => Self {
+                detail: text,
+                ..Self::too_many(60)
+            },
+            LoginError::BadHandle => Self::bad_request(text),
+            LoginError::UnknownHandle | LoginError::HandleMismatch => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "handle", text)
+            }
+            LoginError::Server(_) => Self::new(StatusCode::BAD_GATEWAY, "account-server", text),
+            LoginError::Denied
+            | LoginError::StateExpired
+            | LoginError::OtherBrowser
+            | LoginError::OtherAccount
+            | LoginError::WrongGrant(_) => Self::new(StatusCode::FORBIDDEN, "login-refused", text),
+            LoginError::Internal(IdentityError::Config(why)) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "login-off", why)
+            }
+            LoginError::Internal(e) => e.into(),
+        }
+    }
+}

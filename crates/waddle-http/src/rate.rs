@@ -1,0 +1,84 @@
+//! Request rates: a token bucket per account or address (`http_rate`).
+
+use std::{collections::HashMap, time::Instant};
+
+use parking_lot::Mutex;
+use waddle_core::limits::Rate;
+
+/// Accounts and addresses remembered at a time.
+const KEYS: usize = 65_536;
+
+/// Buckets by key.
+pub struct Rates {
+    rate: Rate,
+    buckets: Mutex<HashMap<String, (f64, Instant)>>,
+}
+
+impl Rates {
+    /// Buckets that hold `rate`.
+    pub fn new(rate: Rate) -> Self {
+        Self {
+            rate,
+            buckets: Mutex::default(),
+        }
+    }
+
+    /// Takes one request of `key`; if there is none left, the seconds to wait.
+    pub fn take(&self, key: &str, now: Instant) -> Result<(), u64> {
+        let full = f64::from(self.rate.count.max(1));
+        let per_second = full / f64::from(self.rate.seconds.max(1));
+        let level = |(left, at): (f64, Instant)| {
+            (left + now.saturating_duration_since(at).as_secs_f64() * per_second).min(full)
+        };
+        let mut buckets = self.buckets.lock();
+        if buckets.len() >= KEYS && !buckets.contains_key(key) {
+            buckets.retain(|_, b| level(*b) < full);
+            if buckets.len() >= KEYS {
+                buckets.clear();
+            }
+        }
+        let left = buckets.get(key).map_or(full, |b| level(*b));
+        if left < 1.0 {
+            return Err(((1.0 - left) / per_second).ceil() as u64);
+        }
+        match buckets.get_mut(key) {
+            Some(b) => *b = (left - 1.0, now),
+            None => drop(buckets.insert(key.to_owned(), (left - 1.0, now))),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn empties_and_fills() {
+        let r = Rates::new(Rate {
+            count: 2,
+            seconds: 10,
+        });
+        let now = Instant::now();
+        assert!(r.take("a", now).is_ok() && r.take("a", now).is_ok());
+        assert_eq!(r.take("a", now), Err(5));
+        assert!(r.take("b", now).is_ok());
+        assert!(r.take("a", now + Duration::from_secs(5)).is_ok());
+        assert!(r.take("a", now + Duration::from_secs(5)).is_err());
+    }
+
+    #[test]
+    fn bounded() {
+        let r = Rates::new(Rate {
+            count: 1,
+            seconds: 10,
+        });
+        let now = Instant::now();
+        for i in 0..KEYS + 10 {
+            let _ = r.take(&i.to_string(), now);
+        }
+        assert!(r.buckets.lock().len() <= KEYS);
+    }
+}
