@@ -134,6 +134,16 @@ impl WaddleAccess {
         self.allows(On::Waddle, relation, user)
     }
 
+    /// Whether a part of the topic space has tuples of its own, which then decide instead of the waddle's.
+    pub fn has_topic(&self, topic: &str) -> bool {
+        let state = self.state.read();
+        let object = ObjectRef {
+            kind: "topic",
+            id: topic,
+        };
+        state.store.subjects(object, "parent").next().is_some()
+    }
+
     /// What somebody is in the waddle, by the highest role that they have.
     pub fn role_of(&self, user: &UserId) -> Option<Role> {
         let state = self.state.read();
@@ -184,7 +194,12 @@ impl WaddleAccess {
 
     /// The channel of this slug.
     pub fn channel_by_slug(&self, slug: &Slug) -> Option<Arc<Channel>> {
-        self.state.read().channels.iter().find(|c| c.slug == *slug).cloned()
+        self.state
+            .read()
+            .channels
+            .iter()
+            .find(|c| c.slug == *slug)
+            .cloned()
     }
 
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, State> {
@@ -243,7 +258,9 @@ impl WaddleAccess {
             kind: "user",
             id: user.as_str(),
         });
-        let answer = state.store.check(ObjectRef { kind, id }, relation, subject, self.limits);
+        let answer = state
+            .store
+            .check(ObjectRef { kind, id }, relation, subject, self.limits);
         answer.unwrap_or_else(|e| {
             tracing::warn!(waddle = %self.id, kind, relation, error = %e, "a check has no answer; denied");
             Decision::Denied
