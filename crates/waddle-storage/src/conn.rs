@@ -118,6 +118,12 @@ impl Conn {
              PRAGMA wal_autocheckpoint = 4000; \
              PRAGMA trusted_schema = OFF;",
         )?;
+        // KiB of pages kept by this connection at the most: there is one server database and many waddles.
+        conn.batch(if &*conn.database == "server" {
+            "PRAGMA cache_size = -16000;"
+        } else {
+            "PRAGMA cache_size = -1000;"
+        })?;
         if mode == Mode::Read {
             conn.batch("PRAGMA query_only = ON;")?;
         }
