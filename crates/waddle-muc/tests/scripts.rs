@@ -1,0 +1,56 @@
+//! Every behaviour script of `tests/scripts/`, a test each.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod play;
+
+macro_rules! scripts {
+    ($($name:ident)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                play::play(include_str!(concat!("scripts/", stringify!($name), ".txt"))).await;
+            }
+        )*
+
+        #[test]
+        fn every_script_is_played() {
+            let mut listed = vec![$(concat!(stringify!($name), ".txt")),*];
+            listed.sort_unstable();
+            let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/scripts");
+            let mut there: Vec<String> = std::fs::read_dir(dir)
+                .unwrap()
+                .map(|f| f.unwrap().file_name().into_string().unwrap())
+                .collect();
+            there.sort();
+            assert_eq!(there, listed);
+        }
+    };
+}
+
+scripts! {
+    admin
+    affiliations
+    archive
+    channel_access
+    channel_admin
+    config
+    create
+    destroy
+    disco
+    forged
+    groupchat
+    history
+    invite
+    join_errors
+    leave
+    live_changes
+    multi_session
+    nick
+    ping
+    post
+    private
+    restart
+    subject
+    voice
+}
