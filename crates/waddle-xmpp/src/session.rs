@@ -165,6 +165,13 @@ impl Session {
         self.outbox.push(stanza)
     }
 
+    /// Waits until fewer than `below` of its messages wait for their commit.
+    pub(crate) async fn settled(&self, below: u32) {
+        while self.pending.load(Ordering::Acquire) >= below {
+            self.committed.notified().await;
+        }
+    }
+
     /// Who it is to the rooms.
     pub fn sender(&self) -> Sender {
         Sender {

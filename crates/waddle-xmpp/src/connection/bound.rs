@@ -1,7 +1,5 @@
 //! Stanzas of a bound session: counted, limited, routed (design §3).
 
-use std::sync::atomic::Ordering;
-
 use ahash::AHashMap;
 use tokio::time::Instant;
 use waddle_core::{Timestamp, limits::Rate};
@@ -119,10 +117,11 @@ impl Connection {
         let server = self.server.clone();
         let lang = self.lang.clone();
         let Some(b) = self.bound() else { return };
-        if let Some(sm) = &mut b.sm {
-            sm.handled_one();
-        }
         let session = b.session.clone();
+        if kind != Kind::Message {
+            // What follows a message does not overtake it (RFC 6120 §10.1), and an archive shows what was sent to it.
+            session.settled(1).await;
+        }
         let span = if waddle_core::sample::STANZA_SPANS.sample() {
             tracing::info_span!(
                 "xmpp.stanza.process",
@@ -133,6 +132,10 @@ impl Connection {
         } else {
             tracing::Span::none()
         };
+        let Some(b) = self.bound() else { return };
+        if let Some(sm) = &mut b.sm {
+            sm.handled_one();
+        }
         let routed = span.in_scope(|| router::route(&server, &session, &mut b.buckets, &stanza, lang.as_deref()));
         match routed {
             Routed::Done => {}
@@ -148,9 +151,7 @@ impl Connection {
             Routed::Close(e) => self.close(Some(e), None).await,
         }
         // Nobody may have more waiting for their commit than this: reading waits, others go on.
-        while session.pending.load(Ordering::Acquire) >= PENDING {
-            session.committed.notified().await;
-        }
+        session.settled(PENDING).await;
         metrics::latency(kind, began.elapsed());
     }
 
@@ -160,9 +161,7 @@ impl Connection {
             // Nothing is acknowledged before its commit.
             let session = self.bound().map(|b| b.session.clone());
             if let Some(s) = session.filter(|_| root.name() == "r") {
-                while s.pending.load(Ordering::Acquire) > 0 {
-                    s.committed.notified().await;
-                }
+                s.settled(1).await;
             }
             let answer = self.stream_management(SmRequest::read(root));
             match answer {

@@ -12,32 +12,15 @@ use tokio::{
     time::timeout,
 };
 use waddle_community::Community;
-use waddle_core::{BareJid, Limits, Secret, SharedClock, SystemClock, UserId};
+use waddle_core::{Limits, Secret, SharedClock, SystemClock};
 use waddle_identity::{Identity, IdentityConfig};
-use waddle_muc::{Boxed, Directory, Rooms};
+use waddle_muc::Rooms;
 use waddle_stanza::{Element, Frame, Framing, ScanLimits, Scanner, Stanza, StreamHeader};
 use waddle_storage::{Storage, StorageConfig};
 use waddle_xmpp::{Deps, Peer, XmppConfig, XmppServer};
 
 pub const DOMAIN: &str = "waddle.test";
 const PATIENCE: Duration = Duration::from_secs(10);
-
-struct Accounts(Identity);
-
-impl Directory for Accounts {
-    fn user_of<'a>(&'a self, jid: &'a BareJid) -> Boxed<'a, Option<UserId>> {
-        Box::pin(async move {
-            let account = self.0.by_localpart(jid.local()?).await.ok()??;
-            Some(account.user)
-        })
-    }
-    fn jid_of<'a>(&'a self, user: &'a UserId) -> Boxed<'a, Option<BareJid>> {
-        Box::pin(async move {
-            let account = self.0.by_user(user).await.ok()??;
-            self.0.jid(&account.localpart).ok()
-        })
-    }
-}
 
 pub struct World {
     pub server: XmppServer,
@@ -77,7 +60,6 @@ pub async fn world_with(limits: impl FnOnce(&mut Limits), config: impl FnOnce(&m
         clock: clock.clone(),
         limits: l.clone(),
         domain: DOMAIN.to_owned(),
-        directory: Arc::new(Accounts(identity.clone())),
     })
     .await
     .unwrap();
