@@ -10,7 +10,7 @@ use crate::{
     Element, Stanza, StreamError,
     chars::{VALUE, is},
     ns,
-    tape::{Name, Node, NsRef, slice},
+    tape::{NsRef, slice},
     writer::escape_value,
 };
 
@@ -418,8 +418,3 @@ impl crate::tape::AttrNode {
         slice(bytes, self.start, self.len)
     }
 }
-
-const _: () = {
-    // A node stays within half a cache line.
-    assert!(size_of::<Node>() <= 36 && size_of::<Name>() == 8);
-};

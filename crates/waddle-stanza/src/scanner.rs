@@ -113,6 +113,10 @@ pub struct Scanner {
     restarted: bool,
 }
 
+/// A smaller stanza is copied: as a slice it would keep the whole read buffer alive for as long as it waits in some
+/// queue, whose bound in bytes would then mean little.
+const COPY_BELOW: usize = 4096;
+
 /// The longest XML declaration, in bytes.
 const MAX_DECLARATION: usize = 256;
 
@@ -154,7 +158,8 @@ impl Scanner {
     /// With [`Framing::Stream`], append what arrives to `buf`, call until `None`, and take nothing out of it
     /// yourself; it never holds more than one unfinished element within the limits and what one read brought. White
     /// space between stanzas (keep-alive) is consumed. With [`Framing::WebSocket`], `buf` holds exactly one message;
-    /// it is empty afterwards. A frame in `buf` is never copied.
+    /// it is empty afterwards. A long stanza is
+    /// a slice of `buf`, a short one a copy that does not keep the read buffer alive.
     pub fn next(&mut self, buf: &mut BytesMut) -> Result<Option<Frame>, StreamError> {
         if let Some(e) = &self.failed {
             return Err(e.clone());
@@ -202,7 +207,13 @@ impl Scanner {
             }
             Step::Done(_) if header => Err(self.no_header(buf)),
             Step::Done(n) => {
-                let bytes = buf.split_to(n).freeze();
+                let bytes = if n < COPY_BELOW {
+                    let copy = Bytes::copy_from_slice(&buf[..n]);
+                    buf.advance(n);
+                    copy
+                } else {
+                    buf.split_to(n).freeze()
+                };
                 let stanza = Stanza::new(bytes, &self.lexer.tape, self.default_ns());
                 self.lexer.reset();
                 Ok(Some(Frame::Stanza(stanza)))

@@ -114,3 +114,6 @@ pub(crate) enum Node {
     Attr(AttrNode),
     Text { start: u32, len: u32, kind: TextKind },
 }
+
+/// Worst stanzas are bounded by this (ADR 0002).
+const _: () = assert!(size_of::<Node>() <= 36);

@@ -1,6 +1,6 @@
 //! What a peer may and may not send: RFC 6120 §4 and §11, RFC 7395 §3, and the limits.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::panic, reason = "tests")]
 
 use bytes::BytesMut;
 use waddle_stanza::{Frame, Framing, Kind, ScanLimits, Scanner, Stanza, StreamError, StreamHeader, ns};
