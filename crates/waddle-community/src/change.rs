@@ -13,8 +13,8 @@ use waddle_storage::{
 };
 
 use crate::{
-    Actor, AuditEntry, Channel, Community, Error, Event, On, Result, Role, Users, Waddle, WaddleAccess, index,
-    registry::Open,
+    Actor, AuditEntry, Channel, Community, Error, Event, On, Result, Role, Users, Waddle, WaddleAccess,
+    index, registry::Open,
 };
 
 /// A change while it is made, on the writer thread of the waddle's database.
@@ -144,10 +144,20 @@ impl Draft<'_> {
         };
         drop(state);
         for t in &self.effects.tuples.deletes {
-            tuples::delete(self.tx, &t.object.to_string(), &t.relation, &t.subject.to_string())?;
+            tuples::delete(
+                self.tx,
+                &t.object.to_string(),
+                &t.relation,
+                &t.subject.to_string(),
+            )?;
         }
         for t in &self.effects.tuples.writes {
-            tuples::insert(self.tx, &t.object.to_string(), &t.relation, &t.subject.to_string())?;
+            tuples::insert(
+                self.tx,
+                &t.object.to_string(),
+                &t.relation,
+                &t.subject.to_string(),
+            )?;
         }
         revisions.tuples += u64::from(!self.effects.tuples.is_empty());
         revisions.members += u64::from(!self.effects.members.is_empty());

@@ -104,7 +104,8 @@ impl Community {
         let weak = Arc::downgrade(&self.0);
         let idle = Duration::from_secs(self.0.limits.storage_idle_seconds);
         tokio::spawn(async move {
-            let mut every = tokio::time::interval((idle / 4).clamp(Duration::from_secs(1), Duration::from_secs(60)));
+            let mut every =
+                tokio::time::interval((idle / 4).clamp(Duration::from_secs(1), Duration::from_secs(60)));
             loop {
                 every.tick().await;
                 let Some(inner) = weak.upgrade() else { break };
@@ -189,7 +190,9 @@ impl Community {
     pub async fn waddles_of(&self, user: &UserId) -> Result<Vec<(Arc<Waddle>, Role)>> {
         let (user, limit) = (user.clone(), self.0.limits.waddles_per_member);
         let server = self.storage().server();
-        let found = server.read(move |conn| waddles::of_user(conn, &user, limit)).await?;
+        let found = server
+            .read(move |conn| waddles::of_user(conn, &user, limit))
+            .await?;
         Ok(found
             .into_iter()
             .filter_map(|(id, role)| Some((self.waddle_by_id(id)?, role)))
@@ -297,7 +300,9 @@ impl Community {
     async fn reconcile(&self, db: &Db, listed: &Waddle, state: &State) -> Result<()> {
         let id = listed.id;
         let server = self.storage().server();
-        let indexed = server.read(move |conn| waddles::indexed_revision(conn, id)).await?;
+        let indexed = server
+            .read(move |conn| waddles::indexed_revision(conn, id))
+            .await?;
         if indexed != state.members_revision {
             index::rebuild(&server, db, id, state.members_revision).await?;
         }

@@ -56,19 +56,11 @@ pub(crate) fn channel_parent(c: ChannelId, w: WaddleId) -> Tuple {
 
 /// What opens a channel to its waddle, and whether it is to be there for this kind of channel.
 pub(crate) fn openness(c: ChannelId, w: WaddleId, kind: ChannelKind, private: bool) -> [(Tuple, bool); 2] {
-    let all = |relation: &str, of: &str| {
-        Tuple::new(
-            channel(c),
-            relation,
-            Subject::Userset(waddle(w), of.into()),
-        )
-    };
+    let all =
+        |relation: &str, of: &str| Tuple::new(channel(c), relation, Subject::Userset(waddle(w), of.into()));
     [
         (all("viewer", "viewer"), !private),
-        (
-            all("writer", "member"),
-            !private && kind == ChannelKind::Text,
-        ),
+        (all("writer", "member"), !private && kind == ChannelKind::Text),
     ]
 }
 

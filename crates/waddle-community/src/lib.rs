@@ -24,8 +24,8 @@ pub use community::Community;
 pub use error::{Error, Result};
 pub use event::{Event, RemovalKind, Users};
 pub use model::{
-    Actor, AuditEntry, Ban, Binding, Channel, ChannelChange, ChannelGrant, ChannelKind, Device, FeedMode, Invite,
-    InviteLink, Member, NewBinding, NewChannel, NewDevice, NewInvite, NewWaddle, Page, Role, TopicRule, Visibility,
-    Waddle, WaddleChange, room_localpart,
+    Actor, AuditEntry, Ban, Binding, Channel, ChannelChange, ChannelGrant, ChannelKind, Device, FeedMode,
+    Invite, InviteLink, Member, NewBinding, NewChannel, NewDevice, NewInvite, NewWaddle, Page, Role,
+    TopicRule, Visibility, Waddle, WaddleChange, room_localpart,
 };
 pub use waddle_permissions::Decision;

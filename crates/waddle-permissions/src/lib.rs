@@ -25,7 +25,10 @@ pub use tuple::{Object, ObjectRef, Subject, SubjectRef, Tuple, TupleError};
 pub const WADDLE_SCHEMA: &str = include_str!("../../../specs/permissions.fga");
 
 /// Waddle's own schema, parsed once.
-#[expect(clippy::expect_used, reason = "the text is part of the program; a test parses it")]
+#[expect(
+    clippy::expect_used,
+    reason = "the text is part of the program; a test parses it"
+)]
 pub fn waddle_schema() -> Arc<Schema> {
     static SCHEMA: OnceLock<Arc<Schema>> = OnceLock::new();
     SCHEMA

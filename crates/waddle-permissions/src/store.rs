@@ -95,7 +95,9 @@ pub enum WriteError {
 }
 
 pub(crate) fn hint(suggestion: Option<&str>) -> String {
-    suggestion.map(|s| format!("; did you mean `{s}`?")).unwrap_or_default()
+    suggestion
+        .map(|s| format!("; did you mean `{s}`?"))
+        .unwrap_or_default()
 }
 
 /// Where an object stands as subject: of which object and relation, and as a userset of which relation.
@@ -355,11 +357,9 @@ impl TupleStore {
             .map(|r| match r {
                 Restriction::Object(t) => s.type_name(*t).to_owned(),
                 Restriction::Wildcard(t) => format!("{}:*", s.type_name(*t)),
-                Restriction::Userset(r) => format!(
-                    "{}#{}",
-                    s.type_name(s.relation_type(*r)),
-                    s.relation_name(*r)
-                ),
+                Restriction::Userset(r) => {
+                    format!("{}#{}", s.type_name(s.relation_type(*r)), s.relation_name(*r))
+                }
             })
             .collect();
         if list.is_empty() {
@@ -372,7 +372,8 @@ impl TupleStore {
     fn find(&self, object: ObjectRef<'_>, relation: &str) -> Option<&Edges> {
         let kind = self.schema.type_id(object.kind)?;
         let relation = self.schema.relation_id(kind, relation)?;
-        self.forward.get(&key(self.objects.find(kind, object.id)?, relation))
+        self.forward
+            .get(&key(self.objects.find(kind, object.id)?, relation))
     }
 
     fn who(&self, subject: SubjectRef<'_>) -> Option<Who> {
@@ -380,9 +381,10 @@ impl TupleStore {
         Some(match subject {
             SubjectRef::Object(o) => Who::Object(node(o)?),
             SubjectRef::Wildcard(kind) => Who::Wildcard(self.schema.type_id(kind)?),
-            SubjectRef::Userset(o, r) => {
-                Who::Userset(node(o)?, self.schema.relation_id(self.schema.type_id(o.kind)?, r)?)
-            }
+            SubjectRef::Userset(o, r) => Who::Userset(
+                node(o)?,
+                self.schema.relation_id(self.schema.type_id(o.kind)?, r)?,
+            ),
         })
     }
 
@@ -426,7 +428,10 @@ impl TupleStore {
         let Some(relation) = self.schema.relation_id(kind, &t.relation) else {
             return false;
         };
-        let found = self.objects.find(kind, &t.object.id).zip(self.who(t.subject.as_ref()));
+        let found = self
+            .objects
+            .find(kind, &t.object.id)
+            .zip(self.who(t.subject.as_ref()));
         let Some((node, who)) = found else { return false };
         let Some(edges) = self.forward.get_mut(&key(node, relation)) else {
             return false;

@@ -35,14 +35,8 @@ mod tests {
     #[test]
     fn slips_are_found_and_strangers_are_not() {
         let names = ["viewer", "writer", "member"];
-        assert_eq!(
-            nearest("veiwer", names.into_iter()).as_deref(),
-            Some("viewer")
-        );
-        assert_eq!(
-            nearest("members", names.into_iter()).as_deref(),
-            Some("member")
-        );
+        assert_eq!(nearest("veiwer", names.into_iter()).as_deref(), Some("viewer"));
+        assert_eq!(nearest("members", names.into_iter()).as_deref(), Some("member"));
         assert_eq!(nearest("zebra", names.into_iter()), None);
         assert_eq!(distance("", "abc"), 3);
     }

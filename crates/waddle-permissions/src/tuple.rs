@@ -71,7 +71,8 @@ pub enum TupleError {
 }
 
 fn checked(kind: &str, id: &str) -> Result<Object, TupleError> {
-    let plain = |s: &str| !s.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '#' | '@'));
+    let plain =
+        |s: &str| !s.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '#' | '@'));
     if kind.is_empty() || id.is_empty() {
         return Err(TupleError::Object);
     }
@@ -144,7 +145,8 @@ impl FromStr for Subject {
     type Err = TupleError;
     fn from_str(s: &str) -> Result<Self, TupleError> {
         if let Some((object, relation)) = s.split_once('#') {
-            if relation.is_empty() || relation.contains(|c: char| c.is_whitespace() || matches!(c, '#' | '@')) {
+            if relation.is_empty() || relation.contains(|c: char| c.is_whitespace() || matches!(c, '#' | '@'))
+            {
                 return Err(TupleError::Shape);
             }
             return Ok(Self::Userset(object.parse()?, relation.into()));

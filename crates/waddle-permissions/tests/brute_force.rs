@@ -23,7 +23,10 @@ enum Expr {
 }
 
 fn leaf() -> impl Strategy<Value = Expr> {
-    prop_oneof![(0..4usize).prop_map(Expr::Computed), (0..4usize).prop_map(Expr::FromParent)]
+    prop_oneof![
+        (0..4usize).prop_map(Expr::Computed),
+        (0..4usize).prop_map(Expr::FromParent)
+    ]
 }
 
 fn expr() -> impl Strategy<Value = Expr> {
@@ -39,7 +42,9 @@ fn expr() -> impl Strategy<Value = Expr> {
         Just(Expr::Direct),
         inner.clone().prop_map(|e| Expr::Or(vec![Expr::Direct, e])),
         inner.clone().prop_map(|e| Expr::And(vec![Expr::Direct, e])),
-        inner.clone().prop_map(|e| Expr::ButNot(Box::new(Expr::Direct), Box::new(e))),
+        inner
+            .clone()
+            .prop_map(|e| Expr::ButNot(Box::new(Expr::Direct), Box::new(e))),
         inner.prop_map(|e| Expr::ButNot(Box::new(e), Box::new(Expr::Direct))),
     ]
 }
@@ -74,7 +79,8 @@ fn print(e: &Expr, out: &mut String) {
 }
 
 fn schema_text(defines: &[Expr]) -> String {
-    let mut s = String::from("model\n  schema 1.1\ntype user\ntype doc\n  relations\n    define parent: [doc]\n");
+    let mut s =
+        String::from("model\n  schema 1.1\ntype user\ntype doc\n  relations\n    define parent: [doc]\n");
     for (r, e) in RELATIONS.iter().zip(defines) {
         write!(s, "    define {r}: ").unwrap();
         print(e, &mut s);
@@ -118,7 +124,14 @@ impl Naive<'_> {
             for d in 0..docs {
                 for r in 0..4 {
                     let itself = *self.subject == Who::Set(d, r);
-                    next.insert((d, r), if itself { Yes } else { self.eval(&self.defines[r], d, r) });
+                    next.insert(
+                        (d, r),
+                        if itself {
+                            Yes
+                        } else {
+                            self.eval(&self.defines[r], d, r)
+                        },
+                    );
                 }
             }
             if next == self.values {
@@ -128,11 +141,15 @@ impl Naive<'_> {
         }
     }
 
-    fn eval(&self, e: &Expr, d: usize, r: usize) -> Three {
-        match e {
+    fn eval(&self, expr: &Expr, doc: usize, relation: usize) -> Three {
+        match expr {
             Expr::Direct => {
                 let mut any = No;
-                for (_, _, who) in self.facts.iter().filter(|(fd, fr, _)| (*fd, *fr) == (d, r)) {
+                for (_, _, who) in self
+                    .facts
+                    .iter()
+                    .filter(|(fd, fr, _)| (*fd, *fr) == (doc, relation))
+                {
                     let v = match (who, self.subject) {
                         (Who::User(a), Who::User(b)) if a == b => Yes,
                         (Who::Everyone, Who::User(_) | Who::Everyone) => Yes,
@@ -143,18 +160,20 @@ impl Naive<'_> {
                 }
                 any
             }
-            Expr::Computed(r) => self.values[&(d, *r)],
+            Expr::Computed(r) => self.values[&(doc, *r)],
             Expr::FromParent(r) => self
                 .facts
                 .iter()
                 .filter_map(|f| match f {
-                    (fd, 4, Who::Doc(parent)) if *fd == d => Some(self.values[&(*parent, *r)]),
+                    (fd, 4, Who::Doc(parent)) if *fd == doc => Some(self.values[&(*parent, *r)]),
                     _ => None,
                 })
                 .fold(No, or),
-            Expr::Or(p) => p.iter().map(|p| self.eval(p, d, r)).fold(No, or),
-            Expr::And(p) => p.iter().map(|p| self.eval(p, d, r)).fold(Yes, and),
-            Expr::ButNot(a, b) => and(self.eval(a, d, r), not(self.eval(b, d, r))),
+            Expr::Or(p) => p.iter().map(|p| self.eval(p, doc, relation)).fold(No, or),
+            Expr::And(p) => p.iter().map(|p| self.eval(p, doc, relation)).fold(Yes, and),
+            Expr::ButNot(base, out) => {
+                and(self.eval(base, doc, relation), not(self.eval(out, doc, relation)))
+            }
         }
     }
 }
@@ -245,7 +264,7 @@ proptest! {
         let subjects = (0..=USERS).map(Who::User).chain([Who::Everyone, Who::Set(0, 0), Who::Set(1, 2)]);
         for s in subjects {
             for d in 0..DOCS {
-                for r in 0..4 {
+                for (r, name) in RELATIONS.iter().enumerate() {
                     let values = (0..DOCS).flat_map(|d| (0..4).map(move |r| ((d, r), Unknown))).collect();
                     let naive = Naive { defines: &defines, facts: &facts, subject: &s, values };
                     let expected = match naive.decide(DOCS, d, r) {
@@ -255,12 +274,12 @@ proptest! {
                     };
                     let limits = CheckLimits { depth: 100, steps: 100_000 };
                     for _ in 0..2 {
-                        let got = store.check(doc(d).as_ref(), RELATIONS[r], subject(&s).as_ref(), limits);
-                        prop_assert_eq!(got.clone(), Ok(expected), "doc:{}#{}@{}", d, RELATIONS[r], subject(&s));
+                        let got = store.check(doc(d).as_ref(), name, subject(&s).as_ref(), limits);
+                        prop_assert_eq!(got.clone(), Ok(expected), "doc:{}#{}@{}", d, name, subject(&s));
                     }
                     // The usual bounds may leave it undecided, but never decide otherwise.
                     let bounded = store.check_uncached(
-                        doc(d).as_ref(), RELATIONS[r], subject(&s).as_ref(), CheckLimits { depth: 4, steps: 20 },
+                        doc(d).as_ref(), name, subject(&s).as_ref(), CheckLimits { depth: 4, steps: 20 },
                     );
                     if let Ok(got) = bounded {
                         prop_assert!(got == expected, "bounded: {:?}", got);
@@ -274,5 +293,8 @@ proptest! {
 #[test]
 fn names_are_borrowed_alike() {
     let o = doc(1);
-    assert_eq!(SubjectRef::Object(o.as_ref()), SubjectRef::Object(ObjectRef { kind: "doc", id: "1" }));
+    assert_eq!(
+        SubjectRef::Object(o.as_ref()),
+        SubjectRef::Object(ObjectRef { kind: "doc", id: "1" })
+    );
 }

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use waddle_permissions::{
-    Changes, CheckError, CheckLimits, Decision, Exceeded, Object, Schema, Subject, Tuple, TupleStore, WriteError,
+    Changes, CheckError, CheckLimits, Decision, Exceeded, Object, Schema, Subject, Tuple, TupleStore,
+    WriteError,
 };
 
 fn schema(body: &str) -> Arc<Schema> {
@@ -79,8 +80,14 @@ fn depth_and_steps_are_bounded() {
         let mut s = store(GROUPS);
         write(&mut s, &["group:0#member@user:ann"]);
         let writes = (1..length)
-            .map(|i| format!("group:{i}#member@group:{}#member", i - 1).parse().unwrap())
-            .chain([format!("doc:1#viewer@group:{}#member", length - 1).parse().unwrap()])
+            .map(|i| {
+                format!("group:{i}#member@group:{}#member", i - 1)
+                    .parse()
+                    .unwrap()
+            })
+            .chain([format!("doc:1#viewer@group:{}#member", length - 1)
+                .parse()
+                .unwrap()])
             .collect();
         s.apply(&Changes {
             writes,
@@ -101,7 +108,11 @@ fn depth_and_steps_are_bounded() {
             depth: u32::MAX,
             steps: 100_000,
         };
-        assert_eq!(check(&s, "doc:1#viewer@user:ann", wide).is_ok(), length <= 127, "{length}");
+        assert_eq!(
+            check(&s, "doc:1#viewer@user:ann", wide).is_ok(),
+            length <= 127,
+            "{length}"
+        );
     }
 }
 
@@ -116,7 +127,10 @@ fn a_wide_relation_runs_into_the_steps() {
         deletes: vec![],
     })
     .unwrap();
-    let few = CheckLimits { depth: 25, steps: 1000 };
+    let few = CheckLimits {
+        depth: 25,
+        steps: 1000,
+    };
     assert_eq!(
         check(&s, "doc:1#viewer@user:ann", few),
         Err(CheckError::TooComplex(Exceeded::Steps))
@@ -139,10 +153,22 @@ fn a_hundred_thousand_members_of_a_group_in_a_group() {
         w
     })
     .0;
-    write(&mut s, &["group:outer#member@group:big#member", "doc:1#viewer@group:outer#member"]);
+    write(
+        &mut s,
+        &[
+            "group:outer#member@group:big#member",
+            "doc:1#viewer@group:outer#member",
+        ],
+    );
     assert_eq!((s.len(), s.revision()), (100_002, 8));
-    assert_eq!(ask(&s, "doc:1#view@user:did:plc:000000000000000000099999"), Decision::Allowed);
-    assert_eq!(ask(&s, "doc:1#view@user:did:plc:000000000000000000100000"), Decision::Denied);
+    assert_eq!(
+        ask(&s, "doc:1#view@user:did:plc:000000000000000000099999"),
+        Decision::Allowed
+    );
+    assert_eq!(
+        ask(&s, "doc:1#view@user:did:plc:000000000000000000100000"),
+        Decision::Denied
+    );
 }
 
 #[test]
@@ -232,10 +258,14 @@ fn names_that_no_tuple_uses_cost_nothing() {
 #[test]
 fn tuples_of_an_older_schema_are_left_out() {
     let old = store(GROUPS);
-    let kept: Vec<Tuple> = ["doc:1#viewer@user:ann", "doc:1#viewer@group:g#member", "group:g#member@user:bob"]
-        .iter()
-        .map(|t| t.parse().unwrap())
-        .collect();
+    let kept: Vec<Tuple> = [
+        "doc:1#viewer@user:ann",
+        "doc:1#viewer@group:g#member",
+        "group:g#member@user:bob",
+    ]
+    .iter()
+    .map(|t| t.parse().unwrap())
+    .collect();
     drop(old);
     let new = schema("type doc\n relations\n  define viewer: [user]");
     let (s, ignored) = TupleStore::load(new, 100, 8, 3, kept);
@@ -248,13 +278,21 @@ fn tuples_of_an_older_schema_are_left_out() {
 fn unknown_names_are_errors_with_a_hint() {
     let s = store(GROUPS);
     for (question, expected) in [
-        ("dok:1#view@user:ann", "there is no type `dok`; did you mean `doc`?"),
-        ("doc:1#veiw@user:ann", "type `doc` has no relation `veiw`; did you mean `view`?"),
+        (
+            "dok:1#view@user:ann",
+            "there is no type `dok`; did you mean `doc`?",
+        ),
+        (
+            "doc:1#veiw@user:ann",
+            "type `doc` has no relation `veiw`; did you mean `view`?",
+        ),
         ("doc:1#view@robot:r", "there is no type `robot`"),
         ("doc:1#view@group:g#owner", "type `group` has no relation `owner`"),
     ] {
         assert_eq!(
-            check(&s, question, CheckLimits::default()).unwrap_err().to_string(),
+            check(&s, question, CheckLimits::default())
+                .unwrap_err()
+                .to_string(),
             expected
         );
     }
@@ -273,7 +311,11 @@ fn lookups_by_subject_and_object() {
     let mut s = store(GROUPS);
     write(
         &mut s,
-        &["doc:1#viewer@user:ann", "doc:2#blocked@user:ann", "doc:1#viewer@group:g#member"],
+        &[
+            "doc:1#viewer@user:ann",
+            "doc:2#blocked@user:ann",
+            "doc:1#viewer@group:g#member",
+        ],
     );
     let ann = Object::new("user", "ann").unwrap();
     let mut of: Vec<String> = s.tuples_of(ann.as_ref()).iter().map(Tuple::to_string).collect();

@@ -81,7 +81,10 @@ fn check_assertions_of_openfga() {
                 if got == expected {
                     right += 1;
                 } else {
-                    wrong.push(format!("{name}: {:?}: {got:?}, expected {expected:?}", assertion["tuple"]));
+                    wrong.push(format!(
+                        "{name}: {:?}: {got:?}, expected {expected:?}",
+                        assertion["tuple"]
+                    ));
                 }
             }
         }

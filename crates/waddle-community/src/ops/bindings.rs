@@ -10,7 +10,13 @@ impl Community {
     /// Binds topics to a channel. Needs `waddle#manage_feeds`.
     pub async fn bind_feed(&self, actor: impl Into<Actor>, id: WaddleId, new: NewBinding) -> Result<Binding> {
         if let Some(name) = &new.name {
-            text("name", "1 to 100 characters, no control characters", name, (1, 100), false)?;
+            text(
+                "name",
+                "1 to 100 characters, no control characters",
+                name,
+                (1, 100),
+                false,
+            )?;
         }
         if new.filter.as_str().len() > 1024 || new.filter.as_str().starts_with('$') {
             return Err(Error::Invalid {
@@ -24,8 +30,15 @@ impl Community {
                 return Err(Error::NotFound("channel"));
             }
             let there = bindings::list(d.tx, id)?;
-            bounded("feed bindings in a waddle", there.len(), d.limits.bindings_per_waddle)?;
-            if there.iter().any(|b| b.channel == new.channel && b.filter == new.filter) {
+            bounded(
+                "feed bindings in a waddle",
+                there.len(),
+                d.limits.bindings_per_waddle,
+            )?;
+            if there
+                .iter()
+                .any(|b| b.channel == new.channel && b.filter == new.filter)
+            {
                 return Err(Error::Conflict("the channel has this feed already"));
             }
             let binding = Binding {
@@ -40,7 +53,12 @@ impl Community {
             };
             bindings::insert(d.tx, &binding)?;
             d.write(facts::feed_parent(binding.id, binding.channel));
-            d.audit("feed.bind", &format!("feed:{}", binding.id), binding.filter.as_str(), None)?;
+            d.audit(
+                "feed.bind",
+                &format!("feed:{}", binding.id),
+                binding.filter.as_str(),
+                None,
+            )?;
             d.event(Event::BindingsChanged { waddle: id });
             Ok(binding)
         })
@@ -59,7 +77,12 @@ impl Community {
             bindings::delete(d.tx, binding)?;
             let about = d.access.read().store.tuples_about(facts::feed(binding).as_ref());
             d.delete_all(about);
-            d.audit("feed.unbind", &format!("feed:{binding}"), gone.filter.as_str(), None)?;
+            d.audit(
+                "feed.unbind",
+                &format!("feed:{binding}"),
+                gone.filter.as_str(),
+                None,
+            )?;
             d.event(Event::BindingsChanged { waddle: id });
             Ok(())
         })

@@ -7,7 +7,8 @@ use waddle_storage::repo::{bindings, channels};
 
 use super::{bounded, channel_name, topic};
 use crate::{
-    Actor, Channel, ChannelChange, ChannelGrant, Community, Error, Event, NewChannel, On, Result, change::Draft, facts,
+    Actor, Channel, ChannelChange, ChannelGrant, Community, Error, Event, NewChannel, On, Result,
+    change::Draft, facts,
 };
 
 /// The row of a new channel and its tuples.
@@ -53,7 +54,12 @@ impl Community {
                 created_at: d.now,
             });
             enter(d, &channel)?;
-            d.audit("channel.create", &format!("channel:{}", channel.id), channel.slug.as_str(), None)?;
+            d.audit(
+                "channel.create",
+                &format!("channel:{}", channel.id),
+                channel.slug.as_str(),
+                None,
+            )?;
             all.push(channel.clone());
             d.set_channels(all);
             d.event(Event::ChannelCreated {
@@ -91,7 +97,12 @@ impl Community {
             }
             channels::update(d.tx, &c)?;
             open(d, &c);
-            d.audit("channel.update", &format!("channel:{channel}"), c.slug.as_str(), None)?;
+            d.audit(
+                "channel.update",
+                &format!("channel:{channel}"),
+                c.slug.as_str(),
+                None,
+            )?;
             let c = Arc::new(c);
             let mut all = d.channels();
             all.retain(|other| other.id != channel);
@@ -132,7 +143,12 @@ impl Community {
             };
             d.delete_all(about);
             channels::delete(d.tx, channel)?;
-            d.audit("channel.delete", &format!("channel:{channel}"), gone.slug.as_str(), None)?;
+            d.audit(
+                "channel.delete",
+                &format!("channel:{channel}"),
+                gone.slug.as_str(),
+                None,
+            )?;
             let mut all = d.channels();
             all.retain(|c| c.id != channel);
             d.set_channels(all);

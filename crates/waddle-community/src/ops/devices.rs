@@ -27,7 +27,9 @@ fn topics(rules: Vec<TopicRule>, max: usize) -> Result<Vec<TopicRule>> {
         let trimmed = r.prefix.trim_end_matches('/').len();
         r.prefix.truncate(trimmed);
         if r.prefix.parse::<TopicName>().is_err() || r.prefix.starts_with('$') {
-            return Err(invalid("a prefix is a topic without wildcards that does not begin with $"));
+            return Err(invalid(
+                "a prefix is a topic without wildcards that does not begin with $",
+            ));
         }
         if !r.read && !r.write {
             return Err(invalid("a prefix is for reading, writing or both"));
@@ -66,7 +68,11 @@ impl Community {
         let topics = topics(new.topics, self.limits().topics_per_device)?;
         self.change(id, actor.into(), move |d| {
             d.require(On::Waddle, "manage_devices")?;
-            bounded("devices in a waddle", waddle_devices::count(d.tx)?, d.limits.devices_per_waddle)?;
+            bounded(
+                "devices in a waddle",
+                waddle_devices::count(d.tx)?,
+                d.limits.devices_per_waddle,
+            )?;
             if waddle_devices::by_name(d.tx, id, &new.name)?.is_some() {
                 return Err(Error::Conflict("the waddle has a device of this name"));
             }
@@ -85,7 +91,12 @@ impl Community {
             for t in facts::device_tuples(device.id, id) {
                 d.write(t);
             }
-            d.audit("device.create", &format!("device:{}", device.id), device.name.as_str(), None)?;
+            d.audit(
+                "device.create",
+                &format!("device:{}", device.id),
+                device.name.as_str(),
+                None,
+            )?;
             let device = Arc::new(device);
             d.event(Event::DeviceCreated {
                 slug: d.slug(),
@@ -132,7 +143,12 @@ impl Community {
             waddle_devices::revoke(d.tx, device, d.now)?;
             cut_off(d, device);
             d.event(Event::DeviceRevoked { waddle: id, device });
-            d.audit("device.revoke", &format!("device:{device}"), found.name.as_str(), reason.as_deref())
+            d.audit(
+                "device.revoke",
+                &format!("device:{device}"),
+                found.name.as_str(),
+                reason.as_deref(),
+            )
         })
         .await
     }
@@ -147,7 +163,12 @@ impl Community {
             let about = d.access.read().store.tuples_about(facts::device(device).as_ref());
             d.delete_all(about);
             d.event(Event::DeviceRevoked { waddle: id, device });
-            d.audit("device.delete", &format!("device:{device}"), found.name.as_str(), None)
+            d.audit(
+                "device.delete",
+                &format!("device:{device}"),
+                found.name.as_str(),
+                None,
+            )
         })
         .await
     }
@@ -156,7 +177,9 @@ impl Community {
     pub async fn devices(&self, id: WaddleId, page: Page) -> Result<Vec<Device>> {
         let (offset, limit) = page.bounded();
         let db = self.db(id).await?;
-        Ok(db.read(move |conn| waddle_devices::list(conn, id, offset, limit)).await?)
+        Ok(db
+            .read(move |conn| waddle_devices::list(conn, id, offset, limit))
+            .await?)
     }
 
     /// One device.
@@ -168,7 +191,9 @@ impl Community {
     /// The device of this name.
     pub async fn device_by_name(&self, id: WaddleId, name: &Slug) -> Result<Option<Device>> {
         let (db, name) = (self.db(id).await?, name.clone());
-        Ok(db.read(move |conn| waddle_devices::by_name(conn, id, &name)).await?)
+        Ok(db
+            .read(move |conn| waddle_devices::by_name(conn, id, &name))
+            .await?)
     }
 
     /// Notes that a device was connected; no permission is asked, nothing is announced.

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use ring::{digest, rand::{SecureRandom, SystemRandom}};
+use ring::{
+    digest,
+    rand::{SecureRandom, SystemRandom},
+};
 use waddle_core::{InviteId, Secret, Slug, Timestamp, UserId, WaddleId};
 use waddle_storage::{
     StorageError,
@@ -22,7 +25,10 @@ fn new_code(slug: &Slug) -> Result<String> {
     SystemRandom::new()
         .fill(&mut bytes)
         .map_err(|_| StorageError::Io("no random numbers".into()))?;
-    let random: String = bytes.iter().map(|b| ALPHABET[usize::from(b & 31)] as char).collect();
+    let random: String = bytes
+        .iter()
+        .map(|b| ALPHABET[usize::from(b & 31)] as char)
+        .collect();
     Ok(format!("{slug}-{random}"))
 }
 
@@ -76,7 +82,11 @@ impl Community {
                 return Err(Error::Forbidden);
             }
             invites::delete_spent(d.tx, d.now)?;
-            bounded("open invites in a waddle", invites::count(d.tx)?, d.limits.invites_per_waddle)?;
+            bounded(
+                "open invites in a waddle",
+                invites::count(d.tx)?,
+                d.limits.invites_per_waddle,
+            )?;
             let code = new_code(d.access.slug())?;
             let invite = Invite {
                 id: InviteId::new(),
@@ -88,7 +98,12 @@ impl Community {
                 made_at: d.now,
             };
             invites::insert(d.tx, &invite, &hash(&code))?;
-            d.audit("invite.create", &format!("invite:{}", invite.id), invite.role.as_str(), None)?;
+            d.audit(
+                "invite.create",
+                &format!("invite:{}", invite.id),
+                invite.role.as_str(),
+                None,
+            )?;
             Ok(InviteLink {
                 invite,
                 code: Secret::new(code),
@@ -148,7 +163,12 @@ impl Community {
             }
             invites::count_use(d.tx, invite.id)?;
             member_ops::enter(d, &user, invite.role, Some(invite.id))?;
-            d.audit("invite.accept", &format!("invite:{}", invite.id), invite.role.as_str(), None)?;
+            d.audit(
+                "invite.accept",
+                &format!("invite:{}", invite.id),
+                invite.role.as_str(),
+                None,
+            )?;
             Ok(invite.role)
         });
         Ok((waddle, accepted.await?))
@@ -185,7 +205,13 @@ mod tests {
         assert_ne!(a, b);
         assert_eq!(slug_of(&a), Some(slug));
         assert_eq!(a.len(), "my-waddle-".len() + CODE);
-        for bad in ["", "penguins", "penguins-short", &a[1..a.len() - 1], &a.to_uppercase()] {
+        for bad in [
+            "",
+            "penguins",
+            "penguins-short",
+            &a[1..a.len() - 1],
+            &a.to_uppercase(),
+        ] {
             assert_eq!(slug_of(bad), None, "{bad}");
         }
     }

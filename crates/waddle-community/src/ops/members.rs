@@ -26,7 +26,11 @@ pub(super) fn enter(d: &mut Draft<'_>, user: &UserId, role: Role, invite: Option
     if members::is_banned(d.tx, user)? {
         return Err(Error::Forbidden);
     }
-    bounded("members in a waddle", members::count(d.tx)?, d.limits.members_per_waddle)?;
+    bounded(
+        "members in a waddle",
+        members::count(d.tx)?,
+        d.limits.members_per_waddle,
+    )?;
     members::insert(
         d.tx,
         &Member {
@@ -52,7 +56,9 @@ pub(super) fn enter(d: &mut Draft<'_>, user: &UserId, role: Role, invite: Option
 fn change_role(d: &mut Draft<'_>, member: &Member, role: Role) -> Result<()> {
     let waddle = d.waddle();
     if member.role == Role::Owner && members::owners(d.tx)? < 2 {
-        return Err(Error::Conflict("the last owner stays owner; make another one first"));
+        return Err(Error::Conflict(
+            "the last owner stays owner; make another one first",
+        ));
     }
     members::set_role(d.tx, &member.user, role)?;
     d.delete(facts::role(waddle, &member.user, member.role));
@@ -176,7 +182,9 @@ impl Community {
                 return Err(Error::NotFound("member"));
             }
             if member.as_ref().is_some_and(|m| m.role == Role::Owner) && members::owners(d.tx)? < 2 {
-                return Err(Error::Conflict("the last owner stays; make another one, or delete the waddle"));
+                return Err(Error::Conflict(
+                    "the last owner stays; make another one, or delete the waddle",
+                ));
             }
             if members::delete(d.tx, &user)? {
                 d.member(&user, None);
@@ -260,7 +268,11 @@ impl Community {
 
 fn ban(d: &mut Draft<'_>, user: &UserId, reason: Option<String>) -> Result<()> {
     if !members::is_banned(d.tx, user)? {
-        bounded("bans in a waddle", members::count_bans(d.tx)?, d.limits.bans_per_waddle)?;
+        bounded(
+            "bans in a waddle",
+            members::count_bans(d.tx)?,
+            d.limits.bans_per_waddle,
+        )?;
     }
     members::put_ban(
         d.tx,

@@ -22,7 +22,13 @@ fn text(field: &'static str, why: &'static str, s: &str, bounds: (usize, usize),
 }
 
 fn channel_name(s: &str) -> Result<()> {
-    text("name", "1 to 100 characters, no control characters", s, (1, 100), false)
+    text(
+        "name",
+        "1 to 100 characters, no control characters",
+        s,
+        (1, 100),
+        false,
+    )
 }
 
 fn topic(s: &str) -> Result<()> {
@@ -31,7 +37,13 @@ fn topic(s: &str) -> Result<()> {
 
 fn reason(s: Option<&str>) -> Result<()> {
     s.map_or(Ok(()), |s| {
-        text("reason", "up to 500 characters, no control characters", s, (0, 500), false)
+        text(
+            "reason",
+            "up to 500 characters, no control characters",
+            s,
+            (0, 500),
+            false,
+        )
     })
 }
 

@@ -14,13 +14,18 @@ use waddle_storage::{
 
 use super::text;
 use crate::{
-    Actor, Channel, ChannelKind, Community, Error, Event, Member, NewWaddle, On, Result, Role, Users, Visibility,
-    Waddle, WaddleAccess, WaddleChange, facts,
-    registry::Open,
+    Actor, Channel, ChannelKind, Community, Error, Event, Member, NewWaddle, On, Result, Role, Users,
+    Visibility, Waddle, WaddleAccess, WaddleChange, facts, registry::Open,
 };
 
 fn name(s: &str) -> Result<()> {
-    text("name", "2 to 100 characters, no control characters", s, (2, 100), false)
+    text(
+        "name",
+        "2 to 100 characters, no control characters",
+        s,
+        (2, 100),
+        false,
+    )
 }
 
 fn description(s: &str) -> Result<()> {
@@ -78,7 +83,12 @@ impl Community {
         task.await.unwrap_or_else(|_| Err(StorageError::Panicked.into()))
     }
 
-    async fn make_waddle(&self, waddle: &Arc<Waddle>, actor: &Actor, owner: &waddle_core::UserId) -> Result<Arc<Waddle>> {
+    async fn make_waddle(
+        &self,
+        waddle: &Arc<Waddle>,
+        actor: &Actor,
+        owner: &waddle_core::UserId,
+    ) -> Result<Arc<Waddle>> {
         if self.slug_used_by_room(&waddle.slug) {
             return Err(Error::Conflict("the slug is already taken"));
         }
@@ -185,7 +195,12 @@ impl Community {
             d.member(&owner, Some(Role::Owner));
             d.write(facts::role(waddle.id, &owner, Role::Owner));
             d.set(facts::public(waddle.id), waddle.visibility == Visibility::Public);
-            d.audit("waddle.create", &format!("waddle:{}", waddle.id), waddle.slug.as_str(), None)?;
+            d.audit(
+                "waddle.create",
+                &format!("waddle:{}", waddle.id),
+                waddle.slug.as_str(),
+                None,
+            )?;
             Ok(made)
         })
         .await
@@ -195,7 +210,11 @@ impl Community {
     async fn unmake(&self, waddle: &Waddle) {
         let id = waddle.id;
         let removed = self.remove_database(id).await;
-        let forgotten = self.storage().server().write(move |tx| waddles::forget(tx, id)).await;
+        let forgotten = self
+            .storage()
+            .server()
+            .write(move |tx| waddles::forget(tx, id))
+            .await;
         if let (Ok(()), Ok(())) = (&removed, &forgotten) {
             self.directory().release(&waddle.slug);
         } else {
@@ -224,7 +243,12 @@ impl Community {
             }
             waddles::update_own(d.tx, &w)?;
             d.set(facts::public(id), w.visibility == Visibility::Public);
-            d.audit("waddle.update", &format!("waddle:{id}"), w.visibility.as_str(), None)?;
+            d.audit(
+                "waddle.update",
+                &format!("waddle:{id}"),
+                w.visibility.as_str(),
+                None,
+            )?;
             let w = Arc::new(w);
             d.set_waddle(w.clone());
             d.event(Event::WaddleUpdated(w.clone()));
@@ -242,7 +266,9 @@ impl Community {
             if open.access.is_gone() {
                 return Err(Error::NotFound("waddle"));
             }
-            let may = actor.user().is_none_or(|u| open.access.waddle_allows("delete", u));
+            let may = actor
+                .user()
+                .is_none_or(|u| open.access.waddle_allows("delete", u));
             if !may {
                 return Err(Error::Forbidden);
             }

@@ -71,9 +71,10 @@ pub(super) fn parse(text: &str) -> Result<Vec<TypeText<'_>>, SchemaError> {
     p.keyword("schema")?;
     let version = p.name("the schema version")?;
     if version.text != "1.1" {
-        return Err(version
-            .pos
-            .error(format!("schema version {} is not supported, only 1.1", version.text)));
+        return Err(version.pos.error(format!(
+            "schema version {} is not supported, only 1.1",
+            version.text
+        )));
     }
     let mut types = Vec::new();
     while p.peek() != Token::End {
@@ -161,7 +162,9 @@ impl<'a> Parser<'a> {
             (Token::Word(w), pos) => {
                 return Err(SchemaError {
                     suggestion: nearest(w, ["define", "relations", "type", "or", "and", "but"].into_iter()),
-                    ..pos.error(format!("expected `define`, an operator or the next type, found `{w}`"))
+                    ..pos.error(format!(
+                        "expected `define`, an operator or the next type, found `{w}`"
+                    ))
                 });
             }
             (other, pos) => return Err(pos.error(format!("unexpected {}", other.describe()))),

@@ -49,7 +49,10 @@ fn names(types: &[TypeText<'_>]) -> Result<Schema, SchemaError> {
     for t in types {
         let id = TypeId(schema.types.len() as u16);
         if schema.by_name.insert(t.name.text.into(), id).is_some() {
-            return Err(t.name.pos.error(format!("type `{}` is defined twice", t.name.text)));
+            return Err(t
+                .name
+                .pos
+                .error(format!("type `{}` is defined twice", t.name.text)));
         }
         let mut relations = AHashMap::new();
         for d in &t.defines {
@@ -57,10 +60,10 @@ fn names(types: &[TypeText<'_>]) -> Result<Schema, SchemaError> {
                 .insert(d.name.text.into(), RelationId(schema.relations.len() as u16))
                 .is_some()
             {
-                return Err(d
-                    .name
-                    .pos
-                    .error(format!("relation `{}` is defined twice in this type", d.name.text)));
+                return Err(d.name.pos.error(format!(
+                    "relation `{}` is defined twice in this type",
+                    d.name.text
+                )));
             }
             schema.relations.push(RelationDef {
                 name: d.name.text.into(),
@@ -209,9 +212,7 @@ fn satisfiable(schema: &Schema, places: &[Pos]) -> Result<(), SchemaError> {
         Some(i) => {
             let pos = places.get(i).copied().unwrap_or_default();
             let name = &schema.relations[i].name;
-            Err(pos.error(format!(
-                "`{name}` can never hold: it follows only from itself"
-            )))
+            Err(pos.error(format!("`{name}` can never hold: it follows only from itself")))
         }
     }
 }
@@ -280,7 +281,10 @@ mod tests {
                 "type user\ntype doc\n  relations\n    define a: [user with c]",
                 "6:21: conditions (`with`) are not supported",
             ),
-            ("type user\ntype doc\n  relations\n    define a: [user", "7:1: expected `]`, found the end of the text"),
+            (
+                "type user\ntype doc\n  relations\n    define a: [user",
+                "7:1: expected `]`, found the end of the text",
+            ),
             ("type ü", "3:6: unexpected character 'ü'"),
         ] {
             assert_eq!(error(body), expected);

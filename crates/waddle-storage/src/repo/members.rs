@@ -66,7 +66,9 @@ pub fn list(conn: &Conn, offset: usize, limit: usize) -> Result<Vec<Member>> {
 
 /// Every member and role; bounded by the limit on members.
 pub fn roles(conn: &Conn) -> Result<Vec<(UserId, Role)>> {
-    conn.query("SELECT user, role FROM members", (), |r| Ok((r.get(0)?, r.get(1)?)))
+    conn.query("SELECT user, role FROM members", (), |r| {
+        Ok((r.get(0)?, r.get(1)?))
+    })
 }
 
 /// One member.
@@ -85,7 +87,9 @@ pub fn count(conn: &Conn) -> Result<usize> {
 
 /// How many owners there are.
 pub fn owners(conn: &Conn) -> Result<usize> {
-    conn.query_one("SELECT count(*) FROM members WHERE role = 'owner'", (), |r| r.get(0))
+    conn.query_one("SELECT count(*) FROM members WHERE role = 'owner'", (), |r| {
+        r.get(0)
+    })
 }
 
 /// Enters a member; a conflict where they are one already.

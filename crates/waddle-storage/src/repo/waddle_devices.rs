@@ -94,7 +94,12 @@ fn with_topics(conn: &Conn, mut d: Device) -> Result<Device> {
 
 /// One page of the devices, by their names.
 pub fn list(conn: &Conn, waddle: WaddleId, offset: usize, limit: usize) -> Result<Vec<Device>> {
-    let sql = ["SELECT ", COLUMNS, " FROM devices ORDER BY name LIMIT ?2 OFFSET ?1"].concat();
+    let sql = [
+        "SELECT ",
+        COLUMNS,
+        " FROM devices ORDER BY name LIMIT ?2 OFFSET ?1",
+    ]
+    .concat();
     let found = conn.query(&sql, (offset, limit), device(waddle))?;
     found.into_iter().map(|d| with_topics(conn, d)).collect()
 }
@@ -141,7 +146,10 @@ pub fn insert(tx: &mut Tx, d: &Device) -> Result<()> {
 
 /// Notes the credential that was issued.
 pub fn set_credential(tx: &mut Tx, id: DeviceId, credential: &str) -> Result<()> {
-    tx.execute_one("UPDATE devices SET credential = ?2 WHERE id = ?1", (id, credential))
+    tx.execute_one(
+        "UPDATE devices SET credential = ?2 WHERE id = ?1",
+        (id, credential),
+    )
 }
 
 /// Notes when it was last connected.

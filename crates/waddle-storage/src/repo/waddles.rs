@@ -133,8 +133,11 @@ pub fn index_put(tx: &mut Tx, id: WaddleId, user: &UserId, role: Role) -> Result
 
 /// Server: takes a membership out.
 pub fn index_remove(tx: &mut Tx, id: WaddleId, user: &UserId) -> Result<()> {
-    tx.execute("DELETE FROM memberships WHERE user = ?1 AND waddle = ?2", (user, id))
-        .map(drop)
+    tx.execute(
+        "DELETE FROM memberships WHERE user = ?1 AND waddle = ?2",
+        (user, id),
+    )
+    .map(drop)
 }
 
 /// Server: makes the index of a waddle anew.
@@ -143,7 +146,10 @@ pub fn index_replace(tx: &mut Tx, id: WaddleId, members: &[(UserId, Role)], revi
     for (user, role) in members {
         index_put(tx, id, user, *role)?;
     }
-    tx.execute_one("UPDATE waddles SET members_revision = ?2 WHERE id = ?1", (id, revision))
+    tx.execute_one(
+        "UPDATE waddles SET members_revision = ?2 WHERE id = ?1",
+        (id, revision),
+    )
 }
 
 /// Server: the waddles of a user, at most `limit`.

@@ -1,0 +1,107 @@
+//! Devices and what ends when they are revoked.
+
+use waddle_community::{Error, Event, NewDevice, On, Page, TopicRule, Users};
+use waddle_core::{Limits, UserId};
+
+use crate::{World, next, slug, user};
+
+fn kitchen() -> NewDevice {
+    NewDevice {
+        name: slug("kitchen"),
+        topics: vec![TopicRule {
+            prefix: "home/sensors/".into(),
+            read: false,
+            write: true,
+        }],
+    }
+}
+
+#[tokio::test]
+async fn a_device_may_what_its_row_says_until_it_is_revoked() {
+    let world = World::new().await;
+    let c = &world.community;
+    let w = world.penguins().await;
+    assert!(matches!(
+        c.create_device(&user("mona"), w.id, kitchen()).await,
+        Err(Error::Forbidden)
+    ));
+    let d = c.create_device(&user("adam"), w.id, kitchen()).await.unwrap();
+    assert!(matches!(
+        c.create_device(&user("adam"), w.id, kitchen()).await,
+        Err(Error::Conflict(_))
+    ));
+    c.set_device_credential(&user("adam"), w.id, d.id, "cred-1")
+        .await
+        .unwrap();
+    c.touch_device(w.id, d.id).await.unwrap();
+    let stored = c.device_by_name(w.id, &slug("kitchen")).await.unwrap().unwrap();
+    assert_eq!(stored.credential.as_deref(), Some("cred-1"));
+    assert!(stored.last_use.is_some());
+    assert!(
+        stored.may_write("home/sensors/t")
+            && !stored.may_write("home/sensorsx")
+            && !stored.may_read("home/sensors")
+    );
+
+    let access = c.access(w.id).await.unwrap();
+    let itself = UserId::device(d.id);
+    assert!(access.waddle_allows("publish", &itself) && access.waddle_allows("subscribe", &itself));
+    assert!(access.allows(On::Device(d.id), "publish", &itself));
+    assert!(access.allows(On::Device(d.id), "view", &user("bob")));
+    assert!(!access.allows(On::Device(d.id), "control", &user("bob")));
+    assert_eq!(access.role_of(&itself), None);
+
+    let mut events = c.events();
+    assert_eq!(
+        c.revoke_device(&user("bob"), w.id, d.id, None).await,
+        Err(Error::Forbidden)
+    );
+    c.revoke_device(&user("adam"), w.id, d.id, Some("lost"))
+        .await
+        .unwrap();
+    assert!(matches!(next(&mut events).await, Event::DeviceRevoked { device, .. } if device == d.id));
+    assert!(!access.waddle_allows("publish", &itself) && !access.waddle_allows("subscribe", &itself));
+    let Event::TuplesChanged { users, .. } = next(&mut events).await else {
+        panic!("expected the tuples");
+    };
+    assert_eq!(users, Users::Some(vec![itself.clone()]));
+    let revoked = c.device(w.id, d.id).await.unwrap().unwrap();
+    assert!(revoked.revoked_at.is_some() && !revoked.may_write("home/sensors/t"));
+    // Twice is no error and no news.
+    c.revoke_device(&user("adam"), w.id, d.id, None).await.unwrap();
+    c.delete_device(&user("adam"), w.id, d.id).await.unwrap();
+    assert!(c.devices(w.id, Page::default()).await.unwrap().is_empty());
+    assert!(!access.allows(On::Device(d.id), "view", &user("bob")));
+    assert!(
+        c.create_device(&user("adam"), w.id, kitchen()).await.is_ok(),
+        "the name is free"
+    );
+}
+
+#[tokio::test]
+async fn devices_are_bounded() {
+    let world = World::with(Limits {
+        devices_per_waddle: 1,
+        ..Limits::default()
+    })
+    .await;
+    let c = &world.community;
+    let w = world.penguins().await;
+    c.create_device(&user("alice"), w.id, kitchen()).await.unwrap();
+    let more = NewDevice {
+        name: slug("attic"),
+        ..kitchen()
+    };
+    assert!(matches!(
+        c.create_device(&user("alice"), w.id, more).await,
+        Err(Error::Limit { max: 1, .. })
+    ));
+    let none = NewDevice {
+        name: slug("x"),
+        topics: vec![],
+    };
+    assert!(matches!(
+        c.create_device(&user("alice"), w.id, none).await,
+        Err(Error::Invalid { field: "topics", .. })
+    ));
+}
