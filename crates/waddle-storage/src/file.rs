@@ -179,9 +179,13 @@ impl DbFile {
         conn.end_read();
     }
 
-    /// Answers everything that is queued with `why`.
+    /// Answers everything that is queued now with `why`; what comes later has its own chance.
     pub(crate) fn refuse_all(&self, port: Port, why: &StorageError) {
-        while let Some(job) = self.pop(port) {
+        let state = self.port(port);
+        let jobs = std::mem::take(&mut state.queue.lock().jobs);
+        state.places.add_permits(jobs.len());
+        self.shared.metrics.queued(-(jobs.len() as i64));
+        for job in jobs {
             job.refuse(why.clone());
         }
     }
