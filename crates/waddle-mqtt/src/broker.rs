@@ -28,7 +28,7 @@ use crate::{
     core::Core,
     error::{Error, PublishError},
     listener,
-    message::{Envelope, Gather},
+    message::{Envelope, Gather, Left},
     metrics::Figures,
     policy::{Action, Change, Principal},
     sink::PublishSink,
@@ -231,7 +231,7 @@ impl Broker {
         let (page, _) = space.retained.read().page(filter, after, limit, usize::MAX);
         Ok(page
             .iter()
-            .filter(|r| r.left(0, now).is_some())
+            .filter(|r| r.left(0, now) != Left::Expired)
             .map(|r| RetainedMessage {
                 topic: r.topic.clone(),
                 payload: r.payload_bytes(0),

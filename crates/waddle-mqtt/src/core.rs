@@ -59,6 +59,9 @@ const UNAVAILABLE: Deny = Deny {
     text: "the waddle cannot be reached; try again later",
 };
 
+/// A live connection, its session and the credential it logged in with.
+pub type LiveLink = (Arc<Link>, Arc<Session>, Option<String>);
+
 /// The shared state of a broker.
 pub struct Core {
     /// Bounds.
@@ -82,7 +85,7 @@ pub struct Core {
     /// The space outside all waddles.
     pub server_space: Arc<Space>,
     /// Live connections.
-    pub links: DashMap<u64, (Arc<Link>, Arc<Session>, Option<String>), ahash::RandomState>,
+    pub links: DashMap<u64, LiveLink, ahash::RandomState>,
     /// All sessions.
     pub sessions: DashMap<SessionKey, Arc<Session>, ahash::RandomState>,
     /// Sessions by their user.
@@ -381,7 +384,7 @@ pub fn row_of(run: &Run, i: usize) -> MessageRow {
 pub struct OperatorsOnly;
 
 impl Access for OperatorsOnly {
-    fn slug(&self) -> &str {
+    fn slug(&self) -> &'static str {
         ""
     }
     fn revision(&self) -> u64 {

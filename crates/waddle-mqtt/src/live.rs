@@ -360,7 +360,7 @@ struct ServerTopics {
 }
 
 impl Access for ServerTopics {
-    fn slug(&self) -> &str {
+    fn slug(&self) -> &'static str {
         ""
     }
 

@@ -28,6 +28,17 @@ pub struct Msg {
     pub expiry: u32,
 }
 
+/// What is left of a message's expiry (MQTT 5.0 §3.3.2.3.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// It has none.
+    Forever,
+    /// Seconds.
+    Seconds(u32),
+    /// Nothing.
+    Expired,
+}
+
 /// Messages of one publisher to one topic, with equal QoS and retain flag.
 #[derive(Debug)]
 pub struct Run {
@@ -191,23 +202,17 @@ impl Run {
         self.buf.slice_ref(self.payload(i))
     }
 
-    /// When message `i` is worthless.
-    pub fn expires_at(&self, i: usize) -> Option<Timestamp> {
-        let secs = self.msgs[i].expiry;
-        (secs != FOREVER).then(|| {
-            self.received
-                .plus(std::time::Duration::from_secs(u64::from(secs)))
-        })
-    }
-
-    /// Seconds that message `i` has left, `Some(None)` for ever, `None` if it has expired.
-    pub fn left(&self, i: usize, now: Timestamp) -> Option<Option<u32>> {
+    /// How long message `i` is still worth something.
+    pub fn left(&self, i: usize, now: Timestamp) -> Left {
         let secs = self.msgs[i].expiry;
         if secs == FOREVER {
-            return Some(None);
+            return Left::Forever;
         }
         let waited = u32::try_from(now.since(self.received).as_secs()).unwrap_or(u32::MAX);
-        secs.checked_sub(waited).filter(|s| *s > 0).map(Some)
+        match secs.saturating_sub(waited) {
+            0 => Left::Expired,
+            s => Left::Seconds(s),
+        }
     }
 
     /// Message `i` as a packet to be completed by the subscriber's connection.
@@ -281,10 +286,10 @@ mod tests {
         assert_eq!((run.response(0), run.props(0), run.payload(0)), ("re/x", &b"\x01\x01"[..], &b"one"[..]));
         assert_eq!((run.response(1), run.payload(1), run.payload(2)), ("", &b""[..], &b"three"[..]));
         let at = |s: i64| Timestamp(s * 1_000_000);
-        assert_eq!(run.left(0, at(0)), Some(Some(5)));
-        assert_eq!(run.left(0, at(4)), Some(Some(1)));
-        assert_eq!(run.left(0, at(5)), None);
-        assert_eq!(run.left(1, at(500)), Some(None));
+        assert_eq!(run.left(0, at(0)), Left::Seconds(5));
+        assert_eq!(run.left(0, at(4)), Left::Seconds(1));
+        assert_eq!(run.left(0, at(5)), Left::Expired);
+        assert_eq!(run.left(1, at(500)), Left::Forever);
     }
 
     #[test]

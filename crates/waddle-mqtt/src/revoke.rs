@@ -137,11 +137,11 @@ impl Core {
                 subs.remove(&key);
                 self.metrics.subscription(-1);
             } else {
-                now.placed = placed.clone();
+                now.placed.clone_from(&placed);
             }
         }
-        self.leave_places(s, &lost);
-        self.enter_places(s, &won);
+        lost.leave(s);
+        won.enter(s);
         if placed.is_empty() {
             tracing::info!(user = %owner.who.user, client = %s.key.client, filter = %key, "an MQTT subscription ended: no right is left");
             if s.durable() {

@@ -86,19 +86,11 @@ impl Core {
         if let Some(t) = &made {
             t.commit(true);
         }
-        Ok(if wait || self.shares_wait(&run, targets) {
+        Ok(if wait || shares_wait(&run, targets) {
             made
         } else {
             None
         })
-    }
-
-    fn shares_wait(&self, run: &Run, targets: &Targets) -> bool {
-        run.qos > 0
-            && targets
-                .shares
-                .iter()
-                .any(|s| s.members.iter().any(|m| m.session.durable() && m.opts.qos > 0))
     }
 
     fn tell_sinks(&self, run: &Run) {
@@ -362,6 +354,14 @@ impl Core {
             self.metrics.dropped("retained-full", 1);
         }
     }
+}
+
+fn shares_wait(run: &Run, targets: &Targets) -> bool {
+    run.qos > 0
+        && targets
+            .shares
+            .iter()
+            .any(|s| s.members.iter().any(|m| m.session.durable() && m.opts.qos > 0))
 }
 
 fn stored(q: rows::QueueRow) -> Stored {

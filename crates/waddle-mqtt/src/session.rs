@@ -14,7 +14,14 @@ use parking_lot::{Mutex, RwLock};
 use tokio::{sync::Notify, time::Instant};
 use waddle_core::{Timestamp, UserId, WaddleId};
 
-use crate::{Mount, codec::connect::Will, link::Link, policy::Principal, space::Space};
+use crate::{
+    Mount,
+    codec::connect::Will,
+    link::{Link, Opts},
+    policy::Principal,
+    space::Space,
+    trie::Sub,
+};
 
 /// What makes a session: two principals with the same client identifier have two sessions.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -53,6 +60,34 @@ pub struct Subscription {
     pub group: Option<Arc<str>>,
     /// Where it is entered: one place, or one in each waddle.
     pub placed: Vec<Placed>,
+}
+
+impl Subscription {
+    /// Enters it at its places.
+    pub fn enter(&self, session: &Arc<Session>) {
+        for p in &self.placed {
+            let opts = Opts {
+                qos: self.qos,
+                as_published: self.as_published,
+                prefixed: p.prefixed,
+                ids: self.id.into_iter().collect(),
+            };
+            let sub = Sub {
+                session: session.clone(),
+                opts: Arc::new(opts),
+                no_local: self.no_local,
+            };
+            p.space.subscribe(&p.filter, self.group.as_deref(), sub);
+        }
+    }
+
+    /// Removes it from its places.
+    pub fn leave(&self, session: &Session) {
+        for p in &self.placed {
+            p.space
+                .unsubscribe(&p.filter, self.group.as_deref(), session.serial, p.prefixed);
+        }
+    }
 }
 
 /// Who a session belongs to and how it sees topics, as of its last connection.

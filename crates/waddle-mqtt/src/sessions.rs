@@ -20,10 +20,9 @@ use crate::{
         connect::{Connect, Will},
     },
     core::Core,
-    link::{Close, Opts},
+    link::Close,
     mount,
     session::{Owner, Session, SessionKey, Subscription},
-    trie::Sub,
 };
 
 /// How long a new connection waits for the one that it replaces.
@@ -238,41 +237,13 @@ impl Core {
         let subs = std::mem::take(&mut *s.subs.lock());
         self.metrics.subscription(-(subs.len() as i64));
         for sub in subs.values() {
-            self.leave_places(s, sub);
+            sub.leave(s);
         }
         let will = s.will.lock().take();
         if let Some(w) = will {
             self.publish_will(&s.owner(), s.serial, &w).await;
         }
         self.discard(s).await;
-    }
-
-    /// Enters a subscription at its places.
-    pub fn enter_places(&self, s: &Arc<Session>, sub: &Subscription) {
-        for p in &sub.placed {
-            p.space.subscribe(
-                &p.filter,
-                sub.group.as_deref(),
-                Sub {
-                    session: s.clone(),
-                    opts: Arc::new(Opts {
-                        qos: sub.qos,
-                        as_published: sub.as_published,
-                        prefixed: p.prefixed,
-                        ids: sub.id.into_iter().collect(),
-                    }),
-                    no_local: sub.no_local,
-                },
-            );
-        }
-    }
-
-    /// Removes a subscription from its places.
-    pub fn leave_places(&self, s: &Session, sub: &Subscription) {
-        for p in &sub.placed {
-            p.space
-                .unsubscribe(&p.filter, sub.group.as_deref(), s.serial, p.prefixed);
-        }
     }
 
     /// A connection has gone; `will` is what it leaves behind, `taken` that another takes its session over.
@@ -468,7 +439,7 @@ impl Core {
             group: shared.group.map(Into::into),
             placed,
         };
-        self.enter_places(s, &sub);
+        sub.enter(s);
         s.subs.lock().insert(row.filter.as_str().into(), sub);
         self.metrics.subscription(1);
     }

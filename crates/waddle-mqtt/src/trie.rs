@@ -150,7 +150,7 @@ impl Trie {
 }
 
 fn remove(node: &mut Node, levels: &[&str], group: Option<&str>, key: Key) -> bool {
-    let gone = match levels {
+    match levels {
         [] => take(&mut node.here, group, key),
         ["#", ..] => take(&mut node.hash, group, key),
         ["+", rest @ ..] => {
@@ -174,8 +174,7 @@ fn remove(node: &mut Node, levels: &[&str], group: Option<&str>, key: Key) -> bo
             }
             gone
         }
-    };
-    gone
+    }
 }
 
 fn take(ends: &mut Option<Box<Ends>>, group: Option<&str>, key: Key) -> bool {

@@ -259,7 +259,7 @@ fn v5(body: &[u8], max_user: usize) -> Result<Connect, Fault> {
             match p {
                 Property::WillDelayInterval(p) => w.delay = p.val(),
                 Property::MessageExpiryInterval(p) => w.expiry = Some(p.val()),
-                Property::PayloadFormatIndicator(p) => format = Some(p.val() as u8),
+                Property::PayloadFormatIndicator(p) => format = Some(p.val()),
                 Property::ContentType(p) => content = Some(plain(p.val())?),
                 Property::ResponseTopic(p) => w.response = Some(will_topic(p.val())?),
                 Property::CorrelationData(p) => correlation = Some(p.val()),

@@ -65,7 +65,7 @@ pub fn put_ack(version: Version, packet: u8, id: u16, reason: Reason, out: &mut 
 
 /// Appends a PUBACK or PUBREC that refuses, with a reason string where there is room for one.
 pub fn put_refusal(packet: u8, id: u16, reason: Reason, text: &str, out: &mut BytesMut) {
-    let text = &text[..text.floor_char_boundary(1024)];
+    let text = cut(text);
     out.put_u8(packet << 4);
     let props = 3 + text.len();
     put_varint(out, 3 + super::varint_len(props) + props);
@@ -75,6 +75,15 @@ pub fn put_refusal(packet: u8, id: u16, reason: Reason, text: &str, out: &mut By
     out.put_u8(0x1F);
     out.put_u16(text.len() as u16);
     out.put_slice(text.as_bytes());
+}
+
+/// The reason strings of the broker are short; this keeps any of them within a packet.
+fn cut(text: &str) -> &str {
+    let mut end = text.len().min(1024);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 /// When retained messages are sent on subscribing (§3.3.1.3).
@@ -357,7 +366,7 @@ pub fn goodbye(reason: Reason, text: &str) -> Vec<u8> {
 }
 
 fn reason_packet(first: u8, fixed: &[u8], text: &str, out: &mut BytesMut) {
-    let text = &text[..text.floor_char_boundary(1024)];
+    let text = cut(text);
     let props = if text.is_empty() { 0 } else { 3 + text.len() };
     out.put_u8(first);
     put_varint(out, fixed.len() + super::varint_len(props) + props);
@@ -379,7 +388,7 @@ pub fn put_codes(
     text: Option<&str>,
     out: &mut BytesMut,
 ) {
-    let text = text.map_or("", |t| &t[..t.floor_char_boundary(1024)]);
+    let text = text.map_or("", cut);
     let props = if text.is_empty() { 0 } else { 3 + text.len() };
     out.put_u8(packet << 4);
     match version {
@@ -432,6 +441,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::many_single_char_names, reason = "short tables")]
     fn answers_are_read_by_the_library() {
         let w = Welcome {
             session_present: true,

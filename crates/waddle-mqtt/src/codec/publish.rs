@@ -88,12 +88,7 @@ fn skip(f: &mut Fields<'_>) -> Result<u8, Fault> {
 }
 
 /// Reads the body of a PUBLISH from a client.
-pub fn parse<'a>(
-    version: Version,
-    flags: u8,
-    body: &'a [u8],
-    max_user: usize,
-) -> Result<Publish<'a>, Fault> {
+pub fn parse(version: Version, flags: u8, body: &[u8], max_user: usize) -> Result<Publish<'_>, Fault> {
     let qos = flags >> 1 & 3;
     let dup = flags & 8 != 0;
     if qos == 3 {

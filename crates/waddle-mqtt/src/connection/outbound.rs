@@ -16,7 +16,7 @@ use crate::{
     codec::{Reason, Version, control::put_ack, kind, publish::Outgoing},
     core::run_of,
     link::{Item, Opts, Row, Stored},
-    message::Run,
+    message::{Left, Run},
     policy::Action,
     space::Space,
     ticket::Ticket,
@@ -307,9 +307,11 @@ impl Conn {
         }
         let mut o = run.outgoing(i, opts.prefixed);
         match run.left(i, now) {
-            Some(left) => o.expiry = left,
-            None if p.resend.is_some() => o.expiry = Some(0),
-            None => {
+            Left::Forever => {}
+            Left::Seconds(s) => o.expiry = Some(s),
+            // What was begun is finished (§3.3.2.3.3).
+            Left::Expired if p.resend.is_some() => o.expiry = Some(0),
+            Left::Expired => {
                 self.core.metrics.dropped("expired", 1);
                 self.gone(row, bytes);
                 return Sent::Yes;
@@ -532,7 +534,7 @@ impl Conn {
                 || !space
                     .access
                     .may(&self.owner.who, Action::Subscribe, &run.topic)
-                || run.left(0, now).is_none()
+                || run.left(0, now) == Left::Expired
             {
                 continue;
             }

@@ -118,7 +118,7 @@ impl Conn {
             placed,
         };
         // Entered before the old one is left: a re-subscription loses no message.
-        self.core.enter_places(&self.session, &sub);
+        sub.enter(&self.session);
         let key: Arc<str> = w.filter.as_str().into();
         let old = self.session.subs.lock().insert(key, sub.clone());
         match &old {
@@ -129,7 +129,7 @@ impl Conn {
                         .iter()
                         .any(|n| Arc::ptr_eq(&n.space, &p.space) && n.filter == p.filter)
                 });
-                self.core.leave_places(&self.session, &gone);
+                gone.leave(&self.session);
             }
             None => self.core.metrics.subscription(1),
         }
@@ -142,7 +142,7 @@ impl Conn {
             let old = self.session.subs.lock().remove(f.as_str());
             codes.push(match old {
                 Some(sub) => {
-                    self.core.leave_places(&self.session, &sub);
+                    sub.leave(&self.session);
                     self.core.metrics.subscription(-1);
                     Reason::SUCCESS
                 }
