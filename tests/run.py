@@ -58,7 +58,10 @@ def run(command, env=None):
 
 def install():
     """Debian packages that the tests use; only what is missing."""
-    missing = sorted({p for program, p in PACKAGES.items() if not shutil.which(program)})
+    missing = {p for program, p in PACKAGES.items() if not shutil.which(program)}
+    if subprocess.run([sys.executable, "-c", "import ensurepip, venv"], capture_output=True).returncode != 0:
+        missing.add("python3-venv")
+    missing = sorted(missing)
     if not missing:
         return 0
     if os.geteuid() != 0 or not shutil.which("apt-get"):
