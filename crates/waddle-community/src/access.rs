@@ -6,7 +6,7 @@ use parking_lot::{RwLock, RwLockReadGuard};
 use waddle_core::{BindingId, ChannelId, DeviceId, Slug, UserId, WaddleId};
 use waddle_permissions::{Changes, CheckLimits, Decision, ObjectRef, SubjectRef, TupleStore};
 
-use crate::{Channel, Role, Visibility, Waddle};
+use crate::{Channel, Role, Visibility, Waddle, metrics::Counts};
 
 /// What a permission is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +42,7 @@ pub struct WaddleAccess {
     id: WaddleId,
     slug: Slug,
     limits: CheckLimits,
+    counts: Arc<Counts>,
     state: RwLock<State>,
 }
 
@@ -78,11 +79,12 @@ impl Write for Text {
 }
 
 impl WaddleAccess {
-    pub(crate) fn new(state: State, limits: CheckLimits) -> Self {
+    pub(crate) fn new(state: State, limits: CheckLimits, counts: Arc<Counts>) -> Self {
         Self {
             id: state.waddle.id,
             slug: state.waddle.slug.clone(),
             limits,
+            counts,
             state: RwLock::new(state),
         }
     }
@@ -152,6 +154,18 @@ impl WaddleAccess {
             return None;
         }
         Role::ALL.iter().rev().copied().find(|r| has(*r))
+    }
+
+    /// How high somebody stands in one channel: their role in the waddle, or what they were given there.
+    pub fn rank_in(&self, channel: ChannelId, user: &UserId) -> Option<Role> {
+        let given = if self.channel_allows(channel, "manage", user) {
+            Some(Role::Admin)
+        } else if self.channel_allows(channel, "moderate", user) {
+            Some(Role::Moderator)
+        } else {
+            None
+        };
+        self.role_of(user).max(given)
     }
 
     /// Whether somebody belongs to the waddle.
@@ -261,10 +275,17 @@ impl WaddleAccess {
         let answer = state
             .store
             .check(ObjectRef { kind, id }, relation, subject, self.limits);
-        answer.unwrap_or_else(|e| {
-            tracing::warn!(waddle = %self.id, kind, relation, error = %e, "a check has no answer; denied");
-            Decision::Denied
-        })
+        match answer {
+            Ok(decision) => {
+                self.counts.decided(decision);
+                decision
+            }
+            Err(e) => {
+                self.counts.failed();
+                tracing::warn!(waddle = %self.id, kind, relation, error = %e, "a check has no answer; denied");
+                Decision::Denied
+            }
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use waddle_core::{Limits, Slug, Timestamp, UserId, WaddleId};
 use waddle_permissions::{Changes, Subject, Tuple};
 use waddle_storage::{
-    Tx,
+    StorageError, Tx,
     repo::{
         audit, tuples,
         waddles::{self, Revisions},
@@ -187,8 +187,30 @@ impl Effects {
 impl Community {
     /// Makes one change of a waddle: `work` decides and stores, all of it or nothing.
     ///
-    /// It runs to its end also where the caller gives up waiting.
+    /// It runs to its end also where the caller gives up waiting. To a user who may not see the waddle, every
+    /// refusal is [`Error::Forbidden`], whether the waddle and what is in it exist or not.
     pub(crate) async fn change<T: Send + 'static>(
+        &self,
+        id: WaddleId,
+        actor: Actor,
+        work: impl FnOnce(&mut Draft<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let who = actor.user().cloned();
+        let done = self.change_openly(id, actor, work).await;
+        match (done, who) {
+            (Err(Error::NotFound(_) | Error::Conflict(_) | Error::Limit { .. }), Some(user))
+                if !self
+                    .access_now(id)
+                    .is_some_and(|a| a.waddle_allows("view", &user)) =>
+            {
+                Err(Error::Forbidden)
+            }
+            (done, _) => done,
+        }
+    }
+
+    /// The same for operations that a stranger may make: their errors say what is wrong.
+    pub(crate) async fn change_openly<T: Send + 'static>(
         &self,
         id: WaddleId,
         actor: Actor,
@@ -200,8 +222,13 @@ impl Community {
             let _turn = open.turn.lock().await;
             this.make(&open, actor, work).await
         });
-        task.await
-            .unwrap_or_else(|_| Err(waddle_storage::StorageError::Panicked.into()))
+        let done = task.await.unwrap_or_else(|_| Err(StorageError::Panicked.into()));
+        self.metrics().changed(match &done {
+            Ok(_) => "ok",
+            Err(Error::Storage(_) | Error::Tuples(_)) => "failed",
+            Err(_) => "refused",
+        });
+        done
     }
 
     /// The same while the caller has the turn.
@@ -233,7 +260,10 @@ impl Community {
         let (value, effects) = match stored {
             Ok(done) => done,
             Err(e) => {
-                if let Error::Storage(_) = &e {
+                if let Error::Storage(
+                    StorageError::Io(_) | StorageError::Corrupt { .. } | StorageError::Panicked,
+                ) = &e
+                {
                     // Whether it was stored is not known: memory follows the disk.
                     self.reload(open).await;
                 }

@@ -1,13 +1,13 @@
 //! The handle: opening, the list of waddles, their permissions in memory, events.
 
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, atomic::Ordering},
     time::Duration,
 };
 
 use tokio::sync::broadcast;
 use waddle_core::{ChannelId, Limits, SharedClock, Slug, Timestamp, UserId, WaddleId};
-use waddle_permissions::{CheckLimits, Tuple, TupleStore, waddle_schema};
+use waddle_permissions::{CheckLimits, Tuple, TupleStore, WriteError, waddle_schema};
 use waddle_storage::{
     Db, Storage, StorageError,
     repo::{
@@ -20,6 +20,7 @@ use crate::{
     Channel, Error, Event, Result, Role, Users, Waddle, WaddleAccess,
     access::State,
     index,
+    metrics::Metrics,
     registry::{Directory, Open, OpenWaddles},
 };
 
@@ -35,6 +36,7 @@ struct Inner {
     open: OpenWaddles,
     events: broadcast::Sender<Event>,
     slug_guard: OnceLock<SlugGuard>,
+    metrics: Metrics,
 }
 
 /// All communities of a server. Clones are handles to the same.
@@ -59,6 +61,7 @@ impl Community {
             open: OpenWaddles::default(),
             events,
             slug_guard: OnceLock::new(),
+            metrics: Metrics::new(),
         }));
         let server = this.storage().server();
         for (waddle, life) in server.read(waddles::list).await? {
@@ -110,6 +113,8 @@ impl Community {
                 every.tick().await;
                 let Some(inner) = weak.upgrade() else { break };
                 inner.open.sweep(idle);
+                let open = inner.open.len();
+                inner.metrics.counts.in_memory.store(open, Ordering::Relaxed);
             }
         });
     }
@@ -159,6 +164,10 @@ impl Community {
 
     pub(crate) fn open_waddles(&self) -> &OpenWaddles {
         &self.0.open
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -252,7 +261,11 @@ impl Community {
                 let state = self.load(&db, id).await?;
                 self.reconcile(&db, &listed, &state).await?;
                 Ok::<_, Error>(Arc::new(Open {
-                    access: Arc::new(WaddleAccess::new(state, CheckLimits::from(&*self.0.limits))),
+                    access: Arc::new(WaddleAccess::new(
+                        state,
+                        CheckLimits::from(&*self.0.limits),
+                        self.0.metrics.counts.clone(),
+                    )),
                     db,
                     turn: Arc::default(),
                 }))
@@ -280,20 +293,29 @@ impl Community {
                     revisions.tuples,
                     found,
                 );
+                let mut left_out = false;
                 for i in ignored {
+                    left_out |= matches!(i.why, WriteError::Full { .. });
                     tracing::warn!(waddle = %id, tuple = %i.tuple, why = %i.why, "tuple left out");
                 }
+                if left_out {
+                    // One of them could be a ban.
+                    return Ok(None);
+                }
                 let channels = channels::list(conn, id)?.into_iter().map(Arc::new).collect();
-                Ok(State {
+                Ok(Some(State {
                     waddle: Arc::new(waddle),
                     store,
                     channels,
                     members_revision: revisions.members,
                     gone: false,
-                })
+                }))
             })
             .await?;
-        Ok(loaded)
+        loaded.ok_or(Error::Limit {
+            what: "tuples",
+            max: self.0.limits.permission_tuples,
+        })
     }
 
     /// Puts the server's list and index in step with the waddle's own database.
@@ -314,26 +336,48 @@ impl Community {
         Ok(())
     }
 
-    /// Reads the waddle's state again after a failed commit; where that fails too, everything is denied.
+    /// Reads a waddle again after its database was replaced, as by restoring a backup.
+    pub async fn refresh(&self, id: WaddleId) -> Result<()> {
+        let this = self.clone();
+        let task = tokio::spawn(async move {
+            let open = this.open_waddle(id).await?;
+            let _turn = open.turn.lock().await;
+            this.reload(&open).await;
+            Ok(())
+        });
+        task.await.unwrap_or_else(|_| Err(StorageError::Panicked.into()))
+    }
+
+    /// Memory, list and index follow the disk again; where it cannot be read, everything is denied. The caller
+    /// has the turn.
     pub(crate) async fn reload(&self, open: &Open) {
         let id = open.access.id();
-        match self.load(&open.db, id).await {
-            Ok(state) if state.store.revision() == open.access.revision() => {}
+        let server = self.storage().server();
+        let revision = match self.load(&open.db, id).await {
             Ok(state) => {
-                let revision = state.store.revision();
+                let (revision, members) = (state.store.revision(), state.members_revision);
+                let mended = match index::rebuild(&server, &open.db, id, members).await {
+                    Ok(()) => self.reconcile(&open.db, &open.access.waddle(), &state).await,
+                    failed => failed,
+                };
+                if let Err(e) = mended {
+                    tracing::warn!(waddle = %id, error = %e, "the list of members is behind");
+                }
                 open.access.replace(state);
-                self.announce(Event::TuplesChanged {
-                    waddle: id,
-                    revision,
-                    users: Users::All,
-                });
+                revision
             }
             Err(e) => {
                 tracing::error!(waddle = %id, error = %e, "permissions cannot be read; denying all");
                 open.access.close();
                 self.open_waddles().remove(id);
+                open.access.revision()
             }
-        }
+        };
+        self.announce(Event::TuplesChanged {
+            waddle: id,
+            revision,
+            users: Users::All,
+        });
     }
 }
 

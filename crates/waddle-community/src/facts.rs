@@ -49,6 +49,15 @@ pub(crate) fn public(w: WaddleId) -> Tuple {
     Tuple::new(waddle(w), "guest", Subject::Wildcard("user".into()))
 }
 
+/// `waddle:<id>#publisher@user:<user>`, or of all members
+pub(crate) fn publisher(w: WaddleId, who: Option<&UserId>) -> Tuple {
+    let subject = match who {
+        Some(who) => Subject::Object(user(who)),
+        None => Subject::Userset(waddle(w), "member".into()),
+    };
+    Tuple::new(waddle(w), "publisher", subject)
+}
+
 /// `channel:<id>#parent@waddle:<id>`
 pub(crate) fn channel_parent(c: ChannelId, w: WaddleId) -> Tuple {
     Tuple::new(channel(c), "parent", Subject::Object(waddle(w)))

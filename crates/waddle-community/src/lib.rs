@@ -15,6 +15,7 @@ mod error;
 mod event;
 mod facts;
 mod index;
+mod metrics;
 mod model;
 mod ops;
 mod registry;

@@ -165,7 +165,8 @@ impl Community {
     }
 
     /// Gives a person a relation to one channel, or takes it back (`given` is false). Mutes and bans need
-    /// `channel#moderate` and a higher role than the person's, everything else `channel#manage`.
+    /// `channel#moderate` and a higher rank there than the person's ([`rank_in`](crate::WaddleAccess::rank_in)),
+    /// everything else `channel#manage`.
     pub async fn grant_channel(
         &self,
         actor: impl Into<Actor>,
@@ -181,8 +182,9 @@ impl Community {
             match grant {
                 ChannelGrant::Muted | ChannelGrant::Banned => {
                     d.require(On::Channel(channel), "moderate")?;
-                    let above = d.access.role_of(&user) < d.actor_role();
-                    if !above && d.actor.user().is_some() {
+                    if let Some(actor) = d.actor.user()
+                        && d.access.rank_in(channel, &user) >= d.access.rank_in(channel, actor)
+                    {
                         return Err(Error::Forbidden);
                     }
                 }

@@ -146,7 +146,7 @@ impl Community {
             self.room_for_one_more(&user).await?;
         }
         let actor = Actor::User(user.clone());
-        let accepted = self.change(waddle.id, actor, move |d| {
+        let accepted = self.change_openly(waddle.id, actor, move |d| {
             let invite = invites::by_hash(d.tx, &hash)?.ok_or(NO_INVITE)?;
             if members::is_banned(d.tx, &user)? {
                 return Err(Error::Forbidden);

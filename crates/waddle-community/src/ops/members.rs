@@ -7,7 +7,8 @@ use waddle_storage::repo::{members, waddles};
 
 use super::{bounded, reason as check_reason};
 use crate::{
-    Actor, Ban, Community, Error, Event, Member, On, Page, RemovalKind, Result, Role, change::Draft, facts,
+    Actor, Ban, Community, Error, Event, Member, On, Page, RemovalKind, Result, Role, Waddle, change::Draft,
+    facts,
 };
 
 /// Whether somebody who is `actor` may make somebody a `role`: one below their own; owners make owners.
@@ -92,7 +93,7 @@ impl Community {
         role: Role,
     ) -> Result<()> {
         let user = user.clone();
-        self.room_for_one_more(&user).await?;
+        let room = self.room_for_one_more(&user).await;
         self.change(id, actor.into(), move |d| {
             d.require(On::Waddle, "manage_members")?;
             let there = members::get(d.tx, &user)?;
@@ -111,6 +112,7 @@ impl Community {
                     change_role(d, &member, role)
                 }
                 None => {
+                    room?;
                     enter(d, &user, role, None)?;
                     d.audit("member.add", &user.subject(), role.as_str(), None)
                 }
@@ -210,6 +212,49 @@ impl Community {
                 RemovalKind::Banned => "member.ban",
             };
             d.audit(action, &user.subject(), "", reason.as_deref())
+        })
+        .await
+    }
+
+    /// Takes somebody out of every waddle, as when their account is deleted. The answer names the waddles that
+    /// they stay in as the last owner: those are deleted, or get another owner, first.
+    pub async fn leave_all(&self, user: &UserId) -> Result<Vec<Arc<Waddle>>> {
+        let mut stay = Vec::new();
+        for (waddle, _) in self.waddles_of(user).await? {
+            match self
+                .remove_member(Actor::System, waddle.id, user, RemovalKind::Left, None)
+                .await
+            {
+                Ok(()) | Err(Error::NotFound(_)) => {}
+                Err(Error::Conflict(_)) => stay.push(waddle),
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(stay)
+    }
+
+    /// Lets one member, or with `None` all of them, publish to the waddle's MQTT topics, or takes it back.
+    /// Needs `waddle#manage_devices`. (Moderators may always.)
+    pub async fn grant_publish(
+        &self,
+        actor: impl Into<Actor>,
+        id: WaddleId,
+        user: Option<&UserId>,
+        given: bool,
+    ) -> Result<()> {
+        let user = user.cloned();
+        self.change(id, actor.into(), move |d| {
+            d.require(On::Waddle, "manage_devices")?;
+            if let Some(user) = &user
+                && given
+                && members::get(d.tx, user)?.is_none()
+            {
+                return Err(Error::NotFound("member"));
+            }
+            d.set(facts::publisher(id, user.as_ref()), given);
+            let whom = user.map_or_else(|| "waddle#member".to_owned(), |u| u.subject());
+            let action = if given { "mqtt.grant" } else { "mqtt.ungrant" };
+            d.audit(action, &whom, "publish", None)
         })
         .await
     }

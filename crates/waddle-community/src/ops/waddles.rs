@@ -121,7 +121,11 @@ impl Community {
             gone: false,
         };
         let open = Open {
-            access: Arc::new(WaddleAccess::new(state, CheckLimits::from(&*self.limits()))),
+            access: Arc::new(WaddleAccess::new(
+                state,
+                CheckLimits::from(&*self.limits()),
+                self.metrics().counts.clone(),
+            )),
             db,
             turn: Arc::default(),
         };
@@ -261,10 +265,17 @@ impl Community {
     pub async fn delete_waddle(&self, actor: impl Into<Actor>, id: WaddleId) -> Result<()> {
         let (this, actor) = (self.clone(), actor.into());
         let task = tokio::spawn(async move {
-            let open = this.open_waddle(id).await?;
+            let unknown = || match &actor {
+                Actor::System => Error::NotFound("waddle"),
+                Actor::User(_) => Error::Forbidden,
+            };
+            let open = match this.open_waddle(id).await {
+                Err(Error::NotFound(_)) => return Err(unknown()),
+                opened => opened?,
+            };
             let _turn = open.turn.lock().await;
             if open.access.is_gone() {
-                return Err(Error::NotFound("waddle"));
+                return Err(unknown());
             }
             let may = actor
                 .user()

@@ -293,3 +293,46 @@ async fn a_change_is_whole_although_nobody_waits_for_it() {
     }
     assert!(made > 0);
 }
+
+#[tokio::test]
+async fn an_account_that_goes_leaves_all_but_what_only_it_owns() {
+    let world = World::new().await;
+    let c = &world.community;
+    let w = world.penguins().await;
+    assert!(c.leave_all(&user("bob")).await.unwrap().is_empty());
+    assert_eq!(c.role_of(w.id, &user("bob")).await.unwrap(), None);
+    let only_hers = c.leave_all(&user("alice")).await.unwrap();
+    assert_eq!((only_hers.len(), only_hers[0].id), (1, w.id));
+    c.delete_waddle(Actor::System, w.id).await.unwrap();
+    assert!(c.leave_all(&user("alice")).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn publishing_is_granted_to_one_or_all() {
+    let world = World::new().await;
+    let c = &world.community;
+    let w = world.penguins().await.id;
+    let access = c.access(w).await.unwrap();
+    let (adam, bob) = (user("adam"), user("bob"));
+    assert!(access.waddle_allows("subscribe", &bob) && !access.waddle_allows("publish", &bob));
+    assert_eq!(
+        c.grant_publish(&bob, w, Some(&bob), true).await,
+        Err(Error::Forbidden)
+    );
+    let stranger = c.grant_publish(&adam, w, Some(&user("carol")), true).await;
+    assert_eq!(stranger, Err(Error::NotFound("member")));
+    c.grant_publish(&adam, w, Some(&bob), true).await.unwrap();
+    assert!(access.waddle_allows("publish", &bob));
+    c.remove_member(&adam, w, &bob, RemovalKind::Kicked, None)
+        .await
+        .unwrap();
+    c.add_member(&adam, w, &bob, Role::Member).await.unwrap();
+    assert!(
+        !access.waddle_allows("publish", &bob),
+        "it went with the membership"
+    );
+    c.grant_publish(&adam, w, None, true).await.unwrap();
+    assert!(access.waddle_allows("publish", &bob));
+    c.grant_publish(&adam, w, None, false).await.unwrap();
+    assert!(!access.waddle_allows("publish", &bob));
+}

@@ -5,7 +5,7 @@ use waddle_community::{
     NewWaddle, On, Users, Visibility, WaddleChange,
 };
 use waddle_core::{Limits, Slug, WaddleId};
-use waddle_storage::repo::rooms;
+use waddle_storage::repo::{members, rooms, tuples};
 
 use crate::{World, next, slug, user};
 
@@ -209,6 +209,31 @@ async fn channels_are_made_changed_and_deleted() {
         .await
         .unwrap();
 
+    // Who moderates one channel acts on members there, not on who stands as high.
+    let (dora, eve) = (user("dora"), user("eve"));
+    for who in [&dora, &eve] {
+        c.add_member(&adam, w.id, who, waddle_community::Role::Member)
+            .await
+            .unwrap();
+    }
+    for who in [&bob, &eve] {
+        c.grant_channel(&adam, w.id, staff.id, who, ChannelGrant::Moderator, true)
+            .await
+            .unwrap();
+    }
+    c.grant_channel(&bob, w.id, staff.id, &dora, ChannelGrant::Banned, true)
+        .await
+        .unwrap();
+    for above in [&eve, &mona, &bob] {
+        let no = c
+            .grant_channel(&bob, w.id, staff.id, above, ChannelGrant::Muted, true)
+            .await;
+        assert_eq!(no, Err(Error::Forbidden), "{above}");
+    }
+    c.grant_channel(&adam, w.id, staff.id, &bob, ChannelGrant::Moderator, false)
+        .await
+        .unwrap();
+
     // The topic is for moderators, the rest for managers.
     let topic = ChannelChange {
         topic: Some("hello".into()),
@@ -341,8 +366,9 @@ async fn a_deleted_waddle_is_gone_for_everybody() {
     assert!(access.is_gone() && !access.channel_allows(general.id, "join", &user("alice")));
     assert_eq!(c.access(w.id).await.err(), Some(Error::NotFound("waddle")));
     assert!(c.waddles_of(&user("bob")).await.unwrap().is_empty());
+    assert_eq!(c.delete_waddle(&user("alice"), w.id).await, Err(Error::Forbidden));
     assert_eq!(
-        c.delete_waddle(&user("alice"), w.id).await,
+        c.delete_waddle(Actor::System, w.id).await,
         Err(Error::NotFound("waddle"))
     );
     // The slug can be used again, by a waddle that knows nobody of the old one.
@@ -382,6 +408,67 @@ async fn bounds_answer_with_their_number() {
     assert!(limit(fifth.unwrap_err()));
     let unknown = c.access(WaddleId::new()).await;
     assert_eq!(unknown.err(), Some(Error::NotFound("waddle")));
+}
+
+#[tokio::test]
+async fn a_stranger_learns_nothing_from_refusals() {
+    let world = World::new().await;
+    let c = &world.community;
+    let w = world.penguins().await;
+    let carol = user("carol");
+    let general = c.channel_by_slug(w.id, &slug("general")).await.unwrap().unwrap();
+    for waddle in [w.id, WaddleId::new()] {
+        for channel in [general.id, waddle_core::ChannelId::new()] {
+            let change = ChannelChange::default();
+            assert_eq!(
+                c.update_channel(&carol, waddle, channel, change).await,
+                Err(Error::Forbidden)
+            );
+            assert_eq!(
+                c.delete_channel(&carol, waddle, channel).await,
+                Err(Error::Forbidden)
+            );
+        }
+        let update = c.update_waddle(&carol, waddle, WaddleChange::default()).await;
+        assert_eq!(update, Err(Error::Forbidden));
+        assert_eq!(c.delete_waddle(&carol, waddle).await, Err(Error::Forbidden));
+        let left = c
+            .remove_member(&carol, waddle, &carol, waddle_community::RemovalKind::Left, None)
+            .await;
+        assert_eq!(left, Err(Error::Forbidden));
+    }
+    // A member is told what is missing.
+    let missing = c
+        .delete_channel(&user("bob"), w.id, waddle_core::ChannelId::new())
+        .await;
+    assert_eq!(missing, Err(Error::NotFound("channel")));
+}
+
+#[tokio::test]
+async fn memory_follows_a_database_that_was_replaced() {
+    let world = World::new().await;
+    let c = &world.community;
+    let w = world.penguins().await;
+    let access = c.access(w.id).await.unwrap();
+    let db = world.storage.waddle(w.id).await.unwrap();
+    let id = w.id;
+    db.write(move |tx| {
+        tuples::delete(tx, &format!("waddle:{id}"), "member", "user:local:bob")?;
+        members::delete(tx, &user("bob"))
+    })
+    .await
+    .unwrap();
+    let mut events = c.events();
+    c.refresh(w.id).await.unwrap();
+    assert!(matches!(
+        next(&mut events).await,
+        Event::TuplesChanged {
+            users: Users::All,
+            ..
+        }
+    ));
+    assert!(!access.is_member(&user("bob")), "whoever holds it sees it");
+    assert!(c.waddles_of(&user("bob")).await.unwrap().is_empty());
 }
 
 #[tokio::test]
