@@ -180,6 +180,8 @@ limits! {
     mqtt_bytes_per_second: u32 = 1_048_576,
     /// Feeds: bytes of a payload that is read; more shows as unreadable.
     feed_payload_bytes: usize = 65_536,
+    /// Feeds: readings of one waddle waiting to be read; one more is dropped and counted.
+    feed_queue: usize = 1_024,
     /// Feeds: messages that one binding may post; more becomes one line.
     feed_rate: Rate = rate(10, 10),
     /// HTTP: bytes of a request's body; more is 413.
