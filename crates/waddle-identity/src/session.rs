@@ -92,6 +92,14 @@ impl Identity {
         Ok(self.begin_session(account).await?)
     }
 
+    /// Whether the server of a Bluesky account still honours what it granted at login; refreshes the tokens if need be.
+    pub async fn still_granted(&self, user: &UserId) -> Result<bool, LoginError> {
+        match user.as_did() {
+            Some(did) => self.atproto()?.still_granted(&did).await,
+            None => Ok(false),
+        }
+    }
+
     /// The live session of an access token.
     pub async fn session_for(&self, access_token: &Secret) -> Result<Option<Session>, Error> {
         if !access_token.expose().starts_with(PREFIX) || access_token.expose().len() > 64 {

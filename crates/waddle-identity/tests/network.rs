@@ -4,6 +4,7 @@
 #![allow(
     clippy::allow_attributes,
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     reason = "tests"
 )]
@@ -17,7 +18,7 @@ use support::{
     on_loopback, open_with,
 };
 use waddle_core::Secret;
-use waddle_identity::LoginError;
+use waddle_identity::{LoginError, atproto::stores::Stores};
 
 const COOKIE: &str = "browser-1";
 
@@ -196,4 +197,45 @@ async fn local_and_bluesky_names_live_side_by_side() {
         t.identity.resolve_name(did).await.unwrap(),
         new.session.account.user
     );
+}
+
+/// atrium-oauth refreshes only tokens that have expired by the clock, and keeps dead ones.
+#[tokio::test]
+#[ignore = "needs the ATProto network: run by make test"]
+async fn kept_tokens_are_refreshed_when_rejected_and_forgotten_when_void() {
+    let net = net();
+    let (handle, did, password) = account(&net, "alice");
+    let t = setup(&net).await;
+    let url = t.identity.login_begin(handle, COOKIE).await.unwrap();
+    let back = sign_in(&url, handle, password, false).await;
+    let user = t
+        .identity
+        .login_complete(callback(&back), COOKIE)
+        .await
+        .unwrap()
+        .session
+        .account
+        .user;
+    let keys = waddle_identity::keys::Keyring::open(t.dir.path()).unwrap();
+    let stores = Stores::new(t.storage.server(), keys, t.clock.clone(), 10, 10);
+    let kept = async || stores.tokens(did).await.unwrap().unwrap();
+    assert!(t.identity.still_granted(&user).await.unwrap());
+    let first = kept().await;
+
+    let mut rejected = first.clone();
+    rejected
+        .token_set
+        .access_token
+        .replace_range(rejected.token_set.access_token.len() - 8.., "AAAAAAAA");
+    stores.keep(did, &rejected).await.unwrap();
+    assert!(t.identity.still_granted(&user).await.unwrap(), "refreshed");
+    let second = kept().await;
+    assert_ne!(second.token_set.access_token, rejected.token_set.access_token);
+    assert_ne!(second.token_set.refresh_token, first.token_set.refresh_token);
+
+    // the first refresh token was used up: showing it again makes the server void the grant
+    stores.keep(did, &rejected).await.unwrap();
+    assert!(!t.identity.still_granted(&user).await.unwrap(), "void");
+    assert!(stores.tokens(did).await.unwrap().is_none(), "forgotten");
+    assert!(!t.identity.still_granted(&user).await.unwrap());
 }

@@ -1,7 +1,11 @@
 //! The one way from here to servers that strangers name: https only, public addresses only, no redirects,
 //! bounded in time and size, and server metadata checked before atrium-oauth sees it (ADR 0007).
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use atrium_xrpc::HttpClient;
 use http::{Request, Response, header};
@@ -13,6 +17,7 @@ use url::Url;
 use super::{
     guard::{Guard, Refused},
     metadata,
+    stores::TRIAL,
 };
 use crate::{AtprotoConfig, Error};
 
@@ -145,11 +150,15 @@ impl SafeHttp {
                 metadata::RESOURCE_PATH => metadata::check_resource(&body, self.guard)?,
                 _ => {}
             }
-        } else if answer.status().is_client_error()
-            && serde_json::from_slice::<serde_json::Value>(&body).is_err()
-        {
-            // atrium-oauth reads every 4xx as JSON
-            body = br#"{"error":"invalid_answer"}"#.to_vec();
+        } else if answer.status().is_client_error() {
+            match serde_json::from_slice::<serde_json::Value>(&body) {
+                Ok(v) if v.get("error").is_some_and(|e| e == "invalid_grant") => {
+                    let _ = TRIAL.try_with(|void| void.store(true, Ordering::Relaxed));
+                }
+                Ok(_) => {}
+                // atrium-oauth reads every 4xx as JSON
+                Err(_) => body = br#"{"error":"invalid_answer"}"#.to_vec(),
+            }
         }
         let mut out = Response::builder().status(answer.status());
         for (name, value) in answer.headers() {

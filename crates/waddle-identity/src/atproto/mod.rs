@@ -7,9 +7,19 @@ pub mod metadata;
 pub mod resolve;
 pub mod stores;
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use atrium_api::types::string::{Did as AtDid, Handle};
+use atrium_api::{
+    agent::Agent,
+    types::string::{Did as AtDid, Handle},
+};
 use atrium_common::resolver::Resolver;
 use atrium_oauth::{AuthorizeOptions, CallbackParams, KnownScope, Scope, store::session::Session};
 use futures::FutureExt as _;
@@ -23,7 +33,7 @@ use crate::{Error, IdentityConfig, LoginError, keys::Keyring};
 use client::Registered;
 use http::SafeHttp;
 use resolve::{DidDocuments, Handles, normalize_handle};
-use stores::{FLOW, Flow, Stores};
+use stores::{FLOW, Flow, Stores, TRIAL};
 
 /// Longest time for one step of a login, all of its requests together.
 const STEP: Duration = Duration::from_secs(25);
@@ -284,6 +294,31 @@ impl Atproto {
             }
         }
         self.stores.forget(did.as_str()).await
+    }
+
+    /// Whether the account's server still honours what it granted: asks it with the kept tokens, which are refreshed if
+    /// it rejects them. A grant that is void is forgotten.
+    pub async fn still_granted(&self, did: &Did) -> Result<bool, LoginError> {
+        let (true, Ok(at)) = (self.holds_tokens(did).await?, did.as_str().parse::<AtDid>()) else {
+            return Ok(false);
+        };
+        let work = async {
+            let session = contained(self.registered.client.restore(&at)).await?;
+            let agent = Agent::new(session);
+            let asked = AssertUnwindSafe(agent.api.com.atproto.server.get_session()).catch_unwind();
+            match tokio::time::timeout(STEP, asked).await {
+                Ok(Ok(Ok(_))) => Ok(true),
+                // a refresh that fails is swallowed by atrium-oauth: the answer to it was noted on its way
+                _ if TRIAL.with(|void| void.load(Ordering::Relaxed)) => Ok(false),
+                Ok(Ok(Err(e))) => Err(LoginError::Server(public_text(&e.to_string()))),
+                _ => Err(LoginError::Server("its answer could not be used".into())),
+            }
+        };
+        let granted = TRIAL.scope(AtomicBool::new(false), work).await?;
+        if !granted {
+            self.stores.forget(did.as_str()).await?;
+        }
+        Ok(granted)
     }
 
     /// Whether tokens of this account are kept.
