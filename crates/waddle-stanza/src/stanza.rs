@@ -170,7 +170,7 @@ impl Stanza {
 
     /// Starts a copy with another top tag and the same content.
     pub fn head(&self) -> HeadBuilder<'_> {
-        HeadBuilder::new(self)
+        HeadBuilder::new(self, None)
     }
 
     /// Starts a change of what is in it: children stripped, bytes appended.

@@ -29,6 +29,7 @@ impl NsRef {
         }
     }
 
+    #[inline]
     pub(crate) fn bytes(self, w: &[u8]) -> &[u8] {
         if self.start != STATIC {
             return slice(w, self.start, self.len);
@@ -45,6 +46,7 @@ impl NsRef {
     }
 }
 
+#[inline]
 pub(crate) fn slice(w: &[u8], start: u32, len: u32) -> &[u8] {
     w.get(start as usize..(start + len) as usize).unwrap_or_default()
 }
@@ -60,12 +62,15 @@ pub(crate) struct Name {
 }
 
 impl Name {
+    #[inline]
     pub(crate) fn qname(self, w: &[u8]) -> &[u8] {
         slice(w, self.start, self.len.into())
     }
+    #[inline]
     pub(crate) fn prefix(self, w: &[u8]) -> &[u8] {
         slice(w, self.start, self.prefix.into())
     }
+    #[inline]
     pub(crate) fn local(self, w: &[u8]) -> &[u8] {
         let skip = if self.prefix > 0 { self.prefix + 1 } else { 0 };
         slice(w, self.start + u32::from(skip), (self.len - skip).into())

@@ -73,6 +73,9 @@ impl XmlWriter {
     /// Adds an attribute to the element just opened.
     pub fn attr(&mut self, name: &str, value: &str) -> &mut Self {
         debug_assert!(self.tag, "an attribute belongs to a start tag");
+        if !self.tag {
+            return self;
+        }
         self.buf.push(b' ');
         self.buf.extend_from_slice(name.as_bytes());
         self.buf.extend_from_slice(b"=\"");

@@ -36,6 +36,7 @@ impl Lexer {
         Ok(())
     }
 
+    #[inline]
     fn lookup(&self, w: &[u8], prefix: &[u8]) -> Option<NsRef> {
         self.bindings
             .iter()

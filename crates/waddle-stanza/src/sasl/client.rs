@@ -4,10 +4,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use subtle::ConstantTimeEq;
 use waddle_core::Secret;
 
-use super::{
-    MAX_MESSAGE, SaslError, ScramHash,
-    scram::{is_nonce, iterations_in_bounds},
-};
+use super::{MAX_MESSAGE, SaslError, ScramHash, keys::iterations_in_bounds, scram::is_nonce};
 
 /// A login under way.
 #[derive(Debug, Clone)]

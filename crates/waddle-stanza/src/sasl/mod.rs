@@ -3,6 +3,7 @@
 //! Mechanisms are state machines over decoded messages; who looks up keys and who may log in is the caller's.
 
 mod client;
+mod keys;
 mod plain;
 mod scram;
 
@@ -13,11 +14,9 @@ use waddle_core::{BareJid, jid::precis_localpart};
 use crate::{Element, XmlWriter, ns};
 
 pub use client::ScramClient;
+pub use keys::{MAX_ITERATIONS, MIN_ITERATIONS, ScramHash, ScramKeys, scram_derive};
 pub use plain::Plain;
-pub use scram::{
-    ChannelBinding, MAX_ITERATIONS, MIN_ITERATIONS, ScramChallenge, ScramHash, ScramKeys, ScramServer,
-    scram_derive,
-};
+pub use scram::{ChannelBinding, ScramChallenge, ScramServer};
 
 /// The longest SASL message that is read, decoded, in bytes; more is `malformed-request`.
 pub const MAX_MESSAGE: usize = 8192;
