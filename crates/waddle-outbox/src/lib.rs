@@ -124,6 +124,20 @@ impl<T: Weight> Outbox<T> {
         }
     }
 
+    /// Waits until the outbox overflowed or was closed, whatever waits in it: for a connection that cannot write.
+    /// Cancel-safe; one reader.
+    pub async fn overflow(&self) {
+        loop {
+            {
+                let inner = self.inner.lock();
+                if inner.overflowed || inner.closed {
+                    return;
+                }
+            }
+            self.wake.notified().await;
+        }
+    }
+
     /// Whether a push was refused for want of room since the last [`Outbox::clear_overflow`].
     pub fn overflowed(&self) -> bool {
         self.inner.lock().overflowed

@@ -32,6 +32,8 @@ pub enum Flag {
     GotOffline = 16,
     /// The connection is lost; the session waits for its resumption (XEP-0198).
     Hibernating = 32,
+    /// More offline messages wait until the first ones are written.
+    MoreOffline = 128,
     /// The session is over; nothing is delivered to it any more.
     Ended = 64,
 }

@@ -33,20 +33,30 @@ pub fn put(tx: &mut Tx, owner: &str, at: Timestamp, stanza: &[u8], max: usize) -
     Ok(true)
 }
 
-/// Takes out all messages of an account, in order.
-pub fn take(tx: &mut Tx, owner: &str) -> Result<Vec<Waiting>> {
-    let waiting = tx.query(
-        "SELECT at, stanza FROM offline WHERE owner = ?1 ORDER BY id",
-        (owner,),
+/// Takes out the first messages of an account, in order: `max` at the most, and no more than `bytes` unless the
+/// first one alone is longer. The second value says whether more wait.
+pub fn take(tx: &mut Tx, owner: &str, max: usize, bytes: usize) -> Result<(Vec<Waiting>, bool)> {
+    let (mut taken, mut size, mut more, mut last) = (Vec::new(), 0, false, (0_i64, 0_i64));
+    tx.each(
+        "SELECT id, at, stanza FROM offline WHERE owner = ?1 ORDER BY at, id LIMIT ?2",
+        crate::params![owner, max.saturating_add(1)],
         |r| {
-            Ok(Waiting {
-                at: r.get(0)?,
-                stanza: r.get(1)?,
-            })
+            let stanza: Bytes = r.get(2)?;
+            size += stanza.len();
+            if taken.len() == max || (size > bytes && !taken.is_empty()) {
+                more = true;
+                return Ok(false);
+            }
+            last = (r.get(1)?, r.get(0)?);
+            taken.push(Waiting { at: r.get(1)?, stanza });
+            Ok(true)
         },
     )?;
-    if !waiting.is_empty() {
-        tx.execute("DELETE FROM offline WHERE owner = ?1", (owner,))?;
+    if !taken.is_empty() {
+        tx.execute(
+            "DELETE FROM offline WHERE owner = ?1 AND (at, id) <= (?2, ?3)",
+            (owner, last.0, last.1),
+        )?;
     }
-    Ok(waiting)
+    Ok((taken, more))
 }

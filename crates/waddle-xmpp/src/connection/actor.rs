@@ -35,7 +35,13 @@ use super::{
     state::{Effect, Effects, Input, Negotiation, Policy},
     transport::{Transport, WriteQueue},
 };
-use crate::{address::Place, metrics, server::Server, session::Session};
+use crate::{
+    address::Place,
+    metrics,
+    router::deliver,
+    server::Server,
+    session::{Flag, Session},
+};
 
 /// What a connection starts with.
 pub struct Args {
@@ -190,11 +196,21 @@ enum Wake {
     Timer,
 }
 
-/// Waits for an outbox; for ever where there is none to wait for.
-async fn wait(outbox: Option<Arc<Outbox<Outgoing>>>) {
-    match outbox {
-        Some(o) => o.ready().await,
-        None => std::future::pending().await,
+/// What of an outbox a connection waits for.
+enum Watch {
+    /// Anything to write.
+    Ready(Arc<Outbox<Outgoing>>),
+    /// Its overflow only: nothing more can be written now.
+    Overflow(Arc<Outbox<Outgoing>>),
+    /// There is none.
+    Nothing,
+}
+
+async fn wait(watch: Watch) {
+    match watch {
+        Watch::Ready(o) => o.ready().await,
+        Watch::Overflow(o) => o.overflow().await,
+        Watch::Nothing => std::future::pending().await,
     }
 }
 
@@ -300,10 +316,22 @@ impl Connection {
             };
             match event {
                 Some(Wake::Read) => self.read().await,
-                Some(Wake::Written) | None => {}
+                Some(Wake::Written) => self.written().await,
+                None => {}
                 Some(Wake::Lost) => self.lost().await,
                 Some(Wake::Timer) => self.tick().await,
             }
+        }
+    }
+
+    /// All was written: more of what waited for this client can follow.
+    async fn written(&mut self) {
+        if let Mode::Bound(b) = &self.mode
+            && b.session.is(Flag::MoreOffline)
+            && b.session.outbox.is_empty()
+        {
+            let (server, session) = (self.server.clone(), b.session.clone());
+            Box::pin(async move { deliver::hand_over_offline(&server, &session).await }).await;
         }
     }
 
@@ -314,14 +342,18 @@ impl Connection {
         }
     }
 
-    /// The outbox, when something in it could be written now.
-    fn outbox_to_watch(&self) -> Option<Arc<Outbox<Outgoing>>> {
+    fn outbox_to_watch(&self) -> Watch {
         match &self.mode {
             Mode::Bound(b) => {
-                let room = b.sm.as_ref().is_none_or(|sm| sm.has_room());
-                (self.out.is_empty() && room).then(|| b.session.outbox.clone())
+                let outbox = b.session.outbox.clone();
+                if self.out.is_empty() && b.sm.as_ref().is_none_or(|sm| sm.has_room()) {
+                    Watch::Ready(outbox)
+                } else {
+                    Watch::Overflow(outbox)
+                }
             }
-            _ => None,
+            Mode::Hibernating(b) => Watch::Overflow(b.session.outbox.clone()),
+            _ => Watch::Nothing,
         }
     }
 

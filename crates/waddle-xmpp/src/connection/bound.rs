@@ -170,10 +170,7 @@ impl Connection {
                     self.flush = true;
                 }
                 Ok(None) => {}
-                Err(e) => {
-                    self.out.push(Outgoing::nonza(e.to_bytes()));
-                    self.close(None, None).await;
-                }
+                Err(e) => self.close_with(Some(e.to_bytes())).await,
             }
             return;
         }

@@ -2,7 +2,7 @@
 
 use std::{future::poll_fn, net::IpAddr, sync::Arc, time::Duration};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::server::TlsStream;
 use waddle_core::{Jid, Secret};
@@ -374,6 +374,11 @@ impl Connection {
         if let Some(e) = &error {
             tracing::debug!(parent: &self.span, error = %e, "stream error");
         }
+        self.close_with(error.map(|e| e.to_bytes(text))).await;
+    }
+
+    /// [`Connection::close`] with an error as it goes on the wire.
+    pub(super) async fn close_with(&mut self, error: Option<Bytes>) {
         match std::mem::replace(&mut self.mode, Mode::Over) {
             Mode::Bound(b) => self.end_session(b).await,
             Mode::Hibernating(b) => return self.end_session(b).await,
@@ -389,7 +394,7 @@ impl Connection {
             self.send_header(None);
         }
         if let Some(e) = error {
-            self.out.push(Outgoing::nonza(e.to_bytes(text)));
+            self.out.push(Outgoing::nonza(e));
         }
         self.out.push(Outgoing::nonza(stream_close(self.framing)));
         self.flush = true;

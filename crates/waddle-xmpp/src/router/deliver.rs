@@ -134,7 +134,7 @@ pub(super) fn post(server: &Server, p: &Post, recipient: Option<MessageId>, own:
 }
 
 /// Keeps a message for a user whose sessions all went away, or delivers it to one that came meanwhile.
-pub(crate) fn keep_offline(server: &Arc<Server>, localpart: &str, stanza: &Outgoing) {
+pub(crate) fn keep_offline(server: &Arc<Server>, localpart: &str, stanza: &Outgoing, sent: Option<Timestamp>) {
     let (server, localpart, stanza) = (server.clone(), localpart.to_owned(), stanza.clone());
     let db = server.db.clone();
     let max = server.limits.xmpp_offline_messages;
@@ -144,7 +144,7 @@ pub(crate) fn keep_offline(server: &Arc<Server>, localpart: &str, stanza: &Outgo
             if server.sessions.of(&localpart).iter().any(|s| s.takes_messages()) {
                 return Ok(false);
             }
-            let at = tx.now();
+            let at = sent.unwrap_or_else(|| tx.now());
             offline::put(tx, &localpart, at, &bytes, max)?;
             Ok::<_, waddle_storage::StorageError>(true)
         }
@@ -163,18 +163,21 @@ pub(crate) fn keep_offline(server: &Arc<Server>, localpart: &str, stanza: &Outgo
     }
 }
 
-/// Hands over what waited, in order, each with its delay (XEP-0160, XEP-0203).
+/// Hands over what waited, in order, each with its delay (XEP-0160, XEP-0203): as much as the outbox holds with
+/// ease; the connection comes back for more when it has written that.
 pub(crate) async fn hand_over_offline(server: &Arc<Server>, session: &Arc<Session>) {
-    if session.set(Flag::GotOffline, true) {
-        return;
-    }
+    session.set(Flag::MoreOffline, false);
+    session.set(Flag::GotOffline, true);
     let owner = session.localpart().to_owned();
-    let waiting = server.db.write(move |tx| offline::take(tx, &owner)).await;
-    match waiting {
-        Ok(waiting) => {
+    let limits = &server.limits;
+    let (max, bytes) = (limits.xmpp_outbox_stanzas / 2, limits.xmpp_outbox_bytes / 4);
+    let taken = server.db.write(move |tx| offline::take(tx, &owner, max.max(1), bytes)).await;
+    match taken {
+        Ok((waiting, more)) => {
             for m in waiting {
                 let _ = session.send(delayed(m.stanza, m.at, &server.config.domain));
             }
+            session.set(Flag::MoreOffline, more);
         }
         Err(e) => {
             session.set(Flag::GotOffline, false);
@@ -213,7 +216,7 @@ pub(crate) fn from_service(server: &Arc<Server>, to: &Jid, stanza: Outgoing) {
                 // Rooms invite whoever they are told to: only accounts get anything.
                 server.runtime.clone().spawn(async move {
                     if server.account_exists(&localpart).await {
-                        keep_offline(&server, &localpart, &stanza);
+                        keep_offline(&server, &localpart, &stanza, None);
                     }
                 });
             }

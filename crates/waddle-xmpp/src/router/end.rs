@@ -59,7 +59,7 @@ fn undelivered(server: &Arc<Server>, session: &Arc<Session>, out: &Outgoing) {
     let others = server.sessions.of(session.localpart());
     let mut there = others.iter().filter(|s| s.takes_messages()).peekable();
     if there.peek().is_none() {
-        deliver::keep_offline(server, session.localpart(), out);
+        deliver::keep_offline(server, session.localpart(), out, at);
         return;
     }
     let to_device = stanza.to().is_ok_and(|to| to.is_some_and(|t| !t.is_bare()));

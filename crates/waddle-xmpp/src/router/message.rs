@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use waddle_core::{Jid, MessageId, UserId};
+use waddle_core::{Jid, MessageId, Timestamp, UserId};
 use waddle_stanza::{Condition, ErrorType, Stanza, StanzaError, ns};
 use waddle_storage::{
     StorageError, Tx,
@@ -166,7 +166,7 @@ fn accept(sent: Sent, to: Jid, kind: Type, recipient: UserId, wanted: Wanted) ->
                 Ok(stored) => {
                     let found = deliver::post(&server, &post, stored.recipient, stored.own);
                     if !found && !stored.offline {
-                        finish_undelivered(&sent, &post, kind, wanted);
+                        finish_undelivered(&sent, &post, wanted, &stored);
                     }
                 }
                 Err(e) => sent.refuse(&failed(&e)),
@@ -200,10 +200,17 @@ fn undelivered(kind: Type, worth: bool) -> Routed {
 }
 
 /// The recipient's last session went away between commit and delivery: keep it after all.
-fn finish_undelivered(sent: &Sent, post: &Post, kind: Type, wanted: Wanted) {
+fn finish_undelivered(sent: &Sent, post: &Post, wanted: Wanted, stored: &Stored) {
     if wanted.offline && post.may_wait() {
-        deliver::keep_offline(&sent.server, post.to.local().unwrap_or_default(), &post.stanza);
-    } else if let Routed::Error(e) = undelivered(kind, wanted.offline) {
+        let local = post.to.local().unwrap_or_default();
+        match stored.recipient {
+            Some(id) => {
+                let stanza = deliver::with_stanza_id(&post.stanza, &post.to.bare(), id);
+                deliver::keep_offline(&sent.server, local, &stanza, Some(Timestamp(id.0)));
+            }
+            None => deliver::keep_offline(&sent.server, local, &post.stanza, None),
+        }
+    } else if let Routed::Error(e) = undelivered(post.kind, wanted.offline) {
         sent.refuse(&e);
     }
 }
@@ -256,6 +263,7 @@ fn store(
             Some(id) => deliver::with_stanza_id(&post.stanza, &post.to.bare(), id).concat(),
             None => bytes,
         };
+        let at = stored.recipient.map_or(at, |id| Timestamp(id.0));
         if !offline::put(tx, local, at, &bytes, server.limits.xmpp_offline_messages)? {
             // Everything of this message is undone: the sender is told that it did not arrive.
             return Err(StorageError::Constraint("too many messages wait".into()));

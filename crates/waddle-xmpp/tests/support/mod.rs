@@ -303,3 +303,30 @@ pub fn condition(s: &Stanza) -> String {
         .and_then(of)
         .unwrap_or_else(|| panic!("no error: {}", text(s)))
 }
+
+impl Client {
+    /// [`Client::frame`], but a broken end is an end.
+    pub async fn frame_lossy(&mut self) -> Option<Frame> {
+        loop {
+            match self.scanner.next(&mut self.buf) {
+                Ok(Some(f)) => return Some(f),
+                Ok(None) => {}
+                Err(_) => return None,
+            }
+            let n = timeout(PATIENCE, self.io.read_buf(&mut self.buf)).await.ok()?.ok()?;
+            if n == 0 {
+                return None;
+            }
+        }
+    }
+
+    /// Nothing came but `<r/>`.
+    pub async fn quiet_sm(&mut self) {
+        let got = self.sync().await;
+        assert!(
+            got.iter().all(|s| s.root().name() == "r"),
+            "unexpected: {:?}",
+            got.iter().map(text).collect::<Vec<_>>()
+        );
+    }
+}

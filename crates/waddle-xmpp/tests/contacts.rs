@@ -1,0 +1,221 @@
+//! Roster, subscriptions, presence, discovery (RFC 6121 §2–§4, XEP-0030, XEP-0115, XEP-0199).
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod support;
+
+use support::{Client, condition, text, world};
+use waddle_stanza::Stanza;
+
+const ROSTER: &str = "jabber:iq:roster";
+
+async fn roster(c: &mut Client) -> Stanza {
+    c.request("<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>").await
+}
+
+/// `jid subscription ask approved` of the one item in a push or result.
+fn item(s: &Stanza) -> String {
+    let q = s.root().child("query", ROSTER).unwrap_or_else(|| panic!("no roster: {}", text(s)));
+    let i = q.child("item", ROSTER).unwrap();
+    let a = |n| i.attr(n).map(|v| v.into_owned());
+    [a("jid"), a("subscription"), a("ask"), a("approved")]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn presence(s: &Stanza) -> String {
+    assert_eq!(s.root().name(), "presence", "{}", text(s));
+    let a = |n| s.root().attr(n).unwrap_or_default().into_owned();
+    format!("{} {}", a("type"), a("from"))
+}
+
+#[tokio::test]
+async fn items_pushes_and_versions() {
+    let w = world().await;
+    w.account("alice").await;
+    let mut one = w.client("alice", "one").await;
+    let mut two = w.client("alice", "two").await;
+    let mut three = w.client("alice", "three").await;
+    assert!(text(&roster(&mut one).await).contains("ver=\"0\""));
+    roster(&mut two).await;
+    one.send("<iq type='set' id='s'><query xmlns='jabber:iq:roster'><item jid='bob@waddle.test' name='Bob'><group>Friends</group><group>A &amp; B</group></item></query></iq>").await;
+    for c in [&mut one, &mut two] {
+        let push = c.next().await;
+        assert_eq!(push.type_().unwrap(), "set");
+        assert_eq!(item(&push), "bob@waddle.test none");
+        assert!(text(&push).contains("<group>A &amp; B</group>") && text(&push).contains("ver=\"1\""));
+    }
+    assert_eq!(one.next().await.type_().unwrap(), "result");
+    three.quiet().await;
+    let r = one.request("<iq type='get' id='r'><query xmlns='jabber:iq:roster' ver='1'/></iq>").await;
+    assert!(r.payload().is_none(), "nothing has changed");
+    let r = one.request("<iq type='get' id='r'><query xmlns='jabber:iq:roster' ver=''/></iq>").await;
+    assert_eq!(item(&r), "bob@waddle.test none");
+    for (bad, expected) in [
+        ("", "bad-request"),
+        ("<item jid='a@x'/><item jid='b@x'/>", "bad-request"),
+        ("<item/>", "bad-request"),
+        ("<item jid='a@@x'/>", "jid-malformed"),
+        ("<item jid='a@x'><group/></item>", "not-acceptable"),
+        ("<item jid='a@x'><group>g</group><group>g</group></item>", "bad-request"),
+        ("<item jid='nobody@x' subscription='remove'/>", "item-not-found"),
+    ] {
+        let r = one
+            .request(&format!("<iq type='set' id='s'><query xmlns='jabber:iq:roster'>{bad}</query></iq>"))
+            .await;
+        assert_eq!(condition(&r), expected, "{bad}");
+    }
+    let r = one
+        .request("<iq type='get' id='r' to='bob@waddle.test'><query xmlns='jabber:iq:roster'/></iq>")
+        .await;
+    assert_eq!(condition(&r), "forbidden");
+    one.send("<iq type='set' id='s'><query xmlns='jabber:iq:roster'><item jid='bob@waddle.test' subscription='remove'/></query></iq>").await;
+    assert_eq!(item(&one.next().await), "bob@waddle.test remove");
+    assert_eq!(one.next().await.type_().unwrap(), "result");
+}
+
+#[tokio::test]
+async fn a_subscription_from_request_to_removal() {
+    let w = world().await;
+    w.account("alice").await;
+    w.account("bob").await;
+    let mut a = w.online("alice", "one").await;
+    roster(&mut a).await;
+    a.send("<presence type='subscribe' to='bob@waddle.test/ignored' id='s1'/>").await;
+    assert_eq!(item(&a.next().await), "bob@waddle.test none subscribe");
+    // Bob is away: the request waits for him
+    let mut b = w.client("bob", "two").await;
+    roster(&mut b).await;
+    b.send("<presence/>").await;
+    assert_eq!(presence(&b.next().await), " bob@waddle.test/two");
+    let request = b.next().await;
+    assert_eq!(presence(&request), "subscribe alice@waddle.test");
+    assert_eq!(request.root().attr("to").unwrap(), "bob@waddle.test");
+    b.send("<presence type='subscribed' to='alice@waddle.test'/>").await;
+    assert_eq!(item(&b.next().await), "alice@waddle.test from");
+    assert_eq!(presence(&a.next().await), "subscribed bob@waddle.test");
+    assert_eq!(item(&a.next().await), "bob@waddle.test to");
+    assert_eq!(presence(&a.next().await), " bob@waddle.test/two");
+    // the other direction, approved beforehand
+    a.send("<presence type='subscribed' to='bob@waddle.test'/>").await;
+    assert_eq!(item(&a.next().await), "bob@waddle.test to true");
+    b.send("<presence type='subscribe' to='alice@waddle.test'/>").await;
+    assert_eq!(item(&b.next().await), "alice@waddle.test both");
+    assert_eq!(item(&a.next().await), "bob@waddle.test both");
+    assert_eq!(presence(&b.next().await), "subscribed alice@waddle.test");
+    assert_eq!(presence(&b.next().await), " alice@waddle.test/one");
+    // updates and goodbyes
+    a.send("<presence><show>away</show></presence>").await;
+    a.next().await;
+    assert!(text(&b.next().await).contains("away"));
+    let mut a2 = w.client("alice", "two").await;
+    a2.send("<presence/>").await;
+    let mut got = vec![presence(&a2.next().await), presence(&a2.next().await), presence(&a2.next().await)];
+    got.sort();
+    assert_eq!(got, [" alice@waddle.test/one", " alice@waddle.test/two", " bob@waddle.test/two"]);
+    assert_eq!(presence(&b.next().await), " alice@waddle.test/two");
+    assert_eq!(presence(&a.next().await), " alice@waddle.test/two");
+    drop(a2);
+    assert_eq!(presence(&b.next().await), "unavailable alice@waddle.test/two");
+    assert_eq!(presence(&a.next().await), "unavailable alice@waddle.test/two");
+    // removal ends both directions
+    a.send("<iq type='set' id='s'><query xmlns='jabber:iq:roster'><item jid='bob@waddle.test' subscription='remove'/></query></iq>").await;
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        let s = b.next().await;
+        seen.push(if s.root().name() == "iq" { item(&s) } else { presence(&s) });
+    }
+    seen.sort();
+    assert_eq!(seen.last().unwrap(), "unsubscribed alice@waddle.test");
+    assert!(seen.contains(&"unsubscribe alice@waddle.test".to_owned()));
+    assert!(seen.iter().any(|s| s == "unavailable alice@waddle.test/one" || s == "alice@waddle.test none"), "{seen:?}");
+}
+
+#[tokio::test]
+async fn directed_presence_ends_with_the_session() {
+    let w = world().await;
+    w.account("alice").await;
+    w.account("bob").await;
+    let mut b = w.online("bob", "two").await;
+    let mut a = w.online("alice", "one").await;
+    a.send("<presence to='bob@waddle.test'/>").await;
+    assert_eq!(presence(&b.next().await), " alice@waddle.test/one");
+    a.send("<presence><status>not for Bob</status></presence>").await;
+    a.next().await;
+    b.quiet().await;
+    a.send("</stream:stream>").await;
+    assert_eq!(presence(&b.next().await), "unavailable alice@waddle.test/one");
+}
+
+#[tokio::test]
+async fn probes_and_requests_tell_strangers_nothing() {
+    let w = world().await;
+    w.account("alice").await;
+    w.account("bob").await;
+    let _b = w.online("bob", "two").await;
+    let mut a = w.online("alice", "one").await;
+    a.send("<presence type='probe' to='bob@waddle.test'/>").await;
+    a.quiet().await;
+    for to in ["bob@waddle.test", "nobody@waddle.test"] {
+        let r = a
+            .request(&format!("<iq type='get' id='d' to='{to}'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>"))
+            .await;
+        assert_eq!(condition(&r), "service-unavailable");
+    }
+    for bad in ["<presence><priority>200</priority></presence>", "<presence type='nonsense'/>"] {
+        let r = a.request(bad).await;
+        assert_eq!(condition(&r), "bad-request");
+    }
+}
+
+#[tokio::test]
+async fn discovery_says_what_works_and_caps_hash_it() {
+    let w = world().await;
+    w.account("alice").await;
+    let mut c = w.login("alice").await;
+    c.bind("one").await;
+    let info = c
+        .request("<iq type='get' id='d' to='waddle.test'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>")
+        .await;
+    let t = text(&info);
+    for f in ["urn:xmpp:ping", "urn:xmpp:carbons:2", "msgoffline", "category=\"server\""] {
+        assert!(t.contains(f), "{f}: {t}");
+    }
+    assert!(!t.contains("urn:xmpp:mam:2"), "the archive is the account's");
+    let parsed = waddle_stanza::disco::DiscoInfo::read(info.payload().unwrap()).unwrap();
+    let caps = waddle_stanza::disco::Caps::of(waddle_xmpp::xep::xep0030::NODE, &parsed).unwrap();
+    let same = c
+        .request(&format!(
+            "<iq type='get' id='d' to='waddle.test'><query xmlns='http://jabber.org/protocol/disco#info' node='{}'/></iq>",
+            caps.disco_node()
+        ))
+        .await;
+    assert_eq!(same.type_().unwrap(), "result");
+    let own = c
+        .request("<iq type='get' id='d'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>")
+        .await;
+    assert!(text(&own).contains("urn:xmpp:mam:2#extended") && text(&own).contains("registered"));
+    let items = c
+        .request("<iq type='get' id='d' to='waddle.test'><query xmlns='http://jabber.org/protocol/disco#items'/></iq>")
+        .await;
+    assert!(text(&items).contains("muc.waddle.test"));
+    let rooms = c
+        .request("<iq type='get' id='d' to='muc.waddle.test'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>")
+        .await;
+    assert!(text(&rooms).contains("conference"), "{}", text(&rooms));
+    for (iq, expected) in [
+        ("<iq type='get' id='x' to='waddle.test'><nothing xmlns='urn:x'/></iq>", "service-unavailable"),
+        ("<iq type='get' id='x' to='waddle.test'/>", "bad-request"),
+        ("<iq type='get' id='x'><a xmlns='urn:x'/><b xmlns='urn:x'/></iq>", "bad-request"),
+        ("<iq type='wrong' id='x'><a xmlns='urn:x'/></iq>", "bad-request"),
+        ("<iq type='get' id='x' to='alice@waddle.test/none'><a xmlns='urn:x'/></iq>", "service-unavailable"),
+    ] {
+        let r = c.request(iq).await;
+        assert_eq!(condition(&r), expected, "{iq}");
+    }
+    // answers to nothing are forgotten
+    c.send("<iq type='result' id='nothing'/><iq type='error' id='nothing' to='alice@waddle.test/none'/>").await;
+    c.quiet().await;
+}
