@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr};
 
 use tokio::net::{TcpListener, TcpSocket};
 
-use crate::config::Listen;
+use crate::{config::Listen, exit::Exit};
 
 /// Pending connections that the kernel keeps for one listener.
 const BACKLOG: u32 = 1024;
@@ -31,6 +31,36 @@ pub fn bind(name: &'static str, listen: &Listen) -> Result<Vec<TcpListener>, Bin
             })
         })
         .collect()
+}
+
+/// Why the XMPP server did not start.
+pub fn xmpp(e: waddle_xmpp::Error) -> Exit {
+    match e {
+        waddle_xmpp::Error::Listen {
+            listener,
+            address,
+            source,
+        } => BindError {
+            name: listener,
+            addr: address,
+            cause: explain(&source, address),
+        }
+        .into(),
+        e => anyhow::Error::new(e).into(),
+    }
+}
+
+/// Why the broker did not start.
+pub fn mqtt(e: waddle_mqtt::Error) -> Exit {
+    match e {
+        waddle_mqtt::Error::Listen { addr, source } => BindError {
+            name: "mqtt_listen or mqtts_listen",
+            addr,
+            cause: explain(&source, addr),
+        }
+        .into(),
+        e => anyhow::Error::new(e).into(),
+    }
 }
 
 fn bind_one(addr: SocketAddr) -> io::Result<TcpListener> {

@@ -4,11 +4,14 @@ mod admin;
 mod app;
 mod cli;
 mod config;
+mod doors;
 mod exit;
 mod listen;
 mod offline;
 mod ready;
+mod run;
 mod secrets;
+mod status;
 mod telemetry;
 mod tls;
 
@@ -38,7 +41,7 @@ fn dispatch(cli: Cli) -> Result<(), Exit> {
         .build()
         .map_err(|e| Exit::failed(format!("cannot start: {e}")))?;
     match cli.command.unwrap_or(Command::Run) {
-        Command::Run => Err(Exit::failed("not wired yet")),
+        Command::Run => runtime.block_on(run::run(config)),
         Command::CheckConfig => offline::check_config(&config, cli.json),
         Command::Restore { dir, waddle } => {
             runtime.block_on(offline::restore(&config, &dir, waddle, cli.json))

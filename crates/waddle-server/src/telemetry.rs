@@ -3,7 +3,7 @@
 //! Metrics are always collected, as `/metrics` always answers. OTLP runs when `OTEL_EXPORTER_OTLP_ENDPOINT` is
 //! set; without it no span layer exists, so a span costs what the log's filter costs.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use anyhow::Context;
 use opentelemetry::{global, trace::TracerProvider as _};
@@ -56,7 +56,9 @@ impl Telemetry {
                     m.target().starts_with("waddle") && m.is_span()
                 }))
         });
-        let log = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+        let log = tracing_subscriber::fmt::layer()
+            .with_writer(io::stderr)
+            .with_ansi(io::stderr().is_terminal());
         let log = match config.log_format {
             LogFormat::Text => log.boxed(),
             LogFormat::Json => log.json().boxed(),

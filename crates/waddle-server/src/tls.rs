@@ -9,18 +9,33 @@ use std::{
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
-use rustls::{ServerConfig, crypto::ring};
+use rustls::{
+    ServerConfig,
+    crypto::ring,
+    server::{ClientHello, ResolvesServerCert},
+    sign::CertifiedKey,
+};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
 use crate::config::Config;
 
-/// Where certificate and key are read from, and the configuration made of them.
+/// Where certificate and key are read from, and the configuration that answers with them.
 #[derive(Debug)]
 pub struct Tls {
     cert: PathBuf,
     key: PathBuf,
-    /// Without ALPN; each listener sets its own on a copy.
-    current: Arc<ArcSwap<ServerConfig>>,
+    current: Arc<Current>,
+    config: Arc<ServerConfig>,
+}
+
+/// The certificate in use; handshakes take it from here, so that a renewal needs no restart.
+#[derive(Debug)]
+struct Current(ArcSwap<CertifiedKey>);
+
+impl ResolvesServerCert for Current {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.load_full())
+    }
 }
 
 impl Tls {
@@ -31,38 +46,42 @@ impl Tls {
             _ => self_signed(config)?,
         };
         warn_if_readable(&key);
-        let current = Arc::new(ArcSwap::from_pointee(load(&cert, &key)?));
-        Ok(Self { cert, key, current })
+        let current = Arc::new(Current(ArcSwap::from_pointee(load(&cert, &key)?)));
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_cert_resolver(current.clone());
+        // A resumed handshake costs a server a fifth of a full one.
+        config.ticketer = ring::Ticketer::new()?;
+        config.send_tls13_tickets = 1;
+        Ok(Self {
+            cert,
+            key,
+            current,
+            config: Arc::new(config),
+        })
     }
 
-    /// The configuration that listeners take at each handshake.
-    pub fn config(&self) -> Arc<ArcSwap<ServerConfig>> {
-        self.current.clone()
+    /// The configuration, without ALPN: each listener sets its own on a copy, the certificate stays shared.
+    pub fn config(&self) -> Arc<ServerConfig> {
+        self.config.clone()
     }
 
     /// Reads the files again. A file that cannot be used keeps the old certificate in place.
     pub fn reload(&self) -> anyhow::Result<()> {
-        self.current.store(Arc::new(load(&self.cert, &self.key)?));
+        self.current.0.store(Arc::new(load(&self.cert, &self.key)?));
         Ok(())
     }
 }
 
-fn load(cert: &Path, key: &Path) -> anyhow::Result<ServerConfig> {
+fn load(cert: &Path, key: &Path) -> anyhow::Result<CertifiedKey> {
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(cert)
         .and_then(Iterator::collect)
         .with_context(|| format!("tls_cert: {}: no certificate chain in PEM form", cert.display()))?;
     let private = PrivateKeyDer::from_pem_file(key)
         .with_context(|| format!("tls_key: {}: no private key in PEM form", key.display()))?;
-    let provider = Arc::new(ring::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(chain, private)
-        .with_context(|| format!("{} and {} do not belong together", cert.display(), key.display()))?;
-    // A resumed handshake costs a server a fifth of a full one.
-    config.ticketer = ring::Ticketer::new()?;
-    config.send_tls13_tickets = 1;
-    Ok(config)
+    CertifiedKey::from_der(chain, private, &ring::default_provider())
+        .with_context(|| format!("{} and {} do not belong together", cert.display(), key.display()))
 }
 
 /// The names that a self-signed certificate covers: the domain and its services, and this machine.
@@ -133,11 +152,11 @@ mod tests {
         let before = fs::read(&key).unwrap();
         let tls = Tls::open(&c).unwrap();
         assert_eq!(before, fs::read(&key).unwrap());
-        let old = tls.current.load_full();
+        let old = tls.current.0.load_full();
         fs::write(&key, "broken").unwrap();
         assert!(tls.reload().is_err());
         assert!(
-            Arc::ptr_eq(&old, &tls.current.load_full()),
+            Arc::ptr_eq(&old, &tls.current.0.load_full()),
             "a bad file keeps the old certificate"
         );
     }

@@ -15,10 +15,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use parse::{IpNet, Listen};
+pub use parse::Listen;
 pub use public::PublicNames;
 use url::Url;
 use waddle_core::Limits;
+use waddle_http::Network;
+use waddle_mqtt::rules::TopicPolicy;
 
 /// Who may make an account by in-band registration (XEP-0077).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +61,8 @@ macro_rules! settings {
             $($(#[doc = $doc])* pub $field: $ty,)*
             /// Bounds, `[limits]` in the file.
             pub limits: Limits,
+            /// Who may use which MQTT topics, `[mqtt_policy]` in the file (`specs/topics.md`).
+            pub mqtt_policy: TopicPolicy,
         }
 
         impl Config {
@@ -71,6 +75,7 @@ macro_rules! settings {
                 Ok(Self {
                     $($field: texts.read(stringify!($field), $default, $parse)?,)*
                     limits: texts.limits.clone(),
+                    mqtt_policy: texts.mqtt_policy.clone(),
                 })
             }
 
@@ -89,7 +94,7 @@ settings! {
     /// Listener for the same over TLS.
     https_listen: Listen = "127.0.0.1:3443", parse::listen;
     /// Networks whose `X-Forwarded-For` and `-Proto` count, separated by commas.
-    trusted_proxies: Vec<IpNet> = "", parse::networks;
+    trusted_proxies: Vec<Network> = "", parse::networks;
     /// What browsers and OAuth see; empty: made from the HTTP listener.
     public_url: Option<Url> = "", parse::optional_url;
     /// The name that XMPP and MQTT clients connect to; empty: the domain.
@@ -134,6 +139,7 @@ settings! {
 struct Texts {
     values: BTreeMap<String, (String, String)>,
     limits: Limits,
+    mqtt_policy: TopicPolicy,
 }
 
 impl Texts {
@@ -157,6 +163,7 @@ impl Config {
         let mut texts = Texts {
             values: BTreeMap::new(),
             limits: Limits::default(),
+            mqtt_policy: TopicPolicy::default(),
         };
         if let Some(path) = file {
             let shown = path.display();

@@ -12,9 +12,10 @@ use std::{fmt::Display, path::PathBuf, str::FromStr, sync::Arc};
 use serde_json::json;
 use waddle_community::Waddle;
 use waddle_core::{Slug, UserId};
+use waddle_http::ServiceStatus;
 
 use super::{Failure, Reply, command::AdminCommand, socket::Execute};
-use crate::app::App;
+use crate::{app::App, status::Status};
 
 /// Does administrative commands on an open data directory.
 #[derive(Clone)]
@@ -24,7 +25,7 @@ pub struct Operations {
     /// The data directory, for what lies beside the databases.
     pub data_dir: PathBuf,
     /// Lines for `status`; none where no server runs.
-    pub status: Option<Arc<dyn Fn() -> serde_json::Value + Send + Sync>>,
+    pub status: Option<Status>,
 }
 
 type Outcome = Result<Reply, Failure>;
@@ -33,7 +34,7 @@ impl Execute for Operations {
     async fn execute(&self, command: AdminCommand) -> Outcome {
         let app = &self.app;
         match command {
-            AdminCommand::Status => self.status(),
+            AdminCommand::Status => self.status().await,
             AdminCommand::AccountCreate {
                 name,
                 password,
@@ -83,27 +84,23 @@ impl Execute for Operations {
 }
 
 impl Operations {
-    fn status(&self) -> Outcome {
+    async fn status(&self) -> Outcome {
         let Some(status) = &self.status else {
             return Err(Failure(
                 "the server does not run; start it with waddle-server run".into(),
             ));
         };
-        let json = status();
-        let line = |s: &serde_json::Value| {
-            let mark = if s["status"] == json!(true) {
-                "up  "
-            } else {
-                "down"
-            };
+        let services = status.services().await;
+        let line = |s: &ServiceStatus| {
             format!(
-                "{mark} {} {}",
-                s["name"].as_str().unwrap_or_default(),
-                s["details"].as_str().unwrap_or_default()
+                "{} {} {}",
+                if s.status { "up  " } else { "down" },
+                s.name,
+                s.details
             )
         };
-        let services = json["services"].as_array().map(Vec::as_slice).unwrap_or_default();
         let text = services.iter().map(line).collect::<Vec<_>>().join("\n");
+        let json = json!({"services": services});
         Ok(Reply { text, json })
     }
 }
