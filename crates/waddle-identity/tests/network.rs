@@ -1,5 +1,5 @@
-//! Login against a real PDS and a real PLC directory, started by `tests/atproto/with-network.sh`, which sets
-//! `ATPROTO_NET`. Run by `make test`; by hand:
+//! Login against real PDSes and real PLC directories, started by `tests/atproto/with-network.sh`, which sets
+//! `ATPROTO_NET` and `ATPROTO_NET_TLS`. Run by `make test`; by hand:
 //! `tests/atproto/with-network.sh cargo test -p waddle-identity --test network -- --ignored`.
 #![allow(
     clippy::allow_attributes,
@@ -11,10 +11,11 @@
 
 mod support;
 
+use rustls_pki_types::pem::PemObject as _;
 use serde_json::Value;
 use support::{
     Setup,
-    browser::{callback, sign_in},
+    browser::{Names, callback, sign_in, sign_in_at},
     on_loopback, open_with,
 };
 use waddle_core::Secret;
@@ -23,8 +24,11 @@ use waddle_identity::{LoginError, atproto::stores::Stores};
 const COOKIE: &str = "browser-1";
 
 fn net() -> Value {
-    let file =
-        std::env::var("ATPROTO_NET").expect("ATPROTO_NET is not set: run by tests/atproto/with-network.sh");
+    net_of("ATPROTO_NET")
+}
+
+fn net_of(variable: &str) -> Value {
+    let file = std::env::var(variable).expect("run by tests/atproto/with-network.sh");
     serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
 }
 
@@ -238,4 +242,64 @@ async fn kept_tokens_are_refreshed_when_rejected_and_forgotten_when_void() {
     assert!(!t.identity.still_granted(&user).await.unwrap(), "void");
     assert!(stores.tokens(did).await.unwrap().is_none(), "forgotten");
     assert!(!t.identity.still_granted(&user).await.unwrap());
+}
+
+/// As on the Internet: https everywhere, handles by `/.well-known/atproto-did`, and this server as a confidential client
+/// whose metadata the PDS fetches and whose signature (`private_key_jwt`) it checks.
+#[tokio::test]
+#[ignore = "needs the ATProto network: run by make test"]
+async fn a_public_server_logs_people_in_over_https() {
+    let net = net_of("ATPROTO_NET_TLS");
+    let (handle, did, password) = account(&net, "alice");
+    let front = format!("127.0.0.1:{}", net["front"]).parse().unwrap();
+    let ca = net["ca"].as_str().unwrap();
+    let hosts: Vec<_> = ["pds.test", "plc.test", "alice.test"]
+        .map(|n| (n.to_owned(), front))
+        .to_vec();
+    let t = open_with(|c| {
+        c.public_url = format!("https://chat.internal:{}", net["front"]).parse().unwrap();
+        c.atproto.plc_url = "https://plc.test".parse().unwrap();
+        c.atproto.extra_ca = Some(ca.into());
+        c.atproto.hosts = hosts.clone();
+        c.atproto.allow_http_loopback = true;
+    })
+    .await;
+    let metadata = serde_json::to_vec(t.identity.client_metadata().unwrap()).unwrap();
+    std::fs::write(net["client_metadata"].as_str().unwrap(), metadata).unwrap();
+
+    let mut roots = rustls::RootCertStore::empty();
+    for cert in rustls_pki_types::CertificateDer::pem_file_iter(ca).unwrap() {
+        roots.add(cert.unwrap()).unwrap();
+    }
+    let names = Names {
+        hosts: hosts.clone(),
+        roots,
+    };
+    let url = t.identity.login_begin(handle, COOKIE).await.unwrap();
+    assert!(
+        url.as_str()
+            .starts_with("https://pds.test/oauth/authorize?client_id=https%3A%2F%2Fchat.internal"),
+        "{url}"
+    );
+    let back = sign_in_at(names, &url, handle, password, false).await;
+    let new = t.identity.login_complete(callback(&back), COOKIE).await.unwrap();
+    assert_eq!(
+        (
+            new.session.account.user.as_str(),
+            new.session.account.handle.as_deref()
+        ),
+        (did, Some(handle))
+    );
+    assert!(t.identity.still_granted(&new.session.account.user).await.unwrap());
+    t.identity.logout(&new.session).await.unwrap();
+
+    // without the extra root certificate none of it is trusted
+    let t = open_with(|c| {
+        c.atproto.plc_url = "https://plc.test".parse().unwrap();
+        c.atproto.hosts = hosts;
+        c.atproto.allow_http_loopback = true;
+    })
+    .await;
+    let r = t.identity.login_begin(did, COOKIE).await;
+    assert!(matches!(r, Err(LoginError::Server(_))), "{r:?}");
 }

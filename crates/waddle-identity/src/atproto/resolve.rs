@@ -1,7 +1,7 @@
 //! Handles to DIDs (DNS TXT, then https; or one XRPC server) and DIDs to documents, both strict
 //! (ATProto handle and DID specifications).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use atrium_api::{
     did_doc::DidDocument,
@@ -58,7 +58,13 @@ pub struct DnsTxt(Option<TokioResolver>);
 impl DnsTxt {
     /// Reads `/etc/resolv.conf`.
     pub fn system() -> Self {
-        let built = TokioResolver::builder_tokio().and_then(hickory_resolver::ResolverBuilder::build);
+        let built = TokioResolver::builder_tokio().and_then(|mut b| {
+            // a resolver that does not answer must leave time for the https way
+            let options = b.options_mut();
+            options.timeout = Duration::from_secs(2);
+            options.attempts = 2;
+            b.build()
+        });
         Self(
             built
                 .inspect_err(

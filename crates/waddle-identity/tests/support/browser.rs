@@ -28,14 +28,25 @@ impl Jar {
     }
 }
 
-fn client() -> reqwest::Client {
+/// Where the names of a test network are, and whom to trust there.
+#[derive(Clone)]
+pub struct Names {
+    pub hosts: Vec<(String, std::net::SocketAddr)>,
+    pub roots: rustls::RootCertStore,
+}
+
+fn client(names: Names) -> reqwest::Client {
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
-        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_root_certificates(names.roots)
         .with_no_client_auth();
-    reqwest::Client::builder()
+    let mut builder = reqwest::Client::builder();
+    for (name, addr) in &names.hosts {
+        builder = builder.resolve(name, *addr);
+    }
+    builder
         .tls_backend_preconfigured(tls)
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
@@ -46,7 +57,16 @@ fn client() -> reqwest::Client {
 
 /// Signs in at `auth_url` and consents, or rejects; the URL on our redirect address that the browser is sent to.
 pub async fn sign_in(auth_url: &Url, user: &str, password: &str, reject: bool) -> Url {
-    let c = client();
+    let names = Names {
+        hosts: Vec::new(),
+        roots: rustls::RootCertStore::empty(),
+    };
+    sign_in_at(names, auth_url, user, password, reject).await
+}
+
+/// The same in a network with names of its own.
+pub async fn sign_in_at(names: Names, auth_url: &Url, user: &str, password: &str, reject: bool) -> Url {
+    let c = client(names);
     let issuer = auth_url.origin().ascii_serialization();
     let mut jar = Jar::default();
     let navigate = |url: &str, site: &str| {
