@@ -111,8 +111,8 @@ pub(crate) fn is_name(c: char) -> bool {
     is_start(c) || matches!(c, '\u{B7}' | '\u{300}'..='\u{36F}' | '\u{203F}'..='\u{2040}')
 }
 
-/// The longest character reference that is read, leading zeros included.
-const MAX_REFERENCE: usize = 16;
+/// The most digits of a character reference, leading zeros included; U+10FFFF takes seven.
+const MAX_DIGITS: usize = 8;
 
 /// Reads the reference at the front: one of the five predefined entities or a character reference.
 /// `None`: more bytes are needed. Any other entity is `restricted-xml` (RFC 6120 §11.1).
@@ -150,7 +150,7 @@ fn numeric(w: &[u8]) -> Result<Option<(char, usize)>, StreamError> {
     let Some(&b) = w.get(2) else { return Ok(None) };
     let (radix, first) = if b == b'x' { (16, 3) } else { (10, 2) };
     let mut code = 0u32;
-    for k in first..MAX_REFERENCE {
+    for k in first..=first + MAX_DIGITS {
         let Some(&b) = w.get(k) else { return Ok(None) };
         if b == b';' {
             if k == first {
@@ -232,6 +232,7 @@ mod tests {
             "&#X41;",
             "&a b;",
             "&#99999999999999999;",
+            "&#x000000041;",
         ] {
             assert_eq!(reference(s.as_bytes()), Err(StreamError::NotWellFormed), "{s}");
         }

@@ -3,7 +3,7 @@
 //!
 //! A state machine that stops anywhere and goes on where it stopped: every decision depends on the bytes up to the
 //! one that decides it and on nothing else, so the result is the same however they arrive, and no byte is looked at
-//! more often than the longest look-ahead (16 bytes).
+//! more often than the longest look-ahead (12 bytes).
 
 mod machine;
 mod namespaces;

@@ -312,8 +312,7 @@ impl Lexer {
         let cut = w.len() > limit;
         let w = &w[..w.len().min(limit)];
         let mut at = *i;
-        loop {
-            let Some(&b) = w.get(at) else { break };
+        while let Some(&b) = w.get(at) {
             if CLASS[b as usize] & NAME != 0 {
                 if at == self.part && !is(b, START) {
                     return Err(NotWellFormed);
@@ -331,11 +330,11 @@ impl Lexer {
                 self.part = at;
             } else if b >= 0x80 {
                 match chars::decode(&w[at..]) {
-                    Decoded::Char(c, n) => {
+                    Decoded::Char(c, len) => {
                         if !(chars::is_start(c) || at != self.part && chars::is_name(c)) {
                             return Err(NotWellFormed);
                         }
-                        at += n;
+                        at += len;
                     }
                     Decoded::Invalid => return Err(UnsupportedEncoding),
                     Decoded::Incomplete => break,

@@ -157,3 +157,14 @@ fn the_four_classes() {
         assert_eq!(compare(content.as_bytes()), Verdict::Differ(class), "{content:?}");
     }
 }
+
+#[test]
+fn references_of_eight_digits() {
+    for (content, verdict) in [
+        ("<a>&#x00000041;</a>", Verdict::BothAccept),
+        ("<a>&#1114109;</a>", Verdict::BothAccept),
+        ("<a b='&#000000065;'/>", Verdict::BothRefuse),
+    ] {
+        assert_eq!(compare(content.as_bytes()), verdict, "{content}");
+    }
+}
