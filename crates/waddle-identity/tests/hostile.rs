@@ -532,3 +532,34 @@ async fn without_a_usable_public_url_only_bluesky_is_off() {
         "OAuth's loopback rule: never localhost"
     );
 }
+
+/// atrium-oauth's resolvers let everybody wait for the first one who asks for a server's metadata, also when that one is
+/// gone; and answer nobody where two ask at the wrong moment.
+#[tokio::test]
+async fn a_login_that_is_cut_off_holds_up_no_other() {
+    let (fake, t) = network().await;
+    for path in [
+        "/.well-known/oauth-protected-resource",
+        "/.well-known/oauth-authorization-server",
+        "/par",
+    ] {
+        fake.lie(path, Lie::Silence);
+        let cut = std::time::Duration::from_millis(300);
+        let r = tokio::time::timeout(cut, t.identity.login_begin("alice.test", COOKIE)).await;
+        assert!(r.is_err(), "the browser gave up");
+        fake.honest_again(path);
+        let wait = std::time::Duration::from_secs(5);
+        let r = tokio::time::timeout(wait, login(&fake, &t.identity, "alice.test")).await;
+        assert!(matches!(r, Ok(Ok(_))), "{path}");
+    }
+    let many: Vec<_> = (0..20)
+        .map(|_| t.identity.login_begin("alice.test", COOKIE))
+        .collect();
+    let all = tokio::time::timeout(
+        std::time::Duration::from_secs(10),
+        futures::future::join_all(many),
+    )
+    .await
+    .unwrap();
+    assert!(all.iter().all(Result::is_ok), "{all:?}");
+}

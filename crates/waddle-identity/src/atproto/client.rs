@@ -14,7 +14,7 @@ use waddle_storage::{Db, repo::oauth::OAuth};
 
 use super::{
     http::SafeHttp,
-    resolve::{DidDocuments, Handles},
+    resolve::{DidDocuments, DnsTxt, Handles},
     stores::Stores,
 };
 use crate::{AtprotoConfig, Error, keys::Keyring, keys::random};
@@ -29,14 +29,22 @@ pub type Client = OAuthClient<Stores, Stores, DidDocuments, Handles, SafeHttp>;
 
 const KEY_PLACE: &str = "oauth-client-key ";
 
-/// The client and the documents it is known by.
+/// What the client is, and the documents it is known by.
 pub struct Registered {
-    /// The client.
-    pub client: Client,
     /// Its metadata, for a public client.
     pub metadata: Option<Value>,
     /// Its public keys.
     pub jwks: Value,
+    kind: Kind,
+    config: AtprotoConfig,
+    dns: DnsTxt,
+    http: Arc<SafeHttp>,
+    stores: Stores,
+}
+
+enum Kind {
+    Loopback(AtprotoLocalhostClientMetadata),
+    Confidential(AtprotoClientMetadata, Box<Jwk>),
 }
 
 fn scopes() -> Vec<Scope> {
@@ -80,7 +88,7 @@ async fn signing_key(db: &Db, keys: &Keyring, now: waddle_core::Timestamp) -> Re
     Ok(jwk)
 }
 
-/// Makes the client that fits `public_url`.
+/// Prepares the client that fits `public_url`.
 pub async fn register(
     public_url: &Url,
     config: &AtprotoConfig,
@@ -96,41 +104,14 @@ pub async fn register(
             .map(String::from)
             .map_err(|e| Error::Config(format!("public URL {public_url}: {e}")))
     };
-    let wrong = |e: atrium_oauth::Error| Error::Config(format!("OAuth client: {e}"));
-    let resolver = OAuthResolverConfig {
-        did_resolver: DidDocuments::new(config, http),
-        handle_resolver: Handles::new(config, http),
-        authorization_server_metadata: Default::default(),
-        protected_resource_metadata: Default::default(),
-    };
     let redirect_uris = vec![at(CALLBACK_PATH)?];
-    let http_client = SafeHttp::clone(http);
-    if is_loopback(public_url) {
-        let client = OAuthClient::new(OAuthClientConfig {
-            client_metadata: AtprotoLocalhostClientMetadata {
-                redirect_uris: Some(redirect_uris),
-                scopes: Some(scopes()),
-            },
-            keys: None,
-            state_store: stores.clone(),
-            session_store: stores.clone(),
-            resolver,
-            http_client,
+    let kind = if is_loopback(public_url) {
+        Kind::Loopback(AtprotoLocalhostClientMetadata {
+            redirect_uris: Some(redirect_uris),
+            scopes: Some(scopes()),
         })
-        .map_err(wrong)?;
-        return Ok(Registered {
-            client,
-            metadata: None,
-            jwks: serde_json::json!({ "keys": [] }),
-        });
-    }
-    if public_url.scheme() != "https" {
-        return Err(Error::Config(format!(
-            "login with Bluesky needs a public URL with https, or http://127.0.0.1 on one machine; it is {public_url}"
-        )));
-    }
-    let client = OAuthClient::new(OAuthClientConfig {
-        client_metadata: AtprotoClientMetadata {
+    } else if public_url.scheme() == "https" {
+        let metadata = AtprotoClientMetadata {
             client_id: at(METADATA_PATH)?,
             client_uri: Some(at("/")?),
             redirect_uris,
@@ -139,14 +120,32 @@ pub async fn register(
             scopes: scopes(),
             jwks_uri: None,
             token_endpoint_auth_signing_alg: Some("ES256".to_owned()),
-        },
-        keys: Some(vec![signing_key(db, keys, now).await?]),
-        state_store: stores.clone(),
-        session_store: stores.clone(),
-        resolver,
-        http_client,
-    })
-    .map_err(wrong)?;
+        };
+        Kind::Confidential(metadata, Box::new(signing_key(db, keys, now).await?))
+    } else {
+        return Err(Error::Config(format!(
+            "login with Bluesky needs a public URL with https, or http://127.0.0.1 on one machine; it is {public_url}"
+        )));
+    };
+    let mut made = Registered {
+        metadata: None,
+        jwks: serde_json::json!({ "keys": [] }),
+        kind,
+        config: config.clone(),
+        dns: DnsTxt::system(),
+        http: Arc::clone(http),
+        stores: stores.clone(),
+    };
+    let client = made.client()?;
+    if matches!(made.kind, Kind::Confidential(..)) {
+        made.metadata = Some(document(&client)?);
+        made.jwks =
+            serde_json::to_value(client.jwks()).map_err(|e| Error::Config(format!("OAuth keys: {e}")))?;
+    }
+    Ok(made)
+}
+
+fn document(client: &Client) -> Result<Value, Error> {
     let mut metadata = serde_json::to_value(&client.client_metadata)
         .map_err(|e| Error::Config(format!("OAuth client metadata: {e}")))?;
     if let Some(fields) = metadata.as_object_mut() {
@@ -154,10 +153,46 @@ pub async fn register(
         fields.insert("application_type".into(), "web".into());
         fields.insert("response_types".into(), serde_json::json!(["code"]));
     }
-    let jwks = serde_json::to_value(client.jwks()).map_err(|e| Error::Config(format!("OAuth keys: {e}")))?;
-    Ok(Registered {
-        client,
-        metadata: Some(metadata),
-        jwks,
-    })
+    Ok(metadata)
+}
+
+impl Registered {
+    /// A client for one step of one login.
+    ///
+    /// Never shared: the resolvers within remember who is asking for a server's metadata, and where that one is cut
+    /// off (a browser that closes the connection is enough) or answered at the wrong moment, all others wait for ever.
+    pub fn client(&self) -> Result<Client, Error> {
+        let resolver = OAuthResolverConfig {
+            did_resolver: DidDocuments::new(&self.config, &self.http),
+            handle_resolver: Handles::new(&self.config, self.dns.clone(), &self.http),
+            authorization_server_metadata: Default::default(),
+            protected_resource_metadata: Default::default(),
+        };
+        let http_client = SafeHttp::clone(&self.http);
+        let (state_store, session_store) = (self.stores.clone(), self.stores.clone());
+        match &self.kind {
+            Kind::Loopback(metadata) => OAuthClient::new(OAuthClientConfig {
+                client_metadata: metadata.clone(),
+                keys: None,
+                state_store,
+                session_store,
+                resolver,
+                http_client,
+            }),
+            Kind::Confidential(metadata, key) => OAuthClient::new(OAuthClientConfig {
+                client_metadata: metadata.clone(),
+                keys: Some(vec![Jwk::clone(key)]),
+                state_store,
+                session_store,
+                resolver,
+                http_client,
+            }),
+        }
+        .map_err(|e| Error::Config(format!("OAuth client: {e}")))
+    }
+
+    /// Resolves handles, apart from any login.
+    pub fn handles(&self) -> Handles {
+        Handles::new(&self.config, self.dns.clone(), &self.http)
+    }
 }

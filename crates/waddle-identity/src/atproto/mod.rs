@@ -121,9 +121,9 @@ impl Atproto {
         )
         .await?;
         Ok(Self {
-            registered,
             dids: DidDocuments::new(&config.atproto, &http),
-            handles: Handles::new(&config.atproto, &http),
+            handles: registered.handles(),
+            registered,
             stores,
             http,
         })
@@ -221,7 +221,7 @@ impl Atproto {
             scopes: vec![Scope::Known(KnownScope::Atproto)],
             ..Default::default()
         };
-        let url = contained(self.registered.client.authorize(&name, options)).await?;
+        let url = contained(self.registered.client()?.authorize(&name, options)).await?;
         let url = Url::parse(&url).map_err(|_| LoginError::Server("its login page has no address".into()))?;
         // the metadata was checked on its way in; this is the last door before the browser
         self.http
@@ -265,7 +265,8 @@ impl Atproto {
             iss: Some(iss),
         };
         FLOW.scope(flow, async {
-            let exchanged = contained(self.registered.client.callback(params)).await;
+            let client = self.registered.client()?;
+            let exchanged = contained(client.callback(params)).await;
             let session = FLOW.with(|f| f.session.lock().clone());
             let verdict = match (exchanged, &session) {
                 (Err(e), _) => Err(e),
@@ -274,7 +275,7 @@ impl Atproto {
             };
             if let (Err(_), Some(s)) = (&verdict, &session) {
                 // given back, not kept; atrium calls the server's 200 an error
-                let _ = contained(self.registered.client.revoke(&s.token_set.sub)).await;
+                let _ = contained(client.revoke(&s.token_set.sub)).await;
             }
             verdict?;
             if let Some(s) = session {
@@ -289,7 +290,7 @@ impl Atproto {
     pub async fn forget(&self, did: &Did) -> Result<(), Error> {
         if let Ok(at) = did.as_str().parse::<AtDid>() {
             // atrium expects a 204 and reports the 200 of real servers as an error
-            if let Err(e) = contained(self.registered.client.revoke(&at)).await {
+            if let Err(e) = contained(self.registered.client()?.revoke(&at)).await {
                 tracing::debug!(error = %e, "revoking at the account's server");
             }
         }
@@ -303,7 +304,7 @@ impl Atproto {
             return Ok(false);
         };
         let work = async {
-            let session = contained(self.registered.client.restore(&at)).await?;
+            let session = contained(self.registered.client()?.restore(&at)).await?;
             let agent = Agent::new(session);
             let asked = AssertUnwindSafe(agent.api.com.atproto.server.get_session()).catch_unwind();
             match tokio::time::timeout(STEP, asked).await {

@@ -53,6 +53,7 @@ impl Resolver for DidDocuments {
 }
 
 /// The machine's DNS resolver for TXT records; none where the machine has no usable `/etc/resolv.conf`.
+#[derive(Clone)]
 pub struct DnsTxt(Option<TokioResolver>);
 
 impl DnsTxt {
@@ -129,13 +130,13 @@ pub enum Handles<D = DnsTxt> {
 
 impl Handles {
     /// As `config` says.
-    pub fn new(config: &AtprotoConfig, http: &Arc<SafeHttp>) -> Self {
+    pub fn new(config: &AtprotoConfig, dns: DnsTxt, http: &Arc<SafeHttp>) -> Self {
         match &config.handle_resolver {
             Some(url) => Self::Server(AppViewHandleResolver::new(AppViewHandleResolverConfig {
                 service_url: url.to_string(),
                 http_client: Arc::clone(http),
             })),
-            None => Self::network(DnsTxt::system(), http),
+            None => Self::network(dns, http),
         }
     }
 }

@@ -80,6 +80,11 @@ impl Fake {
         self.lies.lock().unwrap().insert(path.to_owned(), lie);
     }
 
+    /// `path` tells the truth again.
+    pub fn honest_again(&self, path: &str) {
+        self.lies.lock().unwrap().remove(path);
+    }
+
     pub fn asked(&self, path: &str) -> usize {
         self.seen
             .lock()
