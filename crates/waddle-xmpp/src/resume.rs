@@ -45,7 +45,7 @@ mod tests {
     #[test]
     fn bounded() {
         let e = Expired::default();
-        for i in 0..REMEMBERED as u32 + 1 {
+        for i in 0..=REMEMBERED as u32 {
             e.remember(&i.to_string(), i);
         }
         assert_eq!(e.handled("0"), None);

@@ -17,7 +17,7 @@ async fn roster(c: &mut Client) -> Stanza {
 fn item(s: &Stanza) -> String {
     let q = s.root().child("query", ROSTER).unwrap_or_else(|| panic!("no roster: {}", text(s)));
     let i = q.child("item", ROSTER).unwrap();
-    let a = |n| i.attr(n).map(|v| v.into_owned());
+    let a = |n| i.attr(n).map(std::borrow::Cow::into_owned);
     [a("jid"), a("subscription"), a("ask"), a("approved")]
         .into_iter()
         .flatten()

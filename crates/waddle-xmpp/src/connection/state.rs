@@ -573,3 +573,7 @@ fn advice(e: SaslError) -> Option<&'static str> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+#[path = "state_tests.rs"]
+mod tests;

@@ -148,9 +148,10 @@ fn accept(sent: Sent, to: Jid, kind: Type, recipient: UserId, wanted: Wanted) ->
     let keep = wanted.archive || wanted.offline;
     let db = server.db.clone();
     if !keep && sent.session.pending.load(Ordering::Acquire) == 0 {
-        return match deliver::post(&server, &post, None, None) {
-            true => Routed::Done,
-            false => undelivered(kind, wanted.offline),
+        return if deliver::post(&server, &post, None, None) {
+            Routed::Done
+        } else {
+            undelivered(kind, wanted.offline)
         };
     }
     let work = {
