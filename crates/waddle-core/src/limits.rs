@@ -184,6 +184,10 @@ limits! {
     feed_queue: usize = 1_024,
     /// Feeds: messages that one binding may post; more becomes one line.
     feed_rate: Rate = rate(10, 10),
+    /// Feeds: lines waiting for one channel; what is over joins the next line of its binding.
+    feed_lines: usize = 64,
+    /// Feeds: seconds without a reading after which the feeds of a waddle stop until the next.
+    feed_idle_seconds: u64 = 300,
     /// HTTP: bytes of a request's body; more is 413.
     http_body_bytes: usize = 1_048_576,
     /// HTTP: seconds for one request.

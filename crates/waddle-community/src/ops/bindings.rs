@@ -4,10 +4,10 @@ use waddle_core::{BindingId, WaddleId};
 use waddle_storage::repo::bindings;
 
 use super::{bounded, text};
-use crate::{Actor, Binding, Community, Error, Event, NewBinding, On, Result, facts};
+use crate::{Actor, Binding, Community, Error, Event, FeedMode, NewBinding, On, Result, facts};
 
 impl Community {
-    /// Binds topics to a channel. Needs `waddle#manage_feeds`.
+    /// Binds topics to a channel. Needs `waddle#manage_feeds`. A mode other than `message` is refused today.
     pub async fn bind_feed(&self, actor: impl Into<Actor>, id: WaddleId, new: NewBinding) -> Result<Binding> {
         if let Some(name) = &new.name {
             text(
@@ -22,6 +22,12 @@ impl Community {
             return Err(Error::Invalid {
                 field: "filter",
                 why: "up to 1024 bytes, not below $",
+            });
+        }
+        if new.mode != FeedMode::Message {
+            return Err(Error::Invalid {
+                field: "mode",
+                why: "message is the one that works today; card and digest do not yet",
             });
         }
         self.change(id, actor.into(), move |d| {
