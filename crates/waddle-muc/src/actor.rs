@@ -3,6 +3,8 @@
 //! Commits come back through a queue of their own, which holds no more than the room has asked to write.
 
 use std::{
+    ops::ControlFlow,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -17,10 +19,13 @@ use kameo::{
     mailbox::{MailboxReceiver, Signal},
     message::{Context, Message},
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 use waddle_core::BareJid;
 use waddle_outbox::PushError;
-use waddle_storage::{Result as StorageResult, repo::rooms::PlainRooms};
+use waddle_storage::{
+    Result as StorageResult,
+    repo::rooms::{PlainRooms, RoomSettings},
+};
 
 use crate::{
     error, load,
@@ -30,11 +35,15 @@ use crate::{
     room::{Kind, Room},
     rooms::Inner,
     show::Departure,
-    state::{Effect, Effects, Input, Write, WriteFailed, WriteResult},
+    state::{BUSY, Effect, Effects, Input, Write, WriteFailed, WriteResult},
 };
 
 /// Commits that are handled in one go.
 const BATCH: usize = 64;
+/// Faults of one room that are forgiven within [`FORGIVEN`].
+pub(crate) const FAULTS: usize = 5;
+/// See [`FAULTS`].
+const FORGIVEN: Duration = Duration::from_secs(60);
 
 /// What a room's actor starts with, the first time and after a fault.
 #[derive(Clone)]
@@ -45,8 +54,36 @@ pub(crate) struct Start {
     pub waiting: Arc<AtomicUsize>,
 }
 
-/// An input in a mailbox.
-pub(crate) struct Envelope(pub Input);
+/// An input in a mailbox. One that is dropped there is refused, never silently lost.
+pub(crate) struct Envelope {
+    input: Option<Input>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Envelope {
+    /// Counts the input as waiting until it is taken.
+    pub fn new(input: Input, waiting: &Arc<AtomicUsize>) -> Self {
+        waiting.fetch_add(1, Ordering::AcqRel);
+        Self {
+            input: Some(input),
+            waiting: waiting.clone(),
+        }
+    }
+
+    /// The input.
+    pub fn take(mut self) -> Option<Input> {
+        self.input.take()
+    }
+}
+
+impl Drop for Envelope {
+    fn drop(&mut self) {
+        self.waiting.fetch_sub(1, Ordering::AcqRel);
+        if let Some(input) = self.input.take() {
+            crate::rooms::refuse(input, &error::busy(BUSY));
+        }
+    }
+}
 
 /// One active room.
 pub(crate) struct RoomActor {
@@ -56,9 +93,12 @@ pub(crate) struct RoomActor {
     start: Start,
     commits: mpsc::UnboundedReceiver<(u64, WriteResult)>,
     committed: mpsc::UnboundedSender<(u64, WriteResult)>,
+    batch: Vec<(u64, WriteResult)>,
     fx: Effects,
     /// Sessions that the figures count.
     counted: usize,
+    /// The last faults.
+    faults: Vec<Instant>,
 }
 
 impl Actor for RoomActor {
@@ -67,31 +107,17 @@ impl Actor for RoomActor {
 
     async fn on_start(start: Start, _: ActorRef<Self>) -> Result<Self, Self::Error> {
         let (committed, commits) = mpsc::unbounded_channel();
-        let deps = &start.rooms.deps;
-        let (room, store) = match load::load(deps, start.jid.clone()).await {
-            Ok(loaded) => (loaded.room, Some(loaded.store)),
-            Err(e) => {
-                tracing::error!(room = %start.jid, error = %e, "a room cannot be loaded");
-                let kind = Kind::Absent { full: true };
-                let secret = RoomSecret::new(&[]);
-                let room = Room::new(
-                    start.jid.clone(),
-                    deps.limits.clone(),
-                    kind,
-                    waddle_storage::repo::rooms::RoomSettings::default(),
-                    secret,
-                );
-                (room, None)
-            }
-        };
+        let (room, store) = Self::load(&start).await;
         Ok(Self {
             room,
             store,
             start,
             commits,
             committed,
+            batch: Vec::new(),
             fx: Effects::default(),
             counted: 0,
+            faults: Vec::new(),
         })
     }
 
@@ -100,9 +126,21 @@ impl Actor for RoomActor {
         _: WeakActorRef<Self>,
         mailbox: &mut MailboxReceiver<Self>,
     ) -> Result<Option<Signal<Self>>, Self::Error> {
-        let mut batch = Vec::with_capacity(BATCH);
         loop {
-            let idle = self.room.is_idle();
+            if !self.room.is_idle() {
+                tokio::select! {
+                    biased;
+                    _ = self.commits.recv_many(&mut self.batch, BATCH) => {
+                        if catch_unwind(AssertUnwindSafe(|| self.committed())).is_err()
+                            && self.fault().await.is_break()
+                        {
+                            return Ok(None);
+                        }
+                    }
+                    signal = mailbox.recv() => return Ok(signal),
+                }
+                continue;
+            }
             let patience = if self.room.exists() {
                 Duration::from_secs(self.room.limits.muc_idle_seconds)
             } else {
@@ -110,13 +148,8 @@ impl Actor for RoomActor {
             };
             tokio::select! {
                 biased;
-                _ = self.commits.recv_many(&mut batch, BATCH) => {
-                    for (token, result) in batch.drain(..) {
-                        self.input(Input::Written(token, result));
-                    }
-                }
                 signal = mailbox.recv() => return Ok(signal),
-                () = tokio::time::sleep(patience), if idle => {
+                () = tokio::time::sleep(patience) => {
                     if self.start.rooms.retire(&self.start.jid, &self.start.waiting) {
                         return Ok(None);
                     }
@@ -125,22 +158,8 @@ impl Actor for RoomActor {
         }
     }
 
-    async fn on_stop(&mut self, _: WeakActorRef<Self>, reason: ActorStopReason) -> Result<(), Self::Error> {
-        if matches!(reason, ActorStopReason::Panicked(_)) {
-            tracing::error!(room = %self.start.jid, %reason, "a room failed; it starts again");
-            metrics::restarted();
-        }
-        // 332: removed because of the service itself. They may join again at once.
-        let d = Departure {
-            codes: &["332"],
-            reason: Some("the room was restarted; join it again"),
-            ..Departure::default()
-        };
-        let mut fx = Effects::default();
-        self.room.refuse_all(&mut fx);
-        self.room.empty(d, &mut fx);
-        self.fx = fx;
-        self.perform();
+    async fn on_stop(&mut self, _: WeakActorRef<Self>, _: ActorStopReason) -> Result<(), Self::Error> {
+        self.send_off();
         Ok(())
     }
 }
@@ -148,17 +167,65 @@ impl Actor for RoomActor {
 impl Message<Envelope> for RoomActor {
     type Reply = ();
 
-    async fn handle(&mut self, Envelope(input): Envelope, _: &mut Context<Self, ()>) {
-        self.start.waiting.fetch_sub(1, Ordering::AcqRel);
-        #[cfg(test)]
-        if let Input::Stanza(i) = &input {
-            assert!(i.stanza.id().as_deref() != Some("make-the-room-panic"), "as asked");
+    async fn handle(&mut self, envelope: Envelope, ctx: &mut Context<Self, ()>) {
+        let Some(input) = envelope.take() else { return };
+        if catch_unwind(AssertUnwindSafe(|| self.input(input))).is_err() && self.fault().await.is_break() {
+            ctx.stop();
         }
-        self.input(input);
     }
 }
 
 impl RoomActor {
+    /// What stands behind the address; a room that cannot be read refuses everything and stops.
+    async fn load(start: &Start) -> (Room, Option<Store>) {
+        let deps = &start.rooms.deps;
+        match load::load(deps, start.jid.clone()).await {
+            Ok(loaded) => (loaded.room, Some(loaded.store)),
+            Err(e) => {
+                tracing::error!(room = %start.jid, error = %e, "a room cannot be loaded");
+                let kind = Kind::Absent { full: true };
+                let settings = RoomSettings::default();
+                let secret = RoomSecret::new(&[]);
+                (
+                    Room::new(start.jid.clone(), deps.limits.clone(), kind, settings, secret),
+                    None,
+                )
+            }
+        }
+    }
+
+    /// After a fault of the program: occupants are told, and the room starts again from what is stored. A room
+    /// that fails again and again is given up until somebody addresses it anew.
+    async fn fault(&mut self) -> ControlFlow<()> {
+        tracing::error!(room = %self.start.jid, "a room failed; it starts again");
+        metrics::restarted();
+        self.send_off();
+        let now = Instant::now();
+        self.faults.retain(|at| now.duration_since(*at) < FORGIVEN);
+        self.faults.push(now);
+        if self.faults.len() > FAULTS {
+            self.start.rooms.strike(&self.start.jid);
+            return ControlFlow::Break(());
+        }
+        // What the old room still waits for concerns the new one no more.
+        (self.committed, self.commits) = mpsc::unbounded_channel();
+        (self.room, self.store) = Self::load(&self.start).await;
+        ControlFlow::Continue(())
+    }
+
+    /// 332: everybody is out because of the service itself. They may join again at once.
+    fn send_off(&mut self) {
+        let d = Departure {
+            codes: &["332"],
+            reason: Some("the room was restarted; join it again"),
+            ..Departure::default()
+        };
+        self.fx = Effects::default();
+        self.room.refuse_all(&mut self.fx);
+        self.room.empty(d, &mut self.fx);
+        self.perform();
+    }
+
     fn input(&mut self, input: Input) {
         let now = self.start.rooms.deps.clock.now();
         if self.store.is_none() {
@@ -168,6 +235,15 @@ impl RoomActor {
             self.room.handle(input, now, &mut self.fx);
         }
         self.perform();
+    }
+
+    /// Handles the commits that were heard of.
+    fn committed(&mut self) {
+        let mut batch = std::mem::take(&mut self.batch);
+        for (token, result) in batch.drain(..) {
+            self.input(Input::Written(token, result));
+        }
+        self.batch = batch;
     }
 
     /// Does what was decided.
@@ -278,14 +354,17 @@ fn failed(e: &waddle_storage::StorageError) -> WriteFailed {
     }
 }
 
-fn answer(done: error::Outcome<waddle_stanza::Outgoing>, inbound: &crate::Inbound) -> Vec<waddle_stanza::Outgoing> {
+fn answer(
+    done: error::Outcome<waddle_stanza::Outgoing>,
+    inbound: &crate::Inbound,
+) -> Vec<waddle_stanza::Outgoing> {
     match done {
         Ok(item) => vec![item],
         Err(why) => why.reply(&inbound.stanza, &inbound.sender).into_iter().collect(),
     }
 }
 
-/// Restarts rooms that fail; a room that fails again and again is given up until somebody addresses it anew.
+/// Stands above all rooms: one that cannot even start is taken off the list.
 pub(crate) struct Supervisor(pub std::sync::Weak<Inner>);
 
 impl Actor for Supervisor {
@@ -301,13 +380,12 @@ impl Actor for Supervisor {
         _: WeakActorRef<Self>,
         id: kameo::actor::ActorId,
         reason: ActorStopReason,
-    ) -> Result<std::ops::ControlFlow<ActorStopReason>, Self::Error> {
+    ) -> Result<ControlFlow<ActorStopReason>, Self::Error> {
         if !matches!(reason, ActorStopReason::Normal)
             && let Some(rooms) = self.0.upgrade()
         {
-            tracing::error!(%reason, "a room failed too often and is given up");
             rooms.give_up(id);
         }
-        Ok(std::ops::ControlFlow::Continue(()))
+        Ok(ControlFlow::Continue(()))
     }
 }

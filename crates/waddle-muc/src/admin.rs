@@ -29,7 +29,11 @@ const MOST: usize = 200;
 
 /// One `<item/>` of a request, checked.
 enum Item {
-    Role { key: String, role: Role, reason: Option<Arc<str>> },
+    Role {
+        key: String,
+        role: Role,
+        reason: Option<Arc<str>>,
+    },
     Affiliation(Change),
 }
 
@@ -38,7 +42,9 @@ fn allowed(verdict: Verdict) -> Outcome {
         Verdict::Allowed => Ok(()),
         Verdict::Forbidden => Err(error::forbidden("you have no right to change this")),
         Verdict::NotAllowed => Err(error::not_allowed("their affiliation protects them from this")),
-        Verdict::Conflict => Err(error::conflict("a room keeps its last owner; make somebody else owner first")),
+        Verdict::Conflict => Err(error::conflict(
+            "a room keeps its last owner; make somebody else owner first",
+        )),
     }
 }
 
@@ -140,7 +146,8 @@ impl Room {
             return Ok(());
         }
         if matches!(self.kind, Kind::Channel(_)) {
-            fx.rest.push(Effect::Manage(Box::new(inbound), Manage { changes }));
+            fx.rest
+                .push(Effect::Manage(Box::new(inbound), Manage { changes }));
             return Ok(());
         }
         self.set_affiliations(inbound, changes, actor, now, fx);
@@ -154,8 +161,8 @@ impl Room {
             .map(|r| Arc::from(&*r));
         let of_nick = item.attr("nick").and_then(|n| nick::key(&n, usize::MAX).ok());
         if let Some(affiliation) = item.attr("affiliation") {
-            let affiliation =
-                Affiliation::parse(&affiliation).ok_or_else(|| error::bad_request("there is no such affiliation"))?;
+            let affiliation = Affiliation::parse(&affiliation)
+                .ok_or_else(|| error::bad_request("there is no such affiliation"))?;
             let jid = match item.attr("jid") {
                 Some(jid) => {
                     let jid: waddle_core::Jid = jid
@@ -226,8 +233,17 @@ impl Room {
         allowed(rules::affiliation(asker, now, new, owners))
     }
 
-    fn set_role(&mut self, key: &str, role: Role, actor: Option<&str>, reason: Option<&str>, fx: &mut Effects) {
-        let Some(i) = self.occupants.of_key(key) else { return };
+    fn set_role(
+        &mut self,
+        key: &str,
+        role: Role,
+        actor: Option<&str>,
+        reason: Option<&str>,
+        fx: &mut Effects,
+    ) {
+        let Some(i) = self.occupants.of_key(key) else {
+            return;
+        };
         if role == Role::None {
             let d = Departure {
                 codes: &["307"],
@@ -286,7 +302,9 @@ impl Room {
 
     fn apply_affiliations(&mut self, changes: &[Change], actor: Option<&str>, fx: &mut Effects) {
         for c in changes {
-            let (Some(jid), Kind::Plain(p)) = (c.jid(), &mut self.kind) else { continue };
+            let (Some(jid), Kind::Plain(p)) = (c.jid(), &mut self.kind) else {
+                continue;
+            };
             if c.affiliation == Affiliation::None {
                 p.people.remove(jid);
             } else {
@@ -299,7 +317,9 @@ impl Room {
             }
             let standing = self.plain_standing(c.affiliation);
             for key in self.places_of(jid) {
-                let Some(i) = self.occupants.of_key(&key) else { continue };
+                let Some(i) = self.occupants.of_key(&key) else {
+                    continue;
+                };
                 if standing.join {
                     self.occupants.at_mut(i).role_set = None;
                     if self.occupants.at_mut(i).stand(standing, 0) {
@@ -307,7 +327,11 @@ impl Room {
                     }
                     continue;
                 }
-                let codes: &[&str] = if c.affiliation == Affiliation::Outcast { &["301"] } else { &["321"] };
+                let codes: &[&str] = if c.affiliation == Affiliation::Outcast {
+                    &["301"]
+                } else {
+                    &["321"]
+                };
                 let d = Departure {
                     codes,
                     affiliation: Some(c.affiliation),

@@ -33,7 +33,8 @@ impl Room {
         if !standing.join {
             return Err(error::forbidden("you may not read what was said here"));
         }
-        let guarded = self.settings.password.is_some() && standing.affiliation <= crate::standing::Affiliation::None;
+        let guarded =
+            self.settings.password.is_some() && standing.affiliation <= crate::standing::Affiliation::None;
         if matches!(self.kind, Kind::Plain(_)) && guarded && !here {
             return Err(error::forbidden("enter the room with its password first"));
         }
@@ -42,7 +43,13 @@ impl Room {
 }
 
 /// Answers a query, its results first.
-pub(crate) async fn answer(db: &Db, key: &ArchiveKey, room: &str, most: usize, inbound: &Inbound) -> Vec<Outgoing> {
+pub(crate) async fn answer(
+    db: &Db,
+    key: &ArchiveKey,
+    room: &str,
+    most: usize,
+    inbound: &Inbound,
+) -> Vec<Outgoing> {
     match try_answer(db, key, room, most, inbound).await {
         Ok(items) => items,
         Err(e) => e
@@ -129,7 +136,16 @@ async fn try_answer(
     let mut out: Vec<Outgoing> = page
         .items
         .iter()
-        .map(|m| mam::result(Some(room), to, q.queryid.as_deref(), &m.id.to_string(), m.at, &m.stanza))
+        .map(|m| {
+            mam::result(
+                Some(room),
+                to,
+                q.queryid.as_deref(),
+                &m.id.to_string(),
+                m.at,
+                &m.stanza,
+            )
+        })
         .collect();
     if q.flip_page {
         out.reverse();
@@ -161,9 +177,8 @@ fn failed(e: &StorageError) -> StanzaError {
         StorageError::Constraint(_) => {
             StanzaError::new(Condition::BadRequest).text("There are too many identifiers in the query.")
         }
-        e if e.is_temporary() => {
-            StanzaError::new(Condition::ResourceConstraint).text("The archive is busy; try again in a moment.")
-        }
+        e if e.is_temporary() => StanzaError::new(Condition::ResourceConstraint)
+            .text("The archive is busy; try again in a moment."),
         e => {
             tracing::error!(error = %e, "an archive cannot be read");
             StanzaError::new(Condition::InternalServerError).text("The archive cannot be read.")

@@ -20,12 +20,17 @@ const PASSWORD: usize = 1_000;
 /// The form, filled with the present settings.
 pub(crate) fn form(s: &RoomSettings, most_occupants: usize) -> Form {
     let flag = |var: &str, label: &str, on| Field::new(var, FieldKind::Boolean).label(label).flag(on);
-    let text = |var: &str, label: &str, value: &str| Field::new(var, FieldKind::TextSingle).label(label).value(value);
+    let text = |var: &str, label: &str, value: &str| {
+        Field::new(var, FieldKind::TextSingle).label(label).value(value)
+    };
     let mut max = Field::new("muc#roomconfig_maxusers", FieldKind::ListSingle)
         .label("Occupants at the most")
         .value(s.max_occupants.to_string())
         .option(Some("as the server allows"), "0");
-    for n in [10, 50, 100, 500, 1_000].into_iter().filter(|n| *n <= most_occupants) {
+    for n in [10, 50, 100, 500, 1_000]
+        .into_iter()
+        .filter(|n| *n <= most_occupants)
+    {
         max = max.option(None, &n.to_string());
     }
     let who = Field::new("muc#roomconfig_whois", FieldKind::ListSingle)
@@ -42,11 +47,23 @@ pub(crate) fn form(s: &RoomSettings, most_occupants: usize) -> Form {
         .title("Room configuration")
         .field(text("muc#roomconfig_roomname", "Name", &s.title))
         .field(text("muc#roomconfig_roomdesc", "Description", &s.description))
-        .field(flag("muc#roomconfig_persistentroom", "Stays when everybody has left", s.persistent))
+        .field(flag(
+            "muc#roomconfig_persistentroom",
+            "Stays when everybody has left",
+            s.persistent,
+        ))
         .field(flag("muc#roomconfig_publicroom", "Listed", s.public))
         .field(flag("muc#roomconfig_membersonly", "Members only", s.members_only))
-        .field(flag("muc#roomconfig_allowinvites", "Members may invite", s.allow_invites))
-        .field(flag("muc#roomconfig_moderatedroom", "Newcomers have no voice", s.moderated))
+        .field(flag(
+            "muc#roomconfig_allowinvites",
+            "Members may invite",
+            s.allow_invites,
+        ))
+        .field(flag(
+            "muc#roomconfig_moderatedroom",
+            "Newcomers have no voice",
+            s.moderated,
+        ))
         .field(flag(
             "muc#roomconfig_passwordprotectedroom",
             "Asks for a password",
@@ -60,8 +77,16 @@ pub(crate) fn form(s: &RoomSettings, most_occupants: usize) -> Form {
         .field(who)
         .field(private)
         .field(max)
-        .field(flag("muc#roomconfig_changesubject", "Participants may change the subject", s.change_subject))
-        .field(flag("muc#roomconfig_enablearchiving", "Keeps messages", s.archive))
+        .field(flag(
+            "muc#roomconfig_changesubject",
+            "Participants may change the subject",
+            s.change_subject,
+        ))
+        .field(flag(
+            "muc#roomconfig_enablearchiving",
+            "Keeps messages",
+            s.archive,
+        ))
 }
 
 /// The settings after a submitted form; what it leaves out stays.
@@ -135,15 +160,16 @@ mod tests {
     use super::*;
 
     fn submit(fields: &[(&str, &str)]) -> Form {
-        fields
-            .iter()
-            .fold(Form::of_type(FormKind::Submit, ns::MUC_ROOMCONFIG), |f, (var, value)| {
+        fields.iter().fold(
+            Form::of_type(FormKind::Submit, ns::MUC_ROOMCONFIG),
+            |f, (var, value)| {
                 f.field(Field {
                     var: Some((*var).to_owned()),
                     values: vec![(*value).to_owned()],
                     ..Field::default()
                 })
-            })
+            },
+        )
     }
 
     #[test]
@@ -168,7 +194,11 @@ mod tests {
         assert_eq!(set.password.as_deref(), Some("x"));
         let off = read(&submit(&[("muc#roomconfig_passwordprotectedroom", "0")]), &set).unwrap();
         assert_eq!(off.password, None);
-        assert_eq!(read(&submit(&[]), &set).unwrap(), set, "an empty form changes nothing");
+        assert_eq!(
+            read(&submit(&[]), &set).unwrap(),
+            set,
+            "an empty form changes nothing"
+        );
     }
 
     #[test]
@@ -182,6 +212,9 @@ mod tests {
         ] {
             assert!(read(&submit(&[(var, value)]), &old).is_err(), "{var}");
         }
-        assert_eq!(read(&submit(&[("muc#roomconfig_lang", "de")]), &old).unwrap(), old);
+        assert_eq!(
+            read(&submit(&[("muc#roomconfig_lang", "de")]), &old).unwrap(),
+            old
+        );
     }
 }

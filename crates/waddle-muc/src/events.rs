@@ -20,7 +20,10 @@ pub(crate) async fn listen(rooms: WeakRooms, mut changes: Receiver<Event>) {
         match change {
             Ok(event) => pass_on(&rooms, event).await,
             Err(RecvError::Lagged(missed)) => {
-                tracing::warn!(missed, "changes of permissions were missed; every room checks everybody");
+                tracing::warn!(
+                    missed,
+                    "changes of permissions were missed; every room checks everybody"
+                );
                 for name in rooms.names() {
                     rooms.tell(&name, Input::Recheck(None));
                 }
@@ -47,7 +50,10 @@ async fn pass_on(rooms: &Arc<Inner>, event: Event) {
             reason,
             ..
         } => {
-            each(rooms, waddle, |_, _| Input::Removed(user.clone(), kind, reason.clone())).await;
+            each(rooms, waddle, |_, _| {
+                Input::Removed(user.clone(), kind, reason.clone())
+            })
+            .await;
         }
         Event::WaddleUpdated(w) => {
             each(rooms, w.id, |waddle, channel| {
@@ -82,8 +88,12 @@ async fn each(
     input: impl Fn(&waddle_community::Waddle, &waddle_community::Channel) -> Input,
 ) {
     let community = &rooms.deps.community;
-    let Some(row) = community.waddle_by_id(waddle) else { return };
-    let Ok(access) = community.access(waddle).await else { return };
+    let Some(row) = community.waddle_by_id(waddle) else {
+        return;
+    };
+    let Ok(access) = community.access(waddle).await else {
+        return;
+    };
     for channel in access.channels() {
         let name = RoomName::localpart(&row.slug, &channel.slug);
         rooms.tell(&name, input(&row, &channel));

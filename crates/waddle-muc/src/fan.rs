@@ -59,7 +59,8 @@ impl Fan {
 
     /// A message that the archive kept, to be sent again.
     pub fn stored(xml: Bytes) -> Option<Self> {
-        (start_tag_end(&xml).is_some() && xml.ends_with(b">")).then(|| Self::new(Outgoing::whole(xml, Class::Message)))
+        (start_tag_end(&xml).is_some() && xml.ends_with(b">"))
+            .then(|| Self::new(Outgoing::whole(xml, Class::Message)))
     }
 
     /// The stanza for one recipient.
@@ -78,7 +79,11 @@ impl Fan {
     #[must_use]
     pub fn with(&self, xml: &[u8]) -> Self {
         // The end tag is last, and it is the last that has a `<`.
-        let end = self.tail.iter().rposition(|b| *b == b'<').unwrap_or(self.tail.len());
+        let end = self
+            .tail
+            .iter()
+            .rposition(|b| *b == b'<')
+            .unwrap_or(self.tail.len());
         let mut tail = Vec::with_capacity(self.tail.len() + xml.len());
         tail.extend_from_slice(&self.tail[..end]);
         tail.extend_from_slice(xml);
@@ -138,14 +143,20 @@ mod tests {
 
     fn fan() -> Fan {
         let mut w = XmlWriter::message();
-        w.attr("from", "r@m/a>\"b").attr("type", "groupchat").leaf("body", "hi & bye");
+        w.attr("from", "r@m/a>\"b")
+            .attr("type", "groupchat")
+            .leaf("body", "hi & bye");
         Fan::new(w.outgoing(Class::Message))
     }
 
     #[test]
     fn one_tail_many_heads() {
         let fan = fan();
-        let to = ToAttr::new(&"o'brien\u{e9}@x/\"q\"".parse().unwrap_or_else(|_| "a@x/\"q\"".parse().unwrap()));
+        let to = ToAttr::new(
+            &"o'brien\u{e9}@x/\"q\""
+                .parse()
+                .unwrap_or_else(|_| "a@x/\"q\"".parse().unwrap()),
+        );
         let out = fan.to(&to);
         assert_eq!(
             text(&out),
@@ -171,6 +182,9 @@ mod tests {
         let whole = Outgoing::whole(Bytes::from_static(b"<presence from=\"r@m/a\"/>"), Class::Presence);
         let fan = Fan::new(whole).with(b"<x/>");
         let to = ToAttr::new(&"a@b/c".parse().unwrap());
-        assert_eq!(text(&fan.to(&to)), "<presence from=\"r@m/a\" to=\"a@b/c\"><x/></presence>");
+        assert_eq!(
+            text(&fan.to(&to)),
+            "<presence from=\"r@m/a\" to=\"a@b/c\"><x/></presence>"
+        );
     }
 }

@@ -19,7 +19,13 @@ const MOST: usize = 20;
 
 impl Room {
     /// `<x/>` with invitations, or with the refusal of one.
-    pub(crate) fn mediate(&mut self, inbound: &Inbound, x: Element<'_>, now: Timestamp, fx: &mut Effects) -> Outcome {
+    pub(crate) fn mediate(
+        &mut self,
+        inbound: &Inbound,
+        x: Element<'_>,
+        now: Timestamp,
+        fx: &mut Effects,
+    ) -> Outcome {
         if let Some(decline) = x.child("decline", ns::MUC_USER) {
             return self.decline(inbound, decline, fx);
         }
@@ -57,10 +63,7 @@ impl Room {
             if let Some(reason) = invite.child_text("reason", ns::MUC_USER) {
                 w.leaf("reason", &reason);
             }
-            if let Some(thread) = invite
-                .child("continue", ns::MUC_USER)
-                .map(|c| c.attr("thread"))
-            {
+            if let Some(thread) = invite.child("continue", ns::MUC_USER).map(|c| c.attr("thread")) {
                 w.open("continue").attr_opt("thread", thread.as_deref()).close();
             }
             w.close();
@@ -81,7 +84,10 @@ impl Room {
     /// Who is invited to a room for members becomes one (§9.3).
     fn admit_invited(&mut self, invited: Vec<BareJid>, now: Timestamp, fx: &mut Effects) {
         let Kind::Plain(p) = &self.kind else { return };
-        let new: Vec<BareJid> = invited.into_iter().filter(|j| !p.people.contains_key(j)).collect();
+        let new: Vec<BareJid> = invited
+            .into_iter()
+            .filter(|j| !p.people.contains_key(j))
+            .collect();
         if new.is_empty() {
             return;
         }
@@ -117,7 +123,9 @@ impl Room {
         // Only to somebody who is here: a room is no way to write to strangers.
         let bare = to.bare();
         let Some(o) = self.occupants.iter().find(|o| o.bare == bare) else {
-            return Err(error::item_not_found("who invited you is not in the room any more"));
+            return Err(error::item_not_found(
+                "who invited you is not in the room any more",
+            ));
         };
         for s in &o.sessions {
             let mut w = XmlWriter::message();

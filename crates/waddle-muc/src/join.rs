@@ -71,6 +71,8 @@ impl Room {
         if let Some(i) = self.occupants.of_key(&key) {
             self.occupants.add_session(i, session);
             let o = self.occupants.at_mut(i);
+            // The nickname is the one that the person's other client wrote (§7.2.8).
+            let codes = &[codes, if &*o.nick == wanted { &[] } else { &["210"] }].concat()[..];
             o.presence = inbound.stanza.clone();
             o.shown = [None, None];
             self.show_all_to(i, fx);
@@ -133,10 +135,7 @@ impl Room {
     }
 
     fn after_entering(&mut self, i: usize, x: Element<'_>, now: Timestamp, fx: &mut Effects) {
-        let wanted = x
-            .child("history", ns::MUC)
-            .map(Wanted::parse)
-            .unwrap_or_default();
+        let wanted = x.child("history", ns::MUC).map(Wanted::parse).unwrap_or_default();
         let o = self.occupants.at(i);
         if let Some(session) = o.sessions.last() {
             self.send_history(wanted, session, now, fx);

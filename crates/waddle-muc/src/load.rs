@@ -69,7 +69,9 @@ pub(crate) async fn load(deps: &Deps, jid: BareJid) -> Result<Loaded, LoadError>
     let name = jid.local().unwrap_or_default().to_owned();
     let parsed = RoomName::parse(&name);
     let waddle = match &parsed {
-        RoomName::Channel { waddle, .. } | RoomName::Below { waddle } => deps.community.waddle_by_slug(waddle),
+        RoomName::Channel { waddle, .. } | RoomName::Below { waddle } => {
+            deps.community.waddle_by_slug(waddle)
+        }
         RoomName::Plain => None,
     };
     let Some(waddle) = waddle else {
@@ -202,10 +204,7 @@ pub(crate) fn settings_of(waddle: &Waddle, channel: &ChannelRow) -> RoomSettings
 
 async fn read_history(room: &mut Room, store: &Store) -> Result<(), LoadError> {
     let (key, most) = (store.archive.clone(), room.limits.muc_history);
-    let items = store
-        .db
-        .read(move |c| archive::last(c, &key, most, None))
-        .await?;
+    let items = store.db.read(move |c| archive::last(c, &key, most, None)).await?;
     for m in items.into_iter().filter(|m| m.kind != archive::Kind::Subject) {
         if let Some(fan) = Fan::stored(m.stanza) {
             room.remember(fan.with(&stamp::stanza_id(m.id, &room.at)), m.at);
@@ -246,7 +245,12 @@ impl Store {
         }
     }
 
-    fn append(&self, tx: &mut Tx, m: Message, kind: archive::Kind) -> Result<waddle_core::MessageId, StorageError> {
+    fn append(
+        &self,
+        tx: &mut Tx,
+        m: Message,
+        kind: archive::Kind,
+    ) -> Result<waddle_core::MessageId, StorageError> {
         let message = NewMessage {
             at: m.at,
             kind,

@@ -68,12 +68,7 @@ pub fn key(nick: &str, max_bytes: usize) -> Result<String, NickError> {
     let mixed = key.chars().any(|c| c.is_ascii_alphanumeric());
     // A name wholly in another script is that script's; only a mixture can pose as a Latin one, or a name
     // made of nothing but look-alikes.
-    let alike = |c: char| {
-        LOOKALIKES
-            .iter()
-            .find(|(from, _)| *from == c)
-            .map(|(_, to)| *to)
-    };
+    let alike = |c: char| LOOKALIKES.iter().find(|(from, _)| *from == c).map(|(_, to)| *to);
     if !key.is_ascii() && (mixed || key.chars().all(|c| alike(c).is_some() || !c.is_alphanumeric())) {
         return Ok(key.chars().map(|c| alike(c).unwrap_or(c)).collect());
     }

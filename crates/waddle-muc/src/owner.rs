@@ -62,7 +62,8 @@ impl Room {
             self.destroy(inbound.clone(), destroy, now, fx);
             return Ok(());
         }
-        let form = Form::within(query).ok_or_else(|| error::bad_request("there is no form in the request"))?;
+        let form =
+            Form::within(query).ok_or_else(|| error::bad_request("there is no form in the request"))?;
         match form.kind {
             FormKind::Cancel => {
                 fx.reply(&inbound.sender, inbound.stanza.result(None).outgoing(Class::Iq));
@@ -80,7 +81,9 @@ impl Room {
             }
             FormKind::Submit => {
                 if form.form_type().is_some_and(|t| t != ns::MUC_ROOMCONFIG) {
-                    return Err(error::bad_request("this is not the form of a room's configuration"));
+                    return Err(error::bad_request(
+                        "this is not the form of a room's configuration",
+                    ));
                 }
                 let new = config::read(&form, &self.settings)?;
                 self.configure(inbound.clone(), new, locked, fx);

@@ -22,7 +22,13 @@ const FEED: &str = " (feed)";
 
 impl Room {
     /// The server posts a message.
-    pub(crate) fn post(&mut self, post: &Post, reply: oneshot::Sender<Posted>, now: Timestamp, fx: &mut Effects) {
+    pub(crate) fn post(
+        &mut self,
+        post: &Post,
+        reply: oneshot::Sender<Posted>,
+        now: Timestamp,
+        fx: &mut Effects,
+    ) {
         let refusal = match &self.kind {
             Kind::Channel(c) if c.id != post.channel || c.waddle != post.waddle => Some(PostError::NoChannel),
             Kind::Channel(_) if !self.has_place() => Some(PostError::Busy),

@@ -26,7 +26,9 @@ impl Room {
             .collect();
         let revision = self.revision();
         for key in concerned {
-            let Some(i) = self.occupants.of_key(&key) else { continue };
+            let Some(i) = self.occupants.of_key(&key) else {
+                continue;
+            };
             let o = self.occupants.at(i);
             let standing = self.standing(&o.user, &o.bare);
             if standing.join {
@@ -38,7 +40,9 @@ impl Room {
             // No member any more (321), or banned (301).
             let (code, affiliation) = match standing.affiliation {
                 Affiliation::Outcast => ("301", Affiliation::Outcast),
-                _ if self.settings.members_only && matches!(self.kind, Kind::Plain(_)) => ("322", Affiliation::None),
+                _ if self.settings.members_only && matches!(self.kind, Kind::Plain(_)) => {
+                    ("322", Affiliation::None)
+                }
                 _ => ("321", Affiliation::None),
             };
             let d = Departure {
@@ -52,7 +56,13 @@ impl Room {
     }
 
     /// Somebody is no member of the waddle any more.
-    pub(crate) fn removed(&mut self, user: &UserId, kind: RemovalKind, reason: Option<&str>, fx: &mut Effects) {
+    pub(crate) fn removed(
+        &mut self,
+        user: &UserId,
+        kind: RemovalKind,
+        reason: Option<&str>,
+        fx: &mut Effects,
+    ) {
         let (code, affiliation) = match kind {
             RemovalKind::Banned => ("301", Affiliation::Outcast),
             RemovalKind::Kicked => ("307", Affiliation::None),
@@ -65,7 +75,9 @@ impl Room {
             .map(|o| o.key.clone())
             .collect();
         for key in keys {
-            let Some(i) = self.occupants.of_key(&key) else { continue };
+            let Some(i) = self.occupants.of_key(&key) else {
+                continue;
+            };
             let o = self.occupants.at(i);
             let standing = self.standing(&o.user, &o.bare);
             if standing.join && matches!(kind, RemovalKind::Removed | RemovalKind::Left) {

@@ -90,7 +90,13 @@ pub struct Room {
 
 impl Room {
     /// A room without occupants.
-    pub fn new(jid: BareJid, limits: Arc<Limits>, kind: Kind, settings: RoomSettings, secret: RoomSecret) -> Self {
+    pub fn new(
+        jid: BareJid,
+        limits: Arc<Limits>,
+        kind: Kind,
+        settings: RoomSettings,
+        secret: RoomSecret,
+    ) -> Self {
         Self {
             at: jid.as_str().into(),
             jid,

@@ -1,12 +1,14 @@
 //! The room service: which rooms are active, and the way of a stanza to its room.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     future::Future,
     sync::{
         Arc, OnceLock, Weak,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
 use ahash::AHashSet;
@@ -33,10 +35,6 @@ use crate::{
 
 /// Questions to storage and community that are answered at a time, over all rooms.
 const ASIDE: usize = 256;
-/// Faults of one room that are forgiven within [`FORGIVEN`].
-const FAULTS: u32 = 5;
-/// See [`FAULTS`].
-const FORGIVEN: Duration = Duration::from_secs(60);
 
 type Map<K, V> = DashMap<K, V, ahash::RandomState>;
 
@@ -73,11 +71,12 @@ impl Rooms {
     pub async fn new(deps: Deps) -> Result<Self, crate::LoadError> {
         let server = deps.storage.server();
         PlainRooms(&server).sweep().await?;
-        let service = BareJid::new(None, &["muc.", &deps.domain].concat())
-            .map_err(|_| waddle_community::Error::Invalid {
+        let service = BareJid::new(None, &["muc.", &deps.domain].concat()).map_err(|_| {
+            waddle_community::Error::Invalid {
                 field: "domain",
                 why: "a host name",
-            })?;
+            }
+        })?;
         let changes = deps.community.events();
         let inner = Arc::new(Inner {
             deps,
@@ -206,7 +205,9 @@ impl Inner {
         };
         match self.active.entry(name.into()) {
             Entry::Occupied(mut e) => match e.get_mut() {
-                Active::Starting(waiting) if waiting.len() < self.deps.limits.muc_pending => waiting.push(input),
+                Active::Starting(waiting) if waiting.len() < self.deps.limits.muc_pending => {
+                    waiting.push(input);
+                }
                 Active::Starting(_) => {
                     drop(e);
                     metrics::refused();
@@ -250,26 +251,24 @@ impl Inner {
         let Active::Running { actor, waiting } = active.value() else {
             return Err(input);
         };
-        waiting.fetch_add(1, Ordering::AcqRel);
-        match actor.tell(Envelope(input)).try_send() {
+        match actor.tell(Envelope::new(input, waiting)).try_send() {
             Ok(()) => Ok(()),
-            Err(SendError::MailboxFull(Envelope(input))) if must => {
+            Err(SendError::MailboxFull(envelope)) if must => {
                 let actor = actor.clone();
-                tokio::spawn(async move { actor.tell(Envelope(input)).send().await.is_ok() });
+                tokio::spawn(async move { actor.tell(envelope).send().await.is_ok() });
                 Ok(())
             }
-            Err(SendError::MailboxFull(Envelope(input))) => {
-                waiting.fetch_sub(1, Ordering::AcqRel);
+            Err(SendError::MailboxFull(envelope)) => {
                 drop(active);
                 metrics::refused();
-                refuse(input, &error::busy(BUSY));
+                drop(envelope);
                 Ok(())
             }
-            Err(SendError::ActorNotRunning(Envelope(input)) | SendError::ActorRestarting(Envelope(input))) => {
+            Err(SendError::ActorNotRunning(envelope) | SendError::ActorRestarting(envelope)) => {
                 let id = actor.id();
                 drop(active);
                 self.give_up(id);
-                Err(input)
+                envelope.take().map_or(Ok(()), Err)
             }
             Err(_) => Ok(()),
         }
@@ -281,6 +280,11 @@ impl Inner {
         self.active
             .remove_if(name, |_, _| waiting.load(Ordering::Acquire) == 0)
             .is_some()
+    }
+
+    /// Takes a room off the list, whatever waits for it.
+    pub(crate) fn strike(&self, jid: &BareJid) {
+        self.active.remove(jid.local().unwrap_or_default());
     }
 
     /// Takes a room off the list whose actor is gone.
@@ -336,11 +340,12 @@ async fn start(rooms: Arc<Inner>, jid: BareJid) {
         rooms: rooms.clone(),
         waiting: waiting.clone(),
     };
-    let Some(supervisor) = rooms.supervisor.get() else { return };
+    let Some(supervisor) = rooms.supervisor.get() else {
+        return;
+    };
     let places = rooms.deps.limits.muc_pending.max(16) * 2;
     let actor = RoomActor::supervise_with(supervisor, move || args.clone())
-        .restart_policy(RestartPolicy::Transient)
-        .restart_limit(FAULTS, FORGIVEN)
+        .restart_policy(RestartPolicy::Never)
         .spawn_with_mailbox(mailbox::bounded(places))
         .await;
     let name = jid.local().unwrap_or_default();
@@ -349,13 +354,8 @@ async fn start(rooms: Arc<Inner>, jid: BareJid) {
     };
     if let Active::Starting(inputs) = active.value_mut() {
         for input in std::mem::take(inputs) {
-            waiting.fetch_add(1, Ordering::AcqRel);
-            if let Err(SendError::MailboxFull(Envelope(input)) | SendError::ActorNotRunning(Envelope(input))) =
-                actor.tell(Envelope(input)).try_send()
-            {
-                waiting.fetch_sub(1, Ordering::AcqRel);
-                refuse(input, &error::busy(BUSY));
-            }
+            // What finds no place is refused.
+            let _ = actor.tell(Envelope::new(input, &waiting)).try_send();
         }
         *active = Active::Running { actor, waiting };
     }

@@ -94,18 +94,78 @@ mod tests {
     #[test]
     fn roles() {
         for (actor, target, new, want) in [
-            ((A::Owner, R::Moderator), (A::None, R::Participant), R::None, V::Allowed),
-            ((A::None, R::Moderator), (A::None, R::Participant), R::None, V::Allowed),
-            ((A::None, R::Participant), (A::None, R::Visitor), R::None, V::Forbidden),
-            ((A::None, R::Moderator), (A::Member, R::Participant), R::None, V::NotAllowed),
-            ((A::None, R::Moderator), (A::None, R::Participant), R::Moderator, V::Forbidden),
-            ((A::Admin, R::Moderator), (A::None, R::Participant), R::Moderator, V::Allowed),
-            ((A::Admin, R::Moderator), (A::Owner, R::Moderator), R::None, V::NotAllowed),
-            ((A::Admin, R::Moderator), (A::Admin, R::Moderator), R::None, V::NotAllowed),
-            ((A::Owner, R::Moderator), (A::Admin, R::Moderator), R::None, V::Allowed),
-            ((A::Owner, R::Moderator), (A::Admin, R::Moderator), R::Visitor, V::NotAllowed),
-            ((A::Admin, R::Moderator), (A::None, R::Moderator), R::Participant, V::Allowed),
-            ((A::None, R::Moderator), (A::None, R::Moderator), R::Participant, V::NotAllowed),
+            (
+                (A::Owner, R::Moderator),
+                (A::None, R::Participant),
+                R::None,
+                V::Allowed,
+            ),
+            (
+                (A::None, R::Moderator),
+                (A::None, R::Participant),
+                R::None,
+                V::Allowed,
+            ),
+            (
+                (A::None, R::Participant),
+                (A::None, R::Visitor),
+                R::None,
+                V::Forbidden,
+            ),
+            (
+                (A::None, R::Moderator),
+                (A::Member, R::Participant),
+                R::None,
+                V::NotAllowed,
+            ),
+            (
+                (A::None, R::Moderator),
+                (A::None, R::Participant),
+                R::Moderator,
+                V::Forbidden,
+            ),
+            (
+                (A::Admin, R::Moderator),
+                (A::None, R::Participant),
+                R::Moderator,
+                V::Allowed,
+            ),
+            (
+                (A::Admin, R::Moderator),
+                (A::Owner, R::Moderator),
+                R::None,
+                V::NotAllowed,
+            ),
+            (
+                (A::Admin, R::Moderator),
+                (A::Admin, R::Moderator),
+                R::None,
+                V::NotAllowed,
+            ),
+            (
+                (A::Owner, R::Moderator),
+                (A::Admin, R::Moderator),
+                R::None,
+                V::Allowed,
+            ),
+            (
+                (A::Owner, R::Moderator),
+                (A::Admin, R::Moderator),
+                R::Visitor,
+                V::NotAllowed,
+            ),
+            (
+                (A::Admin, R::Moderator),
+                (A::None, R::Moderator),
+                R::Participant,
+                V::Allowed,
+            ),
+            (
+                (A::None, R::Moderator),
+                (A::None, R::Moderator),
+                R::Participant,
+                V::NotAllowed,
+            ),
         ] {
             assert_eq!(role(actor, target, new), want, "{actor:?} {target:?} {new:?}");
         }

@@ -105,7 +105,13 @@ fn address_of(o: &Occupant, with_jid: bool) -> Option<&str> {
     session.map(|s| s.jid.as_str())
 }
 
-fn unavailable(o: &Occupant, with_jid: bool, d: Departure<'_>, self_codes: &[&str], status: Option<Element<'_>>) -> Fan {
+fn unavailable(
+    o: &Occupant,
+    with_jid: bool,
+    d: Departure<'_>,
+    self_codes: &[&str],
+    status: Option<Element<'_>>,
+) -> Fan {
     let mut w = XmlWriter::presence();
     w.attr("from", o.address.as_str()).attr("type", "unavailable");
     if let Some(status) = status {
@@ -180,7 +186,9 @@ impl Room {
         let droppable = self.occupants.sessions() > BIG;
         let viewer = self.occupants.at(i);
         let which = usize::from(self.sees_addresses(viewer));
-        let Some(session) = viewer.sessions.last() else { return };
+        let Some(session) = viewer.sessions.last() else {
+            return;
+        };
         for (at, o) in self.occupants.iter().enumerate() {
             if let (Some(fan), true) = (o.shown[which].as_ref(), at != i) {
                 fx.push(&session.outbox, fan.to(&session.to), droppable);
@@ -214,7 +222,13 @@ impl Room {
     }
 
     /// Tells everybody, and those of `gone` who still listen, that an occupant is away.
-    pub(crate) fn tell_departure(&self, gone: &Occupant, d: Departure<'_>, status: Option<Element<'_>>, fx: &mut Effects) {
+    pub(crate) fn tell_departure(
+        &self,
+        gone: &Occupant,
+        d: Departure<'_>,
+        status: Option<Element<'_>>,
+        fx: &mut Effects,
+    ) {
         let droppable = self.occupants.sessions() > BIG && d.codes.is_empty();
         let shown = [false, true].map(|with_jid| unavailable(gone, with_jid, d, &[], status));
         for viewer in self.occupants.iter() {

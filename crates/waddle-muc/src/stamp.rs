@@ -10,7 +10,10 @@ use waddle_stanza::{Element, XmlWriter, ns};
 /// Whether a child of a message for `room` claims what only the room may say. All of them are stripped, not
 /// only the first.
 pub fn is_forged(child: Element<'_>, room: &str) -> bool {
-    if child.is("stanza-id", ns::SID) || child.is("occupant-id", ns::OCCUPANT_ID) || child.is("x", ns::MUC_USER) {
+    if child.is("stanza-id", ns::SID)
+        || child.is("occupant-id", ns::OCCUPANT_ID)
+        || child.is("x", ns::MUC_USER)
+    {
         return true;
     }
     // A bridge may say when something was said elsewhere, in its own name.

@@ -5,6 +5,9 @@
 //! that came later becomes visible before it, except that messages do not wait for messages. So the order of
 //! commits, the order of broadcasts and the order of the archive are one.
 
+#[cfg(test)]
+mod tests;
+
 use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
@@ -42,6 +45,9 @@ pub enum Input {
     Renewed(Box<RoomSettings>),
     /// The channel or its waddle is gone.
     Deleted,
+    /// A fault of the program, for tests of what follows.
+    #[cfg(test)]
+    Fault,
 }
 
 /// The result of a write; messages bring the identifier they were given.
@@ -173,7 +179,12 @@ pub(crate) struct Queue {
 
 impl std::fmt::Debug for Queue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Queue({} waiting, {} barriers)", self.slots.len(), self.barriers)
+        write!(
+            f,
+            "Queue({} waiting, {} barriers)",
+            self.slots.len(),
+            self.barriers
+        )
     }
 }
 
@@ -221,6 +232,8 @@ impl Room {
             Input::Renewed(settings) => self.renewed(*settings, fx),
             Input::Deleted => self.channel_deleted(fx),
             Input::Written(..) => {}
+            #[cfg(test)]
+            Input::Fault => panic!("as asked"),
         }
     }
 
@@ -258,7 +271,9 @@ impl Room {
 
     fn written(&mut self, token: u64, result: WriteResult, now: Timestamp, fx: &mut Effects) {
         for slot in &mut self.queue.slots {
-            if let Slot::Write { token: t, result: r, .. } = slot
+            if let Slot::Write {
+                token: t, result: r, ..
+            } = slot
                 && *t == token
             {
                 *r = Some(result);

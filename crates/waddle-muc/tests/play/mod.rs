@@ -96,7 +96,12 @@ impl World {
         }
     }
 
-    async fn rooms(storage: &Storage, community: &Community, limits: &Arc<Limits>, mail: &Arc<Mail>) -> Rooms {
+    async fn rooms(
+        storage: &Storage,
+        community: &Community,
+        limits: &Arc<Limits>,
+        mail: &Arc<Mail>,
+    ) -> Rooms {
         let rooms = Rooms::new(Deps {
             storage: storage.clone(),
             community: community.clone(),
@@ -147,9 +152,14 @@ impl World {
         let xml = pattern::fill(xml, &self.names);
         let sender = self.clients[name].sender.clone();
         let stanza = pattern::parse(&xml);
-        let stamped = stanza.head().from(sender.jid.as_str()).build().to_stanza().unwrap();
+        let stamped = stanza
+            .head()
+            .from(sender.jid.as_str())
+            .build()
+            .to_stanza()
+            .unwrap();
         if let Ok(Some(to)) = stamped.to() {
-            self.room = to.bare_str().to_owned();
+            to.bare_str().clone_into(&mut self.room);
         }
         self.rooms.route(Inbound {
             stanza: stamped,
@@ -180,10 +190,7 @@ impl World {
     }
 
     fn waddle(&self, slug: &str) -> WaddleId {
-        self.community
-            .waddle_by_slug(&slug.parse().unwrap())
-            .unwrap()
-            .id
+        self.community.waddle_by_slug(&slug.parse().unwrap()).unwrap().id
     }
 
     pub async fn make_waddle(&self, slug: &str, owner: &str, visibility: Visibility) {
@@ -209,7 +216,9 @@ impl World {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words[..] {
             ["waddle", slug, "of", owner] => self.make_waddle(slug, owner, Visibility::Private).await,
-            ["waddle", slug, "of", owner, "public"] => self.make_waddle(slug, owner, Visibility::Public).await,
+            ["waddle", slug, "of", owner, "public"] => {
+                self.make_waddle(slug, owner, Visibility::Public).await
+            }
             ["channel", slug, channel] => self.channel(slug, channel, "").await,
             ["channel", slug, channel, what] => self.channel(slug, channel, what).await,
             ["member", slug, name] => self.add(slug, name, Role::Member).await,
@@ -299,7 +308,7 @@ impl World {
                             self.names = names;
                             return;
                         }
-                        Some(why) => seen += &format!("\n  {}\n    {why}", text(&came)),
+                        Some(why) => seen = [seen.as_str(), "\n  ", &text(&came), "\n    ", &why].concat(),
                     }
                 }
             }
@@ -343,15 +352,15 @@ pub async fn play(script: &str) {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        assert!(
-            !line.starts_with(' '),
-            "line {}: XML without a step",
-            number + 1
-        );
+        assert!(!line.starts_with(' '), "line {}: XML without a step", number + 1);
         let mut xml = String::new();
         while let Some((_, more)) = lines.next_if(|(_, l)| l.starts_with(' ') || l.is_empty()) {
             xml.push_str(more.trim());
-            xml.push(if more.trim().ends_with('>') || more.is_empty() { '\n' } else { ' ' });
+            xml.push(if more.trim().ends_with('>') || more.is_empty() {
+                '\n'
+            } else {
+                ' '
+            });
         }
         let xml = xml.replace(">\n", ">");
         if let Some(limit) = line.strip_prefix("limit ") {

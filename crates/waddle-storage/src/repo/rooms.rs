@@ -346,6 +346,17 @@ pub async fn channel_room(db: &Db, channel: ChannelId, secret: Vec<u8>) -> Resul
     .await
 }
 
+/// Forgets what the rooms of deleted channels kept, and empties their archives. Takes the waddle's database.
+pub async fn clear_channels(db: &Db, afterwards: archive::Afterwards) -> Result<()> {
+    let orphans = "FROM channel_rooms WHERE channel NOT IN (SELECT id FROM channels)";
+    let there = ["SELECT 1 ", orphans, " LIMIT 1"].concat();
+    if db.read(move |c| c.query_opt(&there, (), |_| Ok(()))).await?.is_some() {
+        let gone = ["DELETE ", orphans].concat();
+        db.write(move |tx| tx.execute(&gone, ())).await?;
+    }
+    archive::finish_removals(db, afterwards).await
+}
+
 /// Sets a channel's subject.
 pub fn set_channel_subject(tx: &mut Tx, channel: ChannelId, s: &Subject) -> Result<()> {
     tx.execute_one(

@@ -1,0 +1,284 @@
+//! The reducer without a runtime: what waits for a commit, and what does not.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use waddle_core::{BareJid, ChannelId, Limits, MessageId, Timestamp, UserId, WaddleId};
+use waddle_outbox::Outbox;
+use waddle_stanza::{Stanza, ns};
+
+use super::*;
+use crate::{
+    occupant_id::RoomSecret,
+    policy::Policy,
+    room::{Channel, Kind},
+    standing::{Affiliation, Role, Standing},
+};
+
+/// Everybody is a member until the revision is odd; then nobody is.
+#[derive(Debug, Clone, Default)]
+struct Fake(Arc<AtomicU64>);
+
+impl Policy for Fake {
+    fn revision(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+    fn standing(&self, _: &UserId) -> Standing {
+        if self.revision() % 2 == 1 {
+            return Standing::STRANGER;
+        }
+        Standing {
+            join: true,
+            affiliation: Affiliation::Member,
+            role: Role::Participant,
+        }
+    }
+    fn belongs(&self, _: &UserId) -> bool {
+        self.revision().is_multiple_of(2)
+    }
+}
+
+struct Stage {
+    room: Room,
+    fx: Effects,
+    policy: Fake,
+}
+
+const NOW: Timestamp = Timestamp(1_000_000);
+
+fn sender(name: &str) -> Sender {
+    Sender {
+        jid: format!("{name}@x/1").parse().unwrap(),
+        user: UserId::local(name),
+        outbox: Arc::new(Outbox::new(1_000, 1 << 20)),
+    }
+}
+
+impl Stage {
+    fn new(limits: Limits) -> Self {
+        let policy = Fake::default();
+        let kind = Kind::Channel(Channel {
+            waddle: WaddleId::new(),
+            id: ChannelId::new(),
+            policy: Box::new(policy.clone()),
+        });
+        let jid: BareJid = "r@muc.x".parse().unwrap();
+        let secret = RoomSecret::new(&[0; 32]);
+        Self {
+            room: Room::new(jid, Arc::new(limits), kind, RoomSettings::default(), secret),
+            fx: Effects::default(),
+            policy,
+        }
+    }
+
+    fn send(&mut self, who: &Sender, xml: &str) {
+        let stanza = Stanza::parse(xml.to_owned().into()).unwrap();
+        let stanza = stanza.head().from(who.jid.as_str()).build().to_stanza().unwrap();
+        let input = Input::Stanza(Inbound {
+            stanza,
+            sender: who.clone(),
+        });
+        self.room.handle(input, NOW, &mut self.fx);
+    }
+
+    fn join(&mut self, who: &Sender) {
+        let local = who.jid.local().unwrap().to_owned();
+        self.send(
+            who,
+            &[
+                "<presence to='r@muc.x/",
+                &local,
+                "'><x xmlns='",
+                ns::MUC,
+                "'/></presence>",
+            ]
+            .concat(),
+        );
+        self.fx.deliveries.clear();
+    }
+
+    fn say(&mut self, who: &Sender, body: &str) {
+        self.send(
+            who,
+            &[
+                "<message type='groupchat' to='r@muc.x'><body>",
+                body,
+                "</body></message>",
+            ]
+            .concat(),
+        );
+    }
+
+    fn commit(&mut self, token: u64) {
+        let id = Some(MessageId(token as i64));
+        self.room.handle(Input::Written(token, Ok(id)), NOW, &mut self.fx);
+    }
+
+    /// What went to `who`: bodies of messages, types and elements of the rest.
+    fn got(&mut self, who: &Sender) -> Vec<String> {
+        let all: VecDeque<_> = self.fx.deliveries.drain(..).collect();
+        all.into_iter()
+            .filter(|d| Arc::ptr_eq(&d.outbox, &who.outbox))
+            .map(|d| {
+                let s = d.item.to_stanza().unwrap();
+                let type_ = s.type_().unwrap_or_default();
+                match s.root().child_text("body", ns::CLIENT) {
+                    Some(body) if type_ == "groupchat" => body.into_owned(),
+                    _ => [s.root().name(), " ", &type_].concat(),
+                }
+            })
+            .collect()
+    }
+
+    fn tokens(&mut self) -> Vec<u64> {
+        let all = self.fx.rest.drain(..);
+        all.filter_map(|e| {
+            if let Effect::Write(token, _) = e {
+                Some(token)
+            } else {
+                None
+            }
+        })
+        .collect()
+    }
+}
+
+#[test]
+fn messages_do_not_wait_for_messages_but_go_out_in_order() {
+    let mut s = Stage::new(Limits::default());
+    let (a, b) = (sender("a"), sender("b"));
+    s.join(&a);
+    s.join(&b);
+    for body in ["1", "2", "3"] {
+        s.say(&a, body);
+    }
+    assert_eq!(s.tokens(), [1, 2, 3]);
+    assert!(s.got(&b).is_empty(), "nothing before its commit");
+    // Were commits heard of out of order, the order of the room would still hold.
+    s.commit(2);
+    assert!(s.got(&b).is_empty());
+    s.commit(1);
+    assert_eq!(s.got(&b), ["1", "2"]);
+    s.commit(3);
+    assert_eq!(s.got(&b), ["3"]);
+    assert_eq!(s.room.history.len(), 3);
+}
+
+#[test]
+fn presence_waits_for_the_messages_before_it_and_the_messages_behind_it_too() {
+    let mut s = Stage::new(Limits::default());
+    let (a, b) = (sender("a"), sender("b"));
+    s.join(&a);
+    s.join(&b);
+    s.say(&a, "1");
+    s.send(&a, "<presence type='unavailable' to='r@muc.x/a'/>");
+    s.say(&a, "too late");
+    s.say(&b, "2");
+    assert_eq!(s.tokens(), [1]);
+    assert!(s.got(&b).is_empty());
+    s.commit(1);
+    // The leaving and the refusal come at once, the message of the one who stayed is now being stored.
+    assert_eq!(s.tokens(), [2]);
+    assert_eq!(s.got(&b), ["1", "presence unavailable"]);
+    s.commit(2);
+    assert_eq!(s.got(&b), ["2"]);
+}
+
+#[test]
+fn who_left_before_speaking_is_refused() {
+    let mut s = Stage::new(Limits::default());
+    let a = sender("a");
+    s.join(&a);
+    s.say(&a, "1");
+    s.send(&a, "<presence type='unavailable' to='r@muc.x/a'/>");
+    s.say(&a, "too late");
+    s.commit(1);
+    assert_eq!(s.got(&a), ["1", "presence unavailable", "message error"]);
+}
+
+#[test]
+fn a_failed_write_is_the_senders_alone() {
+    let mut s = Stage::new(Limits::default());
+    let (a, b) = (sender("a"), sender("b"));
+    s.join(&a);
+    s.join(&b);
+    s.say(&a, "1");
+    s.say(&a, "2");
+    let failed = Err(WriteFailed { temporary: true });
+    s.room.handle(Input::Written(1, failed), NOW, &mut s.fx);
+    s.commit(2);
+    let sent = std::mem::take(&mut s.fx.deliveries);
+    s.fx.deliveries = sent
+        .iter()
+        .map(|d| Delivery {
+            outbox: d.outbox.clone(),
+            item: d.item.clone(),
+            droppable: false,
+        })
+        .collect();
+    assert_eq!(s.got(&a), ["message error", "2"]);
+    s.fx.deliveries = sent;
+    assert_eq!(s.got(&b), ["2"]);
+}
+
+#[test]
+fn what_waits_is_bounded() {
+    let mut s = Stage::new(Limits {
+        muc_pending: 3,
+        ..Limits::default()
+    });
+    let a = sender("a");
+    s.join(&a);
+    for _ in 0..100 {
+        s.say(&a, "x");
+    }
+    assert_eq!(s.tokens(), [1, 2, 3]);
+    let got = s.got(&a);
+    assert_eq!((got.len(), got[0].as_str()), (97, "message error"));
+    s.commit(1);
+    s.say(&a, "y");
+    assert_eq!(s.tokens(), [4], "there is a place again");
+}
+
+#[test]
+fn a_right_that_is_gone_counts_at_once() {
+    let mut s = Stage::new(Limits::default());
+    let (a, b) = (sender("a"), sender("b"));
+    s.join(&a);
+    s.join(&b);
+    // The tuples changed; the room was not told yet.
+    s.policy.0.store(1, Ordering::Relaxed);
+    s.say(&a, "but");
+    assert!(s.tokens().is_empty());
+    assert_eq!(s.got(&a), ["message error"]);
+    s.room
+        .handle(Input::Recheck(Some(vec![a.user.clone()])), NOW, &mut s.fx);
+    assert_eq!(s.got(&b), ["presence unavailable"]);
+    assert_eq!(s.room.occupants.len(), 1);
+}
+
+#[test]
+fn occupants_are_found_after_others_have_gone() {
+    let mut s = Stage::new(Limits::default());
+    let all: Vec<Sender> = ["a", "b", "c", "d", "e"].map(sender).into();
+    for who in &all {
+        s.join(who);
+    }
+    for gone in [0, 3, 1] {
+        s.room.handle(Input::Ended(all[gone].jid.clone()), NOW, &mut s.fx);
+    }
+    for (i, who) in all.iter().enumerate() {
+        let at = s.room.occupants.of_session(&who.jid);
+        assert_eq!(at.is_some(), [2, 4].contains(&i));
+        if let Some(at) = at {
+            assert_eq!(s.room.occupants.at(at).user, who.user);
+            assert_eq!(s.room.occupants.of_key(who.jid.local().unwrap()), Some(at));
+        }
+    }
+    assert_eq!((s.room.occupants.len(), s.room.occupants.sessions()), (2, 2));
+}
