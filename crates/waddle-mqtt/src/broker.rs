@@ -269,7 +269,8 @@ impl Broker {
         self.core
             .kick_all(Fault::new(Reason::SHUTTING_DOWN, "the server is shutting down"));
         let deadline = tokio::time::Instant::now() + DRAIN;
-        while !self.core.links.is_empty() && tokio::time::Instant::now() < deadline {
+        let gone = || self.core.links.is_empty() && self.core.leaving.load(Ordering::Acquire) == 0;
+        while !gone() && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let _ = self.actor.stop_gracefully().await;

@@ -90,6 +90,8 @@ pub struct Core {
     pub sessions: DashMap<SessionKey, Arc<Session>, ahash::RandomState>,
     /// Sessions by their user.
     pub by_user: DashMap<UserId, Vec<Arc<Session>>, ahash::RandomState>,
+    /// Connections that are saying goodbye.
+    pub leaving: AtomicUsize,
     /// The broker is ending.
     pub stopping: AtomicBool,
     spaces: DashMap<WaddleId, Arc<Space>, ahash::RandomState>,
@@ -157,6 +159,7 @@ impl Core {
             links: DashMap::default(),
             sessions: DashMap::default(),
             by_user: DashMap::default(),
+            leaving: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
             spaces: DashMap::default(),
             opening: tokio::sync::Mutex::new(()),
@@ -272,7 +275,7 @@ impl Core {
     pub async fn resolve(&self, owner: &Owner, name: &str, action: Action) -> Result<Resolved, Deny> {
         self.check_topic(name)?;
         let (place, inner) = mount::topic(owner.mount, name);
-        let space = self.place(owner, place).await?;
+        let space = self.place(owner, place, name.starts_with('$')).await?;
         if !space.access.may(&owner.who, action, inner) {
             return Err(if space.waddle.is_none() && action == Action::Publish && !name.starts_with('$') {
                 NOWHERE
@@ -286,12 +289,13 @@ impl Core {
         })
     }
 
-    async fn place(&self, owner: &Owner, place: Place<'_>) -> Result<Arc<Space>, Deny> {
+    async fn place(&self, owner: &Owner, place: Place<'_>, dollar: bool) -> Result<Arc<Space>, Deny> {
         let waddle = match place {
             Place::Server if matches!(owner.mount, Mount::Waddle(_)) && owner.who.device.is_some() => {
                 return Err(FORBIDDEN);
             }
             Place::Server => return Ok(self.server_space.clone()),
+            Place::Nowhere if dollar => return Err(FORBIDDEN),
             Place::Nowhere | Place::Each => return Err(NOWHERE),
             Place::Root(w) => Some(w),
             Place::Slug(s) => match s.parse::<Slug>() {
@@ -329,7 +333,7 @@ impl Core {
                 }
                 all
             }
-            one => vec![self.place(owner, one).await?],
+            one => vec![self.place(owner, one, filter.as_str().starts_with('$')).await?],
         };
         let placed: Vec<Placed> = spaces
             .into_iter()

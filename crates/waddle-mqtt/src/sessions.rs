@@ -124,7 +124,7 @@ impl Core {
             }
             let resumed = !c.clean_start;
             self.take_over(&old, resumed && old.durable(), deadline).await?;
-            if resumed && old.durable() && expiry > 0 {
+            if resumed && old.durable() {
                 self.timers.clear(&old);
                 *old.will.lock() = None;
                 old.set_owner(owner.clone());

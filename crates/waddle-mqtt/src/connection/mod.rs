@@ -37,7 +37,7 @@ const CHUNK: usize = 64 * 1024;
 /// Bytes that wait for the socket before the outbox is drained further.
 const HIGH: usize = 128 * 1024;
 /// How long a last DISCONNECT may take.
-const FAREWELL: Duration = Duration::from_secs(1);
+const FAREWELL: Duration = Duration::from_millis(500);
 /// A timer that does not ring.
 const NEVER: Duration = Duration::from_secs(86_400 * 365);
 
@@ -115,6 +115,7 @@ where
     let (link, version) = (conn.link.clone(), conn.version);
     conn.run(io, buf).await;
     core.links.remove(&link.serial);
+    core.leaving.fetch_sub(1, Ordering::AcqRel);
     core.metrics.connection(-1, transport, version.name());
 }
 
@@ -129,7 +130,7 @@ impl Conn {
             Ok(never) => match never {},
             Err(end) => end,
         };
-        self.finish(end, &mut writer).await;
+        self.finish(end, &mut reader, &mut writer).await;
     }
 
     async fn work<R, W>(&mut self, reader: &mut R, writer: &mut W) -> Result<std::convert::Infallible, End>
@@ -198,7 +199,12 @@ impl Conn {
         Ok(())
     }
 
-    async fn finish<W: AsyncWrite + Unpin>(mut self, end: End, writer: &mut W) {
+    async fn finish<R, W>(mut self, end: End, reader: &mut R, writer: &mut W)
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        self.core.leaving.fetch_add(1, Ordering::AcqRel);
         let _ = self.flush().await;
         let will = self.will.take();
         let (will, expiry, taken) = match &end {
@@ -225,17 +231,23 @@ impl Conn {
         self.core
             .leave_session(&self.session, self.link.serial, expiry, will, taken)
             .await;
+        self.core.links.remove(&self.link.serial);
         if let Some((reason, text)) = told
             && self.version == Version::V5
         {
             self.out.tail().extend_from_slice(&control::goodbye(reason, text));
         }
-        let out = &mut self.out;
+        let (out, buf) = (&mut self.out, &mut self.buf);
         let last = async {
             while !out.is_idle() {
                 poll_fn(|cx| out.poll_write(cx, writer)).await?;
             }
-            writer.shutdown().await
+            writer.shutdown().await?;
+            // A socket that is closed with unread bytes takes back what was sent: the reason would be lost.
+            while told.is_some() && poll_fn(|cx| poll_read(cx, reader, buf)).await? > 0 {
+                buf.clear();
+            }
+            std::io::Result::Ok(())
         };
         let _ = tokio::time::timeout(FAREWELL, last).await;
     }

@@ -16,7 +16,7 @@ use crate::{
         kind,
         publish::{self, Publish},
     },
-    core::{Deny, Resolved},
+    core::{Deny, NOWHERE, Resolved},
     message::{Envelope, Gather},
     policy::Action,
     route::Receiving,
@@ -225,7 +225,8 @@ impl Conn {
             _ => kind::PUBREC,
         };
         if version == Version::V5 {
-            let text = if self.problems { deny.text } else { "" };
+            // The code says it all, except where there is another way.
+            let text = if self.problems && deny == NOWHERE { deny.text } else { "" };
             self.reply(None, 0, |out| {
                 if text.is_empty() {
                     put_ack(version, packet, id, deny.reason, out);
