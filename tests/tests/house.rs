@@ -49,6 +49,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         "http",
         &[
             "core",
+            "stanza",
             "permissions",
             "storage",
             "community",

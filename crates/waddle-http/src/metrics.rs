@@ -19,9 +19,12 @@ pub(crate) static METRICS: LazyLock<Metrics> = LazyLock::new(|| {
             .with_description("requests answered, by method, route and status")
             .build(),
         seconds: meter
-            .f64_histogram("http.request.seconds")
+            .f64_histogram("http.request.duration")
             .with_description("time from a request's head to its answer's head, by route")
             .with_unit("s")
+            .with_boundaries(vec![
+                0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+            ])
             .build(),
         connections: meter
             .i64_up_down_counter("http.connections.active")

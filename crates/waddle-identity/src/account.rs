@@ -193,6 +193,20 @@ impl Identity {
         }
     }
 
+    /// Like [`Identity::resolve_name`], and asks the network about a handle that nobody here has, so that people can be
+    /// named before their first login.
+    pub async fn resolve_anybody(&self, name: &str) -> Result<UserId, LoginError> {
+        match self.resolve_name(name).await {
+            Err(Error::NotFound) => {}
+            other => return Ok(other?),
+        }
+        let handle = normalize_handle(name);
+        if !handle.contains('.') || handle.contains(['@', '/', ':']) {
+            return Err(Error::NotFound.into());
+        }
+        Ok(UserId::did(&self.atproto()?.find(&handle).await?.did))
+    }
+
     /// The address of a user who has an account here.
     pub async fn jid_of(&self, user: &UserId) -> Result<Option<BareJid>, Error> {
         match self.by_user(user).await? {

@@ -34,9 +34,12 @@ pub(crate) static METRICS: LazyLock<Metrics> = LazyLock::new(|| {
             .with_description("logins that failed, by protocol, mechanism and reason")
             .build(),
         derivation: meter
-            .f64_histogram("identity.derivation.seconds")
+            .f64_histogram("identity.derivation.duration")
             .with_description("waiting for and doing one password derivation")
             .with_unit("s")
+            .with_boundaries(vec![
+                0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+            ])
             .build(),
     }
 });

@@ -53,16 +53,24 @@ impl Identity {
     /// Begins a session for an account that has proved who it is.
     pub(crate) async fn begin_session(&self, account: Account) -> Result<NewSession, Error> {
         let access_token = Secret::new(random_text(PREFIX)?);
-        let days = self.0.config.limits.identity_session_days;
-        let expires_at = self.0.clock.now().plus(Duration::from_secs(86_400 * days));
-        let row = LoginSessions(&self.0.db)
+        let limits = &self.0.config.limits;
+        let lasts = Duration::from_secs(86_400 * limits.identity_session_days);
+        let expires_at = self.0.clock.now().plus(lasts);
+        let (row, ended) = LoginSessions(&self.0.db)
             .add(
                 SessionId::new(),
                 account.row,
                 digest(access_token.expose()),
                 expires_at,
+                limits.identity_sessions,
             )
             .await?;
+        for session in ended {
+            self.announce(IdentityEvent::SessionEnded {
+                user: account.user.clone(),
+                session,
+            });
+        }
         Ok(NewSession {
             session: with_account(row, account),
             access_token,

@@ -563,3 +563,28 @@ async fn a_login_that_is_cut_off_holds_up_no_other() {
     .unwrap();
     assert!(all.iter().all(Result::is_ok), "{all:?}");
 }
+
+#[tokio::test]
+async fn people_are_named_before_their_first_login() {
+    let (fake, t) = network().await;
+    assert_eq!(
+        t.identity.resolve_anybody("@Bob.Test").await.unwrap().as_str(),
+        BOB
+    );
+    assert!(matches!(
+        t.identity.resolve_anybody("nobody.test").await,
+        Err(LoginError::UnknownHandle)
+    ));
+    let asked = fake.seen.lock().unwrap().len();
+    for name in [
+        "nobody",
+        "nobody@example.org",
+        "nobody@other.test",
+        "https://bob.test",
+        "",
+    ] {
+        assert!(t.identity.resolve_anybody(name).await.is_err(), "{name}");
+    }
+    assert_eq!(fake.seen.lock().unwrap().len(), asked, "no handle, no question");
+    assert_eq!(t.identity.count().await.unwrap(), 0);
+}

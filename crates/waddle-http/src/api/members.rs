@@ -68,7 +68,8 @@ pub async fn add(
     Body(new): Body<New>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let (waddle, _) = visible(&app, auth.user(), &w).await?;
-    let user = person(&app, &new.user).await?;
+    // by handle also somebody who was never here
+    let user = app.deps.identity.resolve_anybody(&new.user).await?;
     let role = role(new.role.as_deref())?;
     app.deps
         .community
