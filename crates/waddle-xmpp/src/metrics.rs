@@ -43,16 +43,19 @@ struct Sets {
     sent: [[KeyValue; 2]; 4],
 }
 
-fn name(kind: usize) -> &'static str {
-    ["message", "presence", "iq", "other"][kind]
+const NAMES: [&str; 4] = ["message", "presence", "iq", "other"];
+
+/// A kind as metrics and spans name it.
+pub fn name(kind: Kind) -> &'static str {
+    NAMES[index(kind)]
 }
 
 static SETS: LazyLock<Sets> = LazyLock::new(|| {
     let two = |d: &'static str| {
-        std::array::from_fn(|i| [KeyValue::new("type", name(i)), KeyValue::new("direction", d)])
+        std::array::from_fn(|i| [KeyValue::new("type", NAMES[i]), KeyValue::new("direction", d)])
     };
     Sets {
-        kinds: std::array::from_fn(|i| [KeyValue::new("type", name(i))]),
+        kinds: std::array::from_fn(|i| [KeyValue::new("type", NAMES[i])]),
         received: two("in"),
         sent: two("out"),
     }

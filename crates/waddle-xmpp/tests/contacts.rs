@@ -205,6 +205,12 @@ async fn discovery_says_what_works_and_caps_hash_it() {
         .request("<iq type='get' id='d' to='muc.waddle.test'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>")
         .await;
     assert!(text(&rooms).contains("conference"), "{}", text(&rooms));
+    for (iq, part) in [
+        ("<iq type='get' id='v' to='waddle.test'><query xmlns='jabber:iq:version'/></iq>", "<name>Waddle</name>"),
+        ("<iq type='get' id='v' to='waddle.test'><time xmlns='urn:xmpp:time'/></iq>", "<tzo>+00:00</tzo>"),
+    ] {
+        assert!(text(&c.request(iq).await).contains(part));
+    }
     for (iq, expected) in [
         ("<iq type='get' id='x' to='waddle.test'><nothing xmlns='urn:x'/></iq>", "service-unavailable"),
         ("<iq type='get' id='x' to='waddle.test'/>", "bad-request"),

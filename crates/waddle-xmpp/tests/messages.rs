@@ -1,6 +1,12 @@
 //! Messages between users: delivery, archive, carbons, offline (RFC 6121 §8.5, XEP-0160, 0280, 0313, 0359).
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::many_single_char_names,
+    reason = "tests"
+)]
 
 mod support;
 

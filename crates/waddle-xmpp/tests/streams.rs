@@ -63,7 +63,7 @@ async fn after_login() {
     let w = world_with(|l| l.xmpp_stanza_bytes = 100_000, |_| {}).await;
     w.account("bob").await;
     let deep = "<a xmlns='urn:x'>".repeat(100);
-    let attributes = (0..100).map(|i| format!(" a{i}='x'")).collect::<String>();
+    let attributes = (0..100).map(|i| format!(" a{i}='x'")).collect::<Vec<_>>().concat();
     for (xml, condition) in [
         ("<message from='eve@waddle.test/x' to='bob@waddle.test'/>".to_owned(), "invalid-from"),
         ("<message from='bob@other.example' to='bob@waddle.test'/>".to_owned(), "invalid-from"),

@@ -125,9 +125,9 @@ impl Connection {
         let span = if waddle_core::sample::STANZA_SPANS.sample() {
             tracing::info_span!(
                 "xmpp.stanza.process",
-                stanza_type = ?kind,
+                stanza_type = metrics::name(kind),
                 from = %session.jid,
-                to = stanza.root().attr("to").as_deref().unwrap_or_default()
+                to = stanza.root().attr("to").as_deref()
             )
         } else {
             tracing::Span::none()

@@ -156,6 +156,7 @@ pub(crate) fn keep_offline(server: &Arc<Server>, localpart: &str, stanza: &Outgo
                 let _ = s.send(stanza.clone());
             }
         }
+        Err(waddle_storage::StorageError::NotFound) => {} // the account is gone
         Err(e) => tracing::error!(error = %e, "a message could not be kept"),
     };
     if let Err(e) = db.write_then(work, then) {
@@ -164,25 +165,27 @@ pub(crate) fn keep_offline(server: &Arc<Server>, localpart: &str, stanza: &Outgo
 }
 
 /// Hands over what waited, in order, each with its delay (XEP-0160, XEP-0203): as much as the outbox holds with
-/// ease; the connection comes back for more when it has written that.
+/// ease; the connection comes back for more when it has written that. A message that is in the outbox is stored no
+/// more; what the client does not get of it is kept again when the session ends.
 pub(crate) async fn hand_over_offline(server: &Arc<Server>, session: &Arc<Session>) {
     session.set(Flag::MoreOffline, false);
     session.set(Flag::GotOffline, true);
-    let owner = session.localpart().to_owned();
     let limits = &server.limits;
     let (max, bytes) = (limits.xmpp_outbox_stanzas / 2, limits.xmpp_outbox_bytes / 4);
-    let taken = server.db.write(move |tx| offline::take(tx, &owner, max.max(1), bytes)).await;
-    match taken {
-        Ok((waiting, more)) => {
-            for m in waiting {
-                let _ = session.send(delayed(m.stanza, m.at, &server.config.domain));
-            }
-            session.set(Flag::MoreOffline, more);
-        }
-        Err(e) => {
-            session.set(Flag::GotOffline, false);
-            tracing::error!(error = %e, "waiting messages could not be read");
-        }
+    let (of, to) = (server.clone(), session.clone());
+    let handed = server.db.write(move |tx| {
+        // Before the first is written: the connection may be done with all of them before this is.
+        to.set(Flag::MoreOffline, true);
+        let more = offline::hand_over(tx, to.localpart(), max.max(1), bytes, |m| {
+            to.send(delayed(m.stanza, m.at, &of.config.domain)).is_ok()
+        })?;
+        to.set(Flag::MoreOffline, more);
+        Ok(())
+    });
+    if let Err(e) = handed.await {
+        session.set(Flag::MoreOffline, false);
+        session.set(Flag::GotOffline, false);
+        tracing::error!(error = %e, "waiting messages could not be read");
     }
 }
 

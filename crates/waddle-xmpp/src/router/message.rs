@@ -10,6 +10,7 @@ use waddle_stanza::{Condition, ErrorType, Stanza, StanzaError, ns};
 use waddle_storage::{
     StorageError, Tx,
     repo::{
+        accounts,
         archive::{self, ArchiveKey, Kind, NewMessage, With},
         offline,
     },
@@ -233,6 +234,9 @@ fn store(
     if !wanted.archive && !waits {
         return Ok(stored);
     }
+    // Nothing is stored for who was deleted meanwhile.
+    accounts::must_exist(tx, recipient)?;
+    accounts::must_exist(tx, &post.from.user)?;
     let at = tx.now();
     let bytes = post.stanza.concat();
     let local = post.to.local().unwrap_or_default();
@@ -278,6 +282,7 @@ fn failed(e: &StorageError) -> StanzaError {
     match e {
         StorageError::Constraint(_) => StanzaError::new(Condition::ServiceUnavailable)
             .text("too many messages wait for this user; try again when they were online"),
+        StorageError::NotFound => StanzaError::new(Condition::ServiceUnavailable),
         e if e.is_temporary() => StanzaError::new(Condition::ResourceConstraint)
             .of_type(ErrorType::Wait)
             .text("the message could not be stored; send it again in a moment"),

@@ -11,14 +11,21 @@ pub mod registry;
 pub mod rfc6121_roster;
 pub mod xep0030;
 pub mod xep0045;
+pub mod xep0092;
 pub mod xep0115;
 pub mod xep0160;
 pub mod xep0198;
 pub mod xep0199;
+pub mod xep0202;
 pub mod xep0203;
 pub mod xep0280;
 pub mod xep0313;
 pub mod xep0359;
+pub mod xep0368;
+pub mod xep0410;
+pub mod xep0421;
+pub mod xep0440;
+pub mod xep0478;
 
 /// A future that an extension returns.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

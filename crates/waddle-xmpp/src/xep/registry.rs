@@ -11,9 +11,10 @@ use waddle_stanza::{Element, XmlWriter};
 
 use super::{
     Extension, Identity, IqRequest, MessageEvent, Phase, Scope, SessionEvent, Verdict, Xep,
-    rfc6121_roster::Roster, xep0030::Disco, xep0045::Muc, xep0115::CapsFeature, xep0160::Offline,
-    xep0198::StreamManagement, xep0199::Ping, xep0203::Delay, xep0280::Carbons, xep0313::Archive,
-    xep0359::StanzaIds,
+    rfc6121_roster::Roster, xep0030::Disco, xep0045::Muc, xep0092::Version, xep0115::CapsFeature,
+    xep0160::Offline, xep0198::StreamManagement, xep0199::Ping, xep0202::Time, xep0203::Delay,
+    xep0280::Carbons, xep0313::Archive, xep0359::StanzaIds, xep0368::DirectTls, xep0410::SelfPing,
+    xep0421::OccupantIds, xep0440::ChannelBindings, xep0478::StreamLimits,
 };
 use crate::{server::Server, session::Session};
 
@@ -22,14 +23,21 @@ pub static ALL: &[&dyn Extension] = &[
     &Roster,
     &Disco,
     &Muc,
+    &Version,
     &CapsFeature,
     &Offline,
     &StreamManagement,
     &Ping,
+    &Time,
     &Delay,
     &Carbons,
     &Archive,
     &StanzaIds,
+    &DirectTls,
+    &SelfPing,
+    &OccupantIds,
+    &ChannelBindings,
+    &StreamLimits,
 ];
 
 /// The README's table of extensions, as Markdown.
@@ -195,6 +203,24 @@ mod tests {
         assert_eq!(files, named);
         let numbers: Vec<u16> = ALL.iter().map(|e| e.xep().number).collect();
         assert!(numbers.is_sorted(), "in order of numbers: {numbers:?}");
+    }
+
+    #[test]
+    fn the_readme_has_the_table() {
+        const BEGIN: &str = "<!-- xep table: generated, `UPDATE=1 cargo test -p waddle-xmpp registry` -->\n";
+        const END: &str = "<!-- /xep table -->";
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
+        let readme = std::fs::read_to_string(path).unwrap();
+        let (before, rest) = readme.split_once(BEGIN).expect("the README has the table's first mark");
+        let (table, after) = rest.split_once(END).expect("the README has the table's last mark");
+        if table == markdown_table() {
+            return;
+        }
+        assert!(
+            std::env::var_os("UPDATE").is_some(),
+            "the README's table differs; run UPDATE=1 cargo test -p waddle-xmpp registry"
+        );
+        std::fs::write(path, [before, BEGIN, &markdown_table(), END, after].concat()).unwrap();
     }
 
     #[test]

@@ -128,11 +128,13 @@ async fn query(r: &IqRequest<'_>) -> IqResult {
         }
     };
     let max = q.page.limit(r.server.limits.archive_page);
+    // The count costs what matches, not what the page holds: who asks for a further page has it already.
+    let count = matches!(start, Start::First | Start::Last);
     let key = ArchiveKey::user(&r.session.user);
     let read = r
         .server
         .db
-        .read(move |conn| archive::page(conn, &key, &filter, start, max, true));
+        .read(move |conn| archive::page(conn, &key, &filter, start, max, count));
     let mut page = read.await.map_err(|e| failed(&e))?;
     // A page of very long messages ends early, at its far end: the client asks on from there.
     let backward = matches!(start, Start::Last | Start::Before(_));
