@@ -271,7 +271,7 @@ impl Conn {
             .route(space, &route.targets, run, receiving, || Ticket::new(Some(link)));
         let outcome = if waddle_core::sample::STANZA_SPANS.sample() {
             use tracing::Instrument;
-            let span = tracing::info_span!("mqtt.publish", topic = %route.to.topic, qos, messages = n);
+            let span = tracing::info_span!("mqtt.publish", topic = %route.to.topic, qos = i64::from(qos), messages = n as i64);
             routing.instrument(span).await
         } else {
             routing.await
