@@ -217,7 +217,7 @@ impl World {
         match words[..] {
             ["waddle", slug, "of", owner] => self.make_waddle(slug, owner, Visibility::Private).await,
             ["waddle", slug, "of", owner, "public"] => {
-                self.make_waddle(slug, owner, Visibility::Public).await
+                self.make_waddle(slug, owner, Visibility::Public).await;
             }
             ["channel", slug, channel] => self.channel(slug, channel, "").await,
             ["channel", slug, channel, what] => self.channel(slug, channel, what).await,
