@@ -23,6 +23,8 @@ pub enum Known {
     ReferenceInXmlns,
     /// rxml refuses CR in an attribute's value, or drops it.
     CrInAttribute,
+    /// rxml keeps a CR that follows `]` in a CDATA section, where line ends are to be normalized.
+    CrInCdata,
     /// rxml refuses U+FFxx in a name.
     FfxxInName,
 }
@@ -104,6 +106,9 @@ pub fn compare(content: &[u8]) -> Verdict {
     match (by_scanner(&document), by_rxml(&document)) {
         (Ok(a), Ok(b)) if a == b => Verdict::BothAccept,
         (Ok(_), Ok(_)) if cr_in_value(&document) => Verdict::Differ(Known::CrInAttribute),
+        (Ok(_), Ok(_)) if has(&document, b"<![CDATA[") && has(&document, b"]\r") => {
+            Verdict::Differ(Known::CrInCdata)
+        }
         (Ok(a), Ok(b)) => Verdict::Bug(format!("read differently: {a:?} against {b:?}")),
         (Err(_), Err(_)) => Verdict::BothRefuse,
         (Err(e), Ok(_)) => stricter(&document).map_or_else(
@@ -115,6 +120,10 @@ pub fn compare(content: &[u8]) -> Verdict {
             Verdict::Differ,
         ),
     }
+}
+
+fn has(document: &[u8], piece: &[u8]) -> bool {
+    document.windows(piece.len()).any(|w| w == piece)
 }
 
 /// The start tags of a document that rxml accepts, each as its attributes' text and value.
