@@ -52,6 +52,11 @@ impl Telemetry {
         let spans = traces.as_ref().map(|p| {
             tracing_opentelemetry::layer()
                 .with_tracer(p.tracer("waddle"))
+                // the attributes of `specs/telemetry.md` and no more
+                .with_location(false)
+                .with_threads(false)
+                .with_target(false)
+                .with_tracked_inactivity(false)
                 .with_filter(filter_fn(|m: &Metadata<'_>| {
                     m.target().starts_with("waddle") && m.is_span()
                 }))
