@@ -160,7 +160,8 @@ async fn the_archive_pages_both_ways_and_refuses_what_it_has_not() {
         };
         let fin = fin.root().child("fin", "urn:xmpp:mam:2").unwrap();
         let set = fin.child("set", "http://jabber.org/protocol/rsm").unwrap();
-        assert_eq!(set.child_text("count", "http://jabber.org/protocol/rsm").unwrap(), "7");
+        let count = set.child_text("count", "http://jabber.org/protocol/rsm");
+        assert_eq!(count.as_deref(), after.is_empty().then_some("7"), "counted once");
         after = set.child_text("last", "http://jabber.org/protocol/rsm").unwrap().into_owned();
         if fin.attr("complete").is_some() {
             break;

@@ -87,8 +87,10 @@ pub(super) enum Mode {
     Bound(Box<Bound>),
     /// The connection is lost, the session waits.
     Hibernating(Box<Bound>),
-    /// What is left is sent, then all is over.
+    /// What is left is sent.
     Closing,
+    /// All is said; the client is heard out, so that unread bytes do not reset what it was told.
+    Draining,
     /// Over.
     Over,
 }
@@ -400,14 +402,19 @@ impl Connection {
                 }
             }
         }
-        if matches!(self.mode, Mode::Closing) {
-            if written || (self.out.is_empty() && !self.flush) {
-                return match self.io.poll_close(cx) {
-                    Poll::Ready(_) => Poll::Ready(Wake::Lost),
-                    Poll::Pending => self.timer.as_mut().poll(cx).map(|()| Wake::Timer),
-                };
+        if matches!(self.mode, Mode::Closing) && self.out.is_empty() && !self.flush {
+            match self.io.poll_close(cx) {
+                Poll::Ready(Ok(())) => self.mode = Mode::Draining,
+                Poll::Ready(Err(e)) => return Poll::Ready(self.failed(&e)),
+                Poll::Pending => {}
             }
-        } else if self.paused.is_none() && !matches!(self.mode, Mode::Hibernating(_)) {
+        }
+        let reads = match self.mode {
+            Mode::Negotiating(_) | Mode::Bound(_) => self.paused.is_none(),
+            Mode::Draining => true,
+            _ => false,
+        };
+        if reads {
             match self.io.poll_read(cx, &mut self.input) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Wake::Lost),
                 Poll::Ready(Ok(_)) => return Poll::Ready(Wake::Read),
@@ -428,6 +435,10 @@ impl Connection {
 
     /// Looks at what was read.
     async fn read(&mut self) {
+        if matches!(self.mode, Mode::Draining) {
+            self.input = BytesMut::new();
+            return;
+        }
         self.heard = Instant::now();
         self.pinged = false;
         if self.server.config.rate_limits

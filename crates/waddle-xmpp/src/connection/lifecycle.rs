@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// How long a closing stream may take to send what is left.
-const LINGER: Duration = Duration::from_secs(5);
+const LINGER: Duration = Duration::from_secs(3);
 /// How long a client that is asked for a sign of life has for it.
 const PROBE: Duration = Duration::from_secs(10);
 /// How long a client may take nothing of what is sent to it.
@@ -324,7 +324,7 @@ impl Connection {
                     self.end_session(b).await;
                 }
             }
-            Mode::Closing | Mode::Over => self.mode = Mode::Over,
+            Mode::Closing | Mode::Draining | Mode::Over => self.mode = Mode::Over,
         }
     }
 
@@ -383,8 +383,8 @@ impl Connection {
             Mode::Bound(b) => self.end_session(b).await,
             Mode::Hibernating(b) => return self.end_session(b).await,
             Mode::Over => return,
-            Mode::Closing => {
-                self.mode = Mode::Closing;
+            closing @ (Mode::Closing | Mode::Draining) => {
+                self.mode = closing;
                 return;
             }
             Mode::Negotiating(_) => {}

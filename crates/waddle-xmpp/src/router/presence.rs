@@ -4,10 +4,7 @@ use std::sync::Arc;
 
 use waddle_core::{BareJid, Jid};
 use waddle_stanza::{Class, Condition, Outgoing, Stanza, XmlWriter, ns};
-use waddle_storage::repo::{
-    offline,
-    roster::{self, FROM},
-};
+use waddle_storage::repo::roster::{self, FROM};
 
 use super::{Routed, Sent, deliver, subscription};
 use crate::{
@@ -58,7 +55,6 @@ struct Known {
     /// Local contacts that let the user see their presence.
     to: Vec<BareJid>,
     requests: Vec<bytes::Bytes>,
-    waiting: bool,
 }
 
 async fn known(server: &Server, session: &Session, first: bool) -> Known {
@@ -71,10 +67,7 @@ async fn known(server: &Server, session: &Session, first: bool) -> Known {
                 ..Known::default()
             });
         }
-        let mut known = Known {
-            waiting: offline::count(conn, owner)? > 0,
-            ..Known::default()
-        };
+        let mut known = Known::default();
         for c in roster::all(conn, owner)? {
             if c.from() {
                 known.from.push(c.jid.clone());
@@ -124,11 +117,10 @@ async fn available(sent: Sent, priority: i8) {
         }
         server.registry.session(&server, &session, SessionEvent::Available).await;
     }
-    if priority >= 0 && (known.waiting || !first) && !session.is(Flag::GotOffline) {
+    // Always by way of the writer: a message that was stored just before this session took messages is found, one
+    // that comes later sees that it does.
+    if priority >= 0 && !session.is(Flag::GotOffline) {
         deliver::hand_over_offline(&server, &session).await;
-    } else if priority >= 0 {
-        // What is stored from now on would be stored while a session takes messages, which nobody does.
-        session.set(Flag::GotOffline, true);
     }
 }
 
