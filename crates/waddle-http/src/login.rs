@@ -65,7 +65,7 @@ pub async fn begin(
         Ok(b) => b,
         Err(p) => return p.into_response(),
     };
-    let begun = match app.deps.identity.login_allowed(client.addr) {
+    let begun = match app.deps.identity.begin_allowed(client.addr) {
         Ok(()) => app.deps.identity.login_begin(&q.handle, &browser).await,
         Err(e) => Err(e),
     };
@@ -112,6 +112,7 @@ pub async fn callback(
                 .and_then(local_path)
                 .unwrap_or("/")
                 .to_owned();
+            app.deps.identity.begun_completed(client.addr);
             tracing::info!(user = %new.session.account.user, "logged in with Bluesky");
             signed_in(&app, &new, &next)
         }

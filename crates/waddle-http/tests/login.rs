@@ -374,3 +374,27 @@ async fn logins_that_fail_get_a_page_and_no_session() {
     assert!(r.status == 422 && r.text.contains("value=\"nobody.test\""));
     assert!(r.cookie("waddle_login").is_none());
 }
+
+/// One address cannot take all the places for logins under way.
+#[tokio::test]
+async fn logins_that_are_begun_and_left_are_throttled_by_address() {
+    let (fake, t) = bluesky().await;
+    let begin = async |addr: &str| t.get("/auth/login?handle=alice.test").from(addr).send().await;
+    let most = t.config.limits.rate_failed_logins.count;
+    for _ in 0..most + 5 {
+        let browser = begin("192.0.2.1").await.cookie("waddle_login").unwrap();
+        let done = t
+            .get(&answer_of(&fake))
+            .cookie(&browser)
+            .from("192.0.2.1")
+            .send()
+            .await;
+        assert_eq!(done.status, 303, "completed ones do not count");
+    }
+    for _ in 0..most {
+        assert_eq!(begin("192.0.2.1").await.status, 303);
+    }
+    let r = begin("192.0.2.1").await;
+    assert!(r.status == 429 && r.text.contains("try again"), "{}", r.text);
+    assert_eq!(begin("192.0.2.2").await.status, 303);
+}

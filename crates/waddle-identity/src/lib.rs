@@ -59,6 +59,8 @@ struct Inner {
     /// Password derivations at a time: one per processor.
     derivations: Arc<Semaphore>,
     throttle: Throttle,
+    /// Logins with Bluesky that were begun and not completed.
+    begun: Throttle,
     events: broadcast::Sender<IdentityEvent>,
     atproto: Result<Atproto, String>,
     /// When a use of a credential or device was last written.
@@ -87,6 +89,7 @@ impl Identity {
             keys,
             derivations: Arc::new(Semaphore::new(processors)),
             throttle: Throttle::new(config.limits.rate_failed_logins),
+            begun: Throttle::new(config.limits.rate_failed_logins),
             events,
             atproto,
             uses: DashMap::new(),
@@ -121,6 +124,21 @@ impl Identity {
             .throttle
             .allowed(addr, self.0.clock.now())
             .map_err(LoginError::Throttled)
+    }
+
+    /// Whether `addr` may begin a login with Bluesky now, and takes one from its bucket: each makes the server ask others
+    /// and keep a state. [`Identity::begun_completed`] gives it back.
+    pub fn begin_allowed(&self, addr: IpAddr) -> Result<(), LoginError> {
+        self.login_allowed(addr)?;
+        let now = self.0.clock.now();
+        self.0.begun.allowed(addr, now).map_err(LoginError::Throttled)?;
+        self.0.begun.failed(addr, now);
+        Ok(())
+    }
+
+    /// A login with Bluesky that `addr` began was completed.
+    pub fn begun_completed(&self, addr: IpAddr) {
+        self.0.begun.forgiven(addr);
     }
 
     /// Counts a failed login against its address, in the metric and in the log. The name tried is not logged.

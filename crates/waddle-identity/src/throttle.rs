@@ -82,6 +82,13 @@ impl Throttle {
         Err(Duration::from_secs(u64::try_from(seconds).unwrap_or(u64::MAX)))
     }
 
+    /// Takes back one failure.
+    pub fn forgiven(&self, addr: IpAddr) {
+        if let Some(b) = self.buckets.lock().get_mut(&network(addr)) {
+            b.left = (b.left + ONE).min(self.full());
+        }
+    }
+
     /// Counts a failure.
     pub fn failed(&self, addr: IpAddr, now: Timestamp) {
         let mut buckets = self.buckets.lock();
@@ -129,6 +136,9 @@ mod tests {
             "the same address"
         );
         assert!(t.allowed(a, now.plus(Duration::from_secs(10))).is_ok());
+        t.forgiven(a);
+        assert!(t.allowed(a, now).is_ok());
+        t.failed(a, now);
         assert!(
             t.allowed(a, now.minus(Duration::from_secs(99))).is_err(),
             "a clock that went back"
