@@ -11,7 +11,8 @@ use waddle_permissions::{CheckLimits, Tuple, TupleStore, WriteError, waddle_sche
 use waddle_storage::{
     Db, Storage, StorageError,
     repo::{
-        channels, tuples,
+        archive::Afterwards,
+        channels, rooms, tuples,
         waddles::{self, State as Life},
     },
 };
@@ -260,6 +261,7 @@ impl Community {
                 let db = self.storage().waddle(id).await?;
                 let state = self.load(&db, id).await?;
                 self.reconcile(&db, &listed, &state).await?;
+                clear_channels(&db);
                 Ok::<_, Error>(Arc::new(Open {
                     access: Arc::new(WaddleAccess::new(
                         state,
@@ -379,6 +381,16 @@ impl Community {
             users: Users::All,
         });
     }
+}
+
+/// Goes on with the removal of deleted channels' messages; nobody waits for it.
+fn clear_channels(db: &Db) {
+    let db = db.clone();
+    tokio::spawn(async move {
+        if let Err(error) = rooms::clear_channels(&db, Afterwards::Forget).await {
+            tracing::warn!(waddle = ?db.waddle(), %error, "deleted channels' messages are removed later");
+        }
+    });
 }
 
 impl std::fmt::Debug for Community {

@@ -154,6 +154,8 @@ limits! {
     mqtt_connect_bytes: usize = 65_536,
     /// MQTT: seconds from connecting to CONNECT.
     mqtt_login_seconds: u64 = 10,
+    /// MQTT: longest keep-alive in seconds of a 5.0 client; one that asks for more is told this one.
+    mqtt_keep_alive_seconds: u16 = 65_535,
     /// MQTT: messages waiting for one session; one more is dropped and counted.
     mqtt_queue_messages: usize = 10_000,
     /// MQTT: bytes waiting for one session; what is over is dropped and counted.
@@ -202,6 +204,8 @@ limits! {
     identity_login_minutes: u64 = 10,
     /// Identity: days that a session lasts.
     identity_session_days: u64 = 30,
+    /// Identity: sessions of one account; the oldest ends.
+    identity_sessions: usize = 50,
     /// Identity: live XMPP tokens of one account; the oldest goes.
     identity_tokens: usize = 50,
 }

@@ -22,6 +22,12 @@ pub enum Error {
     /// The operation needs a local account, this one logs in with Bluesky.
     #[error("not a local account")]
     NotLocal,
+    /// The account cannot go while these waddles have no other owner.
+    #[error("still the only owner of {}; make somebody else owner or delete the waddle first", .0.join(", "))]
+    OnlyOwner(Vec<String>),
+    /// The memberships of an account.
+    #[error(transparent)]
+    Community(#[from] waddle_community::Error),
     /// A key file cannot be read, written or is damaged.
     #[error("key file {path}: {reason}")]
     KeyFile {

@@ -6,6 +6,7 @@
 pub mod account;
 pub mod atproto;
 mod config;
+mod deletion;
 pub mod device;
 mod error;
 mod event;
@@ -23,7 +24,7 @@ use std::{net::IpAddr, sync::Arc};
 use dashmap::DashMap;
 use tokio::sync::{Semaphore, broadcast};
 use waddle_core::{BareJid, SharedClock, Timestamp};
-use waddle_storage::{Db, Storage};
+use waddle_storage::{Db, Storage, repo::departed};
 
 pub use account::Account;
 pub use atproto::Callback;
@@ -81,6 +82,7 @@ impl Identity {
             }
             Err(e) => return Err(e),
         };
+        departed::clear(&db).await?;
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let (events, _) = broadcast::channel(EVENTS);
         Ok(Self(Arc::new(Inner {

@@ -379,6 +379,43 @@ async fn sessions() {
 }
 
 #[tokio::test]
+async fn of_too_many_sessions_the_oldest_ends() {
+    let t = open_with(|c| c.limits.identity_sessions = 2).await;
+    for name in ["alice", "bob"] {
+        t.identity
+            .create_local(name, &s("password"), false)
+            .await
+            .unwrap();
+    }
+    let others = t.identity.login_local("bob", &s("password")).await.unwrap();
+    let mut events = t.identity.events();
+    let mut made = Vec::new();
+    for _ in 0..3 {
+        t.clock.advance(Duration::from_secs(1));
+        made.push(t.identity.login_local("alice", &s("password")).await.unwrap());
+    }
+    let first = made[0].session.clone();
+    assert_eq!(
+        events.try_recv(),
+        Ok(IdentityEvent::SessionEnded {
+            user: first.account.user.clone(),
+            session: first.id
+        })
+    );
+    for (session, lives) in made.iter().zip([false, true, true]) {
+        let found = t.identity.session_for(&session.access_token).await.unwrap();
+        assert_eq!(found.is_some(), lives);
+    }
+    assert!(
+        t.identity
+            .session_for(&others.access_token)
+            .await
+            .unwrap()
+            .is_some()
+    );
+}
+
+#[tokio::test]
 async fn failed_logins_are_throttled_by_address() {
     let t = open_with(|c| {
         c.limits.rate_failed_logins = waddle_core::limits::Rate {

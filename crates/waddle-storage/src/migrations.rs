@@ -25,6 +25,7 @@ macro_rules! migrations {
 pub const SERVER: &[Migration] = migrations! {
     "server/0001_meta.sql"
     "server/0002_archive.sql"
+    "server/0003_archive_removals.sql"
     "server/0010_waddles.sql"
     "server/0020_accounts.sql"
     "server/0021_credentials.sql"
@@ -41,6 +42,7 @@ pub const SERVER: &[Migration] = migrations! {
 pub const WADDLE: &[Migration] = migrations! {
     "waddle/0001_meta.sql"
     "waddle/0002_archive.sql"
+    "waddle/0003_archive_removals.sql"
     "waddle/0010_community.sql"
     "waddle/0030_rooms.sql"
     "waddle/0050_mqtt_retained.sql"

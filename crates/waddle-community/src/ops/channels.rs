@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use waddle_core::{ChannelId, UserId, WaddleId};
-use waddle_storage::repo::{bindings, channels};
+use waddle_storage::repo::{
+    archive::{self, Afterwards, ArchiveKey},
+    bindings, channels, rooms,
+};
 
 use super::{bounded, channel_name, topic};
 use crate::{
@@ -117,14 +120,23 @@ impl Community {
         .await
     }
 
-    /// Deletes a channel with its feeds. Needs `channel#manage`.
+    /// Deletes a channel with its feeds and its archive. Needs `channel#manage`.
     pub async fn delete_channel(
         &self,
         actor: impl Into<Actor>,
         id: WaddleId,
         channel: ChannelId,
     ) -> Result<()> {
-        self.change(id, actor.into(), move |d| {
+        self.forget_channel(id, actor.into(), channel).await?;
+        // Gone for everybody; what fails now is done when the waddle is read again.
+        if let Err(error) = rooms::clear_channels(&self.db(id).await?, Afterwards::Keep).await {
+            tracing::warn!(waddle = %id, %channel, %error, "a deleted channel's messages are removed later");
+        }
+        Ok(())
+    }
+
+    async fn forget_channel(&self, id: WaddleId, actor: Actor, channel: ChannelId) -> Result<()> {
+        self.change(id, actor, move |d| {
             let gone = find(d, channel)?;
             d.require(On::Channel(channel), "manage")?;
             let feeds: Vec<_> = bindings::list(d.tx, id)?
@@ -143,6 +155,7 @@ impl Community {
             };
             d.delete_all(about);
             channels::delete(d.tx, channel)?;
+            archive::condemn(d.tx, &ArchiveKey::channel(channel), Afterwards::Keep)?;
             d.audit(
                 "channel.delete",
                 &format!("channel:{channel}"),

@@ -216,11 +216,20 @@ impl Community {
         .await
     }
 
-    /// Takes somebody out of every waddle, as when their account is deleted. The answer names the waddles that
-    /// they stay in as the last owner: those are deleted, or get another owner, first.
+    /// Takes somebody out of every waddle, as when their account is deleted. The answer names the waddles of which
+    /// they are the only owner: then nothing has happened, and those are deleted, or get another owner, first.
     pub async fn leave_all(&self, user: &UserId) -> Result<Vec<Arc<Waddle>>> {
+        let theirs = self.waddles_of(user).await?;
         let mut stay = Vec::new();
-        for (waddle, _) in self.waddles_of(user).await? {
+        for (waddle, _) in theirs.iter().filter(|(_, role)| *role == Role::Owner) {
+            if self.db(waddle.id).await?.read(members::owners).await? < 2 {
+                stay.push(waddle.clone());
+            }
+        }
+        if !stay.is_empty() {
+            return Ok(stay);
+        }
+        for (waddle, _) in theirs {
             match self
                 .remove_member(Actor::System, waddle.id, user, RemovalKind::Left, None)
                 .await

@@ -1,6 +1,7 @@
 //! Community operations on a real storage in a temporary directory.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod channels;
 mod crash;
 mod devices;
 mod invites;

@@ -301,8 +301,16 @@ async fn an_account_that_goes_leaves_all_but_what_only_it_owns() {
     let w = world.penguins().await;
     assert!(c.leave_all(&user("bob")).await.unwrap().is_empty());
     assert_eq!(c.role_of(w.id, &user("bob")).await.unwrap(), None);
+    let other = waddle_community::NewWaddle::new(crate::slug("others"), "Others");
+    let other = c.create_waddle(&user("carol"), other).await.unwrap();
+    c.add_member(Actor::System, other.id, &user("alice"), Role::Owner).await.unwrap();
     let only_hers = c.leave_all(&user("alice")).await.unwrap();
     assert_eq!((only_hers.len(), only_hers[0].id), (1, w.id));
+    assert_eq!(
+        c.role_of(other.id, &user("alice")).await.unwrap(),
+        Some(Role::Owner),
+        "nothing happened yet"
+    );
     c.delete_waddle(Actor::System, w.id).await.unwrap();
     assert!(c.leave_all(&user("alice")).await.unwrap().is_empty());
 }

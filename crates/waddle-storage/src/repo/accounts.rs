@@ -2,7 +2,10 @@
 
 use waddle_core::{Did, Timestamp, UserId};
 
-use super::credentials::{self, NewKeys, Salt};
+use super::{
+    credentials::{self, NewKeys, Salt},
+    departed,
+};
 use crate::{Conn, Db, Result, Row, StorageError, Tx, params};
 
 /// The table `accounts`.
@@ -189,7 +192,8 @@ impl Accounts<'_> {
             .await
     }
 
-    /// Deletes an account with its credentials, sessions and ATProto tokens; its localpart is given to nobody else.
+    /// Deletes an account with its credentials, sessions, ATProto tokens, roster and waiting messages; its localpart
+    /// is given to nobody else. Its archive and MQTT sessions are void from then on: [`departed::clear`] removes them.
     pub async fn delete(&self, user: UserId) -> Result<AccountRow> {
         self.0
             .write(move |tx| {
@@ -202,6 +206,7 @@ impl Accounts<'_> {
                 if let Some(did) = &row.did {
                     tx.execute("DELETE FROM oauth_sessions WHERE did = ?1", (did,))?;
                 }
+                departed::leave(tx, &user, &row.localpart)?;
                 tx.execute("DELETE FROM accounts WHERE id = ?1", (row.id,))?;
                 Ok(row)
             })
@@ -212,6 +217,11 @@ impl Accounts<'_> {
 pub(super) fn find(conn: &Conn, column: &'static str, value: &str) -> Result<Option<AccountRow>> {
     let sql = ["SELECT ", COLUMNS, " FROM accounts a WHERE ", column, " = ?1"].concat();
     conn.query_opt(&sql, (value,), account)
+}
+
+/// [`StorageError::NotFound`] where there is no account of `user` (any more).
+pub fn must_exist(conn: &Conn, user: &UserId) -> Result<()> {
+    conn.query_one("SELECT 1 FROM accounts WHERE user_id = ?1", (user,), |_| Ok(()))
 }
 
 fn is_retired(conn: &Conn, localpart: &str) -> Result<bool> {

@@ -2,6 +2,7 @@
 //! and direct messages' in the server database. The same table and the same functions in both.
 
 mod page;
+mod removal;
 
 use std::{fmt, sync::Arc};
 
@@ -9,6 +10,7 @@ use bytes::Bytes;
 use waddle_core::{BareJid, ChannelId, Jid, MessageId, Timestamp, UserId};
 
 pub use page::{Ends, Filter, Page, Start, ends, last, page};
+pub use removal::{Afterwards, condemn, finish_removals};
 
 use crate::{Conn, FromColumn, IntoValue, Result, Row, Tx, Value, params};
 

@@ -21,14 +21,16 @@ pub struct SessionRow {
 }
 
 impl LoginSessions<'_> {
-    /// Adds a session; drops expired ones of all accounts, a bounded number at a time.
+    /// Adds a session; drops expired ones of all accounts, a bounded number at a time. Above `most` of this account
+    /// the oldest end; the answer names them too.
     pub async fn add(
         &self,
         id: SessionId,
         account: i64,
         digest: [u8; 32],
         expires_at: Timestamp,
-    ) -> Result<SessionRow> {
+        most: usize,
+    ) -> Result<(SessionRow, Vec<SessionId>)> {
         self.0
             .write(move |tx| {
                 let now = tx.now();
@@ -37,15 +39,22 @@ impl LoginSessions<'_> {
                      (SELECT id FROM login_sessions WHERE expires_at <= ?1 LIMIT 100)",
                     (now,),
                 )?;
+                let ended = tx.query(
+                    "DELETE FROM login_sessions WHERE id IN (SELECT id FROM login_sessions WHERE account = ?1 \
+                     ORDER BY created_at DESC, id DESC LIMIT -1 OFFSET ?2) RETURNING id",
+                    (account, most.saturating_sub(1)),
+                    |r| r.get(0),
+                )?;
                 tx.execute(
                     "INSERT INTO login_sessions (id, account, digest, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)",
                     (id, account, &digest, now, expires_at),
                 )?;
-                Ok(SessionRow {
+                let row = SessionRow {
                     id,
                     created_at: now,
                     expires_at,
-                })
+                };
+                Ok((row, ended))
             })
             .await
     }

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod bindings;
 pub mod channels;
 pub mod credentials;
+pub mod departed;
 pub mod device_credentials;
 pub mod invites;
 pub mod login_sessions;

@@ -123,7 +123,7 @@ pub fn subscribed(conn: &Conn, owner: &str, direction: u8) -> Result<Vec<BareJid
     )
 }
 
-/// Stores what is known of a contact; what says nothing any more is deleted.
+/// Stores what is known of a contact; what says nothing any more is deleted, and who has no account has no roster.
 pub fn put(tx: &mut Tx, owner: &str, c: &Contact) -> Result<()> {
     if c.is_empty() {
         tx.execute(
@@ -135,7 +135,7 @@ pub fn put(tx: &mut Tx, owner: &str, c: &Contact) -> Result<()> {
     let groups = c.groups.join(BETWEEN.encode_utf8(&mut [0; 4]));
     tx.execute(
         "INSERT INTO roster (owner, jid, name, groups, subscription, asked, approved, listed, request) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 WHERE EXISTS (SELECT 1 FROM accounts WHERE localpart = ?1) \
          ON CONFLICT (owner, jid) DO UPDATE SET name = excluded.name, groups = excluded.groups, \
          subscription = excluded.subscription, asked = excluded.asked, approved = excluded.approved, \
          listed = excluded.listed, request = excluded.request",
@@ -157,16 +157,10 @@ pub fn put(tx: &mut Tx, owner: &str, c: &Contact) -> Result<()> {
 /// Raises the version after a change of an item; the answer is the new version.
 pub fn raise_version(tx: &mut Tx, owner: &str) -> Result<i64> {
     tx.execute(
-        "INSERT INTO roster_version (owner, version) VALUES (?1, 1) \
+        "INSERT INTO roster_version (owner, version) \
+         SELECT ?1, 1 WHERE EXISTS (SELECT 1 FROM accounts WHERE localpart = ?1) \
          ON CONFLICT (owner) DO UPDATE SET version = version + 1",
         (owner,),
     )?;
     version(tx, owner)
-}
-
-/// Forgets all contacts of an account.
-pub fn delete_account(tx: &mut Tx, owner: &str) -> Result<()> {
-    tx.execute("DELETE FROM roster WHERE owner = ?1", (owner,))?;
-    tx.execute("DELETE FROM roster_version WHERE owner = ?1", (owner,))?;
-    Ok(())
 }

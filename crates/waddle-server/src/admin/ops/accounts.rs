@@ -6,7 +6,7 @@ use waddle_core::Secret;
 use super::{Outcome, Reply, failed, listed};
 use crate::{
     admin::Failure,
-    app::{App, OPERATOR},
+    app::App,
 };
 
 /// Accounts read at a time.
@@ -75,20 +75,11 @@ pub async fn delete(app: &App, name: &str) -> Outcome {
         .resolve_account(name)
         .await
         .map_err(|e| Failure(format!("{name}: {e}")))?;
-    let owned = app.community.waddles_of(&account.user).await.map_err(failed)?;
-    for (waddle, _) in owned {
-        let kind = waddle_community::RemovalKind::Left;
-        app.community
-            .remove_member(OPERATOR, waddle.id, &account.user, kind, Some("account deleted"))
-            .await
-            .map_err(|e| {
-                Failure(format!(
-                    "{name} cannot leave {}: {e}; transfer or delete the waddle first",
-                    waddle.slug
-                ))
-            })?;
-    }
-    let gone = app.identity.delete(&account.user).await.map_err(failed)?;
+    let gone = app
+        .identity
+        .delete_account(&app.community, &account.user)
+        .await
+        .map_err(|e| Failure(format!("{name} cannot be deleted: {e}")))?;
     Ok(Reply {
         text: format!("deleted {}", gone.localpart),
         json: json!({"user": gone.user}),
