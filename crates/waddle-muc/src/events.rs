@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use waddle_community::{Event, Users};
-use waddle_core::{RoomName, WaddleId};
+use waddle_core::{RoomName, Slug, WaddleId};
 
 use crate::{
     load::settings_of,
@@ -71,13 +71,17 @@ async fn pass_on(rooms: &Arc<Inner>, event: Event) {
         Event::ChannelDeleted { slug, channel } => {
             rooms.tell(&RoomName::localpart(&slug, &channel.slug), Input::Deleted);
         }
-        Event::WaddleDeleted { slug, .. } => {
-            let prefix = [slug.as_str(), "."].concat();
-            for name in rooms.names().iter().filter(|n| n.starts_with(&prefix)) {
-                rooms.tell(name, Input::Deleted);
-            }
-        }
+        Event::WaddleDeleted { slug, .. } => below(rooms, &slug, || Input::Deleted),
+        Event::WaddleCreated(w) => below(rooms, &w.slug, || Input::Claimed),
         _ => {}
+    }
+}
+
+/// Tells the active rooms whose names begin with a slug.
+fn below(rooms: &Arc<Inner>, slug: &Slug, input: impl Fn() -> Input) {
+    let prefix = [slug.as_str(), "."].concat();
+    for name in rooms.names().iter().filter(|n| n.starts_with(&prefix)) {
+        rooms.tell(name, input());
     }
 }
 

@@ -212,9 +212,15 @@ impl Room {
         }
     }
 
-    /// Becomes an address without a room.
+    /// Becomes an address without a room. That of a channel makes no plain room: what it is now is looked up
+    /// when it is addressed again.
     pub(crate) fn forget(&mut self) {
-        self.kind = Kind::Absent { full: false };
+        let absent = Kind::Absent { full: false };
+        self.kind = match std::mem::replace(&mut self.kind, absent) {
+            Kind::Channel(c) => Kind::Nothing(c.policy),
+            Kind::Nothing(policy) => Kind::Nothing(policy),
+            Kind::Plain(_) | Kind::Absent { .. } => Kind::Absent { full: false },
+        };
         self.subject = None;
         self.history.clear();
     }

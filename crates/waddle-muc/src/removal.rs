@@ -119,6 +119,15 @@ impl Room {
         self.forget();
     }
 
+    /// A waddle has taken the slug that the name of this room begins with, before the room was stored.
+    pub(crate) fn claimed(&mut self, fx: &mut Effects) {
+        if !matches!(self.kind, Kind::Channel(_)) {
+            self.channel_deleted(fx);
+            // Whoever comes before this actor has stopped makes no room here either.
+            self.kind = Kind::Absent { full: true };
+        }
+    }
+
     /// A message with status codes for everybody.
     pub(crate) fn tell_codes(&mut self, codes: &[&str], fx: &mut Effects) {
         let mut w = XmlWriter::message();

@@ -45,6 +45,8 @@ pub enum Input {
     Renewed(Box<RoomSettings>),
     /// The channel or its waddle is gone.
     Deleted,
+    /// A waddle has taken the slug that the room's name begins with.
+    Claimed,
     /// A fault of the program, for tests of what follows.
     #[cfg(test)]
     Fault,
@@ -231,6 +233,7 @@ impl Room {
             Input::Removed(user, removal, reason) => self.removed(&user, removal, reason.as_deref(), fx),
             Input::Renewed(settings) => self.renewed(*settings, fx),
             Input::Deleted => self.channel_deleted(fx),
+            Input::Claimed => self.claimed(fx),
             Input::Written(..) => {}
             #[cfg(test)]
             Input::Fault => panic!("as asked"),
