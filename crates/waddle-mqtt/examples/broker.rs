@@ -34,7 +34,11 @@ async fn main() {
             tls: None,
             allow_plaintext: false,
         }],
-        limits: Limits::default(),
+        // The suite also wants a keep-alive of 120 cut to 60.
+        limits: Limits {
+            mqtt_keep_alive_seconds: 60,
+            ..Limits::default()
+        },
         rate_limits: false,
         storage,
         clock: Arc::new(SystemClock),

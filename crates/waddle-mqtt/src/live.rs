@@ -257,12 +257,9 @@ async fn follow_identity(mut events: broadcast::Receiver<IdentityEvent>, to: bro
         let change = match events.recv().await {
             Ok(IdentityEvent::CredentialRevoked { user, credential }) => Change::CredentialRevoked {
                 user,
-                credential: Some(credential.to_string()),
+                credential: credential.to_string(),
             },
-            Ok(IdentityEvent::AccountDeleted { user }) => Change::CredentialRevoked {
-                user,
-                credential: None,
-            },
+            Ok(IdentityEvent::AccountDeleted { user }) => Change::AccountDeleted(user),
             Ok(IdentityEvent::DeviceRevoked { device }) => Change::DeviceRevoked(device),
             Ok(_) => continue,
             Err(RecvError::Lagged(_)) => Change::CredentialsUnknown,

@@ -138,12 +138,14 @@ pub enum Change {
     WaddleDeleted(WaddleId),
     /// A device's credential is no longer valid.
     DeviceRevoked(DeviceId),
+    /// An account is gone with all that is its.
+    AccountDeleted(UserId),
     /// A person's credential is no longer valid.
     CredentialRevoked {
         /// Whose.
         user: UserId,
-        /// Which; `None` for all of them.
-        credential: Option<String>,
+        /// Which.
+        credential: String,
     },
     /// Any right may have changed: events were lost.
     Everything,

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use waddle_core::{DeviceId, TopicFilter, UserId, WaddleId};
+use waddle_core::{TopicFilter, UserId, WaddleId};
 use waddle_storage::repo::mqtt as rows;
 
 use crate::{
@@ -40,8 +40,9 @@ impl Core {
                 self.drop_space(w);
                 self.recheck_where(|s| concerns(s, w)).await;
             }
-            Change::DeviceRevoked(device) => self.revoke_device(device).await,
-            Change::CredentialRevoked { user, credential } => self.revoke_credential(&user, credential.as_deref()),
+            Change::DeviceRevoked(device) => self.end_principal(&UserId::device(device)).await,
+            Change::AccountDeleted(user) => self.end_principal(&user).await,
+            Change::CredentialRevoked { user, credential } => self.revoke_credential(&user, &credential),
             Change::CredentialsUnknown => {
                 for l in &self.links {
                     if l.2.is_some() {
@@ -93,14 +94,7 @@ impl Core {
             self.recheck_subscription(s, &owner, key, sub).await;
         }
         if !present {
-            if let Some(link) = s.link() {
-                tracing::info!(user = %owner.who.user, client = %link.client, "MQTT connection ended: no right is left");
-                link.close(Close::Fault(NO_RIGHT));
-            } else {
-                // An absent session of somebody who is gone would only fill a queue.
-                s.will.lock().take();
-                self.end_session(s).await;
-            }
+            self.end_without_right(s, NO_RIGHT).await;
         }
     }
 
@@ -157,24 +151,30 @@ impl Core {
         }
     }
 
-    async fn revoke_device(self: &Arc<Self>, device: DeviceId) {
-        let user = UserId::device(device);
-        let all = self.by_user.get(&user).map(|v| v.clone()).unwrap_or_default();
+    /// Ends every session of a principal who is no more.
+    async fn end_principal(self: &Arc<Self>, user: &UserId) {
+        let all = self.by_user.get(user).map(|v| v.clone()).unwrap_or_default();
         for s in all {
-            match s.link() {
-                Some(link) => link.close(Close::Fault(REVOKED)),
-                None => {
-                    s.will.lock().take();
-                    self.end_session(&s).await;
-                }
-            }
+            self.end_without_right(&s, REVOKED).await;
         }
     }
 
-    fn revoke_credential(&self, user: &UserId, credential: Option<&str>) {
+    async fn end_without_right(self: &Arc<Self>, s: &Arc<Session>, why: Fault) {
+        s.doomed.store(true, Ordering::Release);
+        if let Some(link) = s.link() {
+            tracing::info!(user = %s.key.user, client = %link.client, why = why.text, "MQTT connection ended");
+            link.close(Close::Fault(why));
+        } else {
+            // An absent session of somebody who is gone would only fill a queue.
+            s.will.lock().take();
+            self.end_session(s).await;
+        }
+    }
+
+    fn revoke_credential(&self, user: &UserId, credential: &str) {
         for l in &self.links {
             let (link, session, used) = l.value();
-            if session.key.user == *user && (credential.is_none() || used.as_deref() == credential) {
+            if session.key.user == *user && used.as_deref() == Some(credential) {
                 link.close(Close::Fault(REVOKED));
             }
         }

@@ -125,6 +125,8 @@ pub struct Session {
     pub parked: Notify,
     /// The session is over; a new one may have its key.
     pub ended: AtomicBool,
+    /// It ends with its connection, whatever was agreed: its principal has no right left.
+    pub doomed: AtomicBool,
     /// Seconds that it outlives its connection; `u32::MAX` for ever.
     pub expiry: AtomicU32,
     /// When its client went away, in microseconds; 0 while it is there.
@@ -158,6 +160,7 @@ impl Session {
             gate: Arc::default(),
             parked: Notify::new(),
             ended: AtomicBool::new(false),
+            doomed: AtomicBool::new(false),
             expiry: AtomicU32::new(expiry),
             gone: AtomicI64::new(0),
             will: Mutex::new(None),

@@ -257,6 +257,7 @@ impl Core {
     ) {
         let now = self.clock.now();
         let owner = s.owner();
+        let expiry = if s.doomed.load(Ordering::Acquire) { 0 } else { expiry };
         // The delay does not outlast the session, and a session that is resumed needs no delayed will.
         let delayed = |w: &Will| match taken {
             Some(resumed) => resumed && w.delay > 0,
@@ -456,7 +457,9 @@ fn session_row(s: &Session, owner: &Owner, c: &Connect, expiry: u32) -> SessionR
             Mount::Person { home } => home,
             Mount::Waddle(_) => None,
         },
-        expiry,
+        // A stored expiry of 0 is that of a deleted account; a session that was resumed to end with its
+        // connection has a row until it does.
+        expiry: expiry.max(1),
         gone_at: None,
         will: will_row(c.will.as_ref()),
     }

@@ -246,12 +246,12 @@ async fn revoked_credentials_and_managers_end_connections() {
     let (mut a, mut b) = (s.v5("bob", "a").await, s.v5("alice", "b").await);
     s.policy.announce(Change::CredentialRevoked {
         user: UserId::local("bob"),
-        credential: Some("other".into()),
+        credential: "other".into(),
     });
     a.ping().await;
     s.policy.announce(Change::CredentialRevoked {
         user: UserId::local("bob"),
-        credential: Some("1".into()),
+        credential: "1".into(),
     });
     assert_eq!(a.closed().await[0][2], 0x87);
     b.subscribe("waddle/seals/x", 0).await;

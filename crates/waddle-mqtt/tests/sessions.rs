@@ -427,6 +427,15 @@ async fn keep_alive() {
     assert_eq!(c.closed().await[0][2], 0x8D);
     let took = started.elapsed();
     assert!(took > Duration::from_millis(1400) && took < Duration::from_secs(4), "{took:?}");
+    // A server with a longest keep-alive says so.
+    let limits = waddle_core::Limits {
+        mqtt_keep_alive_seconds: 7,
+        ..Default::default()
+    };
+    let short = Server::with(limits, manual()).await;
+    let mut c = short.raw().await;
+    c.send(&connect(5, "bob", "k", true, &[])).await;
+    assert!(c.packet().await.windows(3).any(|w| w == [0x13, 0, 7]));
     for (hi, lo) in [(0, 0), (0xFF, 0xFF)] {
         let mut c = s.raw().await;
         let mut bytes = connect(4, "bob", "k", true, &[]);

@@ -214,11 +214,15 @@ async fn enter(
             "the server is shutting down",
         )));
     }
+    let keep_alive = match c.version {
+        Version::V5 => c.keep_alive.min(l.mqtt_keep_alive_seconds.max(1)),
+        Version::V3 => c.keep_alive,
+    };
     let welcome = Welcome {
         session_present: opened.present,
         assigned,
         session_expiry: (c.version == Version::V5 && expiry != c.session_expiry).then_some(expiry),
-        keep_alive: None,
+        keep_alive: (keep_alive != c.keep_alive).then_some(keep_alive),
         receive_maximum: l.mqtt_inflight,
         maximum_packet: l.mqtt_packet_bytes as u32,
         alias_maximum: l.mqtt_topic_aliases,
@@ -243,7 +247,7 @@ async fn enter(
         will: c.will.clone(),
         expiry,
         // Half as much again (§3.1.2.10).
-        keep_alive: (c.keep_alive > 0).then(|| Duration::from_millis(u64::from(c.keep_alive) * 1_500)),
+        keep_alive: (keep_alive > 0).then(|| Duration::from_millis(u64::from(keep_alive) * 1_500)),
         last_seen: Instant::now(),
         bucket: Bucket::new(rate),
         paused: None,
