@@ -4,7 +4,12 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a tool for the desk")]
 
 #[path = "../tests/common/policy.rs"]
-#[allow(dead_code, clippy::allow_attributes, missing_docs, reason = "shared with the tests")]
+#[allow(
+    dead_code,
+    clippy::allow_attributes,
+    missing_docs,
+    reason = "shared with the tests"
+)]
 mod policy;
 
 use std::sync::Arc;
@@ -24,10 +29,7 @@ async fn main() {
     policy.add("penguins", "alice");
     // The Eclipse Paho suite wants one filter that is refused.
     policy.forbid("penguins", "alice", Action::Subscribe, "test/nosubscribe");
-    storage
-        .create_waddle(policy.waddle("penguins").id)
-        .await
-        .unwrap();
+    storage.create_waddle(policy.waddle("penguins").id).await.unwrap();
     let broker = Broker::start(BrokerConfig {
         listen: vec![Listen {
             addr: addr.parse().unwrap(),

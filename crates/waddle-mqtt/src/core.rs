@@ -194,7 +194,10 @@ impl Core {
         let Some(space) = self.bare_space(waddle).await else {
             return Ok(None);
         };
-        space.loaded.get_or_try_init(|| self.load_retained(&space)).await?;
+        space
+            .loaded
+            .get_or_try_init(|| self.load_retained(&space))
+            .await?;
         Ok(Some(space))
     }
 
@@ -245,10 +248,14 @@ impl Core {
             let full = page.len() == PAGE;
             let mut kept = space.retained.write();
             for m in page {
-                let run = run_of(&MessageRow {
-                    waddle: Some(waddle),
-                    ..m
-                }, true, &space.view);
+                let run = run_of(
+                    &MessageRow {
+                        waddle: Some(waddle),
+                        ..m
+                    },
+                    true,
+                    &space.view,
+                );
                 // What is stored was within the limits when it came; lowered limits cut it here.
                 let _ = kept.set(run, self.limits.mqtt_retained, self.limits.mqtt_retained_bytes);
             }
@@ -277,11 +284,13 @@ impl Core {
         let (place, inner) = mount::topic(owner.mount, name);
         let space = self.place(owner, place, name.starts_with('$')).await?;
         if !space.access.may(&owner.who, action, inner) {
-            return Err(if space.waddle.is_none() && action == Action::Publish && !name.starts_with('$') {
-                NOWHERE
-            } else {
-                FORBIDDEN
-            });
+            return Err(
+                if space.waddle.is_none() && action == Action::Publish && !name.starts_with('$') {
+                    NOWHERE
+                } else {
+                    FORBIDDEN
+                },
+            );
         }
         Ok(Resolved {
             space,

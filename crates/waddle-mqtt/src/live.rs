@@ -5,12 +5,17 @@ use std::sync::Arc;
 use tokio::sync::broadcast::{self, error::RecvError};
 use waddle_community::{Community, Event, On, Users, WaddleAccess};
 use waddle_core::{Slug, TopicFilter, UserId, WaddleId};
-use waddle_identity::{Attempt, DeviceAccess, Identity, IdentityEvent, LoginError, device::is_device_username};
+use waddle_identity::{
+    Attempt, DeviceAccess, Identity, IdentityEvent, LoginError, device::is_device_username,
+};
 
 use crate::{
     Mount,
     codec::Reason,
-    policy::{Access, Action, Answer, Change, DevicePrefix, DeviceScope, LoggedIn, Login, Policy, Principal, Refusal},
+    policy::{
+        Access, Action, Answer, Change, DevicePrefix, DeviceScope, LoggedIn, Login, Policy, Principal,
+        Refusal,
+    },
     rules::TopicPolicy,
 };
 

@@ -100,8 +100,7 @@ impl Gather {
     /// Adds a message; `response` is its response topic within the space.
     pub fn add(&mut self, p: &Publish<'_>, response: &str) {
         let start = self.buf.len() as u32;
-        self.buf
-            .reserve(response.len() + p.props.len() + p.payload.len());
+        self.buf.reserve(response.len() + p.props.len() + p.payload.len());
         self.buf.extend_from_slice(response.as_bytes());
         p.props.copy_to(&mut self.buf);
         self.buf.extend_from_slice(p.payload);
@@ -283,8 +282,14 @@ mod tests {
         g.add_parts("", b"", b"three", None);
         let run = g.finish(envelope("t"));
         assert!(g.len() == 0 && run.expires());
-        assert_eq!((run.response(0), run.props(0), run.payload(0)), ("re/x", &b"\x01\x01"[..], &b"one"[..]));
-        assert_eq!((run.response(1), run.payload(1), run.payload(2)), ("", &b""[..], &b"three"[..]));
+        assert_eq!(
+            (run.response(0), run.props(0), run.payload(0)),
+            ("re/x", &b"\x01\x01"[..], &b"one"[..])
+        );
+        assert_eq!(
+            (run.response(1), run.payload(1), run.payload(2)),
+            ("", &b""[..], &b"three"[..])
+        );
         let at = |s: i64| Timestamp(s * 1_000_000);
         assert_eq!(run.left(0, at(0)), Left::Seconds(5));
         assert_eq!(run.left(0, at(4)), Left::Seconds(1));
@@ -298,7 +303,10 @@ mod tests {
         g.add_parts("", b"", b"x", None);
         g.add_parts("", b"", b"y", None);
         let run = g.finish(envelope("t"));
-        assert_eq!(run.wire(Version::V3, false).as_ref(), b"\x30\x04\0\x01tx\x30\x04\0\x01ty");
+        assert_eq!(
+            run.wire(Version::V3, false).as_ref(),
+            b"\x30\x04\0\x01tx\x30\x04\0\x01ty"
+        );
         assert_eq!(
             run.wire(Version::V5, true).as_ref(),
             b"\x30\x0E\0\x0Awaddle/p/t\0x\x30\x0E\0\x0Awaddle/p/t\0y"

@@ -158,7 +158,15 @@ mod tests {
     fn shares() {
         assert_eq!(shared("$share/g/a/#", 8).unwrap().group, Some("g"));
         assert_eq!(shared("$share/g//a", 8).unwrap().filter, "/a");
-        for bad in ["$share//x", "$share/g", "$share/g/", "$share/+/x", "$share", "a/#/b", ""] {
+        for bad in [
+            "$share//x",
+            "$share/g",
+            "$share/g/",
+            "$share/+/x",
+            "$share",
+            "a/#/b",
+            "",
+        ] {
             assert!(shared(bad, 8).is_none(), "{bad}");
         }
         assert!(shared(&"a/".repeat(8), 8).is_none());

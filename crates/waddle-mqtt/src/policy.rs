@@ -206,11 +206,7 @@ mod tests {
             ("+/x", false),
             ("home/sensors/#", false),
         ] {
-            assert_eq!(
-                filter.parse().is_ok_and(|f| scope.covers(&f)),
-                ok,
-                "{filter}"
-            );
+            assert_eq!(filter.parse().is_ok_and(|f| scope.covers(&f)), ok, "{filter}");
         }
     }
 }

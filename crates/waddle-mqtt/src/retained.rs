@@ -1,10 +1,6 @@
 //! The retained messages of one topic space, in memory, ordered by topic (MQTT 5.0 §3.3.1.3).
 
-use std::{
-    collections::BTreeMap,
-    ops::Bound,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use waddle_core::TopicFilter;
 

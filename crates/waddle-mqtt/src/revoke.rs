@@ -67,7 +67,12 @@ impl Core {
     }
 
     async fn recheck_where(self: &Arc<Self>, which: impl Fn(&Session) -> bool) {
-        let all: Vec<Arc<Session>> = self.sessions.iter().map(|s| s.clone()).filter(|s| which(s)).collect();
+        let all: Vec<Arc<Session>> = self
+            .sessions
+            .iter()
+            .map(|s| s.clone())
+            .filter(|s| which(s))
+            .collect();
         for s in all {
             self.recheck(&s).await;
         }
@@ -88,8 +93,12 @@ impl Core {
                     || !self.policy.waddles_of(&owner.who.user).await.is_empty()
             }
         };
-        let subs: Vec<(Arc<str>, Subscription)> =
-            s.subs.lock().iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+        let subs: Vec<(Arc<str>, Subscription)> = s
+            .subs
+            .lock()
+            .iter()
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect();
         for (key, sub) in subs {
             self.recheck_subscription(s, &owner, key, sub).await;
         }
@@ -113,10 +122,11 @@ impl Core {
         let same = |a: &crate::session::Placed, b: &crate::session::Placed| {
             Arc::ptr_eq(&a.space, &b.space) && a.filter == b.filter
         };
-        let part = |keep: &dyn Fn(&crate::session::Placed) -> bool, of: &[crate::session::Placed]| Subscription {
-            placed: of.iter().filter(|p| keep(p)).cloned().collect(),
-            ..sub.clone()
-        };
+        let part =
+            |keep: &dyn Fn(&crate::session::Placed) -> bool, of: &[crate::session::Placed]| Subscription {
+                placed: of.iter().filter(|p| keep(p)).cloned().collect(),
+                ..sub.clone()
+            };
         let lost = part(&|p| !placed.iter().any(|n| same(n, p)), &sub.placed);
         let won = part(&|p| !sub.placed.iter().any(|n| same(n, p)), &placed);
         if lost.placed.is_empty() && won.placed.is_empty() {
@@ -140,10 +150,7 @@ impl Core {
             tracing::info!(user = %owner.who.user, client = %s.key.client, filter = %key, "an MQTT subscription ended: no right is left");
             if s.durable() {
                 let (row, filter) = (s.row, key.to_string());
-                let gone = self
-                    .db
-                    .write(move |tx| rows::unsubscribe(tx, row, &filter))
-                    .await;
+                let gone = self.db.write(move |tx| rows::unsubscribe(tx, row, &filter)).await;
                 if let Err(error) = gone {
                     tracing::warn!(%error, "an ended subscription is still stored");
                 }

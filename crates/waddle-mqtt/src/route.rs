@@ -114,7 +114,12 @@ impl Core {
     }
 
     /// One member gets each message: in turn, those who are connected first.
-    async fn share(self: &Arc<Self>, run: &Arc<Run>, share: &crate::space::Share, ticket: Option<&Arc<Ticket>>) {
+    async fn share(
+        self: &Arc<Self>,
+        run: &Arc<Run>,
+        share: &crate::space::Share,
+        ticket: Option<&Arc<Ticket>>,
+    ) {
         let n = share.members.len();
         let single: Vec<Arc<Run>> = if run.msgs.len() == 1 || n == 1 {
             vec![run.clone()]
@@ -286,7 +291,11 @@ impl Core {
 
     /// Reads what waits for a session after row `after` and gives it to its connection; with the last page the
     /// session goes live: what is committed later reaches the connection directly, in order.
-    pub async fn load_backlog(self: &Arc<Self>, session: &Arc<Session>, after: i64) -> Result<(), StorageError> {
+    pub async fn load_backlog(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        after: i64,
+    ) -> Result<(), StorageError> {
         let Some(link) = session.link() else {
             return Ok(());
         };

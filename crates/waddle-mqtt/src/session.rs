@@ -233,7 +233,9 @@ impl Session {
     /// Gives back what [`Session::reserve`] took.
     pub fn release(&self, messages: usize, bytes: usize) {
         let sub = |a: &AtomicUsize, n: usize| {
-            let _ = a.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |v| Some(v.saturating_sub(n)));
+            let _ = a.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |v| {
+                Some(v.saturating_sub(n))
+            });
         };
         sub(&self.queued, messages);
         sub(&self.queued_bytes, bytes);

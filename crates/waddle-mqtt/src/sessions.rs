@@ -86,7 +86,10 @@ const BUSY: Fault = Fault::new(Reason::UNAVAILABLE, "the session is in use; try 
 
 fn failed(error: &StorageError) -> Fault {
     tracing::warn!(%error, "a session cannot be stored");
-    Fault::new(Reason::UNAVAILABLE, "the session cannot be stored; try again later")
+    Fault::new(
+        Reason::UNAVAILABLE,
+        "the session cannot be stored; try again later",
+    )
 }
 
 impl Core {
@@ -207,7 +210,10 @@ impl Core {
     }
 
     fn enlist(&self, s: &Arc<Session>) {
-        self.by_user.entry(s.key.user.clone()).or_default().push(s.clone());
+        self.by_user
+            .entry(s.key.user.clone())
+            .or_default()
+            .push(s.clone());
         self.metrics.session(1);
     }
 
@@ -257,7 +263,11 @@ impl Core {
     ) {
         let now = self.clock.now();
         let owner = s.owner();
-        let expiry = if s.doomed.load(Ordering::Acquire) { 0 } else { expiry };
+        let expiry = if s.doomed.load(Ordering::Acquire) {
+            0
+        } else {
+            expiry
+        };
         // The delay does not outlast the session, and a session that is resumed needs no delayed will.
         let delayed = |w: &Will| match taken {
             Some(resumed) => resumed && w.delay > 0,
@@ -412,9 +422,7 @@ impl Core {
         }
         let absent = now.since(gone).as_secs();
         let will = row.will.and_then(will_of);
-        let will_in = will
-            .as_ref()
-            .map(|w| u64::from(w.delay).saturating_sub(absent));
+        let will_in = will.as_ref().map(|w| u64::from(w.delay).saturating_sub(absent));
         *s.will.lock() = will;
         self.schedule(&s, will_in, absent);
         Ok(())

@@ -15,7 +15,10 @@ pub async fn publish(core: &Arc<Core>, started: Timestamp) {
     let f = core.metrics.figures();
     let uptime = core.clock.now().since(started).as_secs();
     let figures = [
-        ("$SYS/broker/version", concat!("waddle ", env!("CARGO_PKG_VERSION")).to_owned()),
+        (
+            "$SYS/broker/version",
+            concat!("waddle ", env!("CARGO_PKG_VERSION")).to_owned(),
+        ),
         ("$SYS/broker/uptime", uptime.to_string()),
         ("$SYS/broker/clients/connected", f.connections.to_string()),
         ("$SYS/broker/clients/total", f.sessions.to_string()),

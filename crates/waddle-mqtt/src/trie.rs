@@ -279,8 +279,15 @@ mod tests {
             trie.insert(f, None, sub(s, 0));
         }
         assert_eq!(trie.len(), filters.len());
-        for topic in ["a", "b/a", "a/b/a", "/", "a/", "$SYS", "$SYS/a", "c", "a/b/c/d", "//a"] {
-            let mut got: Vec<u64> = trie.matches(topic).subs.iter().map(|s| s.session.serial).collect();
+        for topic in [
+            "a", "b/a", "a/b/a", "/", "a/", "$SYS", "$SYS/a", "c", "a/b/c/d", "//a",
+        ] {
+            let mut got: Vec<u64> = trie
+                .matches(topic)
+                .subs
+                .iter()
+                .map(|s| s.session.serial)
+                .collect();
             got.sort_unstable();
             let want: Vec<u64> = filters
                 .iter()

@@ -1,6 +1,17 @@
 //! Who may do what, at every point: CONNECT, SUBSCRIBE, PUBLISH, delivery, retained, queued, and afterwards
 //! (`specs/topics.md`, `specs/mqtt.md`).
 
+#![allow(
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::many_single_char_names,
+    clippy::type_complexity,
+    clippy::items_after_statements,
+    reason = "tests"
+)]
+
 mod common;
 
 use std::sync::Arc;
@@ -34,14 +45,24 @@ async fn mounts_show_one_space_to_everybody() {
     assert_eq!(plain.got().await.topic, "waddle/penguins/home/x");
     let mut both = [home.got().await.topic, home.got().await.topic];
     both.sort();
-    assert_eq!(both, ["home/x", "waddle/penguins/home/x"], "two names, two copies");
+    assert_eq!(
+        both,
+        ["home/x", "waddle/penguins/home/x"],
+        "two names, two copies"
+    );
     // Response topics are seen from where the receiver stands.
     root.publish_with("home/y", b"", 0, 0, b"\x08\0\x05reply").await;
     assert_eq!(root.got().await.props, b"\x08\0\x05reply");
     assert_eq!(plain.got().await.props, b"\x08\0\x15waddle/penguins/reply");
     home.got().await;
     plain
-        .publish_with("waddle/penguins/home/z", b"", 0, 0, b"\x08\0\x18waddle/penguins/answer/1")
+        .publish_with(
+            "waddle/penguins/home/z",
+            b"",
+            0,
+            0,
+            b"\x08\0\x18waddle/penguins/answer/1",
+        )
         .await;
     assert_eq!(root.got().await.props, b"\x08\0\x08answer/1");
     plain.got().await;
@@ -61,10 +82,15 @@ async fn mounts_show_one_space_to_everybody() {
     plain.send(&packet(0x82, &b)).await;
     let p = plain.packet().await;
     let text = String::from_utf8_lossy(&p).into_owned();
-    assert!(p.ends_with(&[0x87]) && text.contains("waddle/<slug>/<topic>") && text.contains("@<domain>/<slug>"));
+    assert!(
+        p.ends_with(&[0x87]) && text.contains("waddle/<slug>/<topic>") && text.contains("@<domain>/<slug>")
+    );
     plain.publish("home/x", b"", 2, 77).await;
     let p = plain.packet().await;
-    assert!(p[4] == 0x87 && String::from_utf8_lossy(&p).contains("waddle/<slug>/<topic>"), "{p:?}");
+    assert!(
+        p[4] == 0x87 && String::from_utf8_lossy(&p).contains("waddle/<slug>/<topic>"),
+        "{p:?}"
+    );
     let mut old = s.v3("alice", "old").await;
     assert_eq!(old.subscribe("home/#", 0).await, 0x80);
 }
@@ -74,10 +100,21 @@ async fn strangers_learn_nothing() {
     let s = Server::start().await;
     let mut carol5 = s.v5("carol", "c").await;
     let mut carol3 = s.v3("carol", "d").await;
-    for f in ["waddle/penguins/#", "waddle/nowhere/#", "waddle/Bad Slug/x", "waddle/#", "#", "x"] {
+    for f in [
+        "waddle/penguins/#",
+        "waddle/nowhere/#",
+        "waddle/Bad Slug/x",
+        "waddle/#",
+        "#",
+        "x",
+    ] {
         assert_eq!(carol5.subscribe(f, 0).await, 0x87, "{f}");
         assert_eq!(carol3.subscribe(f, 0).await, 0x80, "{f}");
-        assert_eq!(carol5.publish1(&f.replace('#', "x"), b"", false).await, 0x87, "{f}");
+        assert_eq!(
+            carol5.publish1(&f.replace('#', "x"), b"", false).await,
+            0x87,
+            "{f}"
+        );
     }
     let mut bob = s.v5("bob", "b").await;
     bob.subscribe("#", 0).await;
@@ -109,7 +146,14 @@ async fn devices_stay_below_their_prefixes() {
     let mut d = s.v5("device-kitchen", "d").await;
     assert_eq!(d.publish1("home/sensors/t", b"21", false).await, 0);
     assert_eq!(bob.take().await.topic, "home/sensors/t");
-    for t in ["home/sensorsx", "home", "home/cmd/x", "x", "$SYS/x", "waddle/penguins/home/sensors"] {
+    for t in [
+        "home/sensorsx",
+        "home",
+        "home/cmd/x",
+        "x",
+        "$SYS/x",
+        "waddle/penguins/home/sensors",
+    ] {
         assert_eq!(d.publish1(t, b"", false).await, 0x87, "{t}");
     }
     assert_eq!(d.subscribe("home/cmd/#", 0).await, 0);
@@ -122,7 +166,15 @@ async fn devices_stay_below_their_prefixes() {
     bob.ping().await;
     // Its will too, and its end.
     let mut w = s.raw().await;
-    w.send(&connect_will(5, "device-kitchen", "w", true, &[], Some(("other", b"", 0, &[])))).await;
+    w.send(&connect_will(
+        5,
+        "device-kitchen",
+        "w",
+        true,
+        &[],
+        Some(("other", b"", 0, &[])),
+    ))
+    .await;
     assert_eq!(w.packet().await[3], 0x87);
     s.policy.announce(Change::DeviceRevoked(id));
     assert_eq!(d.closed().await[0][2], 0x87);
@@ -201,7 +253,8 @@ async fn whoever_is_removed_is_out_within_a_second() {
     seal.publish1("y", b"still", false).await;
     assert_eq!(plain.take().await.topic, "waddle/seals/y");
     let mut c = s.raw().await;
-    c.send(&connect(5, "bob@test/penguins", "away", false, HOUR)).await;
+    c.send(&connect(5, "bob@test/penguins", "away", false, HOUR))
+        .await;
     assert_eq!(c.packet().await[3], 0x87);
     // Back again: what was queued before is gone with the session that had no right.
     s.policy.add("penguins", "bob");
@@ -259,9 +312,17 @@ async fn revoked_credentials_and_managers_end_connections() {
     let live = s.broker.connections(Some(seals)).await;
     assert_eq!(live.len(), 1);
     let c = &live[0];
-    assert_eq!((c.name.as_str(), c.client_id.as_str(), c.version), ("alice", "b", "5.0"));
+    assert_eq!(
+        (c.name.as_str(), c.client_id.as_str(), c.version),
+        ("alice", "b", "5.0")
+    );
     assert_eq!(c.filters, ["waddle/seals/x"]);
-    assert!(s.broker.connections(Some(s.policy.waddle("penguins").id)).await.is_empty());
+    assert!(
+        s.broker
+            .connections(Some(s.policy.waddle("penguins").id))
+            .await
+            .is_empty()
+    );
     assert!(s.broker.disconnect(c.serial).await && !s.broker.disconnect(9_999_999).await);
     assert_eq!(b.closed().await[0][2], 0x98);
     // Lost events: everything is looked at again.
@@ -316,7 +377,10 @@ async fn sinks_see_what_was_accepted_and_the_server_publishes_itself() {
     };
     s.broker.publish(note(None)).await.unwrap();
     let g = bob.take().await;
-    assert_eq!((g.topic.as_str(), g.payload.as_slice(), g.qos), ("home/y", &b"2"[..], 1));
+    assert_eq!(
+        (g.topic.as_str(), g.payload.as_slice(), g.qos),
+        ("home/y", &b"2"[..], 1)
+    );
     let forbidden = s.broker.publish(note(Some(UserId::local("carol")))).await;
     assert!(matches!(forbidden, Err(PublishError::Forbidden)));
     let nowhere = s
@@ -331,7 +395,13 @@ async fn sinks_see_what_was_accepted_and_the_server_publishes_itself() {
     assert_eq!(
         seen,
         [
-            (w, "home/x".to_owned(), b"1".to_vec(), true, Some(UserId::local("bob"))),
+            (
+                w,
+                "home/x".to_owned(),
+                b"1".to_vec(),
+                true,
+                Some(UserId::local("bob"))
+            ),
             (w, "home/y".to_owned(), b"2".to_vec(), true, None),
         ]
     );

@@ -1,5 +1,16 @@
 //! Clients that no one here wrote: mosquitto's and rumqttc, over TCP and TLS.
 
+#![allow(
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::many_single_char_names,
+    clippy::type_complexity,
+    clippy::items_after_statements,
+    reason = "tests"
+)]
+
 mod common;
 
 use std::{process::Stdio, sync::Arc, time::Duration};
@@ -23,8 +34,15 @@ fn mosquitto(tool: &str, port: u16, user: &str, more: &[&str]) -> Command {
 
 async fn publish(port: u16, user: &str, more: &[&str]) -> String {
     let out = mosquitto("mosquitto_pub", port, user, more);
-    let out = timeout(SOON, { out }.output()).await.unwrap().expect("mosquitto_pub is installed");
-    format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
+    let out = timeout(SOON, { out }.output())
+        .await
+        .unwrap()
+        .expect("mosquitto_pub is installed");
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&out.stdout),
+        String::from_utf8_lossy(&out.stderr)
+    )
 }
 
 /// The lines that mosquitto_sub prints; `publish_after` runs when its subscription stands.
@@ -36,13 +54,22 @@ async fn lines(
     publish_after: impl AsyncFnOnce(),
 ) -> Vec<String> {
     let mut c = mosquitto("mosquitto_sub", port, user, more);
-    let child = c.stdout(Stdio::piped()).spawn().expect("mosquitto_sub is installed");
+    let child = c
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("mosquitto_sub is installed");
     until("it has subscribed", async || {
-        broker.connections(None).await.iter().any(|c| !c.filters.is_empty())
+        broker
+            .connections(None)
+            .await
+            .iter()
+            .any(|c| !c.filters.is_empty())
     })
     .await;
     publish_after().await;
-    let out = timeout(SOON, child.wait_with_output()).await.expect("mosquitto_sub ends");
+    let out = timeout(SOON, child.wait_with_output())
+        .await
+        .expect("mosquitto_sub ends");
     let text = String::from_utf8(out.unwrap().stdout).unwrap();
     until("it is gone", async || broker.connections(None).await.is_empty()).await;
     text.lines().map(str::to_owned).collect()
@@ -61,7 +88,12 @@ async fn mosquitto_clients() {
                 &["-V", version, "-t", "m/#", "-q", qos, "-C", "2", "-v"],
                 async || {
                     for payload in ["one", "two"] {
-                        let said = publish(port, "bob@test/penguins", &["-V", version, "-t", "m/x", "-q", qos, "-m", payload]).await;
+                        let said = publish(
+                            port,
+                            "bob@test/penguins",
+                            &["-V", version, "-t", "m/x", "-q", qos, "-m", payload],
+                        )
+                        .await;
                         assert_eq!(said, "");
                     }
                 },
@@ -72,7 +104,15 @@ async fn mosquitto_clients() {
     }
     // Retained, and the two ways to a waddle.
     publish(port, "bob", &["-t", "kept", "-r", "-m", "1", "-q", "1"]).await;
-    let filter = ["-t", "waddle/penguins/late", "-t", "waddle/penguins/kept", "-C", "2", "-v"];
+    let filter = [
+        "-t",
+        "waddle/penguins/late",
+        "-t",
+        "waddle/penguins/kept",
+        "-C",
+        "2",
+        "-v",
+    ];
     let got = lines(&s.broker, port, "alice", &filter, async || {
         publish(port, "bob", &["-t", "late", "-m", "2"]).await;
     })
@@ -96,7 +136,10 @@ async fn rumqttc_both_versions() {
         .set_last_will(LastWill::new("r/will", "bye", QoS::AtLeastOnce, false));
     let (client, mut events) = AsyncClient::new(options, 10);
     client.subscribe("r/#", QoS::ExactlyOnce).await.unwrap();
-    for (n, qos) in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce].into_iter().enumerate() {
+    for (n, qos) in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce]
+        .into_iter()
+        .enumerate()
+    {
         client.publish("r/x", qos, false, vec![n as u8]).await.unwrap();
     }
     let mut seen = Vec::new();
@@ -130,7 +173,10 @@ async fn rumqttc_both_versions() {
     assert!(timeout(SOON, next(&mut events5)).await.unwrap().is_none());
     drop((client, events));
     let will = timeout(SOON, next(&mut events5)).await.unwrap().unwrap();
-    assert_eq!((will.topic.as_ref(), will.payload.as_ref()), (&b"r/will"[..], &b"bye"[..]));
+    assert_eq!(
+        (will.topic.as_ref(), will.payload.as_ref()),
+        (&b"r/will"[..], &b"bye"[..])
+    );
 }
 
 #[tokio::test]
@@ -139,12 +185,13 @@ async fn tls_with_a_certificate_that_changes() {
     let certificate = || {
         let c = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let key = rustls::pki_types::PrivateKeyDer::Pkcs8(c.signing_key.serialize_der().into());
-        let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![c.cert.der().clone()], key)
-            .unwrap();
+        let config =
+            rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_no_client_auth()
+                .with_single_cert(vec![c.cert.der().clone()], key)
+                .unwrap();
         (c.cert.pem(), config)
     };
     let (pem, config) = certificate();
@@ -179,10 +226,16 @@ async fn tls_with_a_certificate_that_changes() {
             pem
         };
         std::fs::write(ca, pem).unwrap();
-        let got = lines(&broker, port, "bob", &[&with[..], &["-C", "1"]].concat(), async || {
-            let said = publish(port, "bob", &[&with[..], &["-m", "secret"]].concat()).await;
-            assert_eq!(said, "");
-        })
+        let got = lines(
+            &broker,
+            port,
+            "bob",
+            &[&with[..], &["-C", "1"]].concat(),
+            async || {
+                let said = publish(port, "bob", &[&with[..], &["-m", "secret"]].concat()).await;
+                assert_eq!(said, "");
+            },
+        )
         .await;
         assert_eq!(got, ["secret"]);
     }
@@ -210,6 +263,9 @@ async fn plain_text_only_on_loopback() {
         })
     };
     let refused = open(false).await.unwrap_err().to_string();
-    assert!(refused.contains("0.0.0.0:0") && refused.contains("allow_plaintext"), "{refused}");
+    assert!(
+        refused.contains("0.0.0.0:0") && refused.contains("allow_plaintext"),
+        "{refused}"
+    );
     open(true).await.unwrap().shutdown().await;
 }

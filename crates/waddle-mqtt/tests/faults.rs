@@ -1,5 +1,16 @@
 //! Bad input and hard times: right error, bounded memory, others unharmed.
 
+#![allow(
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::many_single_char_names,
+    clippy::type_complexity,
+    clippy::items_after_statements,
+    reason = "tests"
+)]
+
 mod common;
 
 use std::{sync::Arc, time::Duration};
@@ -44,12 +55,20 @@ const BOTH: &[Row] = &[
 const V5: &[Row] = &[
     ("AUTH", b"\xF0\x02\x18\0", 0x82),
     ("neither topic nor alias", b"\x30\x03\0\0\0", 0x82),
-    ("an identifier of a subscription", b"\x30\x06\0\x01a\x02\x0B\x01", 0x82),
+    (
+        "an identifier of a subscription",
+        b"\x30\x06\0\x01a\x02\x0B\x01",
+        0x82,
+    ),
     ("an unknown property", b"\x30\x06\0\x01a\x02\x7E\x01", 0x81),
     ("a property twice", b"\x30\x08\0\x01a\x04\x01\0\x01\0", 0x82),
     ("a property length that lies", b"\x30\x05\0\x01a\x7F\0", 0x81),
     ("an unknown reason", b"\x40\x03\0\x01\x42", 0x82),
-    ("subscription identifier 0", b"\x82\x09\0\x01\x02\x0B\0\0\x01a\0", 0x82),
+    (
+        "subscription identifier 0",
+        b"\x82\x09\0\x01\x02\x0B\0\0\x01a\0",
+        0x82,
+    ),
     ("retain handling 3", b"\x82\x07\0\x01\0\0\x01a\x30", 0x81),
     ("DISCONNECT with an unknown reason", b"\xE0\x01\x42", 0x81),
 ];
@@ -63,7 +82,11 @@ async fn malformed_packets_end_their_connection_and_no_other() {
         let mut c = s.v5("bob", "c").await;
         c.send(bytes).await;
         let seen = c.closed().await;
-        assert_eq!((seen.len(), seen[0][0], seen[0][2]), (1, 0xE0, *reason), "{name}: {seen:?}");
+        assert_eq!(
+            (seen.len(), seen[0][0], seen[0][2]),
+            (1, 0xE0, *reason),
+            "{name}: {seen:?}"
+        );
     }
     for (name, bytes, _) in BOTH {
         let mut c = s.v3("bob", "c").await;
@@ -131,7 +154,10 @@ async fn packets_may_come_in_any_pieces() {
     }
     assert_eq!(c.packet().await, [0x20, 2, 0, 0]);
     assert_eq!((c.packet().await, c.packet().await), (ack(0x40, 1), ack(0x40, 2)));
-    assert_eq!((sub.take().await.payload.len(), sub.take().await.payload.len()), (300, 1));
+    assert_eq!(
+        (sub.take().await.payload.len(), sub.take().await.payload.len()),
+        (300, 1)
+    );
 }
 
 #[tokio::test]
@@ -161,7 +187,10 @@ async fn a_stalled_reader_costs_only_itself() {
         }
     }
     let grown = memory().saturating_sub(before);
-    assert!(grown < 40 << 20, "64 MB were sent to two who do not read; memory grew by {grown}");
+    assert!(
+        grown < 40 << 20,
+        "64 MB were sent to two who do not read; memory grew by {grown}"
+    );
     assert!(s.broker.figures().await.messages_dropped > 1_000);
     // It reads what was kept for it, in order, and is served again.
     let mut kept = 0;
@@ -233,7 +262,13 @@ async fn bounds_on_subscriptions_and_retained_messages() {
     c.unsubscribe("a").await;
     assert_eq!(c.subscribe("d", 0).await, 0);
     let mut p = s.v5("bob", "p").await;
-    for (t, reason) in [("r/1", 0), ("r/2", 0), ("r/3", 0x97), ("r/1", 0), ("1/2/3/4/5", 0x90)] {
+    for (t, reason) in [
+        ("r/1", 0),
+        ("r/2", 0),
+        ("r/3", 0x97),
+        ("r/1", 0),
+        ("1/2/3/4/5", 0x90),
+    ] {
         assert_eq!(p.publish1(t, b"x", true).await, reason, "{t}");
     }
     p.publish1("r/1", b"", true).await;

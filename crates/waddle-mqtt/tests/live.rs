@@ -1,5 +1,16 @@
 //! The broker over real accounts, devices and permissions (`specs/topics.md`, `specs/permissions.md`).
 
+#![allow(
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::many_single_char_names,
+    clippy::type_complexity,
+    clippy::items_after_statements,
+    reason = "tests"
+)]
+
 mod common;
 
 use std::sync::Arc;
@@ -141,9 +152,16 @@ async fn a_sensor_its_members_and_a_stranger() {
     root.subscribe("home/sensors/#", 1).await;
     plain.subscribe("waddle/penguins/home/sensors/#", 1).await;
     short.subscribe("home/#", 0).await;
-    assert_eq!(d.publish1("home/sensors/temperature/kitchen", b"21.5", true).await, 0);
+    assert_eq!(
+        d.publish1("home/sensors/temperature/kitchen", b"21.5", true)
+            .await,
+        0
+    );
     assert_eq!(root.take().await.topic, "home/sensors/temperature/kitchen");
-    assert_eq!(plain.take().await.topic, "waddle/penguins/home/sensors/temperature/kitchen");
+    assert_eq!(
+        plain.take().await.topic,
+        "waddle/penguins/home/sensors/temperature/kitchen"
+    );
     assert_eq!(short.take().await.payload, b"21.5");
     // Outside its prefix nothing arrives.
     d.publish1("home/other", b"x", false).await;
@@ -167,7 +185,11 @@ async fn a_sensor_its_members_and_a_stranger() {
     let mut carol = w.ok(5, "carol@example.org", "c", "carol-pw").await;
     assert_eq!(carol.subscribe("waddle/penguins/#", 0).await, 0x87);
     assert_eq!(carol.subscribe("home/#", 0).await, 0x87);
-    assert_eq!(carol.subscribe("$SYS/broker/uptime", 0).await, 0, "she is the operator");
+    assert_eq!(
+        carol.subscribe("$SYS/broker/uptime", 0).await,
+        0,
+        "she is the operator"
+    );
     carol.got().await;
     // Removed, Bob is out within a second; so is the device that is revoked.
     let started = std::time::Instant::now();
@@ -204,12 +226,16 @@ async fn tokens_log_in_and_their_revocation_ends_the_connection() {
     // With the account everything of it goes.
     let mut kept = Raw::new(w.broker.addresses().tcp[0]).await;
     kept.version = 5;
-    kept.send(&connect(5, "bob", "kept", false, &[0x11, 0, 0, 1, 0])).await;
+    kept.send(&connect(5, "bob", "kept", false, &[0x11, 0, 0, 1, 0]))
+        .await;
     kept.packet().await;
     w.identity.delete(&w.bob).await.unwrap();
     assert_eq!(by_password.closed().await[0][2], 0x87);
     assert_eq!(kept.closed().await[0][2], 0x87);
-    until("its sessions are over", async || w.broker.figures().await.sessions == 0).await;
+    until("its sessions are over", async || {
+        w.broker.figures().await.sessions == 0
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -217,10 +243,17 @@ async fn guessing_is_slowed_down() {
     let w = start(TopicPolicy::default()).await;
     let mut codes = Vec::new();
     for n in 0..25 {
-        let user = if n % 2 == 0 { "device-0123456789abcdef" } else { "nobody" };
+        let user = if n % 2 == 0 {
+            "device-0123456789abcdef"
+        } else {
+            "nobody"
+        };
         codes.push(w.login(5, user, "x", "guess").await.1[3]);
     }
-    assert!(codes.starts_with(&[0x86; 10]) && codes.ends_with(&[0x97; 3]), "{codes:x?}");
+    assert!(
+        codes.starts_with(&[0x86; 10]) && codes.ends_with(&[0x97; 3]),
+        "{codes:x?}"
+    );
     let (_, p) = w.login(4, "alice", "x", "alice-pw").await;
     assert_eq!(p[3], 3);
 }
@@ -265,7 +298,11 @@ async fn the_topic_policy_of_the_operator() {
     assert_eq!(reader.take().await.payload, b"1");
     assert_eq!(reader.publish1("test/1/x", b"", false).await, 0x87);
     assert_eq!(author.publish1("test/2", b"", false).await, 0x87);
-    assert_eq!(author.publish1("waddle/penguins/x", b"", false).await, 0x87, "no member");
+    assert_eq!(
+        author.publish1("waddle/penguins/x", b"", false).await,
+        0x87,
+        "no member"
+    );
     let mut alice = w.ok(5, "alice@example.org", "a", "alice-pw").await;
     assert_eq!(alice.publish1("open", b"", false).await, 0);
     assert_eq!(alice.publish1("locked/x", b"", false).await, 0x87);

@@ -1,5 +1,16 @@
 //! What the standards ask of a broker, message by message (MQTT 3.1.1, MQTT 5.0).
 
+#![allow(
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::many_single_char_names,
+    clippy::type_complexity,
+    clippy::items_after_statements,
+    reason = "tests"
+)]
+
 mod common;
 
 use common::*;
@@ -265,7 +276,8 @@ async fn properties_go_on_and_expiry_counts_down() {
     c.subscribe("x", 0).await;
     let mut p = s.v5("bob", "p").await;
     // format 1, content type t, response topic re, correlation c, user k=v twice
-    let mut props = b"\x01\x01\x03\0\x01t\x08\0\x02re\x09\0\x01c\x26\0\x01k\0\x01v\x26\0\x01k\0\x01w".to_vec();
+    let mut props =
+        b"\x01\x01\x03\0\x01t\x08\0\x02re\x09\0\x01c\x26\0\x01k\0\x01v\x26\0\x01k\0\x01w".to_vec();
     p.publish_with("x", b"", 0, 0, &props).await;
     let mut got = c.got().await.props;
     got.sort_unstable();
@@ -286,7 +298,9 @@ async fn properties_go_on_and_expiry_counts_down() {
 async fn receive_maximum_and_packet_size_of_the_client() {
     let s = Server::start().await;
     // Receive maximum 2, packets of at most 100 bytes.
-    let (mut c, _) = s.v5_with("bob", "c", true, &[0x21, 0, 2, 0x27, 0, 0, 0, 100]).await;
+    let (mut c, _) = s
+        .v5_with("bob", "c", true, &[0x21, 0, 2, 0x27, 0, 0, 0, 100])
+        .await;
     c.subscribe("f", 2).await;
     let mut p = s.v5("bob", "p").await;
     p.publish1("f", &[b'x'; 200], false).await; // Too large: never sent.

@@ -1,5 +1,16 @@
 //! Sessions: kept, resumed, taken over, ended; wills; what survives a restart (MQTT 5.0 §4.1, §3.1.2.5, §4.3).
 
+#![allow(
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::many_single_char_names,
+    clippy::type_complexity,
+    clippy::items_after_statements,
+    reason = "tests"
+)]
+
 mod common;
 
 use std::time::Duration;
@@ -32,7 +43,8 @@ async fn a_kept_session_queues_while_its_client_is_away_and_over_a_restart() {
         p.publish1("q/1", &[n], false).await;
         p.publish("q/0", b"", 0, 0).await;
     }
-    p.publish_with("q/props", b"", 2, 900, &[0x26, 0, 1, b'k', 0, 1, b'v']).await;
+    p.publish_with("q/props", b"", 2, 900, &[0x26, 0, 1, b'k', 0, 1, b'v'])
+        .await;
     p.packet().await;
     p.bye().await;
     for round in 0..2 {
@@ -46,9 +58,15 @@ async fn a_kept_session_queues_while_its_client_is_away_and_over_a_restart() {
         let half = if round == 0 { 0..50 } else { 50..100_u8 };
         for n in half {
             let g = c.take().await;
-            assert_eq!((g.payload.as_slice(), g.qos, g.topic.as_str()), (&[n][..], 1, "q/1"));
+            assert_eq!(
+                (g.payload.as_slice(), g.qos, g.topic.as_str()),
+                (&[n][..], 1, "q/1")
+            );
             let g = d.take().await;
-            assert_eq!((g.payload.as_slice(), g.props.as_slice()), (&[n][..], &[0x0B, 42][..]));
+            assert_eq!(
+                (g.payload.as_slice(), g.props.as_slice()),
+                (&[n][..], &[0x0B, 42][..])
+            );
         }
         if round == 0 {
             // Far more is on its way than was acknowledged; it comes again.
@@ -109,7 +127,13 @@ async fn what_was_in_flight_comes_again_with_its_identifier() {
     let count = s
         .storage
         .server()
-        .read(|c| c.query_one("SELECT (SELECT count(*) FROM mqtt_queue) + (SELECT count(*) FROM mqtt_message)", (), |r| r.get::<i64>(0)))
+        .read(|c| {
+            c.query_one(
+                "SELECT (SELECT count(*) FROM mqtt_queue) + (SELECT count(*) FROM mqtt_message)",
+                (),
+                |r| r.get::<i64>(0),
+            )
+        })
         .await;
     assert_eq!(count.unwrap(), 0);
 }
@@ -238,7 +262,8 @@ async fn a_session_ends_when_it_should() {
     assert!(!present);
     // Too long a life is cut, and said.
     let mut c = s.raw().await;
-    c.send(&connect(5, "bob", "long", true, &[0x11, 0xFF, 0xFF, 0xFF, 0xFF])).await;
+    c.send(&connect(5, "bob", "long", true, &[0x11, 0xFF, 0xFF, 0xFF, 0xFF]))
+        .await;
     let p = c.packet().await;
     assert!(p.windows(5).any(|w| w == [0x11, 0, 9, 0x3A, 0x80]), "{p:?}");
 }
@@ -320,7 +345,10 @@ async fn a_storm_of_takeovers_leaves_one() {
         while let Ok(Some(p)) = tokio::time::timeout(Duration::from_millis(300), c.next()).await {
             seen.push(p);
         }
-        if tokio::time::timeout(Duration::from_millis(50), c.next()).await.is_err() {
+        if tokio::time::timeout(Duration::from_millis(50), c.next())
+            .await
+            .is_err()
+        {
             survivors.push(c);
         }
     }
@@ -346,7 +374,15 @@ async fn wills() {
     let dying = async |id: &str, topic: &str, props: &[u8], delay: &[u8]| {
         let mut c = s.raw().await;
         c.version = 5;
-        c.send(&connect_will(5, "bob", id, true, props, Some((topic, b"bye", 1, delay)))).await;
+        c.send(&connect_will(
+            5,
+            "bob",
+            id,
+            true,
+            props,
+            Some((topic, b"bye", 1, delay)),
+        ))
+        .await;
         assert_eq!(c.packet().await[3], 0);
         c
     };
@@ -373,7 +409,10 @@ async fn wills() {
     dying("b", "will/late", HOUR, &delay(1)).await.break_off().await;
     assert_eq!(w.take().await.topic, "will/late");
     assert!(started.elapsed() >= Duration::from_millis(900));
-    dying("c", "will/no-session", &[], &delay(200)).await.break_off().await;
+    dying("c", "will/no-session", &[], &delay(200))
+        .await
+        .break_off()
+        .await;
     assert_eq!(w.take().await.topic, "will/no-session");
     // Whoever comes back in time has not died; one that starts anew has.
     dying("d", "will/back", HOUR, &delay(200)).await.break_off().await;
@@ -396,7 +435,15 @@ async fn wills() {
 async fn wills_of_those_who_were_there_when_the_server_went_down() {
     let s = Server::start().await;
     let mut c = s.raw().await;
-    c.send(&connect_will(5, "bob", "dying", false, HOUR, Some(("will/x", b"bye", 5, &[0x18, 0, 0, 0, 1])))).await;
+    c.send(&connect_will(
+        5,
+        "bob",
+        "dying",
+        false,
+        HOUR,
+        Some(("will/x", b"bye", 5, &[0x18, 0, 0, 0, 1])),
+    ))
+    .await;
     assert_eq!(c.packet().await[3], 0);
     let s = s.restart().await;
     let mut w = s.v5("alice@test/penguins", "watch").await;
@@ -426,7 +473,10 @@ async fn keep_alive() {
     let started = std::time::Instant::now();
     assert_eq!(c.closed().await[0][2], 0x8D);
     let took = started.elapsed();
-    assert!(took > Duration::from_millis(1400) && took < Duration::from_secs(4), "{took:?}");
+    assert!(
+        took > Duration::from_millis(1400) && took < Duration::from_secs(4),
+        "{took:?}"
+    );
     // A server with a longest keep-alive says so.
     let limits = waddle_core::Limits {
         mqtt_keep_alive_seconds: 7,

@@ -120,9 +120,7 @@ pub fn parse(flags: u8, body: &[u8], max_user: usize) -> Result<Connect, Refused
 
 /// What the library does not look at: reserved bits and flags that contradict each other (§3.1.2.3 and on).
 fn check_flags(version: Version, rest: &[u8]) -> Result<(), Fault> {
-    let &flags = rest
-        .first()
-        .ok_or(Fault::malformed("a CONNECT without flags"))?;
+    let &flags = rest.first().ok_or(Fault::malformed("a CONNECT without flags"))?;
     let (will, qos, retain) = (flags & 4 != 0, flags >> 3 & 3, flags & 0x20 != 0);
     if flags & 1 != 0 {
         return Err(Fault::malformed("the reserved connect flag is set"));
@@ -158,7 +156,10 @@ fn whole(read: usize, body: &[u8]) -> Result<(), Fault> {
 fn will_topic(topic: &str) -> Result<String, Fault> {
     plain(topic)?;
     if topic.is_empty() || topic.contains(['+', '#']) {
-        return Err(Fault::new(Reason::TOPIC_INVALID, "the will's topic is no topic name"));
+        return Err(Fault::new(
+            Reason::TOPIC_INVALID,
+            "the will's topic is no topic name",
+        ));
     }
     Ok(topic.to_owned())
 }
@@ -325,17 +326,47 @@ mod tests {
             ("will QoS 3", 4, 0x1E, b"\0\x01c\0\x01t\0\0", Reason::MALFORMED),
             ("will QoS without will", 4, 0x0A, b"\0\x01c", Reason::MALFORMED),
             ("will retain without will", 4, 0x22, b"\0\x01c", Reason::MALFORMED),
-            ("password without user", 4, 0x42, b"\0\x01c\0\x01p", Reason::MALFORMED),
+            (
+                "password without user",
+                4,
+                0x42,
+                b"\0\x01c\0\x01p",
+                Reason::MALFORMED,
+            ),
             ("trailing bytes", 4, 2, b"\0\x01cX", Reason::MALFORMED),
             ("NUL in client id", 4, 2, b"\0\x01\0", Reason::MALFORMED),
             ("NUL in user", 4, 0x82, b"\0\x01c\0\x01\0", Reason::MALFORMED),
-            ("will to a filter", 4, 6, b"\0\x01c\0\x01#\0\0", Reason::TOPIC_INVALID),
+            (
+                "will to a filter",
+                4,
+                6,
+                b"\0\x01c\0\x01#\0\0",
+                Reason::TOPIC_INVALID,
+            ),
             ("will to nothing", 4, 6, b"\0\x01c\0\0\0\0", Reason::TOPIC_INVALID),
             ("no payload", 4, 6, b"\0\x01c\0\x01a", Reason::MALFORMED),
             ("receive maximum 0", 5, 2, b"\x03\x21\0\0\0\0", Reason::PROTOCOL),
-            ("property twice", 5, 2, b"\x06\x21\0\x01\x21\0\x01\0\0", Reason::PROTOCOL),
-            ("PUBLISH's property", 5, 2, b"\x03\x23\0\x01\0\0", Reason::PROTOCOL),
-            ("bad will property", 5, 6, b"\0\0\x01c\x03\x21\0\x01\0\x01t\0\0", Reason::PROTOCOL),
+            (
+                "property twice",
+                5,
+                2,
+                b"\x06\x21\0\x01\x21\0\x01\0\0",
+                Reason::PROTOCOL,
+            ),
+            (
+                "PUBLISH's property",
+                5,
+                2,
+                b"\x03\x23\0\x01\0\0",
+                Reason::PROTOCOL,
+            ),
+            (
+                "bad will property",
+                5,
+                6,
+                b"\0\0\x01c\x03\x21\0\x01\0\x01t\0\0",
+                Reason::PROTOCOL,
+            ),
         ];
         for (name, level, flags, rest, reason) in rows {
             let r = parse(0, &body(b"MQTT", *level, *flags, rest), 64).unwrap_err();

@@ -3,8 +3,8 @@
 use bytes::{BufMut, BytesMut};
 use mqtt_protocol_core::mqtt::{
     packet::{
-        AssignedClientIdentifier, MaximumPacketSize, Property, Qos, ReasonString,
-        ReceiveMaximum, RetainHandling, ServerKeepAlive, SessionExpiryInterval, TopicAliasMaximum, v3_1_1, v5_0,
+        AssignedClientIdentifier, MaximumPacketSize, Property, Qos, ReasonString, ReceiveMaximum,
+        RetainHandling, ServerKeepAlive, SessionExpiryInterval, TopicAliasMaximum, v3_1_1, v5_0,
     },
     result_code::{ConnectReasonCode, ConnectReturnCode, DisconnectReasonCode, MqttError},
 };
@@ -36,9 +36,7 @@ pub fn ack(version: Version, body: &[u8]) -> Result<(u16, Reason), Fault> {
                 0x1F => drop(props.text()?),
                 0x26 => drop((props.text()?, props.text()?)),
                 _ => {
-                    return Err(Fault::malformed(
-                        "a property that acknowledgements do not have",
-                    ));
+                    return Err(Fault::malformed("a property that acknowledgements do not have"));
                 }
             }
         }
@@ -150,7 +148,10 @@ pub fn subscribe(version: Version, flags: u8, body: &[u8], max_user: usize) -> R
         Version::V3 => {
             let (p, read) = v3_1_1::GenericSubscribe::<u16>::parse(body)?;
             whole(read, body)?;
-            if p.entries().iter().any(|e| e.sub_opts().to_buffer()[0] & 0xFC != 0) {
+            if p.entries()
+                .iter()
+                .any(|e| e.sub_opts().to_buffer()[0] & 0xFC != 0)
+            {
                 return Err(Fault::malformed("reserved bits of a requested QoS"));
             }
             p.entries().clone()
@@ -479,7 +480,14 @@ mod tests {
             assert_eq!(n, 2);
         }
         let mut out = BytesMut::new();
-        put_codes(Version::V3, 9, 5, &[Reason(1), Reason::NOT_AUTHORIZED], None, &mut out);
+        put_codes(
+            Version::V3,
+            9,
+            5,
+            &[Reason(1), Reason::NOT_AUTHORIZED],
+            None,
+            &mut out,
+        );
         put_codes(Version::V3, 11, 5, &[Reason(0)], None, &mut out);
         assert_eq!(out.as_ref(), b"\x90\x04\0\x05\x01\x80\xB0\x02\0\x05");
     }

@@ -298,7 +298,9 @@ mod tests {
             "a lie about 256 MiB is refused before it is waited for"
         );
         assert_eq!(
-            head(&[0x10, 0x80, 0x80, 0x80, 0x80, 1], 65_536).unwrap_err().reason,
+            head(&[0x10, 0x80, 0x80, 0x80, 0x80, 1], 65_536)
+                .unwrap_err()
+                .reason,
             Reason::MALFORMED
         );
     }

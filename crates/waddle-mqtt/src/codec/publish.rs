@@ -405,26 +405,93 @@ mod tests {
             ("plus", Version::V3, 0, b"\0\x03a/+", Reason::TOPIC_INVALID),
             ("hash", Version::V5, 0, b"\0\x01#\0", Reason::TOPIC_INVALID),
             ("NUL", Version::V3, 0, b"\0\x02a\0", Reason::MALFORMED),
-            ("overlong UTF-8", Version::V3, 0, b"\0\x02\xC0\xAF", Reason::MALFORMED),
-            ("surrogate", Version::V3, 0, b"\0\x03\xED\xA0\x80", Reason::MALFORMED),
+            (
+                "overlong UTF-8",
+                Version::V3,
+                0,
+                b"\0\x02\xC0\xAF",
+                Reason::MALFORMED,
+            ),
+            (
+                "surrogate",
+                Version::V3,
+                0,
+                b"\0\x03\xED\xA0\x80",
+                Reason::MALFORMED,
+            ),
             ("topic too short", Version::V3, 0, b"\0\x09a", Reason::MALFORMED),
             ("no topic, no alias", Version::V5, 0, b"\0\0\0", Reason::PROTOCOL),
-            ("no property length", Version::V5, 0, b"\0\x01a", Reason::MALFORMED),
-            ("property length lies", Version::V5, 0, b"\0\x01a\x05\x01", Reason::MALFORMED),
-            ("format twice", Version::V5, 0, b"\0\x01a\x04\x01\x01\x01\x01", Reason::PROTOCOL),
-            ("format 2", Version::V5, 0, b"\0\x01a\x02\x01\x02", Reason::PROTOCOL),
-            ("unknown property", Version::V5, 0, b"\0\x01a\x02\x7F\x02", Reason::MALFORMED),
-            ("subscription id", Version::V5, 0, b"\0\x01a\x02\x0B\x02", Reason::PROTOCOL),
-            ("response topic #", Version::V5, 0, b"\0\x01a\x04\x08\0\x01#", Reason::PROTOCOL),
-            ("user property cut", Version::V5, 0, b"\0\x01a\x03\x26\0\x01", Reason::MALFORMED),
+            (
+                "no property length",
+                Version::V5,
+                0,
+                b"\0\x01a",
+                Reason::MALFORMED,
+            ),
+            (
+                "property length lies",
+                Version::V5,
+                0,
+                b"\0\x01a\x05\x01",
+                Reason::MALFORMED,
+            ),
+            (
+                "format twice",
+                Version::V5,
+                0,
+                b"\0\x01a\x04\x01\x01\x01\x01",
+                Reason::PROTOCOL,
+            ),
+            (
+                "format 2",
+                Version::V5,
+                0,
+                b"\0\x01a\x02\x01\x02",
+                Reason::PROTOCOL,
+            ),
+            (
+                "unknown property",
+                Version::V5,
+                0,
+                b"\0\x01a\x02\x7F\x02",
+                Reason::MALFORMED,
+            ),
+            (
+                "subscription id",
+                Version::V5,
+                0,
+                b"\0\x01a\x02\x0B\x02",
+                Reason::PROTOCOL,
+            ),
+            (
+                "response topic #",
+                Version::V5,
+                0,
+                b"\0\x01a\x04\x08\0\x01#",
+                Reason::PROTOCOL,
+            ),
+            (
+                "user property cut",
+                Version::V5,
+                0,
+                b"\0\x01a\x03\x26\0\x01",
+                Reason::MALFORMED,
+            ),
         ];
         for (name, version, flags, body, reason) in rows {
-            assert_eq!(parse(*version, *flags, body, 64).unwrap_err().reason, *reason, "{name}");
+            assert_eq!(
+                parse(*version, *flags, body, 64).unwrap_err().reason,
+                *reason,
+                "{name}"
+            );
         }
         let mut many = b"\0\x01a".to_vec();
         put_varint(&mut many, 5 * 10_000);
         many.extend(b"\x26\0\0\0\0".repeat(10_000));
-        assert_eq!(parse(Version::V5, 0, &many, 64).unwrap_err().reason, Reason::QUOTA);
+        assert_eq!(
+            parse(Version::V5, 0, &many, 64).unwrap_err().reason,
+            Reason::QUOTA
+        );
     }
 
     #[test]
@@ -435,7 +502,10 @@ mod tests {
         let p = parse(Version::V5, 0, &body, 64).unwrap();
         let mut out = Vec::new();
         p.props.copy_to(&mut out);
-        assert_eq!((out.as_slice(), out.len()), (&b"\x26\0\x01k\0\x01v"[..], p.props.len()));
+        assert_eq!(
+            (out.as_slice(), out.len()),
+            (&b"\x26\0\x01k\0\x01v"[..], p.props.len())
+        );
         assert_eq!(p.expiry, Some(9));
     }
 }

@@ -61,7 +61,11 @@ where
                 Reason::QUOTA => "quota",
                 _ => "refused",
             });
-            let text = if c.problem_information { text } else { String::new() };
+            let text = if c.problem_information {
+                text
+            } else {
+                String::new()
+            };
             say(io, &control::refusal(c.version, reason, &text)).await;
             None
         }
@@ -124,7 +128,10 @@ async fn enter(
         (Version::V5, _) => true,
     };
     if (c.client_id.is_empty() && !empty_allowed) || c.client_id.len() > CLIENT_ID {
-        return no(Reason::CLIENT_ID, "a client identifier of 1 to 512 bytes is needed");
+        return no(
+            Reason::CLIENT_ID,
+            "a client identifier of 1 to 512 bytes is needed",
+        );
     }
     let Some(user) = c.user.clone() else {
         return no(
@@ -144,11 +151,7 @@ async fn enter(
         who,
         mount,
         credential,
-    } = core
-        .policy
-        .login(login)
-        .await
-        .map_err(|r| (r.reason, r.text))?;
+    } = core.policy.login(login).await.map_err(|r| (r.reason, r.text))?;
     let owner = Owner {
         who: Arc::new(who),
         mount,
@@ -159,7 +162,10 @@ async fn enter(
         core.metrics.refused("will");
         return Err((deny.reason, format!("the will: {}", deny.text)));
     }
-    let assigned = c.client_id.is_empty().then(|| format!("waddle-{:016x}", random()));
+    let assigned = c
+        .client_id
+        .is_empty()
+        .then(|| format!("waddle-{:016x}", random()));
     let client: Arc<str> = assigned.as_deref().unwrap_or(&c.client_id).into();
     let longest = core.limits.mqtt_session_expiry_seconds;
     let expiry = c.session_expiry.min(longest);
@@ -228,7 +234,11 @@ async fn enter(
         alias_maximum: l.mqtt_topic_aliases,
     };
     let answer = control::welcome(c.version, &welcome);
-    let rate = if core.rate_limits { l.mqtt_bytes_per_second } else { 0 };
+    let rate = if core.rate_limits {
+        l.mqtt_bytes_per_second
+    } else {
+        0
+    };
     let mut outbound = Outbound::new(
         c.receive_maximum.min(l.mqtt_inflight),
         c.alias_maximum.min(l.mqtt_topic_aliases),

@@ -102,7 +102,8 @@ where
     };
     let mut buf = BytesMut::new();
     let wait = Duration::from_secs(core.limits.mqtt_login_seconds);
-    let conn = match tokio::time::timeout(wait, login::login(&core, &mut io, &mut buf, peer, transport)).await {
+    let conn = match tokio::time::timeout(wait, login::login(&core, &mut io, &mut buf, peer, transport)).await
+    {
         Ok(Some(conn)) => conn,
         Ok(None) => return,
         Err(_) => {
@@ -180,9 +181,7 @@ impl Conn {
     fn arm(&self, mut timer: Pin<&mut Sleep>) {
         let silent = self.keep_alive.map(|k| self.last_seen + k);
         let at = [silent, self.paused].into_iter().flatten().min();
-        timer
-            .as_mut()
-            .reset(at.unwrap_or_else(|| Instant::now() + NEVER));
+        timer.as_mut().reset(at.unwrap_or_else(|| Instant::now() + NEVER));
     }
 
     fn tick(&mut self, timer: Pin<&mut Sleep>) -> Result<(), End> {

@@ -473,7 +473,10 @@ impl Conn {
                 None => Some(self.core.server_space.clone()),
             };
             let seen = space.filter(|sp| {
-                s.released || sp.access.may(&self.owner.who, Action::Subscribe, &s.message.topic)
+                s.released
+                    || sp
+                        .access
+                        .may(&self.owner.who, Action::Subscribe, &s.message.topic)
             });
             let Some(space) = seen else {
                 self.core.metrics.refused("delivery");
@@ -531,9 +534,7 @@ impl Conn {
                 .as_ref()
                 .is_none_or(|p| space.access.trusts(p, &run.topic));
             if !standing
-                || !space
-                    .access
-                    .may(&self.owner.who, Action::Subscribe, &run.topic)
+                || !space.access.may(&self.owner.who, Action::Subscribe, &run.topic)
                 || run.left(0, now) == Left::Expired
             {
                 continue;

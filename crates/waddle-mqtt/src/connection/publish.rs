@@ -1,9 +1,6 @@
 //! What a client publishes: routes, runs, acknowledgements in order (MQTT 5.0 §3.3.4, §4.3, §4.6).
 
-use std::{
-    collections::VecDeque,
-    sync::Arc,
-};
+use std::{collections::VecDeque, sync::Arc};
 
 use ahash::{AHashMap, AHashSet};
 use bytes::BytesMut;
@@ -104,13 +101,17 @@ impl Conn {
             // Sent again: it was accepted before, and its PUBREC may have been lost.
             self.flush().await?;
             let (version, id) = (self.version, p.id);
-            self.reply(None, 0, |out| put_ack(version, kind::PUBREC, id, Reason::SUCCESS, out));
+            self.reply(None, 0, |out| {
+                put_ack(version, kind::PUBREC, id, Reason::SUCCESS, out)
+            });
             return Ok(());
         }
         if p.qos > 0 {
             let open = self.inflow.receiving.len() + self.inflow.unacked;
             if self.version == Version::V5 && open >= self.inflow.receive_maximum {
-                return Err(Fault::new(Reason::RECEIVE_MAXIMUM, "more messages than the receive maximum").into());
+                return Err(
+                    Fault::new(Reason::RECEIVE_MAXIMUM, "more messages than the receive maximum").into(),
+                );
             }
             if self.inflow.receiving.len() >= UNRELEASED {
                 return Err(Fault::new(Reason::QUOTA, "too many unreleased QoS 2 messages").into());
@@ -135,7 +136,9 @@ impl Conn {
             Some(r) => self.response(&route, r).await,
             None => None,
         };
-        self.inflow.gather.add(&p, response.as_deref().unwrap_or_default());
+        self.inflow
+            .gather
+            .add(&p, response.as_deref().unwrap_or_default());
         if p.qos > 0 {
             self.inflow.ids.push(p.id);
             if p.qos == 2 {
@@ -226,7 +229,11 @@ impl Conn {
         };
         if version == Version::V5 {
             // The code says it all, except where there is another way.
-            let text = if self.problems && deny == NOWHERE { deny.text } else { "" };
+            let text = if self.problems && deny == NOWHERE {
+                deny.text
+            } else {
+                ""
+            };
             self.reply(None, 0, |out| {
                 if text.is_empty() {
                     put_ack(version, packet, id, deny.reason, out);
@@ -290,7 +297,11 @@ impl Conn {
                 (None, Reason::QUOTA)
             }
         };
-        let reason = if version == Version::V3 { Reason::SUCCESS } else { reason };
+        let reason = if version == Version::V3 {
+            Reason::SUCCESS
+        } else {
+            reason
+        };
         if qos == 2 && reason != Reason::SUCCESS {
             for id in &ids {
                 self.inflow.receiving.remove(id);
@@ -358,7 +369,11 @@ impl Conn {
     pub(super) async fn release(&mut self, id: u16) -> Result<(), End> {
         let known = self.inflow.receiving.remove(&id);
         let version = self.version;
-        let reason = if known { Reason::SUCCESS } else { Reason::ID_NOT_FOUND };
+        let reason = if known {
+            Reason::SUCCESS
+        } else {
+            Reason::ID_NOT_FOUND
+        };
         let mut ticket = None;
         if known && self.session.durable() {
             let t = Ticket::new(Some(self.link.clone()));

@@ -163,7 +163,14 @@ pub fn connect(level: u8, user: &str, id: &str, clean: bool, props: &[u8]) -> Ve
 /// (topic, payload, flags with QoS in bits 0 and 1 and retain in bit 2, will properties)
 pub type Will<'a> = (&'a str, &'a [u8], u8, &'a [u8]);
 
-pub fn connect_will(level: u8, user: &str, id: &str, clean: bool, props: &[u8], will: Option<Will<'_>>) -> Vec<u8> {
+pub fn connect_will(
+    level: u8,
+    user: &str,
+    id: &str,
+    clean: bool,
+    props: &[u8],
+    will: Option<Will<'_>>,
+) -> Vec<u8> {
     let mut b = Vec::new();
     field(&mut b, if level & 0x7F == 3 { b"MQIsdp" } else { b"MQTT" });
     let mut flags = 0xC0 | u8::from(clean) << 1;
@@ -251,9 +258,7 @@ impl Raw {
     /// Nothing comes.
     pub async fn quiet(&mut self) {
         // An answer to PINGREQ comes after all that was on its way.
-        if !self.buf.is_empty() {
-            panic!("unexpected {:?}", self.buf);
-        }
+        assert!(self.buf.is_empty(), "unexpected {:?}", self.buf);
         let mut b = [0; 64];
         if let Ok(r) = timeout(QUIET, self.io.read(&mut b)).await {
             panic!("unexpected {r:?} {:?}", &b);

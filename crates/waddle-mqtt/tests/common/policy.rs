@@ -221,8 +221,7 @@ impl Access for WaddleAccess {
         self.0.revision.load(Ordering::SeqCst)
     }
     fn may(&self, who: &Principal, action: Action, topic: &str) -> bool {
-        who.device.as_ref().is_none_or(|d| d.allows(action, topic))
-            && self.allowed(&who.user, action, topic)
+        who.device.as_ref().is_none_or(|d| d.allows(action, topic)) && self.allowed(&who.user, action, topic)
     }
     fn may_filter(&self, who: &Principal, filter: &TopicFilter) -> bool {
         who.device.as_ref().is_none_or(|d| d.covers(filter))
