@@ -15,7 +15,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("stanza", &["core", "outbox"]),
     ("storage", &["core"]),
     ("community", &["core", "permissions", "storage"]),
-    ("identity", &["core", "stanza", "storage"]),
+    ("identity", &["core", "stanza", "storage", "community"]),
     (
         "muc",
         &["core", "outbox", "permissions", "stanza", "storage", "community"],
