@@ -342,12 +342,15 @@ class Slixmpp(ChatClient):
                 self._end()
 
     def _end(self):
+        self._call(self._drain)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
-        left = asyncio.all_tasks(self._loop)
+
+    async def _drain(self):
+        left = asyncio.all_tasks() - {asyncio.current_task()}
         for task in left:
             task.cancel()
-        self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        await asyncio.gather(*left, return_exceptions=True)
 
     async def _disconnect(self):
         try:
