@@ -90,6 +90,13 @@ fn page(app: &App, status: StatusCode, title: &str, main: &str) -> Response {
     r
 }
 
+/// An RFC 3339 time in UTC, for people: `2026-01-31 12:05 UTC`.
+fn minute(time: &str) -> String {
+    let mut text = time.get(..16).unwrap_or(time).replace('T', " ");
+    text.push_str(" UTC");
+    text
+}
+
 /// One heading and one text.
 pub fn message(app: &App, status: StatusCode, text: &str) -> Response {
     let main = fill(
@@ -174,8 +181,10 @@ pub async fn home(State(app): State<App>, MaybeAuth(session): MaybeAuth) -> Resu
     for t in identity.tokens(&session.account.user).await? {
         let used = t
             .last_used_at
-            .map_or_else(|| "never".to_owned(), |t| t.to_string());
-        let ends = t.expires_at.map_or_else(String::new, |t| t.to_string());
+            .map_or_else(|| "never".to_owned(), |t| minute(&t.to_string()));
+        let ends = t
+            .expires_at
+            .map_or_else(String::new, |t| minute(&t.to_string()));
         tokens.push_str(&fill(
             "<tr><td>{{label}}</td><td>{{used}}</td><td>{{ends}}</td><td>\
              <form method=\"post\" action=\"/auth/tokens/{{id}}/revoke\">\
@@ -216,7 +225,7 @@ pub fn token(app: &App, session: &Session, issued: &IssuedToken) -> Response {
         &[
             ("jid", Part::Text(issued.jid.as_str())),
             ("token", Part::Text(issued.token.expose())),
-            ("ends", Part::Text(&issued.expires_at.to_string())),
+            ("ends", Part::Text(&minute(&issued.expires_at.to_string()))),
             ("host", Part::Text(&app.config.xmpp_host)),
             ("port", Part::Text(&app.config.xmpp_port.to_string())),
             ("websocket", Part::Text(&app.config.websocket_url())),
