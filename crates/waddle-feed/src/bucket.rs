@@ -4,47 +4,43 @@ use std::time::Duration;
 
 use waddle_core::{Timestamp, limits::Rate};
 
-/// Tokens of one binding.
+/// Tokens of one binding, kept as the time at which the bucket is full again.
 #[derive(Debug, Clone)]
 pub struct Bucket {
-    rate: Rate,
-    /// Tokens, in millionths.
-    tokens: u64,
-    filled: Timestamp,
+    /// The time in which one token comes.
+    each: Duration,
+    /// The time in which an empty bucket fills.
+    all: Duration,
+    full_at: Timestamp,
 }
 
-const ONE: u64 = 1_000_000;
-
 impl Bucket {
-    /// A full bucket. A rate without messages or without a period lets nothing through.
-    pub fn new(rate: Rate, now: Timestamp) -> Self {
-        Self {
-            rate,
-            tokens: u64::from(rate.count) * ONE,
-            filled: now,
+    /// A full bucket; none where the rate has no messages or no period, which lets nothing through.
+    pub fn new(rate: Rate, now: Timestamp) -> Option<Self> {
+        if rate.count == 0 || rate.seconds == 0 {
+            return None;
         }
+        let all = Duration::from_secs(u64::from(rate.seconds));
+        Some(Self {
+            each: all / rate.count,
+            all,
+            full_at: now,
+        })
     }
 
-    /// Takes a token, if there is one. A clock that goes back fills nothing.
+    /// When there is a token. After a clock that went back, no later than in one period.
+    pub fn ready(&self, now: Timestamp) -> Timestamp {
+        let full_at = self.full_at.min(now.plus(self.all));
+        full_at.plus(self.each).minus(self.all)
+    }
+
+    /// Takes a token, if there is one.
     pub fn take(&mut self, now: Timestamp) -> bool {
-        if self.rate.count == 0 || self.rate.seconds == 0 {
-            return false;
-        }
-        let full = u64::from(self.rate.count) * ONE;
-        let passed = u64::try_from(now.since(self.filled).as_micros()).unwrap_or(u64::MAX);
-        let more = passed.saturating_mul(u64::from(self.rate.count)) / u64::from(self.rate.seconds);
-        self.tokens = self.tokens.saturating_add(more).min(full);
-        self.filled = now;
-        let enough = self.tokens >= ONE;
+        let enough = self.ready(now) <= now;
         if enough {
-            self.tokens -= ONE;
+            self.full_at = self.full_at.max(now).plus(self.each);
         }
         enough
-    }
-
-    /// The time in which an empty bucket is full again.
-    pub fn period(&self) -> Duration {
-        Duration::from_secs(u64::from(self.rate.seconds.max(1)))
     }
 }
 
@@ -58,12 +54,23 @@ mod tests {
 
     #[test]
     fn so_many_then_as_fast_as_it_fills() {
-        let mut b = Bucket::new(Rate { count: 3, seconds: 30 }, at(0));
+        let mut b = Bucket::new(
+            Rate {
+                count: 3,
+                seconds: 30,
+            },
+            at(0),
+        )
+        .unwrap();
         assert!((0..3).all(|_| b.take(at(0))));
         assert!(!b.take(at(0)) && !b.take(at(9)));
+        assert_eq!(b.ready(at(9)), at(10));
         assert!(b.take(at(10)) && !b.take(at(10)));
         assert!(!b.take(at(5)), "the clock went back");
         assert!((0..3).all(|_| b.take(at(1_000))) && !b.take(at(1_000)));
-        assert!(!Bucket::new(Rate { count: 0, seconds: 1 }, at(0)).take(at(9)));
+        assert!(b.ready(at(-5_000)) <= at(-4_990), "the clock went far back");
+        for (count, seconds) in [(0, 1), (1, 0)] {
+            assert!(Bucket::new(Rate { count, seconds }, at(0)).is_none());
+        }
     }
 }

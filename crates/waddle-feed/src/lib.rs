@@ -2,19 +2,23 @@
 //! `specs/feeds.md`).
 //!
 //! ```text
-//! broker ─► FeedSink::published ─► mailbox ─► FeedActor ─► FeedState::handle ─► Rooms::post ─► archive, occupants
+//! broker ─► Feeds::wants (snapshot of filters) ─► Feeds::published: reads the payload ─► mailbox
+//!        ─► FeedActor ─► FeedState: rate, surplus, order ─► a line at a time and channel ─► Rooms::post
 //! ```
-//! The sink never blocks: a full mailbox drops the reading and counts it. `state` decides and knows no clock,
-//! mailbox or room; `payload` reads what devices send.
+//! The broker never waits: a full mailbox drops the reading and counts it. `payload` reads what devices send,
+//! `state` decides and knows no clock, mailbox or room, `actor` does what was decided, `feeds` knows which
+//! waddles have an actor.
 
 mod actor;
 mod bucket;
-mod error;
 mod feeds;
+mod filters;
+mod line;
 mod metrics;
 mod payload;
+mod snapshot;
 mod state;
+mod surplus;
 
-pub use error::FeedError;
-pub use feeds::{FeedDeps, Feeds, Figures};
-pub use payload::{Reading, read};
+pub use feeds::{FeedDeps, FeedDeps as Deps, Feeds, Figures};
+pub use payload::{Number, Reading, Why, read};
