@@ -1,5 +1,6 @@
 //! A broker on its own, with one waddle whose only member is `alice` (password `alice-pw`), for conformance suites
-//! and load tests: `cargo run --release --example broker -- 127.0.0.1:1883 /tmp/data`.
+//! and load tests: `cargo run --release --example broker -- 127.0.0.1:1883 /tmp/data [everybody]`; with `everybody`
+//! whoever comes is she.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a tool for the desk")]
 
@@ -24,9 +25,13 @@ async fn main() {
     let addr = args.next().unwrap_or_else(|| "127.0.0.1:1883".into());
     let dir = args.next().unwrap_or_else(|| "waddle-mqtt-data".into());
     std::fs::create_dir_all(&dir).unwrap();
+    let everybody = args.next().is_some_and(|a| a == "everybody");
     let storage = Storage::open(StorageConfig::new(dir)).await.unwrap();
     let policy = policy::TestPolicy::new(&["penguins"]);
     policy.add("penguins", "alice");
+    policy
+        .everybody
+        .store(everybody, std::sync::atomic::Ordering::Relaxed);
     // The Eclipse Paho suite wants one filter that is refused.
     policy.forbid("penguins", "alice", Action::Subscribe, "test/nosubscribe");
     storage.create_waddle(policy.waddle("penguins").id).await.unwrap();

@@ -173,6 +173,12 @@ impl LivePolicy {
 impl Policy for LivePolicy {
     fn login(&self, login: Login) -> Answer<'_, Result<LoggedIn, Refusal>> {
         Box::pin(async move {
+            if login.user.is_empty() {
+                return Err(refusal(
+                    Reason::NOT_AUTHORIZED,
+                    "log in with user name and password; there is no anonymous access",
+                ));
+            }
             let device = is_device_username(&login.user);
             let attempt = if device { DEVICE } else { PERSON };
             if let Err(e) = self.identity.login_allowed(login.peer) {

@@ -14,7 +14,7 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// What a client says about itself.
 #[derive(Debug, Clone)]
 pub struct Login {
-    /// The user name as sent.
+    /// The user name as sent; empty for a client that says nothing about itself.
     pub user: String,
     /// The password.
     pub password: Secret,

@@ -127,16 +127,19 @@ impl Core {
             }
             let resumed = !c.clean_start;
             self.take_over(&old, resumed && old.durable(), deadline).await?;
+            if old.ended.load(Ordering::Acquire) {
+                continue;
+            }
             if resumed && old.durable() {
                 self.timers.clear(&old);
                 *old.will.lock() = None;
                 old.set_owner(owner.clone());
                 old.expiry.store(expiry, Ordering::Relaxed);
                 let row = session_row(&old, &owner, c, expiry);
-                self.db
-                    .write(move |tx| rows::resume_session(tx, &row))
-                    .await
-                    .map_err(|e| failed(&e))?;
+                if let Err(e) = self.db.write(move |tx| rows::resume_session(tx, &row)).await {
+                    self.abandon(&old);
+                    return Err(failed(&e));
+                }
                 return Ok(Opened {
                     session: old,
                     present: true,
@@ -288,9 +291,11 @@ impl Core {
             return;
         }
         if expiry == 0 {
-            if s.detach(link, now) {
+            // Over before it is let go of: whoever waits for it must not resume it.
+            if s.with_link(|l| l.serial) == Some(link) {
                 self.end_session(s).await;
             }
+            s.detach(link, now);
             s.parked.notify_waiters();
             return;
         }
@@ -311,6 +316,12 @@ impl Core {
             self.schedule(s, will_in, 0);
         }
         s.parked.notify_waiters();
+    }
+
+    /// A session was opened and no connection came of it: it is absent as before.
+    pub fn abandon(&self, s: &Arc<Session>) {
+        let gone = Timestamp(s.gone.load(Ordering::Relaxed));
+        self.schedule(s, None, self.clock.now().since(gone).as_secs());
     }
 
     /// Sets the timer of an absent session to what comes first: its will or its end.

@@ -453,6 +453,43 @@ async fn wills_of_those_who_were_there_when_the_server_went_down() {
 }
 
 #[tokio::test]
+async fn after_a_crash_all_that_was_acknowledged_is_there() {
+    let s = Server::start().await;
+    let (mut c, _) = s.v5_with("bob", "c", false, HOUR).await;
+    c.subscribe("x/#", 2).await;
+    let mut w = s.raw().await;
+    let will = Some(("x/will", &b"bye"[..], 1, &[0x18, 0, 0, 0, 1][..]));
+    w.send(&connect_will(5, "bob", "w", false, HOUR, will)).await;
+    assert_eq!(w.packet().await[3], 0);
+    let mut p = s.v5("alice@test/penguins", "p").await;
+    for n in 0..50_u8 {
+        p.publish1("x/1", &[n], false).await;
+    }
+    p.publish2("x/2", b"2", true).await;
+    // The client has seen all of it and acknowledged nothing.
+    let mut ids = Vec::new();
+    for _ in 0..51 {
+        ids.push(c.got().await.id);
+    }
+    let s = s.crash().await;
+    let (mut c, present) = s.v5_with("bob", "c", false, HOUR).await;
+    assert!(present);
+    for n in 0..51_u8 {
+        let g = c.take().await;
+        if n < 50 {
+            assert_eq!(g.payload, [n]);
+        } else {
+            assert_eq!((g.topic.as_str(), g.qos, g.dup, g.id), ("x/2", 2, true, ids[50]));
+        }
+    }
+    let g = c.take().await;
+    assert_eq!((g.topic.as_str(), g.payload.as_slice()), ("x/will", &b"bye"[..]));
+    let mut r = s.v3("bob", "r").await;
+    r.subscribe("#", 0).await;
+    assert_eq!(r.got().await.topic, "x/2");
+}
+
+#[tokio::test]
 async fn shutdown_says_so() {
     let s = Server::start().await;
     let (mut a, mut b) = (s.v5("bob", "a").await, s.v3("bob", "b").await);

@@ -9,6 +9,8 @@ use tokio::{
 };
 
 use super::{Conn, bucket::Bucket, outbound::Outbound, outbuf::OutBuf, poll_read, publish::Inflow};
+use waddle_core::Secret;
+
 use crate::{
     codec::{
         Fault, Reason, Version,
@@ -133,19 +135,18 @@ async fn enter(
             "a client identifier of 1 to 512 bytes is needed",
         );
     }
-    let Some(user) = c.user.clone() else {
-        return no(
-            Reason::NOT_AUTHORIZED,
-            "log in with user name and password; there is no anonymous access",
-        );
-    };
-    let Some(password) = c.password.clone().filter(|_| !c.bad_password) else {
-        return no(Reason::BAD_LOGIN, "a password is needed");
-    };
-    let login = Login {
-        user,
-        password,
-        peer: peer.ip(),
+    let login = match (&c.user, &c.password) {
+        (Some(user), Some(password)) => Login {
+            user: user.clone(),
+            password: password.clone(),
+            peer: peer.ip(),
+        },
+        (None, None) if !c.bad_password => Login {
+            user: String::new(),
+            password: Secret::new(""),
+            peer: peer.ip(),
+        },
+        _ => return no(Reason::BAD_LOGIN, "user name and password are needed"),
     };
     let LoggedIn {
         who,
@@ -201,6 +202,7 @@ async fn enter(
             .read(move |conn| waddle_storage::repo::mqtt::receiving(conn, row))
             .await
             .map_err(|e| {
+                core.abandon(&session);
                 tracing::warn!(error = %e, "a session cannot be read");
                 (Reason::UNAVAILABLE, "the session cannot be read".to_owned())
             })?

@@ -96,6 +96,12 @@ impl Server {
         Self::over(self.limits, self.clock, self.policy, self.dir, false).await
     }
 
+    /// The server dies: nobody says goodbye, nothing is written any more.
+    pub async fn crash(self) -> Self {
+        self.storage.close().await;
+        Self::over(self.limits, self.clock, self.policy, self.dir, false).await
+    }
+
     pub fn addr(&self) -> SocketAddr {
         self.broker.addresses().tcp[0]
     }
