@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 /// A chat server for communities that log in with Bluesky: XMPP, MQTT and HTTP in one program.
 #[derive(Debug, Parser)]
-#[command(name = "waddle-server", version, about, after_help = EXIT_CODES)]
+#[command(name = "waddle-server", version, after_help = EXIT_CODES)]
 pub struct Cli {
     /// Configuration file (TOML); WADDLE_… variables override it.
     #[arg(long, global = true, value_name = "FILE")]
