@@ -356,7 +356,7 @@ fn failed(e: &waddle_storage::StorageError) -> WriteFailed {
 
 fn answer(
     done: error::Outcome<waddle_stanza::Outgoing>,
-    inbound: &crate::Inbound,
+    inbound: &crate::api::Arrived,
 ) -> Vec<waddle_stanza::Outgoing> {
     match done {
         Ok(item) => vec![item],

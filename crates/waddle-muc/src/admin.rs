@@ -12,7 +12,7 @@ use waddle_stanza::{Class, Element, ns};
 use waddle_storage::repo::rooms::Affiliate;
 
 use crate::{
-    api::Inbound,
+    api::Arrived,
     error::{self, Outcome},
     manage::{Change, Manage, Who},
     message::not_stored,
@@ -50,7 +50,7 @@ fn allowed(verdict: Verdict) -> Outcome {
 
 impl Room {
     /// A list of people of one affiliation or role.
-    pub(crate) fn admin_list(&mut self, inbound: Inbound, query: Element<'_>, fx: &mut Effects) -> Outcome {
+    pub(crate) fn admin_list(&mut self, inbound: Arrived, query: Element<'_>, fx: &mut Effects) -> Outcome {
         self.may_look(&inbound.sender)?;
         let item = query
             .child("item", ns::MUC_ADMIN)
@@ -112,7 +112,7 @@ impl Room {
     /// Changes of roles and affiliations: all of a request, or none.
     pub(crate) fn admin_change(
         &mut self,
-        inbound: Inbound,
+        inbound: Arrived,
         query: Element<'_>,
         now: Timestamp,
         fx: &mut Effects,
@@ -154,7 +154,7 @@ impl Room {
         Ok(())
     }
 
-    fn read_item(&self, inbound: &Inbound, item: Element<'_>) -> Outcome<Item> {
+    fn read_item(&self, inbound: &Arrived, item: Element<'_>) -> Outcome<Item> {
         let reason = item
             .child_text("reason", ns::MUC_ADMIN)
             .filter(|r| !r.is_empty())
@@ -211,7 +211,7 @@ impl Room {
         })
     }
 
-    fn may_set_affiliation(&self, inbound: &Inbound, jid: &BareJid, new: Affiliation) -> Outcome {
+    fn may_set_affiliation(&self, inbound: &Arrived, jid: &BareJid, new: Affiliation) -> Outcome {
         let bare = inbound.sender.jid.bare();
         let asker = self.standing(&inbound.sender.user, &bare).affiliation;
         let Kind::Plain(p) = &self.kind else {
@@ -266,7 +266,7 @@ impl Room {
     /// Changes a plain room's list, once it is stored.
     fn set_affiliations(
         &mut self,
-        inbound: Inbound,
+        inbound: Arrived,
         changes: Vec<Change>,
         actor: Option<Arc<str>>,
         now: Timestamp,
@@ -281,13 +281,17 @@ impl Room {
                 reason: c.reason.as_deref().map(str::to_owned),
             })
             .collect();
-        let then = move |room: &mut Room, result, _, fx: &mut Effects| match result {
-            Ok(_) => {
-                room.apply_affiliations(&changes, actor.as_deref(), fx);
-                fx.reply(&inbound.sender, inbound.stanza.result(None).outgoing(Class::Iq));
-                room.last_has_left(fx);
+        let then = move |room: &mut Room, result, _, fx: &mut Effects| {
+            // Taken whole: it is dealt with when this has run.
+            let inbound = &inbound;
+            match result {
+                Ok(_) => {
+                    room.apply_affiliations(&changes, actor.as_deref(), fx);
+                    fx.reply(&inbound.sender, inbound.stanza.result(None).outgoing(Class::Iq));
+                    room.last_has_left(fx);
+                }
+                Err(failed) => fx.refuse(&inbound.stanza, &inbound.sender, &not_stored(failed)),
             }
-            Err(failed) => fx.refuse(&inbound.stanza, &inbound.sender, &not_stored(failed)),
         };
         self.save_people(rows, Box::new(then), now, fx);
     }

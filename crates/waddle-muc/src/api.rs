@@ -19,6 +19,42 @@ pub struct Inbound {
     pub sender: Sender,
 }
 
+/// A stanza within the service.
+#[derive(Debug, Clone)]
+pub(crate) struct Arrived {
+    pub stanza: Stanza,
+    pub sender: Sender,
+    /// Dropped with the last copy: when the stanza is dealt with.
+    _done: Option<Arc<Done>>,
+}
+
+impl Arrived {
+    /// `done` is called when the stanza is dealt with: stored and sent on, refused, or in need of neither.
+    pub fn new(inbound: Inbound, done: Option<Box<dyn FnOnce() + Send + Sync>>) -> Self {
+        Self {
+            stanza: inbound.stanza,
+            sender: inbound.sender,
+            _done: done.map(|call| Arc::new(Done(Some(call)))),
+        }
+    }
+}
+
+struct Done(Option<Box<dyn FnOnce() + Send + Sync>>);
+
+impl std::fmt::Debug for Done {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Done")
+    }
+}
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        if let Some(call) = self.0.take() {
+            call();
+        }
+    }
+}
+
 /// The session that a stanza came from, and where its answers go.
 #[derive(Debug, Clone)]
 pub struct Sender {

@@ -15,14 +15,14 @@ use waddle_storage::{
 };
 
 use crate::{
-    api::Inbound,
+    api::Arrived,
     error::{self, Outcome},
     room::{Kind, Room},
 };
 
 impl Room {
     /// Whether somebody may read what was said: whoever may enter; a password is asked for at the door only.
-    pub(crate) fn may_read_archive(&self, inbound: &Inbound) -> Outcome {
+    pub(crate) fn may_read_archive(&self, inbound: &Arrived) -> Outcome {
         let sender = &inbound.sender;
         self.may_look(sender)?;
         if !self.settings.archive {
@@ -48,7 +48,7 @@ pub(crate) async fn answer(
     key: &ArchiveKey,
     room: &str,
     most: usize,
-    inbound: &Inbound,
+    inbound: &Arrived,
 ) -> Vec<Outgoing> {
     match try_answer(db, key, room, most, inbound).await {
         Ok(items) => items,
@@ -64,7 +64,7 @@ async fn try_answer(
     key: &ArchiveKey,
     room: &str,
     most: usize,
-    inbound: &Inbound,
+    inbound: &Arrived,
 ) -> Result<Vec<Outgoing>, StanzaError> {
     let stanza = &inbound.stanza;
     let Some(payload) = stanza.payload() else {

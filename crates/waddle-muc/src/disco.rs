@@ -10,7 +10,7 @@ use waddle_stanza::{
 };
 
 use crate::{
-    api::Inbound,
+    api::Arrived,
     error::{self, Outcome},
     room::{Kind, Room},
     standing::Role,
@@ -24,7 +24,7 @@ const MOST: usize = 200;
 
 impl Room {
     /// disco#info.
-    pub(crate) fn disco_info(&mut self, inbound: &Inbound, query: Element<'_>, fx: &mut Effects) -> Outcome {
+    pub(crate) fn disco_info(&mut self, inbound: &Arrived, query: Element<'_>, fx: &mut Effects) -> Outcome {
         self.may_look(&inbound.sender)?;
         let node = query.attr("node").filter(|n| !n.is_empty());
         let info = match node.as_deref() {
@@ -97,7 +97,7 @@ impl Room {
         }
     }
 
-    fn reserved(&self, inbound: &Inbound) -> DiscoInfo {
+    fn reserved(&self, inbound: &Arrived) -> DiscoInfo {
         let bare = inbound.sender.jid.bare();
         let nick = match &self.kind {
             Kind::Plain(p) => p.people.get(&bare).and_then(|p| p.nick.clone()),
@@ -114,7 +114,7 @@ impl Room {
     }
 
     /// disco#items: who is in, for those who are in too.
-    pub(crate) fn disco_items(&mut self, inbound: &Inbound, fx: &mut Effects) -> Outcome {
+    pub(crate) fn disco_items(&mut self, inbound: &Arrived, fx: &mut Effects) -> Outcome {
         self.may_look(&inbound.sender)?;
         let mut items = DiscoItems::default();
         let here = self.occupants.of_session(&inbound.sender.jid);

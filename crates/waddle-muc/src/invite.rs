@@ -7,7 +7,7 @@ use waddle_stanza::{Class, Element, XmlWriter, ns};
 use waddle_storage::repo::rooms::Affiliate;
 
 use crate::{
-    api::Inbound,
+    api::Arrived,
     error::{self, Outcome},
     room::{Kind, Person, Room},
     standing::{Affiliation, Role},
@@ -21,7 +21,7 @@ impl Room {
     /// `<x/>` with invitations, or with the refusal of one.
     pub(crate) fn mediate(
         &mut self,
-        inbound: &Inbound,
+        inbound: &Arrived,
         x: Element<'_>,
         now: Timestamp,
         fx: &mut Effects,
@@ -114,7 +114,7 @@ impl Room {
         self.save_people(rows, Box::new(then), now, fx);
     }
 
-    fn decline(&mut self, inbound: &Inbound, decline: Element<'_>, fx: &mut Effects) -> Outcome {
+    fn decline(&mut self, inbound: &Arrived, decline: Element<'_>, fx: &mut Effects) -> Outcome {
         self.may_look(&inbound.sender)?;
         let to: Jid = decline
             .attr("to")

@@ -4,7 +4,7 @@ use waddle_core::Timestamp;
 use waddle_stanza::{Class, ns};
 
 use crate::{
-    api::Inbound,
+    api::Arrived,
     error::{self, Outcome},
     nick,
     room::Room,
@@ -13,7 +13,7 @@ use crate::{
 
 impl Room {
     /// An IQ.
-    pub(crate) fn iq(&mut self, inbound: Inbound, now: Timestamp, fx: &mut Effects) -> Outcome {
+    pub(crate) fn iq(&mut self, inbound: Arrived, now: Timestamp, fx: &mut Effects) -> Outcome {
         let stanza = inbound.stanza.clone();
         if !stanza.is_request() {
             return Ok(());
@@ -51,7 +51,7 @@ impl Room {
     }
 
     /// Self-ping (XEP-0410): the room answers at once whether the asker is still in. Nothing else is relayed.
-    fn iq_to_occupant(&mut self, inbound: &Inbound, wanted: &str, ping: bool, fx: &mut Effects) -> Outcome {
+    fn iq_to_occupant(&mut self, inbound: &Arrived, wanted: &str, ping: bool, fx: &mut Effects) -> Outcome {
         self.absent(&inbound.sender)?;
         let i = self.occupant_of(&inbound.sender)?;
         let key = nick::key(wanted, usize::MAX).unwrap_or_default();

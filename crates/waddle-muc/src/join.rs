@@ -8,7 +8,7 @@ use waddle_core::{BareJid, Timestamp};
 use waddle_stanza::{Element, ns};
 
 use crate::{
-    api::Inbound,
+    api::Arrived,
     error::{self, Outcome},
     history::Wanted,
     occupants::{Occupant, Session},
@@ -36,7 +36,7 @@ impl Room {
     /// Somebody enters under the nickname `wanted`; `x` is their `<x xmlns='…/muc'/>`.
     pub(crate) fn enter(
         &mut self,
-        inbound: &Inbound,
+        inbound: &Arrived,
         wanted: &str,
         x: Element<'_>,
         now: Timestamp,
@@ -114,7 +114,7 @@ impl Room {
     pub(crate) fn welcome_back(
         &mut self,
         i: usize,
-        inbound: &Inbound,
+        inbound: &Arrived,
         x: Element<'_>,
         now: Timestamp,
         fx: &mut Effects,
@@ -144,7 +144,7 @@ impl Room {
     }
 
     /// Whether somebody may enter (§7.2.5 to §7.2.10).
-    fn admission(&self, inbound: &Inbound, standing: Standing, bare: &BareJid, x: Element<'_>) -> Outcome {
+    fn admission(&self, inbound: &Arrived, standing: Standing, bare: &BareJid, x: Element<'_>) -> Outcome {
         match &self.kind {
             Kind::Channel(c) => {
                 if standing.join {

@@ -9,7 +9,7 @@ use waddle_stanza::{Class, Outgoing, ns};
 use waddle_storage::{Storage, repo::accounts::Accounts};
 
 use crate::{
-    api::Inbound,
+    api::Arrived,
     error::{self, Outcome, Refusal},
     standing::Affiliation,
 };
@@ -59,7 +59,7 @@ pub(crate) async fn change(
     storage: &Storage,
     domain: &str,
     waddle: WaddleId,
-    inbound: &Inbound,
+    inbound: &Arrived,
     changes: Vec<Change>,
 ) -> Outcome<Outgoing> {
     let actor = &inbound.sender.user;
@@ -106,7 +106,7 @@ pub(crate) async fn list(
     storage: &Storage,
     domain: &str,
     waddle: WaddleId,
-    inbound: &Inbound,
+    inbound: &Arrived,
     wanted: Affiliation,
 ) -> Outcome<Outgoing> {
     let mut people: Vec<(UserId, Option<String>)> = Vec::new();

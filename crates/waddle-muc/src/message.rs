@@ -10,7 +10,7 @@ use waddle_core::Timestamp;
 use waddle_stanza::{Stanza, XmlWriter, ns};
 
 use crate::{
-    api::Inbound,
+    api::Arrived,
     error::{self, Outcome},
     fan::Fan,
     metrics,
@@ -24,7 +24,7 @@ use crate::{
 
 impl Room {
     /// A message for the room or for one of its occupants.
-    pub(crate) fn message(&mut self, inbound: Inbound, now: Timestamp, fx: &mut Effects) -> Outcome {
+    pub(crate) fn message(&mut self, inbound: Arrived, now: Timestamp, fx: &mut Effects) -> Outcome {
         let stanza = &inbound.stanza;
         let to_occupant = stanza.to().ok().flatten().is_some_and(|to| !to.is_bare());
         let type_ = stanza.type_().unwrap_or(Cow::Borrowed("normal"));
@@ -40,7 +40,7 @@ impl Room {
     }
 
     /// A message without type `groupchat` for the room itself: an invitation, or a wish for voice.
-    fn without_groupchat(&mut self, inbound: &Inbound, now: Timestamp, fx: &mut Effects) -> Outcome {
+    fn without_groupchat(&mut self, inbound: &Arrived, now: Timestamp, fx: &mut Effects) -> Outcome {
         self.absent(&inbound.sender)?;
         let root = inbound.stanza.root();
         if let Some(x) = root.child("x", ns::MUC_USER) {
@@ -52,7 +52,7 @@ impl Room {
         Err(error::bad_request("a message for everybody has type groupchat"))
     }
 
-    fn groupchat(&mut self, inbound: Inbound, now: Timestamp, fx: &mut Effects) -> Outcome {
+    fn groupchat(&mut self, inbound: Arrived, now: Timestamp, fx: &mut Effects) -> Outcome {
         self.absent(&inbound.sender)?;
         let i = self.occupant_of(&inbound.sender)?;
         self.refresh(i)?;
@@ -80,15 +80,19 @@ impl Room {
             return Ok(());
         }
         let message = to_archive(&inbound.stanza, o, &fan, now);
-        let then = move |room: &mut Room, result, _, fx: &mut Effects| match result {
-            Ok(Some(id)) => {
-                let _span = metrics::message_span(&room.at, &inbound.sender.jid, id);
-                let fan = fan.with(&stamp::stanza_id(id, &room.at));
-                room.broadcast(&fan, fx);
-                room.remember(fan, now);
+        let then = move |room: &mut Room, result, _, fx: &mut Effects| {
+            // Taken whole: it is dealt with when this has run.
+            let inbound = &inbound;
+            match result {
+                Ok(Some(id)) => {
+                    let _span = metrics::message_span(&room.at, &inbound.sender.jid, id);
+                    let fan = fan.with(&stamp::stanza_id(id, &room.at));
+                    room.broadcast(&fan, fx);
+                    room.remember(fan, now);
+                }
+                Ok(None) => {}
+                Err(failed) => fx.refuse(&inbound.stanza, &inbound.sender, &not_stored(failed)),
             }
-            Ok(None) => {}
-            Err(failed) => fx.refuse(&inbound.stanza, &inbound.sender, &not_stored(failed)),
         };
         self.write(Write::Message(message), false, Box::new(then), fx);
         Ok(())

@@ -11,7 +11,7 @@ use waddle_stanza::{
 use waddle_storage::repo::rooms::{Affiliate, RoomSettings};
 
 use crate::{
-    api::Inbound,
+    api::Arrived,
     config,
     error::{self, Outcome},
     message::not_stored,
@@ -24,7 +24,7 @@ use crate::{
 
 impl Room {
     /// The asker must own this plain room.
-    fn owned(&self, inbound: &Inbound) -> Outcome<&Plain> {
+    fn owned(&self, inbound: &Arrived) -> Outcome<&Plain> {
         self.may_look(&inbound.sender)?;
         let Kind::Plain(p) = &self.kind else {
             return Err(error::not_allowed(
@@ -40,7 +40,7 @@ impl Room {
     }
 
     /// The configuration form.
-    pub(crate) fn owner_form(&mut self, inbound: &Inbound, fx: &mut Effects) -> Outcome {
+    pub(crate) fn owner_form(&mut self, inbound: &Arrived, fx: &mut Effects) -> Outcome {
         self.owned(inbound)?;
         let mut w = inbound.stanza.result(None);
         w.open_ns("query", ns::MUC_OWNER);
@@ -52,7 +52,7 @@ impl Room {
     /// A submitted form, a cancelled one, or the end of the room.
     pub(crate) fn owner_change(
         &mut self,
-        inbound: Inbound,
+        inbound: Arrived,
         query: Element<'_>,
         now: Timestamp,
         fx: &mut Effects,
@@ -93,7 +93,7 @@ impl Room {
         }
     }
 
-    fn configure(&mut self, inbound: Inbound, new: RoomSettings, locked: bool, fx: &mut Effects) {
+    fn configure(&mut self, inbound: Arrived, new: RoomSettings, locked: bool, fx: &mut Effects) {
         let people = match &self.kind {
             Kind::Plain(p) if locked => p
                 .people
@@ -108,12 +108,16 @@ impl Room {
             _ => Vec::new(),
         };
         let saved = Box::new(new.clone());
-        let then = move |room: &mut Room, result, _, fx: &mut Effects| match result {
-            Ok(_) => {
-                fx.reply(&inbound.sender, inbound.stanza.result(None).outgoing(Class::Iq));
-                room.configured(new, fx);
+        let then = move |room: &mut Room, result, _, fx: &mut Effects| {
+            // Taken whole: it is dealt with when this has run.
+            let inbound = &inbound;
+            match result {
+                Ok(_) => {
+                    fx.reply(&inbound.sender, inbound.stanza.result(None).outgoing(Class::Iq));
+                    room.configured(new, fx);
+                }
+                Err(failed) => fx.refuse(&inbound.stanza, &inbound.sender, &not_stored(failed)),
             }
-            Err(failed) => fx.refuse(&inbound.stanza, &inbound.sender, &not_stored(failed)),
         };
         self.write(Write::Settings(saved, people), true, Box::new(then), fx);
     }
@@ -138,27 +142,31 @@ impl Room {
         self.last_has_left(fx);
     }
 
-    fn destroy(&mut self, inbound: Inbound, destroy: Element<'_>, now: Timestamp, fx: &mut Effects) {
+    fn destroy(&mut self, inbound: Arrived, destroy: Element<'_>, now: Timestamp, fx: &mut Effects) {
         let instead = destroy.attr("jid").map(std::borrow::Cow::into_owned);
         let reason = destroy
             .child_text("reason", ns::MUC_OWNER)
             .filter(|r| !r.is_empty())
             .map(std::borrow::Cow::into_owned);
-        let then = move |room: &mut Room, result, _, fx: &mut Effects| match result {
-            Ok(_) => {
-                let d = Departure {
-                    affiliation: Some(Affiliation::None),
-                    reason: reason.as_deref(),
-                    destroyed: Some(Destroyed {
-                        instead: instead.as_deref(),
-                    }),
-                    ..Departure::default()
-                };
-                room.empty(d, fx);
-                room.forget();
-                fx.reply(&inbound.sender, inbound.stanza.result(None).outgoing(Class::Iq));
+        let then = move |room: &mut Room, result, _, fx: &mut Effects| {
+            // Taken whole: it is dealt with when this has run.
+            let inbound = &inbound;
+            match result {
+                Ok(_) => {
+                    let d = Departure {
+                        affiliation: Some(Affiliation::None),
+                        reason: reason.as_deref(),
+                        destroyed: Some(Destroyed {
+                            instead: instead.as_deref(),
+                        }),
+                        ..Departure::default()
+                    };
+                    room.empty(d, fx);
+                    room.forget();
+                    fx.reply(&inbound.sender, inbound.stanza.result(None).outgoing(Class::Iq));
+                }
+                Err(failed) => fx.refuse(&inbound.stanza, &inbound.sender, &not_stored(failed)),
             }
-            Err(failed) => fx.refuse(&inbound.stanza, &inbound.sender, &not_stored(failed)),
         };
         if matches!(&self.kind, Kind::Plain(p) if p.locked) {
             return self.in_turn(Box::new(then), now, fx);

@@ -6,7 +6,7 @@ use waddle_core::{Jid, Timestamp};
 use waddle_stanza::ns;
 
 use crate::{
-    api::Inbound,
+    api::Arrived,
     error::{self, Outcome},
     nick,
     occupants::Session,
@@ -17,7 +17,7 @@ use crate::{
 
 impl Room {
     /// A presence stanza.
-    pub(crate) fn presence(&mut self, inbound: &Inbound, now: Timestamp, fx: &mut Effects) -> Outcome {
+    pub(crate) fn presence(&mut self, inbound: &Arrived, now: Timestamp, fx: &mut Effects) -> Outcome {
         let stanza = &inbound.stanza;
         match stanza.type_().as_deref() {
             None => {}
@@ -64,7 +64,7 @@ impl Room {
     }
 
     /// A new status of an occupant.
-    fn update(&mut self, i: usize, inbound: &Inbound, fx: &mut Effects) {
+    fn update(&mut self, i: usize, inbound: &Arrived, fx: &mut Effects) {
         let o = self.occupants.at_mut(i);
         o.presence = inbound.stanza.clone();
         o.shown = [None, None];
@@ -72,7 +72,7 @@ impl Room {
     }
 
     /// A new nickname of an occupant, for all their clients here.
-    fn rename(&mut self, i: usize, inbound: &Inbound, wanted: &str, fx: &mut Effects) -> Outcome {
+    fn rename(&mut self, i: usize, inbound: &Arrived, wanted: &str, fx: &mut Effects) -> Outcome {
         let o = self.occupants.at(i);
         let (key, address) = self.check_nick(wanted, &o.bare.clone(), Some(i))?;
         let nick = address.resource().unwrap_or(wanted).to_owned();
@@ -117,7 +117,7 @@ impl Room {
     }
 
     /// A client leaves.
-    fn leave(&mut self, inbound: &Inbound, fx: &mut Effects) {
+    fn leave(&mut self, inbound: &Arrived, fx: &mut Effects) {
         let status = inbound.stanza.root().child("status", ns::CLIENT);
         self.session_leaves(&inbound.sender.jid, status, true, fx);
     }

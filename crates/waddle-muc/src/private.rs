@@ -5,7 +5,7 @@
 use waddle_stanza::{XmlWriter, ns};
 
 use crate::{
-    api::Inbound,
+    api::Arrived,
     error::{self, Outcome},
     fan::Fan,
     nick,
@@ -18,7 +18,7 @@ use crate::{
 
 impl Room {
     /// A message to one occupant.
-    pub(crate) fn private(&mut self, inbound: &Inbound, fx: &mut Effects) -> Outcome {
+    pub(crate) fn private(&mut self, inbound: &Arrived, fx: &mut Effects) -> Outcome {
         self.absent(&inbound.sender)?;
         let i = self.occupant_of(&inbound.sender)?;
         self.refresh_presence(i)?;

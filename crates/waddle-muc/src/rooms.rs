@@ -27,7 +27,7 @@ use waddle_storage::repo::rooms::PlainRooms;
 
 use crate::{
     actor::{Envelope, RoomActor, Start, Supervisor},
-    api::{Deps, Figures, Inbound, Post, PostError, Posted, Postman},
+    api::{Arrived, Deps, Figures, Inbound, Post, PostError, Posted, Postman},
     error, events, metrics,
     room::Room,
     state::{BUSY, Effects, Input},
@@ -107,7 +107,13 @@ impl Rooms {
     /// A stanza for the service, a room or an occupant. Never waits: a room with a full mailbox refuses it with
     /// `resource-constraint` of type `wait`.
     pub fn route(&self, inbound: Inbound) {
-        self.0.route(inbound);
+        self.0.route(Arrived::new(inbound, None));
+    }
+
+    /// Like [`Rooms::route`]; `done` is called when the stanza is dealt with: a message after its commit, anything
+    /// else after its effects, what is refused after its refusal. It must be quick; it may run on the way.
+    pub fn route_then(&self, inbound: Inbound, done: impl FnOnce() + Send + Sync + 'static) {
+        self.0.route(Arrived::new(inbound, Some(Box::new(done))));
     }
 
     /// A session is over (not merely waiting to be resumed): it leaves all rooms.
@@ -169,7 +175,7 @@ impl std::fmt::Debug for Rooms {
 }
 
 impl Inner {
-    fn route(self: &Arc<Self>, inbound: Inbound) {
+    fn route(self: &Arc<Self>, inbound: Arrived) {
         let Ok(Some(to)) = inbound.stanza.to() else { return };
         let Some(name) = to.local() else {
             return crate::service::route(self, inbound);
@@ -313,9 +319,9 @@ impl Inner {
     }
 
     /// Answers a request aside, without holding up any room; refused where too many are under way.
-    pub(crate) fn aside<F, A>(&self, inbound: Inbound, work: F)
+    pub(crate) fn aside<F, A>(&self, inbound: Arrived, work: F)
     where
-        F: FnOnce(Arc<Inbound>) -> A + Send + 'static,
+        F: FnOnce(Arc<Arrived>) -> A + Send + 'static,
         A: Future<Output = Vec<Outgoing>> + Send + 'static,
     {
         let Ok(place) = self.aside.clone().try_acquire_owned() else {

@@ -16,7 +16,7 @@ use waddle_stanza::{
 use waddle_storage::repo::rooms::PlainRooms;
 
 use crate::{
-    api::Inbound,
+    api::Arrived,
     error::{self, Outcome},
     rooms::{Inner, refuse},
     state::Input,
@@ -28,7 +28,7 @@ const PAGE: usize = 500;
 const PUBLIC: usize = 100;
 
 /// A stanza for the service.
-pub(crate) fn route(rooms: &Arc<Inner>, inbound: Inbound) {
+pub(crate) fn route(rooms: &Arc<Inner>, inbound: Arrived) {
     let stanza = &inbound.stanza;
     let sender = &inbound.sender;
     let payload = stanza.payload().filter(|_| stanza.is_request());
@@ -72,7 +72,7 @@ fn info() -> DiscoInfo {
     }
 }
 
-async fn items(rooms: &Arc<Inner>, inbound: &Inbound) -> Vec<Outgoing> {
+async fn items(rooms: &Arc<Inner>, inbound: &Arrived) -> Vec<Outgoing> {
     let stanza = &inbound.stanza;
     let bounce = |e: StanzaError| {
         e.reply(stanza, None, Some(inbound.sender.jid.as_str()))

@@ -19,7 +19,7 @@ use waddle_stanza::{Kind, Outgoing, Stanza};
 use waddle_storage::repo::rooms::{Affiliate, RoomSettings, Subject};
 
 use crate::{
-    api::{Inbound, Post, PostError, Posted, Sender},
+    api::{Arrived, Post, PostError, Posted, Sender},
     error,
     manage::Manage,
     room::Room,
@@ -30,7 +30,7 @@ use crate::{
 #[derive(Debug)]
 pub enum Input {
     /// Somebody sent a stanza to it.
-    Stanza(Inbound),
+    Stanza(Arrived),
     /// A session is over.
     Ended(Jid),
     /// The server posts a message.
@@ -79,11 +79,11 @@ pub enum Effect {
     /// Write, and report with `Input::Written` and this number.
     Write(u64, Write),
     /// Answer an archive query (XEP-0313), off the actor.
-    Archive(Box<Inbound>),
+    Archive(Box<Arrived>),
     /// Change the waddle's members, off the actor.
-    Manage(Box<Inbound>, Manage),
+    Manage(Box<Arrived>, Manage),
     /// List the waddle's members, off the actor.
-    List(Box<Inbound>, Affiliation),
+    List(Box<Arrived>, Affiliation),
     /// Send something to an address that may not be here.
     Outside(Jid, Outgoing),
     /// Answer whoever posted.
@@ -334,7 +334,7 @@ impl Room {
         }
     }
 
-    fn stanza(&mut self, inbound: Inbound, now: Timestamp, fx: &mut Effects) {
+    fn stanza(&mut self, inbound: Arrived, now: Timestamp, fx: &mut Effects) {
         let (stanza, sender) = (inbound.stanza.clone(), inbound.sender.clone());
         let outcome = match stanza.kind() {
             Kind::Message => self.message(inbound, now, fx),

@@ -7,7 +7,7 @@ use waddle_stanza::{Class, XmlWriter, ns};
 use waddle_storage::repo::rooms::Subject;
 
 use crate::{
-    api::Inbound,
+    api::Arrived,
     error::{self, Outcome},
     message::{not_stored, to_archive},
     occupants::Session,
@@ -21,7 +21,7 @@ impl Room {
     /// The occupant at `i` sets the subject.
     pub(crate) fn change_subject(
         &mut self,
-        inbound: Inbound,
+        inbound: Arrived,
         i: usize,
         text: String,
         now: Timestamp,
@@ -47,16 +47,20 @@ impl Room {
             at: now,
         };
         let set = subject.clone();
-        let then = move |room: &mut Room, result, _, fx: &mut Effects| match result {
-            Ok(id) => {
-                room.subject = Some(subject);
-                let fan = match id {
-                    Some(id) => fan.with(&stamp::stanza_id(id, &room.at)),
-                    None => fan,
-                };
-                room.broadcast(&fan, fx);
+        let then = move |room: &mut Room, result, _, fx: &mut Effects| {
+            // Taken whole: it is dealt with when this has run.
+            let inbound = &inbound;
+            match result {
+                Ok(id) => {
+                    room.subject = Some(subject);
+                    let fan = match id {
+                        Some(id) => fan.with(&stamp::stanza_id(id, &room.at)),
+                        None => fan,
+                    };
+                    room.broadcast(&fan, fx);
+                }
+                Err(failed) => fx.refuse(&inbound.stanza, &inbound.sender, &not_stored(failed)),
             }
-            Err(failed) => fx.refuse(&inbound.stanza, &inbound.sender, &not_stored(failed)),
         };
         self.write(Write::Subject(set, archived), false, Box::new(then), fx);
         Ok(())

@@ -9,7 +9,7 @@ use waddle_stanza::{
 };
 
 use crate::{
-    api::Inbound,
+    api::Arrived,
     error::{self, Outcome},
     nick,
     room::{Kind, Room},
@@ -19,7 +19,7 @@ use crate::{
 
 impl Room {
     /// A form about voice: a visitor asks, or a moderator gives.
-    pub(crate) fn voice(&mut self, inbound: &Inbound, form: Element<'_>, fx: &mut Effects) -> Outcome {
+    pub(crate) fn voice(&mut self, inbound: &Arrived, form: Element<'_>, fx: &mut Effects) -> Outcome {
         let form = Form::read(form)
             .filter(|f| f.form_type() == Some(ns::MUC_REQUEST))
             .ok_or_else(|| error::bad_request("a room takes no such form"))?;

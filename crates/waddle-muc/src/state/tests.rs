@@ -79,10 +79,11 @@ impl Stage {
     fn send(&mut self, who: &Sender, xml: &str) {
         let stanza = Stanza::parse(xml.to_owned().into()).unwrap();
         let stanza = stanza.head().from(who.jid.as_str()).build().to_stanza().unwrap();
-        let input = Input::Stanza(Inbound {
+        let inbound = crate::Inbound {
             stanza,
             sender: who.clone(),
-        });
+        };
+        let input = Input::Stanza(Arrived::new(inbound, None));
         self.room.handle(input, NOW, &mut self.fx);
     }
 
@@ -224,6 +225,28 @@ fn a_failed_write_is_the_senders_alone() {
     assert_eq!(s.got(&a), ["message error", "2"]);
     s.fx.deliveries = sent;
     assert_eq!(s.got(&b), ["2"]);
+}
+
+#[test]
+fn a_stanza_is_done_when_it_is_stored_or_refused() {
+    let mut s = Stage::new(Limits::default());
+    let (a, b) = (sender("a"), sender("b"));
+    s.join(&a);
+    let done = Arc::new(AtomicU64::new(0));
+    for who in [&a, &b] {
+        let xml = "<message type='groupchat' to='r@muc.x'><body>x</body></message>";
+        let inbound = crate::Inbound {
+            stanza: Stanza::parse(xml.into()).unwrap(),
+            sender: who.clone(),
+        };
+        let count = done.clone();
+        let call = move || _ = count.fetch_add(1, Ordering::Relaxed);
+        let input = Input::Stanza(Arrived::new(inbound, Some(Box::new(call))));
+        s.room.handle(input, NOW, &mut s.fx);
+    }
+    assert_eq!(done.load(Ordering::Relaxed), 1, "b is not in the room");
+    s.commit(1);
+    assert_eq!(done.load(Ordering::Relaxed), 2);
 }
 
 #[test]
