@@ -284,7 +284,7 @@ impl Running {
             self.xmpp.shutdown(GRACE),
             self.broker.shutdown()
         );
-        drop(self.feeds);
+        self.feeds.shutdown().await;
         self.rooms.shutdown().await;
         self.app.close().await;
     }
