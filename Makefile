@@ -1,6 +1,6 @@
 # What a person types. Each target is one command; CI calls `make lint` and `make test`.
 
-.PHONY: run build dist fmt lint deny test fuzz bench help
+.PHONY: run build dist fmt lint deny test fuzz bench pictures help
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
@@ -32,3 +32,7 @@ fuzz:            ## fuzz every target for ten minutes
 
 bench:           ## the same load on Waddle, Prosody, ejabberd, mosquitto and rumqttd; writes specs/benchmarks.md
 	tests/peers/bench.sh
+
+pictures:        ## make the README's pictures again: specs/pictures
+	cargo build --locked --bin waddle-server
+	$$(tests/setup.sh --python | tail -1) tests/browser/pictures.py

@@ -25,6 +25,9 @@ PACKAGES = {  # program -> Debian package
     "make": "make",
     "openssl": "openssl",
     "npm": "npm",
+    "chromium": "chromium",
+    "curl": "curl",
+    "jq": "jq",
 }
 FUZZ_SECONDS = os.environ.get("FUZZ_SECONDS", "60")
 

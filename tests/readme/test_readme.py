@@ -1,0 +1,139 @@
+"""README's walk-through, command by command, against a server on its documented defaults; only addresses and
+folders are other ones than it says."""
+import os
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+from clients import Slixmpp
+from waddle_server import WaddleServer, binary
+
+README = pathlib.Path(__file__).resolve().parents[2] / "README.md"
+
+
+class Defaults(WaddleServer):
+    """Nothing is set but free ports, so that the test can run beside a server."""
+
+    def environment(self):
+        env = {name: value for name, value in os.environ.items() if not name.startswith(("WADDLE_", "OTEL_"))}
+        return env | {f"WADDLE_{name.upper()}_LISTEN": address for name, address in self.addresses.items()}
+
+
+def blocks():
+    """{section number: [shell block, …]} of the walk-through; section 0 comes before the first."""
+    text = README.read_text().split("\n## Walk through\n", 1)[1].split("\n## ", 1)[0]
+    found = {}
+    for part in re.split(r"\n### ", text):
+        number = int(re.match(r"(\d+)\. ", part).group(1)) if re.match(r"\d+\. ", part) else 0
+        found[number] = re.findall(r"^```sh\n(.*?)^```", part, re.M | re.S)
+    return found
+
+
+class Shell:
+    """A person's second terminal: a folder, an alias, and variables that they set from what they read."""
+
+    def __init__(self, server, alias):
+        self.server = server
+        self.alias = alias
+        self.variables = {}
+
+    def here(self, text):
+        """The text with this server's addresses and folders; every one of them must be known."""
+        ready = self.server.ready
+        port = {name: ready[name].rsplit(":", 1)[1] for name in WaddleServer.LISTENERS}
+        text = text.replace("target/release/waddle-server", str(binary()))
+        text = text.replace("127.0.0.1:3000", f"127.0.0.1:{port['http']}")
+        text = re.sub(r"-p 1883\b", f"-p {port['mqtt']}", text)
+        text = re.sub(r"-p 8883\b", f"-p {port['mqtts']}", text)
+        return text.replace("/var/backups/", f"{self.server.data_dir.parent}/")
+
+    def run(self, block):
+        script = f"set -eo pipefail; shopt -s expand_aliases\n{self.here(self.alias)}\n{self.here(block)}"
+        done = subprocess.run(
+            ["bash", "-c", script], cwd=self.server.data_dir.parent, env=self.server.environment() | self.variables,
+            capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
+        )
+        assert done.returncode == 0, f"{block}\nended with {done.returncode}:\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+
+@pytest.fixture
+def server(tmp_path):
+    server = Defaults(tmp_path / "waddle-data")
+    server.start()
+    yield server
+    server.kill()
+
+
+def test_the_walk_through(server, tmp_path):
+    found = blocks()
+    assert sorted(found) == [0, 1, 2, 3, 4, 5]
+    (alias,) = found[0]
+    shell = Shell(server, alias)
+
+    for block in found[1]:
+        shell.run(block)
+    communities, invites = found[2]
+    shell.run(communities)
+    assert '"code"' in shell.run(invites)
+
+    # Section 3 starts somebody's client; here it is slixmpp, with the address and password that README gave.
+    assert all(re.match(r"profanity\b|\s*#", line) for block in found[3] for line in block.splitlines())
+    password = re.search(r"echo '([^']+)' \| ws account create alice\b", found[1][0]).group(1)
+    with Slixmpp(server, "alice", password) as alice:
+        for room in ("penguins.general@muc.localhost", "penguins.sensors@muc.localhost"):
+            assert room in README.read_text()
+            outcome = alice.join(room, "alice")
+            assert outcome["error"] is None and outcome["affiliation"] == "owner"
+
+        device, *subscribers = found[4]
+        create, rest = split(device, "mosquitto_pub")
+        printed = shell.run(create)
+        if "$DEVICE" in rest and "DEVICE=" not in create:
+            # Read off what was printed, as a person does.
+            name, secret = re.search(r"user name (\S+) password (\S+)", printed).groups()
+            shell.variables |= {"DEVICE": name, "DEVICE_PASSWORD": secret}
+        since = alice.mark()
+        shell.run(rest)
+        said = re.search(r"`(kitchen: [^`]+)` appears", README.read_text()).group(1)
+        alice.wait("message", since, body=said, **{"from": lambda who: who.startswith("penguins.sensors@")})
+
+        # The subscribers wait for what comes next; each ends with its first message here.
+        for block in subscribers:
+            for line in block.splitlines():
+                assert line.startswith("mosquitto_sub "), line
+                assert "temperature/kitchen" in shell.run(
+                    f"{line} -C 1 -W 20 & subscriber=$!\n"
+                    f"for _ in $(seq 50); do kill -0 $subscriber || break; {rest.strip()}; sleep 0.2; done 2>/dev/null\n"
+                    "wait $subscriber")
+
+    status, backup, stop = found[5][0].strip().splitlines()
+    assert "XMPP" in shell.run(status)
+    shell.run(backup)
+    assert list((tmp_path / "waddle-today").iterdir())
+    shell.run(stop)
+    assert server.process.wait(15) == 0
+    assert not (server.data_dir / "ready.json").exists()
+
+
+def split(block, word):
+    """A block before and from the line that starts with a word."""
+    at = re.search(rf"^{word}\b", block, re.M).start()
+    return block[:at], block[at:]
+
+
+def test_the_first_start_is_shown_as_it_is(server):
+    text = README.read_text().split("\n## Run it\n", 1)[1].split("\n## ", 1)[0]
+    shown = re.search(r"^```text\n(.*?)^```", text, re.M | re.S).group(1)
+    for line in shown.strip().splitlines():
+        # Passwords and ports differ, the words do not.
+        pattern = re.sub(r"(?:\w{4}\\-)+\w{4}|127\\?\.0\\?\.0\\?\.1:\d+", r".+", re.escape(line))
+        assert re.search(pattern, server.log()), line
+
+
+def test_links_lead_somewhere():
+    for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", README.read_text()):
+        if not target.startswith("http"):
+            assert (README.parent / target).exists(), target
