@@ -62,22 +62,22 @@ impl Room {
         }
         let (key, address) = self.check_nick(wanted, &bare, None)?;
         let session = Session::of(sender);
-        let codes: &[&str] = match (created, self.settings.whois_anyone) {
-            (true, true) => &["100", "201"],
-            (true, false) => &["201"],
-            (false, true) => &["100"],
-            (false, false) => &[],
-        };
+        let mut codes = self.entry_codes();
+        if created {
+            codes.push("201");
+        }
         if let Some(i) = self.occupants.of_key(&key) {
             self.occupants.add_session(i, session);
             let o = self.occupants.at_mut(i);
             // The nickname is the one that the person's other client wrote (§7.2.8).
-            let codes = &[codes, if &*o.nick == wanted { &[] } else { &["210"] }].concat()[..];
+            if &*o.nick != wanted {
+                codes.push("210");
+            }
             o.presence = inbound.stanza.clone();
             o.shown = [None, None];
             self.show_all_to(i, fx);
             self.announce_to_others(i, fx);
-            self.announce_to_own(i, codes, fx);
+            self.announce_to_own(i, &codes, fx);
             self.after_entering(i, x, now, fx);
             return Ok(());
         }
@@ -105,7 +105,7 @@ impl Room {
             shown: [None, None],
         });
         self.show_all_to(i, fx);
-        self.announce(i, codes, fx);
+        self.announce(i, &codes, fx);
         self.after_entering(i, x, now, fx);
         Ok(())
     }
@@ -127,11 +127,23 @@ impl Room {
         }
         o.presence = inbound.stanza.clone();
         o.shown = [None, None];
-        let codes: &[&str] = if self.settings.whois_anyone { &["100"] } else { &[] };
+        let codes = self.entry_codes();
         self.show_all_to(i, fx);
         self.announce_to_others(i, fx);
-        self.show_self(i, codes, fx);
+        self.show_self(i, &codes, fx);
         self.after_entering(i, x, now, fx);
+    }
+
+    /// What a newcomer must know before they say anything: who sees their address, and that it is kept.
+    fn entry_codes(&self) -> Vec<&'static str> {
+        let mut codes = Vec::with_capacity(4);
+        if self.settings.whois_anyone {
+            codes.push("100");
+        }
+        if self.settings.archive {
+            codes.push("170");
+        }
+        codes
     }
 
     fn after_entering(&mut self, i: usize, x: Element<'_>, now: Timestamp, fx: &mut Effects) {
