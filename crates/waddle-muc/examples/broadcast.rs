@@ -2,11 +2,7 @@
 //!
 //! `cargo run --release -p waddle-muc --example broadcast`; Linux only.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a tool run by hand"
-)]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a tool run by hand")]
 
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
@@ -14,7 +10,7 @@ use waddle_community::{Actor, Community, NewWaddle, Role};
 use waddle_core::{Limits, SystemClock, UserId};
 use waddle_muc::{Deps, Inbound, Rooms, Sender};
 use waddle_outbox::Outbox;
-use waddle_stanza::Stanza;
+use waddle_stanza::{Stanza, XmlWriter, ns};
 use waddle_storage::{Storage, StorageConfig};
 
 const ROOM: &str = "penguins.general@muc.localhost";
@@ -29,8 +25,8 @@ fn cpu() -> u64 {
     (field(11) + field(12)) * 10_000
 }
 
-fn route(rooms: &Rooms, who: &Sender, xml: &str) {
-    let stanza = Stanza::parse(xml.to_owned().into()).unwrap();
+fn route(rooms: &Rooms, who: &Sender, xml: XmlWriter) {
+    let stanza = Stanza::parse(xml.finish()).unwrap();
     let stanza = stanza.head().from(who.jid.as_str()).build().to_stanza().unwrap();
     rooms.route(Inbound {
         stanza,
@@ -73,12 +69,11 @@ async fn main() {
             user,
             outbox: Arc::new(Outbox::new(100_000, 1 << 30)),
         };
-        let x = "<x xmlns='http://jabber.org/protocol/muc'/>";
-        route(
-            &rooms,
-            &sender,
-            &format!("<presence to='{ROOM}/{name}'>{x}</presence>"),
-        );
+        let mut presence = XmlWriter::presence();
+        presence
+            .attr("to", &[ROOM, "/", &name].concat())
+            .empty("x", ns::MUC);
+        route(&rooms, &sender, presence);
         all.push(sender);
     }
     while rooms.figures().occupants < OCCUPANTS {
@@ -94,16 +89,20 @@ async fn main() {
         while back < count {
             while sent < count && sent - back < in_flight {
                 let who = &all[sent % OCCUPANTS];
-                route(
-                    &rooms,
-                    who,
-                    &format!("<message type='groupchat' id='{sent}' to='{ROOM}'><body>a message of a usual length, number {sent}</body></message>"),
-                );
+                let mut message = XmlWriter::message();
+                message.attr("type", "groupchat").attr("to", ROOM);
+                message
+                    .attr_display("id", sent)
+                    .leaf("body", "a message of a usual length, as people write them");
+                route(&rooms, who, message);
                 sent += 1;
             }
             all[0].outbox.ready().await;
             all[0].outbox.drain_into(&mut taken);
-            back += taken.drain(..).filter(|o| o.head.starts_with(b"<message")).count();
+            back += taken
+                .drain(..)
+                .filter(|o| o.head.starts_with(b"<message"))
+                .count();
             for other in &all[1..] {
                 other.outbox.drain_into(&mut taken);
                 taken.clear();
