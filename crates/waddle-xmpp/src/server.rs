@@ -240,7 +240,7 @@ impl XmppServer {
         self.inner.sessions.count()
     }
 
-    /// Open connections now.
+    /// Connection actors now: open connections, and lost ones whose session waits.
     pub fn connections(&self) -> usize {
         self.inner.connections.len()
     }

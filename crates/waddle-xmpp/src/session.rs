@@ -135,9 +135,9 @@ impl Session {
         self.priority.load(Ordering::Acquire)
     }
 
-    /// Whether messages to the bare JID may go here: available with a priority that is not negative.
+    /// Whether messages to the bare JID may go here: available with a priority that is not negative, and not over.
     pub fn takes_messages(&self) -> bool {
-        self.is(Flag::Available) && self.priority() >= 0
+        self.is(Flag::Available) && self.priority() >= 0 && !self.is(Flag::Ended)
     }
 
     /// When it became available.

@@ -269,3 +269,47 @@ async fn a_slow_reader_is_closed_and_loses_nothing() {
     once.dedup();
     assert_eq!(once.len(), seen.len(), "none twice");
 }
+
+#[tokio::test]
+async fn a_client_that_never_acknowledges_is_closed_and_loses_nothing() {
+    let w = world_with(
+        |l| {
+            l.xmpp_unacked_stanzas = 5;
+            l.xmpp_outbox_stanzas = 10;
+        },
+        |c| c.rate_limits = false,
+    )
+    .await;
+    let (mut a, mut b, _) = pair(&w).await;
+    for i in 0..40 {
+        a.send(&format!("<message to='bob@waddle.test' type='chat'><body>{i}</body></message>")).await;
+    }
+    a.quiet().await;
+    b.ends_with("resource-constraint").await;
+    let mut c = w.online("bob", "three").await;
+    let mut last = String::new();
+    let mut seen = 0;
+    while last != "39" {
+        last = body(&c.message().await);
+        seen += 1;
+    }
+    assert_eq!(seen, 40, "everything that was not acknowledged waited");
+    c.quiet().await;
+}
+
+#[tokio::test]
+async fn two_resumptions_at_once_give_the_session_to_one() {
+    let w = world().await;
+    let (_a, b, id) = pair(&w).await;
+    drop(b);
+    let mut one = w.login("bob").await;
+    let mut two = w.login("bob").await;
+    let resume = format!("<resume xmlns='urn:xmpp:sm:3' previd='{id}' h='1'/>");
+    one.send(&resume).await;
+    two.send(&resume).await;
+    // the second takes it from the first, or comes first: in the end one has it
+    let (r1, r2) = (one.next().await, two.next().await);
+    let resumed = [&r1, &r2].iter().filter(|r| r.root().name() == "resumed").count();
+    assert!(resumed >= 1, "{} {}", text(&r1), text(&r2));
+    assert_eq!(w.server.sessions(), 2, "Alice's and the one of Bob");
+}

@@ -129,7 +129,9 @@ pub(super) struct Connection {
     /// Something may still wait in the transport's own buffers.
     pub(super) flush: bool,
     pub(super) span: Span,
-    _place: Option<Place>,
+    /// Its place among the connections of its address, and in the metric, while there is a connection.
+    pub(super) place: Option<Place>,
+    pub(super) open: bool,
 }
 
 /// One connection.
@@ -273,7 +275,8 @@ impl Connection {
             header_sent: false,
             flush: false,
             span,
-            _place: place,
+            place,
+            open: true,
             server,
         });
         c.mode = mode.unwrap_or_else(|| Mode::Negotiating(Box::new(c.negotiation(c.peer.secure, None))));

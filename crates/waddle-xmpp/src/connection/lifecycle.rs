@@ -343,6 +343,7 @@ impl Connection {
                 self.input = BytesMut::new();
                 self.paused = None;
                 self.flush = false;
+                self.gone();
                 b.session.set(Flag::Hibernating, true);
                 self.mode = Mode::Hibernating(b);
                 self.set_timer(Instant::now() + Duration::from_secs(wait));
@@ -414,8 +415,18 @@ impl Connection {
     }
 }
 
+impl Connection {
+    /// The connection is no more, whatever becomes of its session.
+    fn gone(&mut self) {
+        self.place = None;
+        if std::mem::take(&mut self.open) {
+            metrics::connections(self.peer.transport, -1);
+        }
+    }
+}
+
 impl Drop for Connection {
     fn drop(&mut self) {
-        metrics::connections(self.peer.transport, -1);
+        self.gone();
     }
 }

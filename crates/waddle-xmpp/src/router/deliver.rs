@@ -133,33 +133,31 @@ pub(super) fn post(server: &Server, p: &Post, recipient: Option<MessageId>, own:
     found
 }
 
-/// Keeps a message for a user whose sessions all went away, or delivers it to one that came meanwhile.
+/// Keeps a message for a user whose sessions all went away. One that came meanwhile gets it from there, behind what
+/// has waited for longer.
 pub(crate) fn keep_offline(server: &Arc<Server>, localpart: &str, stanza: &Outgoing, sent: Option<Timestamp>) {
-    let (server, localpart, stanza) = (server.clone(), localpart.to_owned(), stanza.clone());
-    let db = server.db.clone();
     let max = server.limits.xmpp_offline_messages;
-    let work = {
-        let (server, localpart, bytes) = (server.clone(), localpart.clone(), stanza.concat());
-        move |tx: &mut waddle_storage::Tx| {
-            if server.sessions.of(&localpart).iter().any(|s| s.takes_messages()) {
-                return Ok(false);
+    let (owner, bytes) = (localpart.to_owned(), stanza.concat());
+    let work = move |tx: &mut waddle_storage::Tx| {
+        let at = sent.unwrap_or_else(|| tx.now());
+        offline::put(tx, &owner, at, &bytes, max)
+    };
+    let then = {
+        let (server, localpart) = (server.clone(), localpart.to_owned());
+        move |kept: Result<bool, waddle_storage::StorageError>| match kept {
+            Ok(true) => {
+                let few = server.sessions.of(&localpart);
+                if let Some(session) = few.iter().find(|s| s.takes_messages()).cloned() {
+                    let runtime = server.runtime.clone();
+                    runtime.spawn(async move { hand_over_offline(&server, &session).await });
+                }
             }
-            let at = sent.unwrap_or_else(|| tx.now());
-            offline::put(tx, &localpart, at, &bytes, max)?;
-            Ok::<_, waddle_storage::StorageError>(true)
+            Ok(false) => tracing::debug!("a message was not kept: too many wait"),
+            Err(waddle_storage::StorageError::NotFound) => {} // the account is gone
+            Err(e) => tracing::error!(error = %e, "a message could not be kept"),
         }
     };
-    let then = move |kept: Result<bool, waddle_storage::StorageError>| match kept {
-        Ok(true) => {}
-        Ok(false) => {
-            for s in server.sessions.of(&localpart).iter().filter(|s| s.takes_messages()) {
-                let _ = s.send(stanza.clone());
-            }
-        }
-        Err(waddle_storage::StorageError::NotFound) => {} // the account is gone
-        Err(e) => tracing::error!(error = %e, "a message could not be kept"),
-    };
-    if let Err(e) = db.write_then(work, then) {
+    if let Err(e) = server.db.write_then(work, then) {
         tracing::error!(error = %e, "a message could not be kept");
     }
 }
@@ -171,15 +169,18 @@ pub(crate) async fn hand_over_offline(server: &Arc<Server>, session: &Arc<Sessio
     session.set(Flag::MoreOffline, false);
     session.set(Flag::GotOffline, true);
     let limits = &server.limits;
-    let (max, bytes) = (limits.xmpp_outbox_stanzas / 2, limits.xmpp_outbox_bytes / 4);
+    let (max, bytes) = ((limits.xmpp_outbox_stanzas / 2).max(1), limits.xmpp_outbox_bytes / 4);
     let (of, to) = (server.clone(), session.clone());
     let handed = server.db.write(move |tx| {
         // Before the first is written: the connection may be done with all of them before this is.
         to.set(Flag::MoreOffline, true);
-        let more = offline::hand_over(tx, to.localpart(), max.max(1), bytes, |m| {
-            to.send(delayed(m.stanza, m.at, &of.config.domain)).is_ok()
+        let mut full = false;
+        let more = offline::hand_over(tx, to.localpart(), max, bytes, |m| {
+            // Waiting messages never overflow an outbox: what does not fit comes when this is written.
+            full = to.outbox.len() >= max;
+            !full && to.send(delayed(m.stanza, m.at, &of.config.domain)).is_ok()
         })?;
-        to.set(Flag::MoreOffline, more);
+        to.set(Flag::MoreOffline, more || full);
         Ok(())
     });
     if let Err(e) = handed.await {

@@ -17,15 +17,16 @@ pub(crate) async fn session(server: &Arc<Server>, session: &Arc<Session>, left: 
     if session.set(Flag::Ended, true) {
         return;
     }
-    server.sessions.remove(session);
     session.outbox.close();
     session.set_control(None);
-    presence::unavailable(server, session, |to| presence::goodbye(session, to)).await;
     let mut rest = VecDeque::new();
     session.outbox.drain_into(&mut rest);
+    // Before anybody can see that the session is gone: who comes then finds it in storage, in its order.
     for stanza in left.into_iter().chain(rest) {
         undelivered(server, session, &stanza);
     }
+    server.sessions.remove(session);
+    presence::unavailable(server, session, |to| presence::goodbye(session, to)).await;
     server.registry.session(server, session, SessionEvent::Ended).await;
 }
 

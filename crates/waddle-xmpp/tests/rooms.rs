@@ -1,0 +1,119 @@
+//! Rooms through the server: what the connection owes them (XEP-0045, XEP-0410).
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod support;
+
+use support::{Client, body, condition, text, world, world_with};
+use waddle_core::limits::Rate;
+
+const MUC_USER: &str = "http://jabber.org/protocol/muc#user";
+
+async fn join(c: &mut Client, room: &str, nick: &str) {
+    c.send(&format!(
+        "<presence to='{room}@muc.waddle.test/{nick}'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
+    ))
+    .await;
+    // until the subject, which ends a join
+    loop {
+        let s = c.next().await;
+        assert_ne!(s.type_().as_deref(), Some("error"), "{}", text(&s));
+        if s.root().has("subject", "jabber:client") {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn join_talk_and_vanish() {
+    let w = world().await;
+    w.account("alice").await;
+    w.account("bob").await;
+    let mut a = w.online("alice", "one").await;
+    join(&mut a, "lounge", "Alice").await;
+    a.send("<iq type='set' id='c' to='lounge@muc.waddle.test'><query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'/></query></iq>").await;
+    while a.next().await.id().as_deref() != Some("c") {}
+    let mut b = w.online("bob", "two").await;
+    join(&mut b, "lounge", "Bob").await;
+    assert_eq!(a.next().await.root().attr("from").unwrap(), "lounge@muc.waddle.test/Bob");
+    b.send("<message to='lounge@muc.waddle.test' type='groupchat' id='g1'><body>hello room</body></message>").await;
+    for c in [&mut a, &mut b] {
+        let m = c.message().await;
+        assert_eq!(body(&m), "hello room");
+        assert_eq!(m.root().attr("from").unwrap(), "lounge@muc.waddle.test/Bob");
+        assert!(m.root().has("stanza-id", "urn:xmpp:sid:0") && m.root().has("occupant-id", "urn:xmpp:occupant-id:0"));
+    }
+    let r = b
+        .request("<iq type='get' id='p' to='lounge@muc.waddle.test/Bob'><ping xmlns='urn:xmpp:ping'/></iq>")
+        .await;
+    assert_eq!(r.type_().unwrap(), "result", "self-ping");
+    // the socket is gone without a word: the room is told
+    drop(b);
+    let gone = a.next().await;
+    assert_eq!(gone.type_().unwrap(), "unavailable");
+    assert_eq!(gone.root().attr("from").unwrap(), "lounge@muc.waddle.test/Bob");
+    assert!(gone.root().has("x", MUC_USER));
+}
+
+#[tokio::test]
+async fn rates_of_rooms_are_their_own() {
+    let one = Rate { count: 2, seconds: 60 };
+    let w = world_with(|l| l.xmpp_rate_room_messages = one, |_| {}).await;
+    w.account("alice").await;
+    let mut a = w.online("alice", "one").await;
+    join(&mut a, "here", "A").await;
+    join(&mut a, "there", "A").await;
+    for (room, id) in [("here", "1"), ("here", "2"), ("here", "3"), ("there", "4")] {
+        a.send(&format!(
+            "<message to='{room}@muc.waddle.test' type='groupchat' id='{id}'><body>{id}</body></message>"
+        ))
+        .await;
+    }
+    let mut ok = Vec::new();
+    let mut refused = Vec::new();
+    while ok.len() + refused.len() < 4 {
+        let m = a.message().await;
+        if m.type_().as_deref() == Some("error") {
+            assert_eq!(condition(&m), "policy-violation");
+            refused.push(m.id().unwrap().into_owned());
+        } else {
+            ok.push(body(&m));
+        }
+    }
+    ok.sort();
+    assert_eq!((ok, refused), (vec!["1".to_owned(), "2".to_owned(), "4".to_owned()], vec!["3".to_owned()]));
+}
+
+#[tokio::test]
+async fn a_resumed_session_is_still_in_its_room() {
+    let w = world().await;
+    w.account("alice").await;
+    w.account("bob").await;
+    let mut b = w.client("bob", "two").await;
+    let e = b.request("<enable xmlns='urn:xmpp:sm:3' resume='true'/>").await;
+    let id = e.root().attr("id").unwrap().into_owned();
+    join(&mut b, "lounge", "Bob").await;
+    b.send("<iq type='set' id='c' to='lounge@muc.waddle.test'><query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'/></query></iq>").await;
+    while b.next().await.id().as_deref() != Some("c") {}
+    drop(b);
+    let mut a = w.online("alice", "one").await;
+    join(&mut a, "lounge", "Alice").await;
+    a.send("<message to='lounge@muc.waddle.test' type='groupchat'><body>while away</body></message>").await;
+    assert_eq!(body(&a.message().await), "while away");
+    let mut b = w.login("bob").await;
+    let r = b.request(&format!("<resume xmlns='urn:xmpp:sm:3' previd='{id}' h='0'/>")).await;
+    assert_eq!(r.root().name(), "resumed");
+    loop {
+        let m = b.message().await;
+        if body(&m) == "while away" {
+            break;
+        }
+    }
+    b.send("<message to='lounge@muc.waddle.test' type='groupchat'><body>back</body></message>").await;
+    assert_eq!(body(&a.message().await), "back");
+}
