@@ -102,7 +102,10 @@ mod tests {
         let b2: IpAddr = "2001:db8::2".parse().unwrap();
         let one = t.enter(a);
         let two = t.enter("::ffff:192.0.2.1".parse().unwrap());
-        assert!(one.is_some() && two.is_some() && t.enter(a).is_none(), "mapped v4 is v4");
+        assert!(
+            one.is_some() && two.is_some() && t.enter(a).is_none(),
+            "mapped v4 is v4"
+        );
         let three = t.enter(b);
         assert!(three.is_some() && t.enter(b2).is_none(), "the total is bounded");
         drop(one);

@@ -41,7 +41,9 @@ impl Bucket {
         let missing = need.min(count * UNIT) - self.tokens;
         let micros = missing * seconds / count;
         Err(Wait(
-            u32::try_from((micros + UNIT - 1) / UNIT).unwrap_or(u32::MAX).max(1),
+            u32::try_from((micros + UNIT - 1) / UNIT)
+                .unwrap_or(u32::MAX)
+                .max(1),
         ))
     }
 }
@@ -82,13 +84,20 @@ mod tests {
 
     #[test]
     fn a_burst_then_the_rate() {
-        let rate = Rate { count: 10, seconds: 10 };
+        let rate = Rate {
+            count: 10,
+            seconds: 10,
+        };
         let mut b = Bucket::new(rate, Timestamp(0));
         for _ in 0..10 {
             b.take(rate, 1, Timestamp(0)).unwrap();
         }
         assert_eq!(b.take(rate, 1, Timestamp(0)), Err(Wait(1)));
-        assert_eq!(b.take(rate, 1, Timestamp(-5 * UNIT)), Err(Wait(1)), "clock backwards");
+        assert_eq!(
+            b.take(rate, 1, Timestamp(-5 * UNIT)),
+            Err(Wait(1)),
+            "clock backwards"
+        );
         b.take(rate, 1, Timestamp(-4 * UNIT)).unwrap();
         assert_eq!(b.take(rate, 100, Timestamp(-4 * UNIT)), Err(Wait(10)));
     }

@@ -26,7 +26,9 @@ use waddle_storage::{Db, Storage};
 use crate::{
     address::Addresses,
     config::XmppConfig,
-    connection::{self, ConnectionActor, End, Peer, ReadWrite, Start, TextFrames, Transport, transport::Socket},
+    connection::{
+        self, ConnectionActor, End, Peer, ReadWrite, Start, TextFrames, Transport, transport::Socket,
+    },
     error::Error,
     listener,
     resume::Expired,
@@ -275,7 +277,10 @@ impl XmppServer {
                 return;
             }
             if tokio::time::timeout_at(deadline, gone).await.is_err() {
-                tracing::warn!(left = self.inner.connections.len(), "connections left at shutdown");
+                tracing::warn!(
+                    left = self.inner.connections.len(),
+                    "connections left at shutdown"
+                );
                 return;
             }
         }

@@ -115,7 +115,14 @@ mod tests {
     fn session(table: &Sessions, jid: &str) -> Arc<Session> {
         let jid: Jid = jid.parse().unwrap();
         let user = UserId::local(jid.local().unwrap());
-        Session::new(table.next_id(), jid, user, waddle_identity::CredentialId(1), Arc::new(Outbox::new(10, 1000)), None)
+        Session::new(
+            table.next_id(),
+            jid,
+            user,
+            waddle_identity::CredentialId(1),
+            Arc::new(Outbox::new(10, 1000)),
+            None,
+        )
     }
 
     #[test]
@@ -123,7 +130,10 @@ mod tests {
         let t = Sessions::default();
         let a = session(&t, "a@x/1");
         assert!(t.add(a.clone(), 2).unwrap().is_none());
-        assert!(matches!(t.add(session(&t, "a@x/1"), 2), Err(Refused::Conflict(_))));
+        assert!(matches!(
+            t.add(session(&t, "a@x/1"), 2),
+            Err(Refused::Conflict(_))
+        ));
         a.set(Flag::Hibernating, true);
         let b = session(&t, "a@x/1");
         assert_eq!(t.add(b.clone(), 2).unwrap().unwrap().id, a.id);

@@ -10,12 +10,16 @@ use waddle_stanza::Stanza;
 const ROSTER: &str = "jabber:iq:roster";
 
 async fn roster(c: &mut Client) -> Stanza {
-    c.request("<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>").await
+    c.request("<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>")
+        .await
 }
 
 /// `jid subscription ask approved` of the one item in a push or result.
 fn item(s: &Stanza) -> String {
-    let q = s.root().child("query", ROSTER).unwrap_or_else(|| panic!("no roster: {}", text(s)));
+    let q = s
+        .root()
+        .child("query", ROSTER)
+        .unwrap_or_else(|| panic!("no roster: {}", text(s)));
     let i = q.child("item", ROSTER).unwrap();
     let a = |n| i.attr(n).map(std::borrow::Cow::into_owned);
     [a("jid"), a("subscription"), a("ask"), a("approved")]
@@ -49,9 +53,13 @@ async fn items_pushes_and_versions() {
     }
     assert_eq!(one.next().await.type_().unwrap(), "result");
     three.quiet().await;
-    let r = one.request("<iq type='get' id='r'><query xmlns='jabber:iq:roster' ver='1'/></iq>").await;
+    let r = one
+        .request("<iq type='get' id='r'><query xmlns='jabber:iq:roster' ver='1'/></iq>")
+        .await;
     assert!(r.payload().is_none(), "nothing has changed");
-    let r = one.request("<iq type='get' id='r'><query xmlns='jabber:iq:roster' ver=''/></iq>").await;
+    let r = one
+        .request("<iq type='get' id='r'><query xmlns='jabber:iq:roster' ver=''/></iq>")
+        .await;
     assert_eq!(item(&r), "bob@waddle.test none");
     for (bad, expected) in [
         ("", "bad-request"),
@@ -59,11 +67,16 @@ async fn items_pushes_and_versions() {
         ("<item/>", "bad-request"),
         ("<item jid='a@@x'/>", "jid-malformed"),
         ("<item jid='a@x'><group/></item>", "not-acceptable"),
-        ("<item jid='a@x'><group>g</group><group>g</group></item>", "bad-request"),
+        (
+            "<item jid='a@x'><group>g</group><group>g</group></item>",
+            "bad-request",
+        ),
         ("<item jid='nobody@x' subscription='remove'/>", "item-not-found"),
     ] {
         let r = one
-            .request(&format!("<iq type='set' id='s'><query xmlns='jabber:iq:roster'>{bad}</query></iq>"))
+            .request(&format!(
+                "<iq type='set' id='s'><query xmlns='jabber:iq:roster'>{bad}</query></iq>"
+            ))
             .await;
         assert_eq!(condition(&r), expected, "{bad}");
     }
@@ -83,7 +96,8 @@ async fn a_subscription_from_request_to_removal() {
     w.account("bob").await;
     let mut a = w.online("alice", "one").await;
     roster(&mut a).await;
-    a.send("<presence type='subscribe' to='bob@waddle.test/ignored' id='s1'/>").await;
+    a.send("<presence type='subscribe' to='bob@waddle.test/ignored' id='s1'/>")
+        .await;
     assert_eq!(item(&a.next().await), "bob@waddle.test none subscribe");
     // Bob is away: the request waits for him
     let mut b = w.client("bob", "two").await;
@@ -93,7 +107,8 @@ async fn a_subscription_from_request_to_removal() {
     let request = b.next().await;
     assert_eq!(presence(&request), "subscribe alice@waddle.test");
     assert_eq!(request.root().attr("to").unwrap(), "bob@waddle.test");
-    b.send("<presence type='subscribed' to='alice@waddle.test'/>").await;
+    b.send("<presence type='subscribed' to='alice@waddle.test'/>")
+        .await;
     assert_eq!(item(&b.next().await), "alice@waddle.test from");
     assert_eq!(presence(&a.next().await), "subscribed bob@waddle.test");
     assert_eq!(item(&a.next().await), "bob@waddle.test to");
@@ -101,7 +116,8 @@ async fn a_subscription_from_request_to_removal() {
     // the other direction, approved beforehand
     a.send("<presence type='subscribed' to='bob@waddle.test'/>").await;
     assert_eq!(item(&a.next().await), "bob@waddle.test to true");
-    b.send("<presence type='subscribe' to='alice@waddle.test'/>").await;
+    b.send("<presence type='subscribe' to='alice@waddle.test'/>")
+        .await;
     assert_eq!(item(&b.next().await), "alice@waddle.test both");
     assert_eq!(item(&a.next().await), "bob@waddle.test both");
     assert_eq!(presence(&b.next().await), "subscribed alice@waddle.test");
@@ -112,9 +128,20 @@ async fn a_subscription_from_request_to_removal() {
     assert!(text(&b.next().await).contains("away"));
     let mut a2 = w.client("alice", "two").await;
     a2.send("<presence/>").await;
-    let mut got = vec![presence(&a2.next().await), presence(&a2.next().await), presence(&a2.next().await)];
+    let mut got = vec![
+        presence(&a2.next().await),
+        presence(&a2.next().await),
+        presence(&a2.next().await),
+    ];
     got.sort();
-    assert_eq!(got, [" alice@waddle.test/one", " alice@waddle.test/two", " bob@waddle.test/two"]);
+    assert_eq!(
+        got,
+        [
+            " alice@waddle.test/one",
+            " alice@waddle.test/two",
+            " bob@waddle.test/two"
+        ]
+    );
     assert_eq!(presence(&b.next().await), " alice@waddle.test/two");
     assert_eq!(presence(&a.next().await), " alice@waddle.test/two");
     drop(a2);
@@ -125,12 +152,20 @@ async fn a_subscription_from_request_to_removal() {
     let mut seen = Vec::new();
     for _ in 0..4 {
         let s = b.next().await;
-        seen.push(if s.root().name() == "iq" { item(&s) } else { presence(&s) });
+        seen.push(if s.root().name() == "iq" {
+            item(&s)
+        } else {
+            presence(&s)
+        });
     }
     seen.sort();
     assert_eq!(seen.last().unwrap(), "unsubscribed alice@waddle.test");
     assert!(seen.contains(&"unsubscribe alice@waddle.test".to_owned()));
-    assert!(seen.iter().any(|s| s == "unavailable alice@waddle.test/one" || s == "alice@waddle.test none"), "{seen:?}");
+    assert!(
+        seen.iter()
+            .any(|s| s == "unavailable alice@waddle.test/one" || s == "alice@waddle.test none"),
+        "{seen:?}"
+    );
 }
 
 #[tokio::test]
@@ -160,11 +195,16 @@ async fn probes_and_requests_tell_strangers_nothing() {
     a.quiet().await;
     for to in ["bob@waddle.test", "nobody@waddle.test"] {
         let r = a
-            .request(&format!("<iq type='get' id='d' to='{to}'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>"))
+            .request(&format!(
+                "<iq type='get' id='d' to='{to}'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>"
+            ))
             .await;
         assert_eq!(condition(&r), "service-unavailable");
     }
-    for bad in ["<presence><priority>200</priority></presence>", "<presence type='nonsense'/>"] {
+    for bad in [
+        "<presence><priority>200</priority></presence>",
+        "<presence type='nonsense'/>",
+    ] {
         let r = a.request(bad).await;
         assert_eq!(condition(&r), "bad-request");
     }
@@ -180,7 +220,12 @@ async fn discovery_says_what_works_and_caps_hash_it() {
         .request("<iq type='get' id='d' to='waddle.test'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>")
         .await;
     let t = text(&info);
-    for f in ["urn:xmpp:ping", "urn:xmpp:carbons:2", "msgoffline", "category=\"server\""] {
+    for f in [
+        "urn:xmpp:ping",
+        "urn:xmpp:carbons:2",
+        "msgoffline",
+        "category=\"server\"",
+    ] {
         assert!(t.contains(f), "{f}: {t}");
     }
     assert!(!t.contains("urn:xmpp:mam:2"), "the archive is the account's");
@@ -206,22 +251,38 @@ async fn discovery_says_what_works_and_caps_hash_it() {
         .await;
     assert!(text(&rooms).contains("conference"), "{}", text(&rooms));
     for (iq, part) in [
-        ("<iq type='get' id='v' to='waddle.test'><query xmlns='jabber:iq:version'/></iq>", "<name>Waddle</name>"),
-        ("<iq type='get' id='v' to='waddle.test'><time xmlns='urn:xmpp:time'/></iq>", "<tzo>+00:00</tzo>"),
+        (
+            "<iq type='get' id='v' to='waddle.test'><query xmlns='jabber:iq:version'/></iq>",
+            "<name>Waddle</name>",
+        ),
+        (
+            "<iq type='get' id='v' to='waddle.test'><time xmlns='urn:xmpp:time'/></iq>",
+            "<tzo>+00:00</tzo>",
+        ),
     ] {
         assert!(text(&c.request(iq).await).contains(part));
     }
     for (iq, expected) in [
-        ("<iq type='get' id='x' to='waddle.test'><nothing xmlns='urn:x'/></iq>", "service-unavailable"),
+        (
+            "<iq type='get' id='x' to='waddle.test'><nothing xmlns='urn:x'/></iq>",
+            "service-unavailable",
+        ),
         ("<iq type='get' id='x' to='waddle.test'/>", "bad-request"),
-        ("<iq type='get' id='x'><a xmlns='urn:x'/><b xmlns='urn:x'/></iq>", "bad-request"),
+        (
+            "<iq type='get' id='x'><a xmlns='urn:x'/><b xmlns='urn:x'/></iq>",
+            "bad-request",
+        ),
         ("<iq type='wrong' id='x'><a xmlns='urn:x'/></iq>", "bad-request"),
-        ("<iq type='get' id='x' to='alice@waddle.test/none'><a xmlns='urn:x'/></iq>", "service-unavailable"),
+        (
+            "<iq type='get' id='x' to='alice@waddle.test/none'><a xmlns='urn:x'/></iq>",
+            "service-unavailable",
+        ),
     ] {
         let r = c.request(iq).await;
         assert_eq!(condition(&r), expected, "{iq}");
     }
     // answers to nothing are forgotten
-    c.send("<iq type='result' id='nothing'/><iq type='error' id='nothing' to='alice@waddle.test/none'/>").await;
+    c.send("<iq type='result' id='nothing'/><iq type='error' id='nothing' to='alice@waddle.test/none'/>")
+        .await;
     c.quiet().await;
 }

@@ -31,7 +31,8 @@ async fn a_message_is_archived_for_both_and_delivered_with_its_id() {
     let id = ids[0].attr("id").unwrap().into_owned();
     assert!(root.has("origin-id", "urn:xmpp:sid:0"));
     for (c, name) in [(&mut a, "alice"), (&mut b, "bob")] {
-        c.send("<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2' queryid='x'/></iq>").await;
+        c.send("<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2' queryid='x'/></iq>")
+            .await;
         let r = c.message().await;
         let result = r.root().child("result", "urn:xmpp:mam:2").unwrap();
         assert_eq!(result.attr("queryid").unwrap(), "x");
@@ -52,7 +53,10 @@ async fn offline_messages_come_once_in_order_with_their_delay() {
     w.account("bob").await;
     let mut a = w.online("alice", "one").await;
     for i in 0..3 {
-        a.send(&format!("<message to='bob@waddle.test' type='chat'><body>m{i}</body></message>")).await;
+        a.send(&format!(
+            "<message to='bob@waddle.test' type='chat'><body>m{i}</body></message>"
+        ))
+        .await;
     }
     a.send("<message to='bob@waddle.test' type='chat'><composing xmlns='http://jabber.org/protocol/chatstates'/></message>").await;
     a.quiet().await;
@@ -79,20 +83,27 @@ async fn errors_for_nobody_and_for_a_missing_device() {
     w.account("bob").await;
     let mut a = w.online("alice", "one").await;
     let mut b = w.online("bob", "two").await;
-    a.send("<message to='nobody@waddle.test' type='chat' id='1'><body>x</body></message>").await;
+    a.send("<message to='nobody@waddle.test' type='chat' id='1'><body>x</body></message>")
+        .await;
     assert_eq!(condition(&a.next().await), "service-unavailable");
-    a.send("<message to='bob@waddle.test/none' id='2'><body>normal</body></message>").await;
+    a.send("<message to='bob@waddle.test/none' id='2'><body>normal</body></message>")
+        .await;
     assert_eq!(condition(&a.next().await), "service-unavailable");
-    a.send("<message to='bob@waddle.test/none' type='chat' id='3'><body>chat</body></message>").await;
+    a.send("<message to='bob@waddle.test/none' type='chat' id='3'><body>chat</body></message>")
+        .await;
     assert_eq!(body(&b.message().await), "chat");
-    a.send("<message to='bob@waddle.test' type='groupchat' id='4'><body>x</body></message>").await;
+    a.send("<message to='bob@waddle.test' type='groupchat' id='4'><body>x</body></message>")
+        .await;
     assert_eq!(condition(&a.next().await), "service-unavailable");
-    a.send("<message to='x@elsewhere.example' id='5'><body>x</body></message>").await;
+    a.send("<message to='x@elsewhere.example' id='5'><body>x</body></message>")
+        .await;
     assert_eq!(condition(&a.next().await), "remote-server-not-found");
-    a.send("<message to='bob@@waddle.test' id='6'><body>x</body></message>").await;
+    a.send("<message to='bob@@waddle.test' id='6'><body>x</body></message>")
+        .await;
     assert_eq!(condition(&a.next().await), "jid-malformed");
     // an error is never answered by an error
-    a.send("<message to='nobody@waddle.test' type='error' id='7'><body>x</body></message>").await;
+    a.send("<message to='nobody@waddle.test' type='error' id='7'><body>x</body></message>")
+        .await;
     a.quiet().await;
 }
 
@@ -106,12 +117,18 @@ async fn carbons_go_to_other_devices_and_forged_ones_to_nobody() {
     let mut b1 = w.online("bob", "one").await;
     let mut b2 = w.client("bob", "two").await;
     for c in [&mut a2, &mut b2] {
-        let r = c.request("<iq type='set' id='c'><enable xmlns='urn:xmpp:carbons:2'/></iq>").await;
+        let r = c
+            .request("<iq type='set' id='c'><enable xmlns='urn:xmpp:carbons:2'/></iq>")
+            .await;
         assert_eq!(r.type_().unwrap(), "result");
     }
-    a1.send("<message to='bob@waddle.test/one' type='chat'><body>hi</body></message>").await;
+    a1.send("<message to='bob@waddle.test/one' type='chat'><body>hi</body></message>")
+        .await;
     assert_eq!(body(&b1.message().await), "hi");
-    for (c, way, jid) in [(&mut a2, "sent", "alice@waddle.test"), (&mut b2, "received", "bob@waddle.test")] {
+    for (c, way, jid) in [
+        (&mut a2, "sent", "alice@waddle.test"),
+        (&mut b2, "received", "bob@waddle.test"),
+    ] {
         let m = c.message().await;
         assert_eq!(m.root().attr("from").unwrap(), jid);
         let inner = m.root().child(way, "urn:xmpp:carbons:2").unwrap();
@@ -143,13 +160,20 @@ async fn the_archive_pages_both_ways_and_refuses_what_it_has_not() {
     let mut a = w.online("alice", "one").await;
     for i in 0..7 {
         let to = if i % 2 == 0 { "bob" } else { "carol" };
-        a.send(&format!("<message to='{to}@waddle.test' type='chat'><body>m{i}</body></message>")).await;
+        a.send(&format!(
+            "<message to='{to}@waddle.test' type='chat'><body>m{i}</body></message>"
+        ))
+        .await;
     }
     a.quiet().await;
     let mut seen = Vec::new();
     let mut after = String::new();
     loop {
-        let set = if after.is_empty() { String::new() } else { format!("<after>{after}</after>") };
+        let set = if after.is_empty() {
+            String::new()
+        } else {
+            format!("<after>{after}</after>")
+        };
         a.send(&format!("<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'><set xmlns='http://jabber.org/protocol/rsm'><max>3</max>{set}</set></query></iq>")).await;
         let fin = loop {
             let s = a.next().await;
@@ -162,7 +186,10 @@ async fn the_archive_pages_both_ways_and_refuses_what_it_has_not() {
         let set = fin.child("set", "http://jabber.org/protocol/rsm").unwrap();
         let count = set.child_text("count", "http://jabber.org/protocol/rsm");
         assert_eq!(count.as_deref(), after.is_empty().then_some("7"), "counted once");
-        after = set.child_text("last", "http://jabber.org/protocol/rsm").unwrap().into_owned();
+        after = set
+            .child_text("last", "http://jabber.org/protocol/rsm")
+            .unwrap()
+            .into_owned();
         if fin.attr("complete").is_some() {
             break;
         }
@@ -174,10 +201,23 @@ async fn the_archive_pages_both_ways_and_refuses_what_it_has_not() {
     assert!(a.next().await.root().has("fin", "urn:xmpp:mam:2"));
     let r = a.request("<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'><set xmlns='http://jabber.org/protocol/rsm'><after>nonsense</after></set></query></iq>").await;
     assert_eq!(condition(&r), "item-not-found");
-    let r = a.request("<iq type='set' id='q' to='bob@waddle.test'><query xmlns='urn:xmpp:mam:2'/></iq>").await;
+    let r = a
+        .request("<iq type='set' id='q' to='bob@waddle.test'><query xmlns='urn:xmpp:mam:2'/></iq>")
+        .await;
     assert_eq!(condition(&r), "forbidden");
-    let r = a.request("<iq type='get' id='q'><query xmlns='urn:xmpp:mam:2'/></iq>").await;
+    let r = a
+        .request("<iq type='get' id='q'><query xmlns='urn:xmpp:mam:2'/></iq>")
+        .await;
     assert!(text(&r).contains("after-id"));
-    let r = a.request("<iq type='get' id='q'><metadata xmlns='urn:xmpp:mam:2'/></iq>").await;
-    assert_eq!(r.root().child("metadata", "urn:xmpp:mam:2").unwrap().children().count(), 2);
+    let r = a
+        .request("<iq type='get' id='q'><metadata xmlns='urn:xmpp:mam:2'/></iq>")
+        .await;
+    assert_eq!(
+        r.root()
+            .child("metadata", "urn:xmpp:mam:2")
+            .unwrap()
+            .children()
+            .count(),
+        2
+    );
 }

@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::many_single_char_names,
     reason = "tests"
 )]
 
@@ -40,13 +41,20 @@ async fn join_talk_and_vanish() {
     while a.next().await.id().as_deref() != Some("c") {}
     let mut b = w.online("bob", "two").await;
     join(&mut b, "lounge", "Bob").await;
-    assert_eq!(a.next().await.root().attr("from").unwrap(), "lounge@muc.waddle.test/Bob");
-    b.send("<message to='lounge@muc.waddle.test' type='groupchat' id='g1'><body>hello room</body></message>").await;
+    assert_eq!(
+        a.next().await.root().attr("from").unwrap(),
+        "lounge@muc.waddle.test/Bob"
+    );
+    b.send("<message to='lounge@muc.waddle.test' type='groupchat' id='g1'><body>hello room</body></message>")
+        .await;
     for c in [&mut a, &mut b] {
         let m = c.message().await;
         assert_eq!(body(&m), "hello room");
         assert_eq!(m.root().attr("from").unwrap(), "lounge@muc.waddle.test/Bob");
-        assert!(m.root().has("stanza-id", "urn:xmpp:sid:0") && m.root().has("occupant-id", "urn:xmpp:occupant-id:0"));
+        assert!(
+            m.root().has("stanza-id", "urn:xmpp:sid:0")
+                && m.root().has("occupant-id", "urn:xmpp:occupant-id:0")
+        );
     }
     let r = b
         .request("<iq type='get' id='p' to='lounge@muc.waddle.test/Bob'><ping xmlns='urn:xmpp:ping'/></iq>")
@@ -62,7 +70,10 @@ async fn join_talk_and_vanish() {
 
 #[tokio::test]
 async fn rates_of_rooms_are_their_own() {
-    let one = Rate { count: 2, seconds: 60 };
+    let one = Rate {
+        count: 2,
+        seconds: 60,
+    };
     let w = world_with(|l| l.xmpp_rate_room_messages = one, |_| {}).await;
     w.account("alice").await;
     let mut a = w.online("alice", "one").await;
@@ -86,7 +97,13 @@ async fn rates_of_rooms_are_their_own() {
         }
     }
     ok.sort();
-    assert_eq!((ok, refused), (vec!["1".to_owned(), "2".to_owned(), "4".to_owned()], vec!["3".to_owned()]));
+    assert_eq!(
+        (ok, refused),
+        (
+            vec!["1".to_owned(), "2".to_owned(), "4".to_owned()],
+            vec!["3".to_owned()]
+        )
+    );
 }
 
 #[tokio::test]
@@ -103,10 +120,13 @@ async fn a_resumed_session_is_still_in_its_room() {
     drop(b);
     let mut a = w.online("alice", "one").await;
     join(&mut a, "lounge", "Alice").await;
-    a.send("<message to='lounge@muc.waddle.test' type='groupchat'><body>while away</body></message>").await;
+    a.send("<message to='lounge@muc.waddle.test' type='groupchat'><body>while away</body></message>")
+        .await;
     assert_eq!(body(&a.message().await), "while away");
     let mut b = w.login("bob").await;
-    let r = b.request(&format!("<resume xmlns='urn:xmpp:sm:3' previd='{id}' h='0'/>")).await;
+    let r = b
+        .request(&format!("<resume xmlns='urn:xmpp:sm:3' previd='{id}' h='0'/>"))
+        .await;
     assert_eq!(r.root().name(), "resumed");
     loop {
         let m = b.message().await;
@@ -114,6 +134,7 @@ async fn a_resumed_session_is_still_in_its_room() {
             break;
         }
     }
-    b.send("<message to='lounge@muc.waddle.test' type='groupchat'><body>back</body></message>").await;
+    b.send("<message to='lounge@muc.waddle.test' type='groupchat'><body>back</body></message>")
+        .await;
     assert_eq!(body(&a.message().await), "back");
 }

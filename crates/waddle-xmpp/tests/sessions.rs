@@ -46,7 +46,8 @@ async fn pair(w: &World) -> (Client, Client, String) {
 async fn a_lost_session_is_resumed_without_loss_or_repetition() {
     let w = world().await;
     let (mut a, mut b, id) = pair(&w).await;
-    a.send("<message to='bob@waddle.test' type='chat'><body>seen</body></message>").await;
+    a.send("<message to='bob@waddle.test' type='chat'><body>seen</body></message>")
+        .await;
     let m = next(&mut b).await;
     assert_eq!(body(&m), "seen");
     // own presence and one message were handled
@@ -54,12 +55,17 @@ async fn a_lost_session_is_resumed_without_loss_or_repetition() {
     b.quiet_sm().await;
     drop(b);
     for i in 0..3 {
-        a.send(&format!("<message to='bob@waddle.test' type='chat'><body>m{i}</body></message>")).await;
+        a.send(&format!(
+            "<message to='bob@waddle.test' type='chat'><body>m{i}</body></message>"
+        ))
+        .await;
     }
     a.quiet().await;
     let mut c = w.login("bob").await;
     // the ping's answer was the third stanza
-    let r = c.request(&format!("<resume xmlns='urn:xmpp:sm:3' previd='{id}' h='3'/>")).await;
+    let r = c
+        .request(&format!("<resume xmlns='urn:xmpp:sm:3' previd='{id}' h='3'/>"))
+        .await;
     assert_eq!(r.root().name(), "resumed", "{}", text(&r));
     assert_eq!(r.root().attr("previd").unwrap(), id);
     assert_eq!(r.root().attr("h").unwrap(), "2", "presence and ping were handled");
@@ -67,7 +73,8 @@ async fn a_lost_session_is_resumed_without_loss_or_repetition() {
         assert_eq!(body(&next(&mut c).await), format!("m{i}"));
     }
     c.quiet_sm().await;
-    a.send("<message to='bob@waddle.test/two' type='chat'><body>after</body></message>").await;
+    a.send("<message to='bob@waddle.test/two' type='chat'><body>after</body></message>")
+        .await;
     assert_eq!(body(&next(&mut c).await), "after");
 }
 
@@ -75,20 +82,28 @@ async fn a_lost_session_is_resumed_without_loss_or_repetition() {
 async fn what_was_not_acknowledged_is_sent_again_on_resumption() {
     let w = world().await;
     let (mut a, mut b, id) = pair(&w).await;
-    a.send("<message to='bob@waddle.test' type='chat'><body>lost</body></message>").await;
+    a.send("<message to='bob@waddle.test' type='chat'><body>lost</body></message>")
+        .await;
     assert_eq!(body(&next(&mut b).await), "lost");
     // a second connection resumes while the first one still looks alive
     let mut c = w.login("bob").await;
-    let r = c.request(&format!("<resume xmlns='urn:xmpp:sm:3' previd='{id}' h='1'/>")).await;
+    let r = c
+        .request(&format!("<resume xmlns='urn:xmpp:sm:3' previd='{id}' h='1'/>"))
+        .await;
     assert_eq!(r.root().name(), "resumed");
     assert_eq!(body(&next(&mut c).await), "lost");
     c.quiet_sm().await;
     while b.frame().await.is_some() {}
     // the name of the session moved on: it can be resumed again, but by its owner only
     let mut eve = w.login("alice").await;
-    let r = eve.request(&format!("<resume xmlns='urn:xmpp:sm:3' previd='{id}' h='1'/>")).await;
+    let r = eve
+        .request(&format!("<resume xmlns='urn:xmpp:sm:3' previd='{id}' h='1'/>"))
+        .await;
     assert_eq!(r.root().name(), "failed");
-    assert!(r.root().has("item-not-found", "urn:ietf:params:xml:ns:xmpp-stanzas"));
+    assert!(
+        r.root()
+            .has("item-not-found", "urn:ietf:params:xml:ns:xmpp-stanzas")
+    );
     eve.bind("still-usable").await;
 }
 
@@ -97,14 +112,17 @@ async fn an_expired_session_tells_its_count_and_its_messages_wait() {
     let w = world_with(|l| l.xmpp_resume_seconds = 1, |_| {}).await;
     let (mut a, b, id) = pair(&w).await;
     drop(b);
-    a.send("<message to='bob@waddle.test' type='chat'><body>kept</body></message>").await;
+    a.send("<message to='bob@waddle.test' type='chat'><body>kept</body></message>")
+        .await;
     a.quiet().await;
     // until the session has expired its resource is in the table
     while w.server.sessions() > 1 {
         tokio::task::yield_now().await;
     }
     let mut c = w.login("bob").await;
-    let r = c.request(&format!("<resume xmlns='urn:xmpp:sm:3' previd='{id}' h='1'/>")).await;
+    let r = c
+        .request(&format!("<resume xmlns='urn:xmpp:sm:3' previd='{id}' h='1'/>"))
+        .await;
     assert_eq!(r.root().name(), "failed");
     assert_eq!(r.root().attr("h").unwrap(), "1");
     c.bind("two").await;
@@ -119,7 +137,8 @@ async fn an_expired_session_tells_its_count_and_its_messages_wait() {
 async fn a_new_session_takes_the_place_of_a_lost_one_with_its_messages() {
     let w = world().await;
     let (mut a, mut b, _) = pair(&w).await;
-    a.send("<message to='bob@waddle.test' type='chat'><body>unseen</body></message>").await;
+    a.send("<message to='bob@waddle.test' type='chat'><body>unseen</body></message>")
+        .await;
     assert_eq!(body(&next(&mut b).await), "unseen");
     let mut third = w.login("bob").await;
     let r = third
@@ -141,7 +160,10 @@ async fn a_new_session_takes_the_place_of_a_lost_one_with_its_messages() {
     assert_eq!(body(&c.message().await), "unseen");
     let mut d = w.online("bob", "three").await;
     let rest = d.sync().await;
-    assert!(rest.iter().all(|s| s.root().name() == "presence"), "once, not twice");
+    assert!(
+        rest.iter().all(|s| s.root().name() == "presence"),
+        "once, not twice"
+    );
 }
 
 #[tokio::test]
@@ -152,7 +174,10 @@ async fn wrong_counts_end_the_stream() {
     loop {
         let s = b.next().await;
         if s.root().name() == "error" {
-            assert!(s.root().has("undefined-condition", "urn:ietf:params:xml:ns:xmpp-streams"));
+            assert!(
+                s.root()
+                    .has("undefined-condition", "urn:ietf:params:xml:ns:xmpp-streams")
+            );
             let h = s.root().child("handled-count-too-high", SM).unwrap();
             assert_eq!(h.attr("h").unwrap(), "99");
             break;
@@ -197,7 +222,10 @@ async fn a_changed_password_ends_the_sessions_that_used_it() {
     w.account("bob").await;
     let mut b = w.client("bob", "1").await;
     let user = w.identity.by_localpart("bob").await.unwrap().unwrap().user;
-    w.identity.set_password(&user, &Secret::new("other")).await.unwrap();
+    w.identity
+        .set_password(&user, &Secret::new("other"))
+        .await
+        .unwrap();
     b.ends_with("not-authorized").await;
 }
 
@@ -216,11 +244,23 @@ async fn shutdown_says_so() {
 
 #[tokio::test]
 async fn a_hit_limit_is_an_error_and_the_stream_stays() {
-    let w = world_with(|l| l.xmpp_rate_messages = waddle_core::limits::Rate { count: 3, seconds: 60 }, |_| {}).await;
+    let w = world_with(
+        |l| {
+            l.xmpp_rate_messages = waddle_core::limits::Rate {
+                count: 3,
+                seconds: 60,
+            }
+        },
+        |_| {},
+    )
+    .await;
     w.account("bob").await;
     let mut b = w.client("bob", "1").await;
     for i in 0..4 {
-        b.send(&format!("<message to='bob@waddle.test' id='m{i}' type='headline'/>")).await;
+        b.send(&format!(
+            "<message to='bob@waddle.test' id='m{i}' type='headline'/>"
+        ))
+        .await;
     }
     let e = b.next().await;
     assert_eq!(e.id().unwrap(), "m3");
@@ -240,7 +280,10 @@ async fn a_slow_reader_is_closed_and_loses_nothing() {
     let b = w.online("bob", "two").await;
     let big = "x".repeat(60_000);
     for i in 0..100 {
-        a.send(&format!("<message to='bob@waddle.test' type='chat' id='{i}'><body>{i} {big}</body></message>")).await;
+        a.send(&format!(
+            "<message to='bob@waddle.test' type='chat' id='{i}'><body>{i} {big}</body></message>"
+        ))
+        .await;
     }
     a.quiet().await;
     while w.server.sessions() > 1 {
@@ -262,8 +305,14 @@ async fn a_slow_reader_is_closed_and_loses_nothing() {
         seen.push(body(&m).split(' ').next().unwrap().to_owned());
     }
     c.quiet().await;
-    let lost: Vec<_> = (0..100).map(|i| i.to_string()).filter(|i| !seen.contains(i)).collect();
-    assert!(lost.len() <= 1, "only a half-written one may be missing: {lost:?}");
+    let lost: Vec<_> = (0..100)
+        .map(|i| i.to_string())
+        .filter(|i| !seen.contains(i))
+        .collect();
+    assert!(
+        lost.len() <= 1,
+        "only a half-written one may be missing: {lost:?}"
+    );
     let mut once = seen.clone();
     once.sort();
     once.dedup();
@@ -282,7 +331,10 @@ async fn a_client_that_never_acknowledges_is_closed_and_loses_nothing() {
     .await;
     let (mut a, mut b, _) = pair(&w).await;
     for i in 0..40 {
-        a.send(&format!("<message to='bob@waddle.test' type='chat'><body>{i}</body></message>")).await;
+        a.send(&format!(
+            "<message to='bob@waddle.test' type='chat'><body>{i}</body></message>"
+        ))
+        .await;
     }
     a.quiet().await;
     b.ends_with("resource-constraint").await;

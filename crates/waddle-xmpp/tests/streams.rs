@@ -26,10 +26,19 @@ async fn headers() {
         (HEADER.replace("waddle.test", "elsewhere.example"), "host-unknown"),
         (HEADER.replace("to='waddle.test' ", ""), "host-unknown"),
         (HEADER.replace(" version='1.0'>", ">"), "unsupported-version"),
-        (HEADER.replace(" version='1.0'>", " version='0.9'>"), "unsupported-version"),
-        (HEADER.replace("jabber:client", "jabber:server"), "invalid-namespace"),
+        (
+            HEADER.replace(" version='1.0'>", " version='0.9'>"),
+            "unsupported-version",
+        ),
+        (
+            HEADER.replace("jabber:client", "jabber:server"),
+            "invalid-namespace",
+        ),
         (HEADER.replace("jabber:client", "urn:x"), "invalid-namespace"),
-        (HEADER.replace("http://etherx.jabber.org/streams", "urn:x"), "invalid-namespace"),
+        (
+            HEADER.replace("http://etherx.jabber.org/streams", "urn:x"),
+            "invalid-namespace",
+        ),
         ("<!DOCTYPE x>".to_owned() + HEADER, "restricted-xml"),
         ("GET / HTTP/1.1\r\n\r\n".to_owned(), "not-well-formed"),
     ] {
@@ -43,14 +52,23 @@ async fn before_login() {
     let big = format!("{HEADER}<message><body>{}</body></message>", "x".repeat(20_000));
     let many = format!("{HEADER}<message>{}</message>", "<a/>".repeat(40));
     for (xml, condition) in [
-        (format!("{HEADER}<message to='a@waddle.test'><body>x</body></message>"), "not-authorized"),
-        (format!("{HEADER}<iq type='get' id='1'><ping xmlns='urn:xmpp:ping'/></iq>"), "not-authorized"),
+        (
+            format!("{HEADER}<message to='a@waddle.test'><body>x</body></message>"),
+            "not-authorized",
+        ),
+        (
+            format!("{HEADER}<iq type='get' id='1'><ping xmlns='urn:xmpp:ping'/></iq>"),
+            "not-authorized",
+        ),
         (big, "policy-violation"),
         (many, "policy-violation"),
         (format!("{HEADER}<!-- c -->"), "restricted-xml"),
         (format!("{HEADER}<a></b>"), "not-well-formed"),
         (
-            format!("{HEADER}{}</stream:stream>", HEADER.replace("<?xml version='1.0'?>", "")),
+            format!(
+                "{HEADER}{}</stream:stream>",
+                HEADER.replace("<?xml version='1.0'?>", "")
+            ),
             "not-authorized",
         ),
     ] {
@@ -63,12 +81,27 @@ async fn after_login() {
     let w = world_with(|l| l.xmpp_stanza_bytes = 100_000, |_| {}).await;
     w.account("bob").await;
     let deep = "<a xmlns='urn:x'>".repeat(100);
-    let attributes = (0..100).map(|i| format!(" a{i}='x'")).collect::<Vec<_>>().concat();
+    let attributes = (0..100)
+        .map(|i| format!(" a{i}='x'"))
+        .collect::<Vec<_>>()
+        .concat();
     for (xml, condition) in [
-        ("<message from='eve@waddle.test/x' to='bob@waddle.test'/>".to_owned(), "invalid-from"),
-        ("<message from='bob@other.example' to='bob@waddle.test'/>".to_owned(), "invalid-from"),
-        ("<message from='' to='bob@waddle.test'/>".to_owned(), "invalid-from"),
-        (format!("<message>{}</message>", "x".repeat(200_000)), "policy-violation"),
+        (
+            "<message from='eve@waddle.test/x' to='bob@waddle.test'/>".to_owned(),
+            "invalid-from",
+        ),
+        (
+            "<message from='bob@other.example' to='bob@waddle.test'/>".to_owned(),
+            "invalid-from",
+        ),
+        (
+            "<message from='' to='bob@waddle.test'/>".to_owned(),
+            "invalid-from",
+        ),
+        (
+            format!("<message>{}</message>", "x".repeat(200_000)),
+            "policy-violation",
+        ),
         (format!("<message>{deep}"), "policy-violation"),
         (format!("<message{attributes}/>"), "policy-violation"),
         ("<message>&undefined;</message>".to_owned(), "restricted-xml"),
@@ -94,7 +127,8 @@ async fn a_stanza_before_bind_and_a_second_login() {
     c.send("<presence/>").await;
     c.ends_with("not-authorized").await;
     let mut c = w.login("bob").await;
-    c.send("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGEAYg==</auth>").await;
+    c.send("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGEAYg==</auth>")
+        .await;
     c.ends_with("not-authorized").await;
 }
 
@@ -121,7 +155,11 @@ async fn failed_logins_and_their_limit() {
         ("PLAIN", b"bob@waddle.test\0secret", "malformed-request"),
         ("PLAIN", b"alice@waddle.test\0bob\0secret", "invalid-authzid"),
         ("X-NONE", b"", "invalid-mechanism"),
-        ("SCRAM-SHA-256-PLUS", b"p=tls-exporter,,n=bob,r=x", "invalid-mechanism"),
+        (
+            "SCRAM-SHA-256-PLUS",
+            b"p=tls-exporter,,n=bob,r=x",
+            "invalid-mechanism",
+        ),
     ] {
         assert_eq!(failure(&mut c, mechanism, message).await, condition);
     }
@@ -143,7 +181,10 @@ async fn plain_is_never_taken_without_tls() {
     c.open().await;
     let f = c.next().await;
     assert!(text(&f).contains("SCRAM-SHA-256<") && !text(&f).contains("PLAIN") && !text(&f).contains("PLUS"));
-    assert_eq!(failure(&mut c, "PLAIN", b"\0bob\0secret").await, "encryption-required");
+    assert_eq!(
+        failure(&mut c, "PLAIN", b"\0bob\0secret").await,
+        "encryption-required"
+    );
 }
 
 #[tokio::test]
@@ -164,14 +205,25 @@ async fn scram_with_each_hash() {
                 ))
                 .await;
             assert_eq!(challenge.root().name(), "challenge", "{}", text(&challenge));
-            let last = scram.answer(&STANDARD.decode(challenge.root().text().as_ref()).unwrap()).unwrap();
+            let last = scram
+                .answer(&STANDARD.decode(challenge.root().text().as_ref()).unwrap())
+                .unwrap();
             let last = STANDARD.encode(last);
             let end = c
-                .request(&format!("<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>{last}</response>"))
+                .request(&format!(
+                    "<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>{last}</response>"
+                ))
                 .await;
-            assert_eq!(end.root().name(), if ok { "success" } else { "failure" }, "{}", text(&end));
+            assert_eq!(
+                end.root().name(),
+                if ok { "success" } else { "failure" },
+                "{}",
+                text(&end)
+            );
             if ok {
-                scram.verify(&STANDARD.decode(end.root().text().as_ref()).unwrap()).unwrap();
+                scram
+                    .verify(&STANDARD.decode(end.root().text().as_ref()).unwrap())
+                    .unwrap();
             }
         }
         c.restart().await;

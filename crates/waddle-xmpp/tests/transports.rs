@@ -81,7 +81,9 @@ impl Tls {
 
     async fn direct(&self, alpn: &[&str]) -> std::io::Result<TlsStream<TcpStream>> {
         let tcp = TcpStream::connect(self.world.server.listening().tls[0]).await?;
-        self.connector(alpn).connect(ServerName::try_from(DOMAIN).unwrap(), tcp).await
+        self.connector(alpn)
+            .connect(ServerName::try_from(DOMAIN).unwrap(), tcp)
+            .await
     }
 }
 
@@ -136,14 +138,22 @@ async fn scram_plus(w: &mut Wire<TlsStream<TcpStream>>, flip: bool) -> Stanza {
         data[0] ^= 1;
     }
     let hash = ScramHash::Sha256;
-    let mut scram = ScramClient::new(hash, "bob", Secret::new("secret"), Some(("tls-exporter", &data)), "abc");
+    let mut scram = ScramClient::new(
+        hash,
+        "bob",
+        Secret::new("secret"),
+        Some(("tls-exporter", &data)),
+        "abc",
+    );
     let first = STANDARD.encode(scram.first());
     w.send(&format!(
         "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-256-PLUS'>{first}</auth>"
     ))
     .await;
     let challenge = w.stanza().await;
-    let last = scram.answer(&STANDARD.decode(challenge.root().text().as_ref()).unwrap()).unwrap();
+    let last = scram
+        .answer(&STANDARD.decode(challenge.root().text().as_ref()).unwrap())
+        .unwrap();
     w.send(&format!(
         "<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>{}</response>",
         STANDARD.encode(last)
@@ -156,7 +166,9 @@ async fn scram_plus(w: &mut Wire<TlsStream<TcpStream>>, flip: bool) -> Stanza {
 async fn starttls_forgets_what_was_sent_before_it() {
     let t = tls().await;
     t.world.account("bob").await;
-    let tcp = TcpStream::connect(t.world.server.listening().starttls[0]).await.unwrap();
+    let tcp = TcpStream::connect(t.world.server.listening().starttls[0])
+        .await
+        .unwrap();
     let mut w = Wire::new(tcp);
     w.send(HEADER).await;
     let f = features(&w.stanza().await);
@@ -175,9 +187,16 @@ async fn starttls_forgets_what_was_sent_before_it() {
     let mut w = Wire::new(stream);
     w.send(HEADER).await;
     let f = features(&w.stanza().await);
-    assert!(f.contains("PLAIN") && f.contains("SCRAM-SHA-512-PLUS") && f.contains("tls-exporter"), "{f}");
+    assert!(
+        f.contains("PLAIN") && f.contains("SCRAM-SHA-512-PLUS") && f.contains("tls-exporter"),
+        "{f}"
+    );
     assert!(!f.contains("starttls"));
-    assert_eq!(scram_plus(&mut w, true).await.root().name(), "failure", "another channel");
+    assert_eq!(
+        scram_plus(&mut w, true).await.root().name(),
+        "failure",
+        "another channel"
+    );
     assert_eq!(scram_plus(&mut w, false).await.root().name(), "success");
 }
 
@@ -191,7 +210,9 @@ async fn direct_tls_and_its_alpn() {
     }
     assert!(t.direct(&["h2"]).await.is_err());
     // what is no TLS at all is closed, and the next one served
-    let mut tcp = TcpStream::connect(t.world.server.listening().tls[0]).await.unwrap();
+    let mut tcp = TcpStream::connect(t.world.server.listening().tls[0])
+        .await
+        .unwrap();
     tcp.write_all(HEADER.as_bytes()).await.unwrap();
     let mut rest = Vec::new();
     let _ = tcp.read_to_end(&mut rest).await;
@@ -226,13 +247,17 @@ impl tokio_xmpp::connect::ServerConnector for Connector {
         tokio_xmpp::Error,
     > {
         let tcp = TcpStream::connect(self.address).await?;
-        let tls = self.tls.connect(ServerName::try_from(DOMAIN).unwrap(), tcp).await?;
+        let tls = self
+            .tls
+            .connect(ServerName::try_from(DOMAIN).unwrap(), tcp)
+            .await?;
         let header = tokio_xmpp::xmlstream::StreamHeader {
             to: Some(jid.domain().as_str().into()),
             from: None,
             id: None,
         };
-        let stream = tokio_xmpp::xmlstream::initiate_stream(BufStream::new(tls), ns, header, timeouts).await?;
+        let stream =
+            tokio_xmpp::xmlstream::initiate_stream(BufStream::new(tls), ns, header, timeouts).await?;
         Ok((stream, sasl::common::ChannelBinding::None))
     }
 }
@@ -257,7 +282,10 @@ async fn tokio_xmpp_logs_in_talks_and_leaves() {
     };
     let jid: Jid = "alice@waddle.test/tokio".parse().unwrap();
     let mut alice = Client::new_with_connector(jid, "secret", connector, Default::default());
-    let online = tokio::time::timeout(Duration::from_secs(10), alice.next()).await.unwrap().unwrap();
+    let online = tokio::time::timeout(Duration::from_secs(10), alice.next())
+        .await
+        .unwrap()
+        .unwrap();
     assert!(matches!(online, Event::Online { .. }), "{online:?}");
     alice.send_stanza(Presence::available().into()).await.unwrap();
     let to: Jid = "bob@waddle.test".parse().unwrap();
@@ -265,9 +293,13 @@ async fn tokio_xmpp_logs_in_talks_and_leaves() {
     m.bodies.insert(Lang::default(), "hello".to_owned());
     alice.send_stanza(m.into()).await.unwrap();
     assert_eq!(body(&bob.message().await), "hello");
-    bob.send("<message to='alice@waddle.test/tokio' type='chat'><body>and back</body></message>").await;
+    bob.send("<message to='alice@waddle.test/tokio' type='chat'><body>and back</body></message>")
+        .await;
     loop {
-        let e = tokio::time::timeout(Duration::from_secs(10), alice.next()).await.unwrap().unwrap();
+        let e = tokio::time::timeout(Duration::from_secs(10), alice.next())
+            .await
+            .unwrap()
+            .unwrap();
         if let Event::Stanza(tokio_xmpp::Stanza::Message(m)) = e {
             assert_eq!(m.bodies.values().next().unwrap(), "and back");
             break;
@@ -323,7 +355,10 @@ async fn websocket_frames() {
     let open = from_server.recv().await.unwrap();
     assert!(open.starts_with("<open ") && open.contains("id=\""), "{open}");
     let f = from_server.recv().await.unwrap();
-    assert!(f.starts_with("<stream:features xmlns:stream") && f.contains("PLAIN") && !f.contains("starttls"), "{f}");
+    assert!(
+        f.starts_with("<stream:features xmlns:stream") && f.contains("PLAIN") && !f.contains("starttls"),
+        "{f}"
+    );
     send("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGJvYgBzZWNyZXQ=</auth>");
     assert!(from_server.recv().await.unwrap().starts_with("<success"));
     send(OPEN);
@@ -331,7 +366,10 @@ async fn websocket_frames() {
     assert!(from_server.recv().await.unwrap().contains("<bind "));
     send("<iq xmlns='jabber:client' type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>");
     let bound = from_server.recv().await.unwrap();
-    assert!(bound.starts_with("<iq xmlns=\"jabber:client\"") && bound.contains("<jid>bob@waddle.test/"), "{bound}");
+    assert!(
+        bound.starts_with("<iq xmlns=\"jabber:client\"") && bound.contains("<jid>bob@waddle.test/"),
+        "{bound}"
+    );
     send("<presence xmlns='jabber:client'/>");
     assert!(from_server.recv().await.unwrap().starts_with("<presence "));
     send("<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>");

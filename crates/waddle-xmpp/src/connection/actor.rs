@@ -169,7 +169,8 @@ impl Actor for ConnectionActor {
 impl Message<End> for ConnectionActor {
     type Reply = ();
     async fn handle(&mut self, End(error): End, _: &mut Ctx<Self, ()>) {
-        let text = (error == StreamError::SystemShutdown).then_some("the server stops; reconnect in a moment");
+        let text =
+            (error == StreamError::SystemShutdown).then_some("the server stops; reconnect in a moment");
         self.c.close(Some(error), text).await;
     }
 }
@@ -298,7 +299,10 @@ impl Connection {
     }
 
     /// Serves the socket until the mailbox has something or all is over.
-    async fn run(&mut self, mailbox: &mut MailboxReceiver<ConnectionActor>) -> Option<Signal<ConnectionActor>> {
+    async fn run(
+        &mut self,
+        mailbox: &mut MailboxReceiver<ConnectionActor>,
+    ) -> Option<Signal<ConnectionActor>> {
         if matches!(self.mode, Mode::DirectTls) {
             Box::pin(self.direct_tls()).await;
         }
@@ -522,10 +526,14 @@ impl Connection {
             Effect::Restart => self.scanner.restart(),
             Effect::StartTls => return self.starttls().await,
             Effect::FindKeys { hash, username } => {
-                return Some(Input::Keys(lifecycle::find_keys(&self.server, self.peer.address, hash, &username).await));
+                return Some(Input::Keys(
+                    lifecycle::find_keys(&self.server, self.peer.address, hash, &username).await,
+                ));
             }
             Effect::VerifyPlain { username, password } => {
-                return Some(Input::Verified(lifecycle::verify(&self.server, self.peer.address, &username, &password).await));
+                return Some(Input::Verified(
+                    lifecycle::verify(&self.server, self.peer.address, &username, &password).await,
+                ));
             }
             Effect::Failed {
                 mechanism,
@@ -549,7 +557,8 @@ impl Connection {
                     mechanism,
                 };
                 self.server.identity.login_succeeded(attempt, &login);
-                self.scanner.set_limits(ScanLimits::after_login(&self.server.limits));
+                self.scanner
+                    .set_limits(ScanLimits::after_login(&self.server.limits));
             }
             Effect::Bind { login, resource } => {
                 return Some(Input::Bound(self.bind(&login, resource.as_deref())));

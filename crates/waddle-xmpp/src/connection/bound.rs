@@ -61,7 +61,8 @@ impl Buckets {
 
     /// Microseconds to wait before the next read.
     pub(super) fn bytes(&mut self, server: &Server, n: usize) -> u64 {
-        self.bytes.take(server.limits.xmpp_bytes_per_second, n, server.now())
+        self.bytes
+            .take(server.limits.xmpp_bytes_per_second, n, server.now())
     }
 
     /// Takes a token for one stanza.
@@ -136,7 +137,8 @@ impl Connection {
         if let Some(sm) = &mut b.sm {
             sm.handled_one();
         }
-        let routed = span.in_scope(|| router::route(&server, &session, &mut b.buckets, &stanza, lang.as_deref()));
+        let routed =
+            span.in_scope(|| router::route(&server, &session, &mut b.buckets, &stanza, lang.as_deref()));
         match routed {
             Routed::Done => {}
             Routed::Later(work) => {
@@ -200,7 +202,9 @@ impl Connection {
                 let answer = enabled(resumable.then_some((&*id, seconds)));
                 Ok(Some(Outgoing::nonza(answer)))
             }
-            (Some(SmRequest::Enable { .. } | SmRequest::Resume { .. }), _) => bad(Condition::UnexpectedRequest),
+            (Some(SmRequest::Enable { .. } | SmRequest::Resume { .. }), _) => {
+                bad(Condition::UnexpectedRequest)
+            }
             (Some(SmRequest::Request), Some(sm)) => Ok(Some(sm.answer())),
             (Some(SmRequest::Ack(h)), Some(sm)) => {
                 sm.acknowledge(h)?;

@@ -53,7 +53,8 @@ fn exporter(tls: &TlsStream<Socket>) -> Option<[u8; 32]> {
     if c.protocol_version() != Some(rustls::ProtocolVersion::TLSv1_3) {
         return None;
     }
-    c.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(&[])).ok()
+    c.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(&[]))
+        .ok()
 }
 
 /// The keys of an account, unless the address has to wait.
@@ -65,8 +66,13 @@ pub(super) async fn find_keys(
 ) -> Result<Keys, LoginFailure> {
     let identity = &server.identity;
     identity.login_allowed(address).map_err(|e| failure(&e))?;
-    let found = identity.scram_lookup(username, hash).await.map_err(|e| failure(&e))?;
-    let logins = (0..found.candidates.len()).map(|i| found.logged_in(i).ok()).collect();
+    let found = identity
+        .scram_lookup(username, hash)
+        .await
+        .map_err(|e| failure(&e))?;
+    let logins = (0..found.candidates.len())
+        .map(|i| found.logged_in(i).ok())
+        .collect();
     Ok(Keys {
         salt: found.salt,
         iterations: found.iterations,
@@ -84,7 +90,10 @@ pub(super) async fn verify(
 ) -> Result<LoggedIn, LoginFailure> {
     let identity = &server.identity;
     identity.login_allowed(address).map_err(|e| failure(&e))?;
-    identity.verify_plain(username, password).await.map_err(|e| failure(&e))
+    identity
+        .verify_plain(username, password)
+        .await
+        .map_err(|e| failure(&e))
 }
 
 impl Connection {
@@ -99,10 +108,15 @@ impl Connection {
 
     /// The TLS handshake, in this task and within the time for logging in.
     async fn handshake(&mut self, direct: bool) -> Option<[u8; 32]> {
-        let acceptor = if direct { &self.server.direct_tls } else { &self.server.starttls };
-        let (Some(acceptor), Transport::Plain(socket)) =
-            (acceptor.clone(), std::mem::replace(&mut self.io, Transport::Closed))
-        else {
+        let acceptor = if direct {
+            &self.server.direct_tls
+        } else {
+            &self.server.starttls
+        };
+        let (Some(acceptor), Transport::Plain(socket)) = (
+            acceptor.clone(),
+            std::mem::replace(&mut self.io, Transport::Closed),
+        ) else {
             self.mode = Mode::Over;
             return None;
         };
@@ -169,7 +183,8 @@ impl Connection {
         let made = resource.is_none().then(|| server.random_text::<9>());
         let resource = resource.or(made.as_deref()).unwrap_or_default();
         let jid = bare.with_resource(resource).map_err(|_| {
-            StanzaError::new(Condition::BadRequest).text("this resource is not allowed (RFC 7622); choose another")
+            StanzaError::new(Condition::BadRequest)
+                .text("this resource is not allowed (RFC 7622); choose another")
         })?;
         let limits = &server.limits;
         let outbox = Arc::new(Outbox::new(limits.xmpp_outbox_stanzas, limits.xmpp_outbox_bytes));
@@ -212,7 +227,10 @@ impl Connection {
         self.serve(session, None, Buckets::new(&self.server));
         if let Mode::Bound(b) = &self.mode {
             let session = b.session.clone();
-            self.server.registry.session(&self.server, &session, SessionEvent::Bound).await;
+            self.server
+                .registry
+                .session(&self.server, &session, SessionEvent::Bound)
+                .await;
         }
     }
 
@@ -224,9 +242,16 @@ impl Connection {
     /// Takes a lost session over (XEP-0198 §5).
     pub(super) async fn resume(&mut self, login: &LoggedIn, previd: &str, h: u32) -> Option<Input> {
         let of = self.server.sessions.of(&login.localpart);
-        let session = of.iter().find(|s| s.resumption_id().is_some_and(|id| *id == *previd));
+        let session = of
+            .iter()
+            .find(|s| s.resumption_id().is_some_and(|id| *id == *previd));
         let parked = match session.and_then(|s| s.control()) {
-            Some(actor) => actor.ask(TakeOver { h }).reply_timeout(PROBE).await.ok().flatten(),
+            Some(actor) => actor
+                .ask(TakeOver { h })
+                .reply_timeout(PROBE)
+                .await
+                .ok()
+                .flatten(),
             None => None,
         };
         let Some(parked) = parked else {
@@ -284,7 +309,8 @@ impl Connection {
             None => {
                 let mut w = XmlWriter::iq();
                 w.attr("type", "get").attr("id", "alive");
-                w.attr("from", &self.server.config.domain).attr("to", b.session.jid.as_str());
+                w.attr("from", &self.server.config.domain)
+                    .attr("to", b.session.jid.as_str());
                 w.empty("ping", ns::PING);
                 w.outgoing(Class::Iq)
             }
@@ -303,7 +329,11 @@ impl Connection {
         }
         match &self.mode {
             Mode::Negotiating(_) | Mode::DirectTls => {
-                self.close(Some(StreamError::ConnectionTimeout), Some("logging in took too long")).await;
+                self.close(
+                    Some(StreamError::ConnectionTimeout),
+                    Some("logging in took too long"),
+                )
+                .await;
             }
             Mode::Bound(_) => {
                 if self.stalled.is_some_and(|since| now >= since + STALL) {

@@ -8,9 +8,11 @@ use smallvec::{SmallVec, smallvec};
 use waddle_core::{BareJid, Jid, Secret};
 use waddle_identity::LoggedIn;
 use waddle_stanza::{
-    Class, Condition, Frame, Framing, Kind, Outgoing, Stanza, StanzaError, StreamError, StreamHeader, XmlWriter, ns,
+    Class, Condition, Frame, Framing, Kind, Outgoing, Stanza, StanzaError, StreamError, StreamHeader,
+    XmlWriter, ns,
     sasl::{
-        self, ChannelBinding, Plain, SaslError, SaslRequest, ScramChallenge, ScramHash, ScramKeys, ScramServer,
+        self, ChannelBinding, Plain, SaslError, SaslRequest, ScramChallenge, ScramHash, ScramKeys,
+        ScramServer,
     },
     sm::{self, SmRequest},
 };
@@ -361,7 +363,8 @@ impl Negotiation {
     }
 
     fn starttls(&mut self) -> Effects {
-        if self.secure || self.login.is_some() || !self.policy.starttls || !matches!(self.phase, Phase::Open) {
+        if self.secure || self.login.is_some() || !self.policy.starttls || !matches!(self.phase, Phase::Open)
+        {
             let mut w = XmlWriter::new();
             w.empty("failure", ns::TLS);
             let mut out: Effects = smallvec![send(w.finish())];
@@ -555,7 +558,11 @@ impl Negotiation {
                 w.open_ns("bind", ns::BIND).leaf("jid", jid.as_str()).close();
                 smallvec![Effect::Send(w.outgoing(Class::Iq)), Effect::Done(jid)]
             }
-            Err(e) => e.reply(&request, None, None).map(Effect::Send).into_iter().collect(),
+            Err(e) => e
+                .reply(&request, None, None)
+                .map(Effect::Send)
+                .into_iter()
+                .collect(),
         }
     }
 }
@@ -566,7 +573,9 @@ fn advice(e: SaslError) -> Option<&'static str> {
         SaslError::NotAuthorized => {
             Some("user name or password is wrong, or the token has expired; log in again")
         }
-        SaslError::TemporaryAuthFailure => Some("logging in is not possible at the moment; try again in a minute"),
+        SaslError::TemporaryAuthFailure => {
+            Some("logging in is not possible at the moment; try again in a minute")
+        }
         SaslError::EncryptionRequired => Some("start TLS first"),
         SaslError::InvalidAuthzid => Some("nobody can act as another user here"),
         SaslError::InvalidMechanism => Some("this mechanism is not offered"),

@@ -28,7 +28,9 @@ fn header(to: &str, from: Option<&str>) -> Input {
 }
 
 fn stanza(xml: &'static str) -> Input {
-    Input::Frame(Frame::Stanza(Stanza::parse(Bytes::from_static(xml.as_bytes())).unwrap()))
+    Input::Frame(Frame::Stanza(
+        Stanza::parse(Bytes::from_static(xml.as_bytes())).unwrap(),
+    ))
 }
 
 fn login() -> LoggedIn {
@@ -43,7 +45,9 @@ fn login() -> LoggedIn {
 }
 
 fn secure() -> Negotiation {
-    let mut n = Negotiation::new(policy(Framing::Stream), true, Some([9; 32]), || "server".to_owned());
+    let mut n = Negotiation::new(policy(Framing::Stream), true, Some([9; 32]), || {
+        "server".to_owned()
+    });
     n.handle(header("waddle.test", None));
     n
 }
@@ -75,7 +79,8 @@ fn closed(effects: &Effects) -> Option<StreamError> {
     })
 }
 
-const PLAIN: &str = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGJvYgBzZWNyZXQ=</auth>";
+const PLAIN: &str =
+    "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGJvYgBzZWNyZXQ=</auth>";
 
 #[test]
 fn nothing_but_tls_is_offered_in_the_clear() {
@@ -107,19 +112,31 @@ fn nothing_but_tls_is_offered_in_the_clear() {
 fn a_websocket_without_tls_offers_scram_only() {
     let mut n = Negotiation::new(policy(Framing::WebSocket), false, None, String::new);
     let e = n.handle(header("waddle.test", None));
-    assert_eq!(offer(&e).mechanisms, ["SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1"]);
+    assert_eq!(
+        offer(&e).mechanisms,
+        ["SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1"]
+    );
     assert!(offer(&e).starttls.is_none());
 }
 
 #[test]
 fn wrong_hosts_and_headers_out_of_order() {
-    for to in ["elsewhere.example", "bob@waddle.test", "waddle.test/x", "", "a@@b"] {
+    for to in [
+        "elsewhere.example",
+        "bob@waddle.test",
+        "waddle.test/x",
+        "",
+        "a@@b",
+    ] {
         let mut n = Negotiation::new(policy(Framing::Stream), true, None, String::new);
         let e = n.handle(header(to, None));
         assert!(matches!(e[0], Effect::Open { .. }), "its own header first");
         assert_eq!(closed(&e), Some(StreamError::HostUnknown), "{to}");
     }
-    assert_eq!(closed(&secure().handle(header("waddle.test", None))), Some(StreamError::BadFormat));
+    assert_eq!(
+        closed(&secure().handle(header("waddle.test", None))),
+        Some(StreamError::BadFormat)
+    );
 }
 
 #[test]
@@ -211,7 +228,10 @@ fn an_exchange_can_be_given_up_and_not_be_mixed() {
         logins: vec![Some(login())],
     };
     assert!(sent(&n.handle(Input::Keys(Ok(keys.clone())))).contains("challenge"));
-    assert!(sent(&n.handle(stanza(PLAIN))).contains("malformed-request"), "a second one meanwhile");
+    assert!(
+        sent(&n.handle(stanza(PLAIN))).contains("malformed-request"),
+        "a second one meanwhile"
+    );
     n.handle(stanza(
         "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-1'>biwsbj1ib2Iscj1hYmM=</auth>",
     ));
@@ -221,13 +241,25 @@ fn an_exchange_can_be_given_up_and_not_be_mixed() {
 
 #[test]
 fn nothing_is_routed_before_bind() {
-    for xml in ["<message/>", "<presence/>", "<iq type='get' id='1'><ping xmlns='urn:xmpp:ping'/></iq>"] {
+    for xml in [
+        "<message/>",
+        "<presence/>",
+        "<iq type='get' id='1'><ping xmlns='urn:xmpp:ping'/></iq>",
+    ] {
         let mut n = secure();
-        assert_eq!(closed(&n.handle(stanza(xml))), Some(StreamError::NotAuthorized), "{xml}");
+        assert_eq!(
+            closed(&n.handle(stanza(xml))),
+            Some(StreamError::NotAuthorized),
+            "{xml}"
+        );
         let mut n = secure();
         n.handle(stanza(PLAIN));
         n.handle(Input::Verified(Ok(login())));
         n.handle(header("waddle.test", None));
-        assert_eq!(closed(&n.handle(stanza(xml))), Some(StreamError::NotAuthorized), "{xml}");
+        assert_eq!(
+            closed(&n.handle(stanza(xml))),
+            Some(StreamError::NotAuthorized),
+            "{xml}"
+        );
     }
 }

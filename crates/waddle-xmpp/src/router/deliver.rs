@@ -85,7 +85,9 @@ pub(super) fn with_stanza_id(stanza: &Outgoing, by: &BareJid, id: MessageId) -> 
 
 /// Where the end tag of the outermost element begins.
 fn memchr_end(tail: &[u8]) -> Option<usize> {
-    tail.iter().rposition(|b| *b == b'<').filter(|at| tail.get(at + 1) == Some(&b'/'))
+    tail.iter()
+        .rposition(|b| *b == b'<')
+        .filter(|at| tail.get(at + 1) == Some(&b'/'))
 }
 
 /// A carbon copy for one session (XEP-0280 §6).
@@ -135,7 +137,12 @@ pub(super) fn post(server: &Server, p: &Post, recipient: Option<MessageId>, own:
 
 /// Keeps a message for a user whose sessions all went away. One that came meanwhile gets it from there, behind what
 /// has waited for longer.
-pub(crate) fn keep_offline(server: &Arc<Server>, localpart: &str, stanza: &Outgoing, sent: Option<Timestamp>) {
+pub(crate) fn keep_offline(
+    server: &Arc<Server>,
+    localpart: &str,
+    stanza: &Outgoing,
+    sent: Option<Timestamp>,
+) {
     let max = server.limits.xmpp_offline_messages;
     let (owner, bytes) = (localpart.to_owned(), stanza.concat());
     let work = move |tx: &mut waddle_storage::Tx| {
@@ -169,7 +176,10 @@ pub(crate) async fn hand_over_offline(server: &Arc<Server>, session: &Arc<Sessio
     session.set(Flag::MoreOffline, false);
     session.set(Flag::GotOffline, true);
     let limits = &server.limits;
-    let (max, bytes) = ((limits.xmpp_outbox_stanzas / 2).max(1), limits.xmpp_outbox_bytes / 4);
+    let (max, bytes) = (
+        (limits.xmpp_outbox_stanzas / 2).max(1),
+        limits.xmpp_outbox_bytes / 4,
+    );
     let (of, to) = (server.clone(), session.clone());
     let handed = server.db.write(move |tx| {
         // Before the first is written: the connection may be done with all of them before this is.
@@ -226,7 +236,10 @@ pub(crate) fn from_service(server: &Arc<Server>, to: &Jid, stanza: Outgoing) {
             }
         }
         _ => {
-            for s in few.iter().filter(|s| to.is_bare() && s.is(Flag::Available) || s.jid == *to) {
+            for s in few
+                .iter()
+                .filter(|s| to.is_bare() && s.is(Flag::Available) || s.jid == *to)
+            {
                 let _ = s.send(stanza.clone());
             }
         }

@@ -27,7 +27,10 @@ pub(crate) async fn session(server: &Arc<Server>, session: &Arc<Session>, left: 
     }
     server.sessions.remove(session);
     presence::unavailable(server, session, |to| presence::goodbye(session, to)).await;
-    server.registry.session(server, session, SessionEvent::Ended).await;
+    server
+        .registry
+        .session(server, session, SessionEvent::Ended)
+        .await;
 }
 
 /// A stanza that the session did not get: messages wait or go to another session, requests are answered.

@@ -18,7 +18,11 @@ pub(super) fn route(sent: Sent, to: Option<Jid>) -> Routed {
         _ => return Routed::from(Condition::BadRequest),
     };
     if stanza.id().is_none_or(|id| id.is_empty()) {
-        return if request { Routed::from(Condition::BadRequest) } else { Routed::Done };
+        return if request {
+            Routed::from(Condition::BadRequest)
+        } else {
+            Routed::Done
+        };
     }
     if let Some(to) = to.as_ref().filter(|t| !t.is_bare() && t.local().is_some()) {
         return forward(&sent, to, request);
@@ -30,7 +34,8 @@ pub(super) fn route(sent: Sent, to: Option<Jid>) -> Routed {
     let mut children = stanza.root().children();
     if children.next().is_none() || children.next().is_some() {
         return Routed::Error(
-            StanzaError::new(Condition::BadRequest).text("a request has exactly one child element (RFC 6120 §8.2.3)"),
+            StanzaError::new(Condition::BadRequest)
+                .text("a request has exactly one child element (RFC 6120 §8.2.3)"),
         );
     }
     let target = match to {
@@ -47,7 +52,11 @@ pub(super) fn route(sent: Sent, to: Option<Jid>) -> Routed {
 fn forward(sent: &Sent, to: &Jid, request: bool) -> Routed {
     let there = sent.server.sessions.get(to).filter(|s| !s.is(Flag::Ended));
     let Some(there) = there else {
-        return if request { Routed::from(Condition::ServiceUnavailable) } else { Routed::Done };
+        return if request {
+            Routed::from(Condition::ServiceUnavailable)
+        } else {
+            Routed::Done
+        };
     };
     let head = sent.stanza.head().from(sent.session.jid.as_str()).to(to.as_str());
     match there.send(head.default_lang(sent.lang.as_deref()).build()) {

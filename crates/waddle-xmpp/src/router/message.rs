@@ -75,7 +75,13 @@ pub(super) fn route(sent: Sent, to: Option<Jid>) -> Routed {
         offline: matches!(kind, Type::Chat | Type::Normal) && body,
         copy: false,
     };
-    for phase in [Phase::Reject, Phase::Rewrite, Phase::Archive, Phase::Copy, Phase::Deliver] {
+    for phase in [
+        Phase::Reject,
+        Phase::Rewrite,
+        Phase::Archive,
+        Phase::Copy,
+        Phase::Deliver,
+    ] {
         match sent.server.registry.message(phase, &mut event) {
             Verdict::Continue => {}
             Verdict::Refuse(e) => return Routed::Error(e),
@@ -242,10 +248,16 @@ fn store(
     let local = post.to.local().unwrap_or_default();
     if wanted.archive {
         let root = stanza.root();
-        let body = root.child_text("body", ns::CLIENT).map(std::borrow::Cow::into_owned);
+        let body = root
+            .child_text("body", ns::CLIENT)
+            .map(std::borrow::Cow::into_owned);
         let message = |with: &Jid| NewMessage {
             at,
-            kind: if body.is_some() { Kind::Message } else { Kind::Other },
+            kind: if body.is_some() {
+                Kind::Message
+            } else {
+                Kind::Other
+            },
             with: Some(With::Jid(with.clone())),
             author: Some(post.from.user.to_string()),
             origin_id: root
@@ -260,7 +272,11 @@ fn store(
         stored.recipient = if *recipient == post.from.user {
             Some(own)
         } else {
-            Some(archive::append(tx, &ArchiveKey::user(recipient), message(&post.from.jid))?)
+            Some(archive::append(
+                tx,
+                &ArchiveKey::user(recipient),
+                message(&post.from.jid),
+            )?)
         };
     }
     if waits {

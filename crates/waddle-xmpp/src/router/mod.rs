@@ -71,14 +71,18 @@ pub(crate) fn route(
     // RFC 6120 §8.1.2.1: a wrong `from` ends the stream; the right one may be left out.
     if let Some(from) = stanza.root().attr("from")
         && *from != *session.jid.as_str()
-        && !from.parse::<Jid>().is_ok_and(|j| j == session.jid || j == *session.bare.as_jid())
+        && !from
+            .parse::<Jid>()
+            .is_ok_and(|j| j == session.jid || j == *session.bare.as_jid())
     {
         return Routed::Close(StreamError::InvalidFrom);
     }
     let Ok(to) = stanza.to() else {
         return Routed::from(Condition::JidMalformed);
     };
-    let to_room = to.as_ref().is_some_and(|t| t.domain() == server.config.muc_domain);
+    let to_room = to
+        .as_ref()
+        .is_some_and(|t| t.domain() == server.config.muc_domain);
     if server.config.rate_limits
         && let Some(what) = counted(stanza, to.as_ref().filter(|_| to_room))
         && let Err(wait) = buckets.take(server, what)
@@ -94,7 +98,8 @@ pub(crate) fn route(
     match to {
         Some(_) if to_room => to_rooms(&sent),
         Some(to) if !server.is_local(&to) => Routed::Error(
-            StanzaError::new(Condition::RemoteServerNotFound).text("this server does not talk to other servers"),
+            StanzaError::new(Condition::RemoteServerNotFound)
+                .text("this server does not talk to other servers"),
         ),
         to => match stanza.kind() {
             Kind::Message => message::route(sent, to),

@@ -30,7 +30,9 @@ pub(super) fn route(sent: Sent, to: Option<Jid>) -> Routed {
         })),
         (None | Some("unavailable"), Some(to)) => directed(&sent, &to, kind.is_none()),
         (Some("probe"), Some(to)) => Routed::Later(Box::pin(async move { probe(&sent, &to).await })),
-        (Some("subscribe" | "subscribed" | "unsubscribe" | "unsubscribed"), Some(to)) if to.local().is_some() => {
+        (Some("subscribe" | "subscribed" | "unsubscribe" | "unsubscribed"), Some(to))
+            if to.local().is_some() =>
+        {
             let kind = kind.unwrap_or_default();
             Routed::Later(Box::pin(subscription::change(sent, to.bare(), kind)))
         }
@@ -97,7 +99,11 @@ async fn available(sent: Sent, priority: i8) {
         stanza,
         lang,
     } = sent;
-    let template = stanza.head().from(session.jid.as_str()).default_lang(lang.as_deref()).template();
+    let template = stanza
+        .head()
+        .from(session.jid.as_str())
+        .default_lang(lang.as_deref())
+        .template();
     let first = session.announce(template.clone(), priority, server.now());
     let known = known(&server, &session, first).await;
     broadcast(&server, &session, |to| template.for_to(to), &known.from, true);
@@ -115,7 +121,10 @@ async fn available(sent: Sent, priority: i8) {
         for request in known.requests {
             let _ = session.send(Outgoing::whole(request, Class::Presence));
         }
-        server.registry.session(&server, &session, SessionEvent::Available).await;
+        server
+            .registry
+            .session(&server, &session, SessionEvent::Available)
+            .await;
     }
     // Always by way of the writer: a message that was stored just before this session took messages is found, one
     // that comes later sees that it does.
@@ -167,7 +176,11 @@ pub(crate) async fn unavailable(
 ) {
     let was = session.is(Flag::Available);
     let announced = session.withdraw();
-    let from = if was { known(server, session, false).await.from } else { Vec::new() };
+    let from = if was {
+        known(server, session, false).await.from
+    } else {
+        Vec::new()
+    };
     if was {
         broadcast(server, session, &goodbye, &from, false);
     }
@@ -183,7 +196,9 @@ pub(crate) async fn unavailable(
 /// The server's own goodbye for a session that said none.
 pub(crate) fn goodbye(session: &Session, to: &str) -> Outgoing {
     let mut w = XmlWriter::presence();
-    w.attr("type", "unavailable").attr("from", session.jid.as_str()).attr("to", to);
+    w.attr("type", "unavailable")
+        .attr("from", session.jid.as_str())
+        .attr("to", to);
     w.outgoing(Class::Presence)
 }
 
@@ -216,7 +231,10 @@ fn directed(sent: &Sent, to: &Jid, available: bool) -> Routed {
 
 /// A probe (RFC 6121 §4.3): who may see it gets the presence of each resource.
 async fn probe(sent: &Sent, to: &Jid) {
-    let (owner, me) = (to.local().unwrap_or_default().to_owned(), sent.session.bare.clone());
+    let (owner, me) = (
+        to.local().unwrap_or_default().to_owned(),
+        sent.session.bare.clone(),
+    );
     let allowed = to.bare_str() == me.as_str()
         || sent
             .server

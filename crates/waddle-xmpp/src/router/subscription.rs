@@ -14,11 +14,7 @@ use waddle_storage::{
 };
 
 use super::{Sent, presence};
-use crate::{
-    server::Server,
-    session::Flag,
-    xep::rfc6121_roster::push,
-};
+use crate::{server::Server, session::Flag, xep::rfc6121_roster::push};
 
 /// What follows a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -245,7 +241,10 @@ pub(super) async fn change(sent: Sent, contact: BareJid, kind: String) {
             if !known.listed && roster::count(tx, name(&user))? >= max {
                 return Err(StorageError::Constraint("roster".into()));
             }
-            let mut c = Change { tx, after: Vec::new() };
+            let mut c = Change {
+                tx,
+                after: Vec::new(),
+            };
             match kind.as_str() {
                 "subscribe" => c.subscribe(&user, &contact, exists, bytes)?,
                 "subscribed" => c.subscribed(&user, &contact, Some(bytes))?,
@@ -270,7 +269,10 @@ pub(crate) async fn remove(server: &Arc<Server>, user: BareJid, contact: BareJid
             if !before.listed {
                 return Err(StorageError::NotFound);
             }
-            let mut c = Change { tx, after: Vec::new() };
+            let mut c = Change {
+                tx,
+                after: Vec::new(),
+            };
             c.unsubscribe(&user, &contact, None)?;
             c.unsubscribed(&user, &contact, None)?;
             // One push says that it is gone; what it went through on the way concerns nobody.
@@ -279,7 +281,14 @@ pub(crate) async fn remove(server: &Arc<Server>, user: BareJid, contact: BareJid
             let before = c.get(&user, &contact)?;
             let mut gone = Contact::unknown(contact.clone());
             gone.request.clone_from(&before.request);
-            c.put(&user, &Contact { listed: true, ..before }, gone)?;
+            c.put(
+                &user,
+                &Contact {
+                    listed: true,
+                    ..before
+                },
+                gone,
+            )?;
             Ok(c.after)
         })
         .await;
@@ -312,7 +321,10 @@ pub(crate) async fn set(
             now.listed = true;
             now.name = label;
             now.groups = groups;
-            let mut c = Change { tx, after: Vec::new() };
+            let mut c = Change {
+                tx,
+                after: Vec::new(),
+            };
             if before == now {
                 // Nothing changes, but the client waits for its push (§2.1.6).
                 let version = roster::version(c.tx, name(&user))?;
@@ -356,7 +368,11 @@ fn follow(server: &Arc<Server>, after: Vec<After>) {
     for a in after {
         match a {
             After::Push { owner, item, version } => push(server, &owner, &item, version),
-            After::Reveal { owner, viewer, visible } => presence::reveal(server, &owner, &viewer, visible),
+            After::Reveal {
+                owner,
+                viewer,
+                visible,
+            } => presence::reveal(server, &owner, &viewer, visible),
             After::Tell {
                 kind,
                 from,
@@ -365,7 +381,9 @@ fn follow(server: &Arc<Server>, after: Vec<After>) {
             } => {
                 let stanza = stanza.unwrap_or_else(|| {
                     let mut w = XmlWriter::presence();
-                    w.attr("type", kind).attr("from", from.as_str()).attr("to", to.as_str());
+                    w.attr("type", kind)
+                        .attr("from", from.as_str())
+                        .attr("to", to.as_str());
                     w.finish()
                 });
                 let out = Outgoing::whole(stanza, Class::Presence);

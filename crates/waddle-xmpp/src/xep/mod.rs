@@ -66,7 +66,11 @@ pub enum Target {
 impl Target {
     /// Whose disco it is.
     pub fn scope(&self) -> Scope {
-        if *self == Self::Server { Scope::Server } else { Scope::Account }
+        if *self == Self::Server {
+            Scope::Server
+        } else {
+            Scope::Account
+        }
     }
 }
 

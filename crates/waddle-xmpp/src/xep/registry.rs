@@ -211,8 +211,12 @@ mod tests {
         const END: &str = "<!-- /xep table -->";
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
         let readme = std::fs::read_to_string(path).unwrap();
-        let (before, rest) = readme.split_once(BEGIN).expect("the README has the table's first mark");
-        let (table, after) = rest.split_once(END).expect("the README has the table's last mark");
+        let (before, rest) = readme
+            .split_once(BEGIN)
+            .expect("the README has the table's first mark");
+        let (table, after) = rest
+            .split_once(END)
+            .expect("the README has the table's last mark");
         if table == markdown_table() {
             return;
         }
@@ -228,7 +232,11 @@ mod tests {
         let table = markdown_table();
         for e in ALL {
             let x = e.xep();
-            assert!(!x.title.is_empty() && !x.version.is_empty() && !x.notes.is_empty(), "{}", x.number);
+            assert!(
+                !x.title.is_empty() && !x.version.is_empty() && !x.notes.is_empty(),
+                "{}",
+                x.number
+            );
             assert!(x.number == 0 || table.contains(x.title));
         }
         let all = Registry::without(&[]);

@@ -59,7 +59,14 @@ async fn get(r: &IqRequest<'_>) -> IqResult {
     let read = r.server.db.read(move |conn| {
         let version = roster::version(conn, &owner)?;
         let same = known.as_deref() == Some(&*version.to_string());
-        Ok((version, if same { None } else { Some(roster::all(conn, &owner)?) }))
+        Ok((
+            version,
+            if same {
+                None
+            } else {
+                Some(roster::all(conn, &owner)?)
+            },
+        ))
     });
     match read.await {
         Ok((_, None)) => Ok(Answer::Empty),
@@ -98,7 +105,10 @@ async fn set(r: &IqRequest<'_>) -> IqResult {
     if contact == user {
         return Err(StanzaError::new(Condition::NotAllowed).text("your own roster does not hold yourself"));
     }
-    let name = item.attr("name").map(std::borrow::Cow::into_owned).filter(|n| !n.is_empty());
+    let name = item
+        .attr("name")
+        .map(std::borrow::Cow::into_owned)
+        .filter(|n| !n.is_empty());
     let groups = groups(item)?;
     if name.as_ref().is_some_and(|n| n.len() > NAME) {
         return Err(StanzaError::new(Condition::NotAcceptable).text("the name is too long"));
@@ -113,7 +123,9 @@ fn groups(item: Element<'_>) -> Result<Vec<String>, StanzaError> {
     for g in item.children().filter(|c| c.is("group", ns::ROSTER)) {
         let name = g.text().into_owned();
         if name.is_empty() || name.len() > NAME || out.len() >= GROUPS {
-            return Err(StanzaError::new(Condition::NotAcceptable).text("a group's name is empty or too long"));
+            return Err(
+                StanzaError::new(Condition::NotAcceptable).text("a group's name is empty or too long")
+            );
         }
         if out.contains(&name) {
             return Err(StanzaError::new(Condition::BadRequest).text("a group is named twice"));
@@ -124,8 +136,13 @@ fn groups(item: Element<'_>) -> Result<Vec<String>, StanzaError> {
 }
 
 fn item(w: &mut XmlWriter, c: &Contact) {
-    w.open("item").attr("jid", c.jid.as_str()).attr_opt("name", c.name.as_deref());
-    w.attr("subscription", ["none", "to", "from", "both"][usize::from(c.subscription & 3)]);
+    w.open("item")
+        .attr("jid", c.jid.as_str())
+        .attr_opt("name", c.name.as_deref());
+    w.attr(
+        "subscription",
+        ["none", "to", "from", "both"][usize::from(c.subscription & 3)],
+    );
     w.attr_opt("ask", c.asked.then_some("subscribe"));
     w.attr_opt("approved", c.approved.then_some("true"));
     for g in &c.groups {
@@ -141,12 +158,17 @@ pub(crate) fn push(server: &Server, owner: &BareJid, contact: &Contact, version:
             continue;
         }
         let mut w = XmlWriter::iq();
-        w.attr("type", "set").attr("id", &server.random_text::<9>()).attr("to", s.jid.as_str());
+        w.attr("type", "set")
+            .attr("id", &server.random_text::<9>())
+            .attr("to", s.jid.as_str());
         w.open_ns("query", ns::ROSTER).attr_display("ver", version);
         if contact.listed {
             item(&mut w, contact);
         } else {
-            w.open("item").attr("jid", contact.jid.as_str()).attr("subscription", "remove").close();
+            w.open("item")
+                .attr("jid", contact.jid.as_str())
+                .attr("subscription", "remove")
+                .close();
         }
         let _ = s.send(w.outgoing(Class::Iq));
     }

@@ -18,7 +18,11 @@ impl Extension for Version {
     }
 
     fn features(&self, scope: Scope) -> &'static [&'static str] {
-        if scope == Scope::Server { &[ns::VERSION] } else { &[] }
+        if scope == Scope::Server {
+            &[ns::VERSION]
+        } else {
+            &[]
+        }
     }
 
     fn payloads(&self) -> &'static [(&'static str, &'static str)] {

@@ -18,7 +18,11 @@ impl Extension for Offline {
     }
 
     fn features(&self, scope: Scope) -> &'static [&'static str] {
-        if scope == Scope::Server { &["msgoffline"] } else { &[] }
+        if scope == Scope::Server {
+            &["msgoffline"]
+        } else {
+            &[]
+        }
     }
 
     fn phases(&self) -> &'static [Phase] {

@@ -31,8 +31,9 @@ impl Extension for Delay {
         // What a client says of itself is its own business; it does not speak for the server or the recipient.
         child.is("delay", ns::DELAY)
             && child.attr("from").is_some_and(|f| {
-                f.parse::<Jid>()
-                    .is_ok_and(|f| f.domain() == to.domain() && (f.local().is_none() || f.local() == to.local()))
+                f.parse::<Jid>().is_ok_and(|f| {
+                    f.domain() == to.domain() && (f.local().is_none() || f.local() == to.local())
+                })
             })
     }
 }

@@ -32,7 +32,11 @@ impl Extension for Archive {
     }
 
     fn features(&self, scope: Scope) -> &'static [&'static str] {
-        if scope == Scope::Account { &[ns::MAM, ns::MAM_EXTENDED] } else { &[] }
+        if scope == Scope::Account {
+            &[ns::MAM, ns::MAM_EXTENDED]
+        } else {
+            &[]
+        }
     }
 
     fn payloads(&self) -> &'static [(&'static str, &'static str)] {
@@ -89,9 +93,8 @@ impl Extension for Archive {
 
 fn failed(e: &StorageError) -> StanzaError {
     match e {
-        StorageError::NotFound => {
-            StanzaError::new(Condition::ItemNotFound).text("a message that the query names is not in the archive")
-        }
+        StorageError::NotFound => StanzaError::new(Condition::ItemNotFound)
+            .text("a message that the query names is not in the archive"),
         StorageError::Constraint(_) => Condition::BadRequest.into(),
         e => {
             tracing::error!(error = %e, "an archive could not be read");
@@ -141,7 +144,11 @@ async fn query(r: &IqRequest<'_>) -> IqResult {
     let mut bytes = 0;
     let sizes: Vec<usize> = page.items.iter().map(|m| m.stanza.len()).collect();
     let mut fits = 0;
-    let order: Box<dyn Iterator<Item = &usize>> = if backward { Box::new(sizes.iter().rev()) } else { Box::new(sizes.iter()) };
+    let order: Box<dyn Iterator<Item = &usize>> = if backward {
+        Box::new(sizes.iter().rev())
+    } else {
+        Box::new(sizes.iter())
+    };
     for size in order {
         bytes += size;
         if bytes > PAGE_BYTES && fits > 0 {
@@ -163,7 +170,14 @@ async fn query(r: &IqRequest<'_>) -> IqResult {
     }
     for m in &page.items {
         let (bare, to) = (r.session.bare.as_str(), r.session.jid.as_str());
-        let item = mam::result(Some(bare), to, q.queryid.as_deref(), &m.id.to_string(), m.at, &m.stanza);
+        let item = mam::result(
+            Some(bare),
+            to,
+            q.queryid.as_deref(),
+            &m.id.to_string(),
+            m.at,
+            &m.stanza,
+        );
         let _ = r.session.send(item);
     }
     let fin = MamFin {
@@ -189,7 +203,10 @@ async fn metadata(r: &IqRequest<'_>) -> IqResult {
     w.open_ns("metadata", ns::MAM);
     if let Some(e) = ends {
         for (name, (id, at)) in [("start", e.first), ("end", e.last)] {
-            w.open(name).attr_display("id", id).attr_display("timestamp", at).close();
+            w.open(name)
+                .attr_display("id", id)
+                .attr_display("timestamp", at)
+                .close();
         }
     }
     w.close();

@@ -114,7 +114,10 @@ impl World {
         let mut c = self.raw();
         c.open().await;
         let f = c.next().await;
-        assert!(f.root().has("mechanisms", "urn:ietf:params:xml:ns:xmpp-sasl"), "{f:?}");
+        assert!(
+            f.root().has("mechanisms", "urn:ietf:params:xml:ns:xmpp-sasl"),
+            "{f:?}"
+        );
         let message = STANDARD.encode(format!("\0{name}\0secret"));
         c.send(&format!(
             "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{message}</auth>"
@@ -226,7 +229,10 @@ impl Client {
         let jid = r
             .root()
             .child("bind", "urn:ietf:params:xml:ns:xmpp-bind")
-            .and_then(|b| b.child_text("jid", "urn:ietf:params:xml:ns:xmpp-bind").map(String::from));
+            .and_then(|b| {
+                b.child_text("jid", "urn:ietf:params:xml:ns:xmpp-bind")
+                    .map(String::from)
+            });
         self.jid = jid.unwrap_or_else(|| panic!("not bound: {}", text(&r)));
     }
 
@@ -253,7 +259,11 @@ impl Client {
     /// Nothing came.
     pub async fn quiet(&mut self) {
         let got = self.sync().await;
-        assert!(got.is_empty(), "unexpected: {:?}", got.iter().map(text).collect::<Vec<_>>());
+        assert!(
+            got.is_empty(),
+            "unexpected: {:?}",
+            got.iter().map(text).collect::<Vec<_>>()
+        );
     }
 
     /// The next message.
@@ -289,7 +299,10 @@ impl Client {
 }
 
 pub fn body(s: &Stanza) -> String {
-    s.root().child_text("body", "jabber:client").unwrap_or_default().into_owned()
+    s.root()
+        .child_text("body", "jabber:client")
+        .unwrap_or_default()
+        .into_owned()
 }
 
 pub fn condition(s: &Stanza) -> String {
@@ -313,7 +326,10 @@ impl Client {
                 Ok(None) => {}
                 Err(_) => return None,
             }
-            let n = timeout(PATIENCE, self.io.read_buf(&mut self.buf)).await.ok()?.ok()?;
+            let n = timeout(PATIENCE, self.io.read_buf(&mut self.buf))
+                .await
+                .ok()?
+                .ok()?;
             if n == 0 {
                 return None;
             }
