@@ -28,6 +28,8 @@ PACKAGES = {  # program -> Debian package
     "chromium": "chromium",
     "curl": "curl",
     "jq": "jq",
+    "profanity": "profanity",
+    "tmux": "tmux",
 }
 FUZZ_SECONDS = os.environ.get("FUZZ_SECONDS", "60")
 

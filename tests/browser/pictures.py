@@ -1,8 +1,11 @@
 """Makes the README's pictures in specs/pictures: `make pictures`.
 
-channel.png: Converse.js in a channel with people and a sensor. login.png: our page after a login with a real PDS.
+channel.png: Converse.js in a channel with people and a sensor. terminal.png: the same channel in profanity.
+login.png: our page after a login with a real PDS.
 """
+import html
 import pathlib
+import re
 import sys
 import tempfile
 
@@ -13,6 +16,7 @@ from playwright.sync_api import sync_playwright  # noqa: E402
 
 import atproto_network  # noqa: E402
 from clients import Mqtt, Slixmpp  # noqa: E402
+from terminal import Terminal  # noqa: E402
 from waddle_server import WaddleServer  # noqa: E402
 from web import ARGUMENTS, Tab, chromium_path, serve_converse, settings  # noqa: E402
 
@@ -23,9 +27,9 @@ DOMAIN = "chat.example.org"
 PASSWORD = "a password for pictures"
 
 
-def save(page, name):
+def save(part, name, **options):
     path = PICTURES / name
-    page.screenshot(path=path)
+    part.screenshot(path=path, **options)
     size = path.stat().st_size
     assert size < LIMIT, f"{name} has {size} bytes"
     print(f"{path} ({size // 1000} kB)")
@@ -89,9 +93,63 @@ def channel(server, chromium, converse):
     tab.close()
 
 
+PALETTE = (  # xterm's 16 colours, in tones that go together
+    "#1d2433", "#e06c75", "#98c379", "#e5c07b", "#61afef", "#c678dd", "#56b6c2", "#d7dae0",
+    "#7f8694", "#ff7b86", "#b5e890", "#ffd88a", "#82c4ff", "#dd94f2", "#79d3de", "#ffffff",
+)
+PAPERS = ("#151a26", "#6b2f36", "#3c5230", "#65532f", "#274069", "#573561", "#28545c", "#5a6170")
+
+
+def to_html(screen):
+    """A screen with its escape sequences as HTML: colours of the palette, and bold."""
+    out, ink, paper, bold = [], None, None, False
+    for part in re.split(r"(\x1b\[[\d;]*m)", screen):
+        if code := re.fullmatch(r"\x1b\[([\d;]*)m", part):
+            for n in map(int, filter(None, (code.group(1) or "0").split(";"))):
+                if n == 0:
+                    ink, paper, bold = None, None, False
+                elif n in (1, 22):
+                    bold = n == 1
+                elif 30 <= n <= 39:
+                    ink = PALETTE[n - 30] if n < 38 else None
+                elif 40 <= n <= 49:
+                    paper = PAPERS[n - 40] if n < 48 else None
+                elif 90 <= n <= 97:
+                    ink = PALETTE[n - 82]
+            continue
+        style = f"color:{ink or PALETTE[7]};" + (f"background:{paper};" if paper else "") + ("font-weight:bold;" if bold else "")
+        out.append(f'<span style="{style}">{html.escape(part)}</span>')
+    return "".join(out)
+
+
+def terminal(server, chromium, home):
+    room = server.room("penguins", "sensors")
+    with Terminal(home, "profanity", columns=100, rows=24) as person, Slixmpp(server, "alice", PASSWORD) as alice:
+        person.wait("Type '/help'")
+        person.type(f"/connect bob@{DOMAIN} server 127.0.0.1 port {server.ready['xmpp'].rsplit(':', 1)[1]} tls trust")
+        person.wait("Enter password")
+        person.type(PASSWORD)
+        person.wait("logged in successfully")
+        alice.join(room, "alice")
+        person.type(f"/join {room}")
+        alice.wait("presence", type="available", **{"from": f"{room}/bob"})
+        person.wait("Fish pie at seven")
+        alice.say(room, "Who brings the plates?")
+        person.wait("Who brings the plates?")
+        person.type("I do.")
+        person.wait("bob: I do.")
+        text = to_html(person.screen(colours=True).rstrip("\n"))
+    tab = Tab(chromium, viewport=SIZE)
+    tab.page.set_content(
+        f'<body style="margin:0"><pre style="display:inline-block;margin:0;padding:16px;background:#151a26;'
+        f'font:16px/1.3 monospace">{text}</pre>')
+    save(tab.page.locator("pre"), "terminal.png")
+    tab.close()
+
+
 def login(server, chromium, net):
     account = net["accounts"]["alice"]
-    tab = Tab(chromium, viewport={"width": 1100, "height": 860}, color_scheme="light")
+    tab = Tab(chromium, viewport={"width": 1100, "height": 750}, color_scheme="light")
     page = tab.page
     base = f"http://127.0.0.1:{server.ready['http'].rsplit(':', 1)[1]}"
     page.goto(base)
@@ -107,7 +165,7 @@ def login(server, chromium, net):
         page.get_by_role("button", name="Make a token").click()
         page.get_by_role("link", name="Back").click()
     page.get_by_role("heading", name="You are logged in").wait_for()
-    save(page, "login.png")
+    save(page, "login.png", full_page=True)
     tab.close()
 
 
@@ -123,6 +181,7 @@ def main():
         chromium = playwright.chromium.launch(executable_path=chromium_path(), args=ARGUMENTS)
         try:
             channel(server, chromium, converse)
+            terminal(server, chromium, folder)
             login(server, chromium, net)
         finally:
             chromium.close()

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from clients import Slixmpp
+from terminal import Terminal
 from waddle_server import WaddleServer, binary
 
 README = pathlib.Path(__file__).resolve().parents[2] / "README.md"
@@ -79,9 +80,27 @@ def test_the_walk_through(server, tmp_path):
     shell.run(communities)
     assert '"code"' in shell.run(invites)
 
-    # Section 3 starts somebody's client; here it is slixmpp, with the address and password that README gave.
-    assert all(re.match(r"profanity\b|\s*#", line) for block in found[3] for line in block.splitlines())
+    # Section 3 starts a terminal client; its lines are typed as they stand there.
+    (chat,) = found[3]
+    program = chat.split()[0]
+    connect, join = (line for line in re.findall(r"#\s*(?:then: )?(/.*)", chat))
     password = re.search(r"echo '([^']+)' \| ws account create alice\b", found[1][0]).group(1)
+    (tmp_path / "home").mkdir()
+    with Terminal(tmp_path / "home", program) as terminal, Slixmpp(server, "bob", "battery staple") as bob:
+        terminal.wait("Type '/help'")
+        terminal.type(connect.replace("127.0.0.1", "127.0.0.1 port " + server.ready["xmpp"].rsplit(":", 1)[1]))
+        terminal.wait("Enter password")
+        terminal.type(password)
+        terminal.wait("logged in successfully")
+        terminal.type(join)
+        terminal.wait("affiliation: owner")
+        room = join.split()[1]
+        assert bob.join(room, "bob")["error"] is None
+        terminal.type("typed in a terminal")
+        bob.wait("message", body="typed in a terminal", **{"from": f"{room}/alice"})
+        bob.say(room, "said to a terminal")
+        terminal.wait("bob: said to a terminal")
+
     with Slixmpp(server, "alice", password) as alice:
         for room in ("penguins.general@muc.localhost", "penguins.sensors@muc.localhost"):
             assert room in README.read_text()
