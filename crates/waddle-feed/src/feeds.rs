@@ -292,7 +292,7 @@ async fn listen(feeds: Weak<Inner>, mut changes: Receiver<Event>) {
         };
         match change {
             Ok(Event::BindingsChanged { waddle } | Event::WaddleDeleted { waddle, .. }) => {
-                feeds.changed(waddle)
+                feeds.changed(waddle);
             }
             Ok(Event::ChannelDeleted { channel, .. }) => feeds.changed(channel.waddle),
             Ok(_) => {}

@@ -108,6 +108,10 @@ async fn restore_waddle(config: &Config, from: &Path, slug: &str) -> Result<Repl
             .restore_waddle(waddle.id, copy)
             .await
             .map_err(anyhow::Error::from)?;
+        app.community
+            .refresh(waddle.id)
+            .await
+            .map_err(anyhow::Error::from)?;
         Ok(Reply {
             text: format!("restored waddle {slug}"),
             json: json!({"waddle": waddle.id}),

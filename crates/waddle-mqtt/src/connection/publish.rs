@@ -102,7 +102,7 @@ impl Conn {
             self.flush().await?;
             let (version, id) = (self.version, p.id);
             self.reply(None, 0, |out| {
-                put_ack(version, kind::PUBREC, id, Reason::SUCCESS, out)
+                put_ack(version, kind::PUBREC, id, Reason::SUCCESS, out);
             });
             return Ok(());
         }

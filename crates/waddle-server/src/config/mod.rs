@@ -67,6 +67,7 @@ macro_rules! settings {
 
         impl Config {
             /// Key, default and meaning of each setting, for `specs/configuration.md`.
+            #[cfg(test)]
             pub fn table() -> Vec<(&'static str, &'static str, &'static str)> {
                 vec![$((stringify!($field), $default, concat!($($doc),*)),)*]
             }
@@ -103,8 +104,8 @@ settings! {
     xmpp_listen: Listen = "127.0.0.1:5222", parse::listen;
     /// Listener for XMPP over TLS (XEP-0368).
     xmpps_listen: Listen = "127.0.0.1:5223", parse::listen;
-    /// Listener for federation; only `off` so far.
-    s2s_listen: Listen = "off", parse::federation;
+    /// Listener for federation. This version has none: an address is only warned about.
+    s2s_listen: Listen = "off", parse::listen;
     /// Listener for MQTT.
     mqtt_listen: Listen = "127.0.0.1:1883", parse::listen;
     /// Listener for MQTT over TLS.
@@ -115,7 +116,7 @@ settings! {
     tls_key: Option<PathBuf> = "", parse::optional_path;
     /// Plain MQTT on an address that is not local.
     allow_plaintext: bool = "off", parse::switch;
-    /// In-band registration: `open`, `invite` or `closed`.
+    /// In-band registration: `open`, `invite` or `closed`. This version is always closed; others are warned about.
     registration: Registration = "closed", parse::registration;
     /// Message, presence, join, IQ and byte rates; `off` only for load tests.
     rate_limits: bool = "on", parse::switch;
@@ -208,6 +209,15 @@ impl Config {
         if self.allow_plaintext && self.mqtt_listen.0.iter().any(|a| !is_local(a)) {
             out.push("allow_plaintext is on: MQTT passwords and messages can be read on the network".into());
         }
+        if !self.s2s_listen.0.is_empty() {
+            out.push("s2s_listen is set, but this version has no federation: nothing listens there".into());
+        }
+        if self.registration != Registration::Closed {
+            out.push(
+                "registration: this version has no in-band registration; make accounts with account create"
+                    .into(),
+            );
+        }
         if !self.rate_limits {
             out.push("rate_limits is off: one client can take the whole server".into());
         }
@@ -287,6 +297,16 @@ mod tests {
     }
 
     #[test]
+    fn what_does_nothing_yet_is_said() {
+        let pairs = [
+            ("WADDLE_S2S_LISTEN", "127.0.0.1:5269"),
+            ("WADDLE_REGISTRATION", "open"),
+        ];
+        let warnings = Config::load(None, env(&pairs)).unwrap().warnings();
+        assert_eq!(warnings.len(), 2, "{warnings:?}");
+    }
+
+    #[test]
     fn variables_override_the_file() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("waddle.toml");
@@ -310,7 +330,6 @@ mod tests {
             ("WADDLE_LOG_FORMAT", "xml", "text or json"),
             ("WADDLE_TRUSTED_PROXIES", "10.0.0.0/99", "networks"),
             ("WADDLE_PUBLIC_URL", "ftp://x", "http"),
-            ("WADDLE_S2S_LISTEN", "127.0.0.1:5269", "off"),
             ("WADDLE_TRACE_RATIO", "7", "0 to 1"),
         ] {
             let e = error(&[(key, value)]);

@@ -60,14 +60,6 @@ pub(super) fn listen(s: &str) -> Parsed<Listen> {
     s.split(',').map(one).collect::<Result<_, _>>().map(Listen)
 }
 
-pub(super) fn federation(s: &str) -> Parsed<Listen> {
-    if s == "off" {
-        Ok(Listen(Vec::new()))
-    } else {
-        Err("this version has no federation: only off is possible")
-    }
-}
-
 pub(super) fn networks(s: &str) -> Parsed<Vec<Network>> {
     const ALLOWED: &str = "networks such as 10.0.0.0/8 or ::1, separated by commas, are expected";
     s.split(',')

@@ -4,10 +4,7 @@ use serde_json::json;
 use waddle_core::Secret;
 
 use super::{Outcome, Reply, failed, listed};
-use crate::{
-    admin::Failure,
-    app::App,
-};
+use crate::{admin::Failure, app::App};
 
 /// Accounts read at a time.
 const PAGE: usize = 500;
