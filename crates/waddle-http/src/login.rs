@@ -113,6 +113,7 @@ pub async fn callback(
                 .unwrap_or("/")
                 .to_owned();
             app.deps.identity.begun_completed(client.addr);
+            app.deps.identity.session_began(OAUTH);
             tracing::info!(user = %new.session.account.user, "logged in with Bluesky");
             signed_in(&app, &new, &next)
         }
@@ -170,6 +171,9 @@ pub async fn local(
         Ok(()) => app.deps.identity.login_local(name, &Secret::new(password)).await,
         Err(e) => Err(e),
     };
+    if tried.is_ok() {
+        app.deps.identity.session_began(PASSWORD);
+    }
     match tried {
         Ok(new) if fields.form => {
             let next = fields.get("next").and_then(local_path).unwrap_or("/");

@@ -161,6 +161,11 @@ impl Identity {
         tracing::info!(%addr, protocol, mechanism, reason = error.reason(), "login failed");
     }
 
+    /// Counts a login that began a session.
+    pub fn session_began(&self, attempt: Attempt) {
+        metrics::METRICS.logins.add(1, &attempt.labels());
+    }
+
     /// Counts a login, and notes the credential's use (at most once in five minutes).
     pub fn login_succeeded(&self, attempt: Attempt, who: &LoggedIn) {
         metrics::METRICS.logins.add(1, &attempt.labels());
