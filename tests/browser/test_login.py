@@ -79,7 +79,8 @@ def test_login_with_bluesky(tab, server, net):
     page.goto(tab.base)
     assert page.get_by_label("Handle").is_visible()
     assert tab.against(tab.base) == []
-    for secret in (account["password"], token):
+    # eyJ begins every JWT: the PDS's tokens, our DPoP proofs.
+    for secret in (account["password"], token, "eyJ"):
         assert secret not in server.log()
 
 

@@ -137,6 +137,7 @@ def test_traces_and_metrics_arrive(traced):
         collector.metric("permission.checks", decision="denied")
         collector.metric("xmpp.muc.messages", value=lambda v: v >= 2)
         collector.metric("feed.lines")
+        collector.metric("identity.logins", protocol="http", mechanism="password")
         collector.wait("metric", name="identity.logins.failed", attributes=lambda a: a["protocol"] == "xmpp")
 
         figures = prometheus(requests.get(f"{server.url}/metrics", timeout=5).text)
