@@ -28,6 +28,8 @@ const BOTH: &[Row] = &[
     ("UNSUBACK", b"\xB0\x02\0\x01", 0x82),
     ("PINGRESP", b"\xD0\0", 0x82),
     ("packet type 0", b"\0\0", 0x82),
+    ("packet type 0, before its length is complete", b"\x0A\xC0", 0x82),
+    ("PUBLISH with a control character", b"\x30\x04\0\x01\x07\0", 0x81),
     ("PUBLISH with QoS 3", b"\x36\x05\0\x01a\0\x01", 0x81),
     ("PUBLISH with identifier 0", b"\x32\x05\0\x01a\0\0", 0x82),
     ("PUBLISH to +", b"\x30\x04\0\x01+\0", 0x90),
@@ -53,6 +55,7 @@ const BOTH: &[Row] = &[
 ];
 
 const V5: &[Row] = &[
+    ("SUBSCRIBE to an empty filter", b"\x82\x06\0\x01\0\0\0\0", 0x81),
     ("AUTH", b"\xF0\x02\x18\0", 0x82),
     ("neither topic nor alias", b"\x30\x03\0\0\0", 0x82),
     (
@@ -101,6 +104,24 @@ async fn malformed_packets_end_their_connection_and_no_other() {
     }
     other.publish1("alive", b"", false).await;
     assert_eq!(other.take().await.topic, "alive");
+}
+
+#[tokio::test]
+async fn acknowledgements_must_fit_their_message() {
+    let s = Server::start().await;
+    for (qos, first) in [(1, 0x50), (1, 0x70), (2, 0x40), (2, 0x70)] {
+        let mut c = s.v5("bob", "c").await;
+        c.subscribe("fit", qos).await;
+        s.v5("bob", "p").await.publish2("fit", b"", false).await;
+        let id = c.got().await.id;
+        c.send(&ack(first, id)).await;
+        assert_eq!(c.closed().await[0][2], 0x82, "{qos} {first:x}");
+    }
+    // A client whose packets are too small for any answer.
+    let mut c = s.raw().await;
+    c.send(&connect(5, "bob", "tiny", true, &[0x27, 0, 0, 0, 2]))
+        .await;
+    assert!(c.closed().await.is_empty());
 }
 
 #[tokio::test]

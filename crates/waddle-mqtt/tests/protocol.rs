@@ -225,7 +225,7 @@ async fn unsubscribing_answers_once_with_a_code_per_filter() {
     let mut c = s.v3("bob", "c3").await;
     assert_eq!(c.unsubscribe("x").await, [0xB0, 2, 0, 1]);
     // Filters that are none.
-    for bad in ["a/#/b", "a+", "", "$share//x", "$share/g"] {
+    for bad in ["a/#/b", "a+", "$share//x", "$share/g"] {
         let mut c = s.v3("bob", "c4").await;
         assert_eq!(c.subscribe(bad, 0).await, 0x80, "{bad}");
     }

@@ -308,6 +308,7 @@ async fn takeover_is_for_the_same_principal_only() {
     mounted.ping().await;
 }
 
+/// The length of the DISCONNECT that tells of a takeover.
 fn bob_len(_: &Raw) -> u8 {
     // Reason, property length, reason string.
     2 + 3 + "another connection took the session over".len() as u8

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use mqtt_protocol_core::mqtt::packet::{Property, v3_1_1, v5_0};
 use waddle_core::Secret;
 
-use super::{Fault, Fields, Reason, Version, plain, publish};
+use super::{Fault, Fields, Reason, Version, free, plain, publish};
 
 /// A client's wish to be connected.
 #[derive(Debug, Clone)]
@@ -82,7 +82,9 @@ pub fn parse(flags: u8, body: &[u8], max_user: usize) -> Result<Connect, Refused
     let mut f = Fields::new(body);
     let name = f.binary().map_err(silent)?;
     let level = f.u8().map_err(silent)?;
-    if flags != 0 {
+    // 3.1 gives these flags and the reserved bit no meaning and does not forbid them.
+    let old = name == b"MQIsdp" && level & 0x7F == 3;
+    if flags != 0 && !old {
         return Err(silent(Fault::malformed("CONNECT with wrong flags")));
     }
     let bridge = level & 0x80 != 0;
@@ -102,12 +104,15 @@ pub fn parse(flags: u8, body: &[u8], max_user: usize) -> Result<Connect, Refused
         version: (version == Version::V5).then_some(version),
         fault,
     };
-    let rest = f.rest();
-    check_flags(version, rest).map_err(loud)?;
+    let mut rest = f.rest().to_vec();
+    if let Some(b) = rest.first_mut().filter(|_| old) {
+        *b &= 0xFE;
+    }
+    check_flags(version, &rest).map_err(loud)?;
     let mut one = Vec::with_capacity(7 + rest.len());
     one.extend_from_slice(b"\0\x04MQTT");
     one.push(if version == Version::V5 { 5 } else { 4 });
-    one.extend_from_slice(rest);
+    one.extend_from_slice(&rest);
     let mut c = match version {
         Version::V3 => v3(&one),
         Version::V5 => v5(&one, max_user),
@@ -227,7 +232,7 @@ fn v5(body: &[u8], max_user: usize) -> Result<Connect, Fault> {
         problem_information: true,
         enhanced_auth: false,
     };
-    let mut users = 0;
+    let (mut users, mut auth_data) = (0, false);
     for p in c.props() {
         match p {
             Property::SessionExpiryInterval(p) => out.session_expiry = p.val(),
@@ -235,14 +240,18 @@ fn v5(body: &[u8], max_user: usize) -> Result<Connect, Fault> {
             Property::MaximumPacketSize(p) => out.maximum_packet = p.val(),
             Property::TopicAliasMaximum(p) => out.alias_maximum = p.val(),
             Property::RequestProblemInformation(p) => out.problem_information = p.val() != 0,
-            Property::AuthenticationMethod(_) | Property::AuthenticationData(_) => out.enhanced_auth = true,
+            Property::AuthenticationMethod(_) => out.enhanced_auth = true,
+            Property::AuthenticationData(_) => auth_data = true,
             Property::UserProperty(p) => {
                 users += 1;
-                plain(p.key())?;
-                plain(p.val())?;
+                free(p.key())?;
+                free(p.val())?;
             }
             _ => {}
         }
+    }
+    if auth_data && !out.enhanced_auth {
+        return Err(Fault::protocol("authentication data without a method"));
     }
     if let Some(topic) = c.will_topic() {
         let mut w = Will {
@@ -262,11 +271,15 @@ fn v5(body: &[u8], max_user: usize) -> Result<Connect, Fault> {
                 Property::MessageExpiryInterval(p) => w.expiry = Some(p.val()),
                 Property::PayloadFormatIndicator(p) => format = Some(p.val()),
                 Property::ContentType(p) => content = Some(plain(p.val())?),
-                Property::ResponseTopic(p) => w.response = Some(will_topic(p.val())?),
+                Property::ResponseTopic(p) => {
+                    let topic = will_topic(p.val());
+                    w.response =
+                        Some(topic.map_err(|_| Fault::protocol("the response topic is no topic name"))?);
+                }
                 Property::CorrelationData(p) => correlation = Some(p.val()),
                 Property::UserProperty(p) => {
                     users += 1;
-                    user.push((plain(p.key())?, plain(p.val())?));
+                    user.push((free(p.key())?, free(p.val())?));
                 }
                 _ => {}
             }
@@ -294,6 +307,8 @@ mod tests {
 
     #[test]
     fn levels_and_bridges() {
+        let old = parse(6, &body(b"MQIsdp", 3, 3, b"\0\x01c"), 64).unwrap();
+        assert!(old.clean_start, "3.1 does not care for reserved bits");
         for (name, level, version, bridge) in [
             (&b"MQIsdp"[..], 3, Version::V3, false),
             (b"MQIsdp", 0x83, Version::V3, true),

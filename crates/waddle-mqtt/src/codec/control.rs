@@ -9,10 +9,10 @@ use mqtt_protocol_core::mqtt::{
     result_code::{ConnectReasonCode, ConnectReturnCode, DisconnectReasonCode, MqttError},
 };
 
-use super::{Fault, Fields, Reason, Version, kind, plain, put_varint};
+use super::{Fault, Fields, Reason, Version, free_text, kind, plain, put_varint};
 
 /// An acknowledgement from a client: packet identifier and reason code.
-pub fn ack(version: Version, body: &[u8]) -> Result<(u16, Reason), Fault> {
+pub fn ack(version: Version, packet: u8, body: &[u8]) -> Result<(u16, Reason), Fault> {
     let mut f = Fields::new(body);
     let id = f.packet_id()?;
     if f.is_empty() {
@@ -22,19 +22,27 @@ pub fn ack(version: Version, body: &[u8]) -> Result<(u16, Reason), Fault> {
         return Err(Fault::malformed("an acknowledgement of over two bytes"));
     }
     let reason = Reason(f.u8()?);
-    if !matches!(
-        reason.0,
-        0x00 | 0x10 | 0x80 | 0x83 | 0x87 | 0x90 | 0x91 | 0x92 | 0x97 | 0x99
-    ) {
+    let known = match packet {
+        kind::PUBACK | kind::PUBREC => {
+            matches!(
+                reason.0,
+                0x00 | 0x10 | 0x80 | 0x83 | 0x87 | 0x90 | 0x91 | 0x97 | 0x99
+            )
+        }
+        _ => matches!(reason.0, 0x00 | 0x92),
+    };
+    if !known {
         return Err(Fault::protocol("an unknown reason code"));
     }
     if !f.is_empty() {
         let n = f.varint()? as usize;
         let mut props = Fields::new(f.take(n)?);
+        let mut said = false;
         while !props.is_empty() {
             match props.u8()? {
-                0x1F => drop(props.text()?),
-                0x26 => drop((props.text()?, props.text()?)),
+                0x1F if said => return Err(Fault::protocol("a property comes twice")),
+                0x1F => said = free_text(props.binary()?).is_ok(),
+                0x26 => drop((free_text(props.binary()?)?, free_text(props.binary()?)?)),
                 _ => {
                     return Err(Fault::malformed("a property that acknowledgements do not have"));
                 }
@@ -137,6 +145,14 @@ fn qos(q: Qos) -> u8 {
     }
 }
 
+/// A filter has at least one character (§4.7.3); whether it is one is answered filter by filter.
+fn filter(text: &str) -> Result<String, Fault> {
+    if text.is_empty() {
+        return Err(Fault::malformed("an empty topic filter"));
+    }
+    plain(text).map(str::to_owned)
+}
+
 /// Reads the body of a SUBSCRIBE.
 pub fn subscribe(version: Version, flags: u8, body: &[u8], max_user: usize) -> Result<Subscribe, Fault> {
     if flags != 2 {
@@ -162,8 +178,8 @@ pub fn subscribe(version: Version, flags: u8, body: &[u8], max_user: usize) -> R
             let mut users = 0;
             for p in p.props() {
                 match p {
-                    Property::SubscriptionIdentifier(p) if p.val() == 0 => {
-                        return Err(Fault::protocol("subscription identifier 0"));
+                    Property::SubscriptionIdentifier(p) if p.val() == 0 || identifier.is_some() => {
+                        return Err(Fault::protocol("a subscription identifier of 0, or two"));
                     }
                     Property::SubscriptionIdentifier(p) => identifier = Some(p.val()),
                     Property::UserProperty(_) => users += 1,
@@ -181,7 +197,7 @@ pub fn subscribe(version: Version, flags: u8, body: &[u8], max_user: usize) -> R
         .map(|e| {
             let o = e.sub_opts();
             Ok(Wanted {
-                filter: plain(e.topic_filter())?.to_owned(),
+                filter: filter(e.topic_filter())?,
                 qos: qos(o.qos()),
                 no_local: o.nl(),
                 as_published: o.rap(),
@@ -226,7 +242,7 @@ pub fn unsubscribe(version: Version, flags: u8, body: &[u8]) -> Result<(u16, Vec
     };
     let filters = filters
         .iter()
-        .map(|e| plain(e.as_str()).map(str::to_owned))
+        .map(|e| filter(e.as_str()))
         .collect::<Result<_, _>>()?;
     Ok((id, filters))
 }
@@ -423,10 +439,15 @@ mod tests {
     #[test]
     fn acknowledgements() {
         for version in [Version::V3, Version::V5] {
-            assert_eq!(ack(version, b"\0\x07").unwrap(), (7, Reason::SUCCESS));
-            assert_eq!(ack(version, b"\0\0").unwrap_err().reason, Reason::PROTOCOL);
-            assert_eq!(ack(version, b"\0").unwrap_err().reason, Reason::MALFORMED);
+            let ack = |body| ack(version, kind::PUBACK, body);
+            assert_eq!(ack(b"\0\x07").unwrap(), (7, Reason::SUCCESS));
+            assert_eq!(ack(b"\0\0").unwrap_err().reason, Reason::PROTOCOL);
+            assert_eq!(ack(b"\0").unwrap_err().reason, Reason::MALFORMED);
         }
+        assert!(ack(Version::V5, kind::PUBCOMP, b"\0\x07\x80").is_err());
+        assert!(ack(Version::V5, kind::PUBREL, b"\0\x07\x92").is_ok());
+        let ack = |version, body: &[u8]| ack(version, kind::PUBREC, body);
+        assert!(ack(Version::V5, b"\0\x07\0\x08\x1F\0\x01x\x1F\0\x01x").is_err());
         assert_eq!(
             ack(Version::V5, b"\0\x07\x87\x04\x1F\0\x01x").unwrap(),
             (7, Reason::NOT_AUTHORIZED)

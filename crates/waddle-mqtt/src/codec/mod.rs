@@ -139,6 +139,9 @@ pub fn head(buf: &[u8], max: usize) -> Result<Option<Head>, Fault> {
     let Some(&first) = buf.first() else {
         return Ok(None);
     };
+    if first >> 4 == 0 {
+        return Err(Fault::protocol("packet type 0"));
+    }
     let mut len = 0_usize;
     for i in 0..4 {
         let Some(&b) = buf.get(1 + i) else {
@@ -164,23 +167,43 @@ pub fn head(buf: &[u8], max: usize) -> Result<Option<Head>, Fault> {
     Err(Fault::malformed("the remaining length has over four bytes"))
 }
 
-/// A text field as the standards want it: UTF-8 without U+0000 (§1.5.4).
+/// A text field: UTF-8 without U+0000, control characters and noncharacters (§1.5.4 lets a server refuse these;
+/// they could not be shown in a channel).
 pub fn text(bytes: &[u8]) -> Result<&str, Fault> {
-    let s = std::str::from_utf8(bytes).map_err(|_| Fault::malformed("a text is not UTF-8"))?;
-    plain(s)
+    plain(utf8(bytes)?)
 }
 
-/// A text that the library has read: it lets U+0000 pass, the standards do not.
+/// A text that only has to be UTF-8 without U+0000: what user properties say is between clients.
+pub fn free_text(bytes: &[u8]) -> Result<&str, Fault> {
+    free(utf8(bytes)?)
+}
+
+fn utf8(bytes: &[u8]) -> Result<&str, Fault> {
+    std::str::from_utf8(bytes).map_err(|_| Fault::malformed("a text is not UTF-8"))
+}
+
+/// [`text`] for what the library has read: it lets everything pass.
 pub fn plain(s: &str) -> Result<&str, Fault> {
-    if memchr_nul(s.as_bytes()) {
+    let simple = s.bytes().all(|b| (0x20..0x7F).contains(&b));
+    if simple || s.chars().all(showable) {
+        Ok(s)
+    } else {
+        Err(Fault::malformed("a text contains control characters"))
+    }
+}
+
+/// [`free_text`] for what the library has read.
+pub fn free(s: &str) -> Result<&str, Fault> {
+    if s.as_bytes().contains(&0) {
         Err(Fault::malformed("a text contains U+0000"))
     } else {
         Ok(s)
     }
 }
 
-fn memchr_nul(b: &[u8]) -> bool {
-    b.contains(&0)
+fn showable(c: char) -> bool {
+    let u = u32::from(c);
+    !c.is_control() && u & 0xFFFE != 0xFFFE && !(0xFDD0..=0xFDEF).contains(&u)
 }
 
 /// Reads fields from the front of a packet's body.
@@ -317,8 +340,20 @@ mod tests {
 
     #[test]
     fn texts() {
-        assert!(text("ä☃".as_bytes()).is_ok());
-        for bad in [&b"a\0b"[..], b"\xC0\x80", b"\xED\xA0\x80", b"\xFF"] {
+        assert!(text("ä☃\u{FFFD}".as_bytes()).is_ok());
+        assert!(free_text(b"two\nlines").is_ok() && free_text(b"\0").is_err());
+        for bad in [
+            &b"a\0b"[..],
+            b"\xC0\x80",
+            b"\xED\xA0\x80",
+            b"\xFF",
+            b"a\x01",
+            b"a\n",
+            b"\x7F",
+            "\u{9F}".as_bytes(),
+            "\u{FFFF}".as_bytes(),
+            "\u{FDD0}".as_bytes(),
+        ] {
             assert_eq!(text(bad).unwrap_err().reason, Reason::MALFORMED, "{bad:?}");
         }
     }

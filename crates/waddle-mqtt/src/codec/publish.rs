@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::{Fault, Fields, Reason, Version, put_varint, text, varint_len};
+use super::{Fault, Fields, Reason, Version, free_text, put_varint, varint_len};
 
 /// What a PUBLISH says; everything points into the packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,8 +175,8 @@ fn properties<'a>(p: &mut Publish<'a>, field: &'a [u8], max_user: usize) -> Resu
                 if users > max_user {
                     return Err(Fault::new(Reason::QUOTA, "too many user properties"));
                 }
-                text(f.binary()?)?;
-                text(f.binary()?)?;
+                free_text(f.binary()?)?;
+                free_text(f.binary()?)?;
             }
             SUBSCRIPTION_ID => {
                 return Err(Fault::protocol("a client may not send a subscription identifier"));

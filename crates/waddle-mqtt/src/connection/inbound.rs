@@ -34,12 +34,12 @@ impl Conn {
         match h.kind() {
             kind::PUBACK | kind::PUBREC | kind::PUBCOMP => {
                 no_flags(h, 0)?;
-                let (id, reason) = control::ack(version, body)?;
+                let (id, reason) = control::ack(version, h.kind(), body)?;
                 self.acknowledged(h.kind(), id, reason).await
             }
             kind::PUBREL => {
                 no_flags(h, 2)?;
-                let (id, _) = control::ack(version, body)?;
+                let (id, _) = control::ack(version, kind::PUBREL, body)?;
                 self.release(id).await
             }
             kind::SUBSCRIBE => {

@@ -24,6 +24,8 @@ use crate::{
     session::{Owner, SessionKey, serial},
 };
 
+/// A client that takes packets of this size gets reason strings.
+const ROOMY: u32 = 2_048;
 /// Bytes of a client identifier.
 const CLIENT_ID: usize = 512;
 
@@ -53,6 +55,14 @@ where
         Ok((conn, answer)) => {
             core.metrics.login("ok");
             let mut conn = conn;
+            if answer.len() > conn.link.max_packet {
+                // What it would have to be told does not fit (§3.1.2.11.4).
+                conn.link.close(crate::link::Close::Fault(Fault::new(
+                    Reason::TOO_LARGE,
+                    "no answer fits the client's packet size",
+                )));
+                return Some(conn);
+            }
             conn.out.tail().extend_from_slice(&answer);
             Some(conn)
         }
@@ -63,11 +73,8 @@ where
                 Reason::QUOTA => "quota",
                 _ => "refused",
             });
-            let text = if c.problem_information {
-                text
-            } else {
-                String::new()
-            };
+            let wordy = c.problem_information && c.maximum_packet >= ROOMY;
+            let text = if wordy { text } else { String::new() };
             say(io, &control::refusal(c.version, reason, &text)).await;
             None
         }
@@ -252,7 +259,7 @@ async fn enter(
         core: core.clone(),
         version: c.version,
         bridge: c.bridge,
-        problems: c.problem_information,
+        problems: c.problem_information && c.maximum_packet >= ROOMY,
         out: OutBuf::default(),
         outbound,
         inflow: Inflow::new(l.mqtt_inflight, l.mqtt_topic_aliases, receiving),

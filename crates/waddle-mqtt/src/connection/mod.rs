@@ -234,7 +234,11 @@ impl Conn {
         if let Some((reason, text)) = told
             && self.version == Version::V5
         {
-            self.out.tail().extend_from_slice(&control::goodbye(reason, text));
+            let text = if self.problems { text } else { "" };
+            let last = control::goodbye(reason, text);
+            if last.len() <= self.link.max_packet {
+                self.out.tail().extend_from_slice(&last);
+            }
         }
         let (out, buf) = (&mut self.out, &mut self.buf);
         let last = async {

@@ -13,7 +13,7 @@ use waddle_storage::repo::mqtt as rows;
 
 use super::{Conn, End, HIGH};
 use crate::{
-    codec::{Reason, Version, control::put_ack, kind, publish::Outgoing},
+    codec::{Fault, Reason, Version, control::put_ack, kind, publish::Outgoing},
     core::run_of,
     link::{Item, Opts, Row, Stored},
     message::{Left, Run},
@@ -391,11 +391,14 @@ impl Conn {
                     put_ack(version, kind::PUBREL, id, Reason::SUCCESS, out);
                 });
             }
-            (kind::PUBREC, None) => self.reply(None, 0, |out| {
+            (kind::PUBREC, None) if reason.0 < 0x80 => self.reply(None, 0, |out| {
                 put_ack(version, kind::PUBREL, id, Reason::ID_NOT_FOUND, out);
             }),
             (kind::PUBCOMP, Some(f)) if f.stage == Stage::Comp => self.finish_flight(id, f),
-            _ => {}
+            (_, Some(_)) => {
+                return Err(Fault::protocol("an acknowledgement that does not fit its message").into());
+            }
+            (_, None) => {}
         }
         Ok(())
     }
@@ -453,11 +456,7 @@ impl Conn {
             let after = self.outbound.last_row;
             if let Err(error) = self.core.load_backlog(&self.session, after).await {
                 tracing::warn!(%error, "a session's queue cannot be read");
-                return Err(crate::codec::Fault::new(
-                    Reason::IMPLEMENTATION,
-                    "the session's queue cannot be read",
-                )
-                .into());
+                return Err(Fault::new(Reason::IMPLEMENTATION, "the session's queue cannot be read").into());
             }
         }
         Ok(())
