@@ -8,7 +8,7 @@ use waddle_stanza::{
     sm::{SmRequest, enabled, failed},
 };
 
-use super::{actor::Connection, sm::Sm};
+use super::{sm::Sm, stream::Connection};
 use crate::{
     metrics,
     rate::{Bucket, ByteBucket, Wait},

@@ -2,7 +2,7 @@
 
 use waddle_stanza::{Class, Outgoing, XmlWriter, ns};
 
-use super::state::Offer;
+use super::effects::Offer;
 use crate::server::Server;
 
 /// The features of an offer, self-contained.

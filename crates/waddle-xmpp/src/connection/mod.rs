@@ -11,10 +11,13 @@ use crate::{address::Place, server::Server};
 
 mod actor;
 mod bound;
+pub mod effects;
 mod features;
 mod lifecycle;
+mod negotiate;
 mod sm;
 pub mod state;
+mod stream;
 pub mod transport;
 
 pub use actor::{ConnectionActor, End, Parked, Probe, TakeOver};

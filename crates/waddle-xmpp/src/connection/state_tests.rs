@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use waddle_core::UserId;
 use waddle_identity::{CredentialId, CredentialKind};
+use waddle_stanza::sasl::ScramKeys;
 
 use super::*;
 
