@@ -1,1 +1,0 @@
-//! Test support: temporary servers and databases, scripted clients, a virtual clock.
