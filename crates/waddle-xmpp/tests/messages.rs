@@ -221,3 +221,80 @@ async fn the_archive_pages_both_ways_and_refuses_what_it_has_not() {
         2
     );
 }
+
+#[tokio::test]
+async fn addresses_of_all_kinds() {
+    let w = world().await;
+    w.account("alice").await;
+    w.account("bob").await;
+    let mut a = w.online("alice", "one").await;
+    let long = "x".repeat(1100);
+    for (to, expected) in [
+        (format!("{long}@waddle.test"), "jid-malformed"),
+        (format!("bob@waddle.test/{long}"), "jid-malformed"),
+        ("a b@waddle.test".to_owned(), "jid-malformed"),
+        ("@waddle.test".to_owned(), "jid-malformed"),
+        ("bob@waddle.test/".to_owned(), "jid-malformed"),
+        ("waddle.test".to_owned(), "service-unavailable"),
+        ("waddle.test/x".to_owned(), "service-unavailable"),
+    ] {
+        a.send(&format!(
+            "<message to='{to}' type='chat' id='x'><body>x</body></message>"
+        ))
+        .await;
+        assert_eq!(condition(&a.next().await), expected, "{to}");
+    }
+    // letters fold: it is the same Bob
+    let mut b = w.online("bob", "two").await;
+    a.send("<message to='BOB@Waddle.TEST' type='chat'><body>folded</body></message>")
+        .await;
+    assert_eq!(body(&b.message().await), "folded");
+    // to oneself: archived once, delivered
+    a.send("<message type='chat'><body>note</body></message>").await;
+    assert_eq!(body(&a.message().await), "note");
+    a.send("<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>urn:xmpp:mam:2</value></field><field var='with'><value>alice@waddle.test</value></field></x></query></iq>").await;
+    assert!(text(&a.message().await).contains("note"));
+    assert!(a.next().await.root().has("fin", "urn:xmpp:mam:2"), "once");
+    // hints are heeded
+    a.send("<message to='bob@waddle.test' type='chat'><body>off the record</body><no-store xmlns='urn:xmpp:hints'/></message>").await;
+    let m = b.message().await;
+    assert!(body(&m) == "off the record" && !m.root().has("stanza-id", "urn:xmpp:sid:0"));
+    // 10⁹ items of a range that ends before it begins
+    let r = a.request("<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>urn:xmpp:mam:2</value></field><field var='start'><value>2030-01-01T00:00:00Z</value></field><field var='end'><value>2020-01-01T00:00:00Z</value></field></x><set xmlns='http://jabber.org/protocol/rsm'><max>1000000000</max></set></query></iq>").await;
+    let fin = r.root().child("fin", "urn:xmpp:mam:2").unwrap();
+    assert_eq!(fin.attr("complete").unwrap(), "true");
+}
+
+#[tokio::test]
+async fn messages_of_one_sender_keep_their_order() {
+    let w = support::world_with(|_| {}, |c| c.rate_limits = false).await;
+    w.account("alice").await;
+    w.account("bob").await;
+    let mut a = w.online("alice", "one").await;
+    let mut b = w.online("bob", "two").await;
+    let mut all = String::new();
+    for i in 0..300 {
+        // every third is not archived, every fifth is no message
+        let hint = if i % 3 == 0 {
+            "<no-store xmlns='urn:xmpp:hints'/>"
+        } else {
+            ""
+        };
+        all += &format!("<message to='bob@waddle.test/two' type='chat'><body>{i}</body>{hint}</message>");
+        if i % 5 == 0 {
+            all += &format!("<presence to='bob@waddle.test/two'><status>{i}</status></presence>");
+        }
+    }
+    a.send(&all).await;
+    let mut messages = 0;
+    while messages < 300 {
+        let s = b.next().await;
+        if s.root().name() == "message" {
+            assert_eq!(body(&s), messages.to_string());
+            messages += 1;
+        } else {
+            let status = s.root().child_text("status", "jabber:client").unwrap();
+            assert_eq!(status, (messages - 1).to_string(), "presence overtakes nothing");
+        }
+    }
+}

@@ -279,3 +279,83 @@ async fn connections_of_one_address_are_limited() {
     assert!(!w.server.serve_stream(theirs, peer));
     drop(one);
 }
+
+#[tokio::test]
+async fn bytes_that_are_no_xml() {
+    use tokio::io::AsyncWriteExt as _;
+    let w = world().await;
+    w.account("bob").await;
+    let cases: [(&[u8], &str); 7] = [
+        (
+            b"<message><body>\xff\xfe</body></message>",
+            "not-well-formed unsupported-encoding",
+        ),
+        (
+            b"<message><body>\xed\xa0\x80</body></message>",
+            "not-well-formed unsupported-encoding",
+        ),
+        (b"<message><body>\0</body></message>", "not-well-formed"),
+        (b"<message><body>&#xFFFE;</body></message>", "not-well-formed"),
+        (b"<message a='1' a='2'/>", "not-well-formed"),
+        (b"<?php echo 1 ?><message/>", "restricted-xml"),
+        (
+            b"<message><!ENTITY x 'y'></message>",
+            "restricted-xml not-well-formed",
+        ),
+    ];
+    for (bytes, conditions) in cases {
+        let mut c = w.client("bob", "x").await;
+        c.io.write_all(bytes).await.unwrap();
+        let mut error = None;
+        while let Some(frame) = c.frame().await {
+            if let waddle_stanza::Frame::Stanza(s) = frame {
+                error = s.root().children().next().map(|e| e.name().to_owned());
+            }
+        }
+        let error = error.expect("a stream error");
+        assert!(
+            conditions.contains(&*error),
+            "{:?}: {error}",
+            String::from_utf8_lossy(bytes)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_restart_for_another_host() {
+    let w = world().await;
+    w.account("bob").await;
+    let mut c = w.raw();
+    c.open().await;
+    c.next().await;
+    let auth = STANDARD.encode("\0bob\0secret");
+    c.request(&format!(
+        "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{auth}</auth>"
+    ))
+    .await;
+    c.send(&HEADER.replace("waddle.test", "elsewhere.example")).await;
+    c.expect_restart();
+    c.header().await;
+    c.ends_with("host-unknown").await;
+}
+
+#[tokio::test]
+async fn one_byte_at_a_time_from_the_first() {
+    use tokio::io::AsyncWriteExt as _;
+    let w = world().await;
+    w.account("bob").await;
+    let mut c = w.raw();
+    for b in HEADER.as_bytes() {
+        c.io.write_all(&[*b]).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    c.header().await;
+    c.next().await;
+    let auth = STANDARD.encode("\0bob\0secret");
+    let auth = format!("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{auth}</auth>");
+    for b in auth.as_bytes() {
+        c.io.write_all(&[*b]).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(c.next().await.root().name(), "success");
+}

@@ -346,3 +346,10 @@ impl Client {
         );
     }
 }
+
+impl Client {
+    /// The server's next words are a new header.
+    pub fn expect_restart(&mut self) {
+        self.scanner.restart();
+    }
+}
