@@ -272,7 +272,7 @@ async fn messages_of_one_sender_keep_their_order() {
     w.account("bob").await;
     let mut a = w.online("alice", "one").await;
     let mut b = w.online("bob", "two").await;
-    let mut all = String::new();
+    let mut all = Vec::new();
     for i in 0..300 {
         // every third is not archived, every fifth is no message
         let hint = if i % 3 == 0 {
@@ -280,12 +280,16 @@ async fn messages_of_one_sender_keep_their_order() {
         } else {
             ""
         };
-        all += &format!("<message to='bob@waddle.test/two' type='chat'><body>{i}</body>{hint}</message>");
+        all.push(format!(
+            "<message to='bob@waddle.test/two' type='chat'><body>{i}</body>{hint}</message>"
+        ));
         if i % 5 == 0 {
-            all += &format!("<presence to='bob@waddle.test/two'><status>{i}</status></presence>");
+            all.push(format!(
+                "<presence to='bob@waddle.test/two'><status>{i}</status></presence>"
+            ));
         }
     }
-    a.send(&all).await;
+    a.send(&all.concat()).await;
     let mut messages = 0;
     while messages < 300 {
         let s = b.next().await;
