@@ -1,7 +1,7 @@
 //! The handle: opening, the list of waddles, their permissions in memory, events.
 
 use std::{
-    sync::{Arc, OnceLock, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -25,9 +25,6 @@ use crate::{
     registry::{Directory, Open, OpenWaddles},
 };
 
-/// Whether something else than a waddle uses a slug (a plain room on the room service).
-type SlugGuard = Box<dyn Fn(&Slug) -> bool + Send + Sync>;
-
 struct Inner {
     storage: Storage,
     clock: SharedClock,
@@ -36,7 +33,6 @@ struct Inner {
     directory: Directory,
     open: OpenWaddles,
     events: broadcast::Sender<Event>,
-    slug_guard: OnceLock<SlugGuard>,
     metrics: Metrics,
 }
 
@@ -61,7 +57,6 @@ impl Community {
             directory: Directory::default(),
             open: OpenWaddles::default(),
             events,
-            slug_guard: OnceLock::new(),
             metrics: Metrics::new(),
         }));
         let server = this.storage().server();
@@ -130,18 +125,9 @@ impl Community {
         let _ = self.0.events.send(e);
     }
 
-    /// Sets who else is asked whether a slug is in use: rooms that live in memory only. Called once.
-    pub fn guard_slugs(&self, used: impl Fn(&Slug) -> bool + Send + Sync + 'static) {
-        let _ = self.0.slug_guard.set(Box::new(used));
-    }
-
     /// Whether a waddle has this slug, is being made with it or is being deleted: no plain room may use it.
     pub fn is_slug_taken(&self, slug: &Slug) -> bool {
         self.directory().is_taken(slug)
-    }
-
-    pub(crate) fn slug_used_by_room(&self, slug: &Slug) -> bool {
-        self.0.slug_guard.get().is_some_and(|used| used(slug))
     }
 
     /// The domain that this server serves.

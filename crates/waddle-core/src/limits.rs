@@ -108,6 +108,8 @@ limits! {
     muc_idle_seconds: u64 = 300,
     /// Rooms: rooms that one session may be in; one more gets `resource-constraint`.
     muc_rooms_per_session: usize = 1_000,
+    /// Rooms: people on the lists of one plain room; one more gets `resource-constraint`.
+    muc_affiliations: usize = 10_000,
     /// Rooms: plain rooms on this server; one more gets `resource-constraint`.
     muc_plain_rooms: usize = 10_000,
     /// Waddles of this server.

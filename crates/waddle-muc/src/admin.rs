@@ -150,8 +150,28 @@ impl Room {
                 .push(Effect::Manage(Box::new(inbound), Manage { changes }));
             return Ok(());
         }
+        let listed = changes
+            .iter()
+            .filter(|c| c.affiliation != Affiliation::None)
+            .filter_map(Change::jid);
+        if !self.has_room_on_lists(listed) {
+            return Err(error::busy(
+                "the lists of this room are full; take somebody off them first",
+            ));
+        }
         self.set_affiliations(inbound, changes, actor, now, fx);
         Ok(())
+    }
+
+    /// Whether a plain room's lists can take these people too.
+    pub(crate) fn has_room_on_lists<'a>(&self, more: impl Iterator<Item = &'a BareJid>) -> bool {
+        match &self.kind {
+            Kind::Plain(p) => {
+                let new = more.filter(|jid| !p.people.contains_key(*jid)).count();
+                new == 0 || p.people.len() + new <= self.limits.muc_affiliations
+            }
+            _ => true,
+        }
     }
 
     fn read_item(&self, inbound: &Arrived, item: Element<'_>) -> Outcome<Item> {

@@ -54,6 +54,12 @@ impl Room {
             return Err(error::bad_request("there is no invitation in it"));
         }
         let mut new_members = Vec::new();
+        let bare: Vec<BareJid> = invited.iter().map(|(_, to)| to.bare()).collect();
+        if plain_members_only && !self.has_room_on_lists(bare.iter()) {
+            return Err(error::busy(
+                "the lists of this room are full; an admin takes somebody off them first",
+            ));
+        }
         for (invite, to) in &invited {
             let mut w = XmlWriter::message();
             w.attr("from", &self.at).attr("to", to.as_str());

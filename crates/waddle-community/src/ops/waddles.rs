@@ -89,9 +89,6 @@ impl Community {
         actor: &Actor,
         owner: &waddle_core::UserId,
     ) -> Result<Arc<Waddle>> {
-        if self.slug_used_by_room(&waddle.slug) {
-            return Err(Error::Conflict("the slug is already taken"));
-        }
         let (w, of, max) = (waddle.clone(), owner.clone(), self.limits().waddles_per_user);
         self.storage()
             .server()

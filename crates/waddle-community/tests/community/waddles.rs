@@ -4,8 +4,11 @@ use waddle_community::{
     Actor, ChannelChange, ChannelGrant, ChannelKind, Error, Event, FeedMode, NewBinding, NewChannel,
     NewWaddle, On, Users, Visibility, WaddleChange,
 };
-use waddle_core::{Limits, Slug, WaddleId};
-use waddle_storage::repo::{members, rooms, tuples};
+use waddle_core::{Limits, WaddleId};
+use waddle_storage::{
+    StorageError,
+    repo::{members, rooms, tuples},
+};
 
 use crate::{World, next, slug, user};
 
@@ -109,7 +112,12 @@ async fn everything_is_there_after_a_restart() {
 async fn a_slug_that_a_room_uses_is_taken() {
     let world = World::new().await;
     let c = &world.community;
-    c.guard_slugs(|s: &Slug| s.as_str() == "lounge");
+    let server = world.storage.server();
+    let save = async |name: &'static str| {
+        let settings = rooms::RoomSettings::default();
+        server.write(move |tx| rooms::save(tx, name, b"secret", &settings)).await
+    };
+    save("lounge.main").await.unwrap();
     let alice = user("alice");
     let taken = c
         .create_waddle(&alice, NewWaddle::new(slug("lounge"), "Lounge"))
@@ -119,11 +127,10 @@ async fn a_slug_that_a_room_uses_is_taken() {
         !c.is_slug_taken(&slug("lounge")),
         "a waddle that failed leaves nothing"
     );
-    let none = world
-        .storage
-        .server()
-        .read(|conn| rooms::uses_slug(conn, &slug("other")))
-        .await;
+    c.create_waddle(&alice, NewWaddle::new(slug("loung"), "Loung")).await.unwrap();
+    assert!(matches!(save("loung.e").await, Err(StorageError::Conflict(_))));
+    save("lounge.other").await.unwrap();
+    let none = server.read(|conn| rooms::uses_slug(conn, &slug("other"))).await;
     assert_eq!(none, Ok(false));
     assert!(
         c.create_waddle(&alice, NewWaddle::new(slug("other"), "Other"))

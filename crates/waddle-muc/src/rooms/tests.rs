@@ -170,3 +170,78 @@ async fn a_session_is_in_so_many_rooms_and_no_more() {
     }
     panic!("{:?}", rooms.figures());
 }
+
+#[tokio::test]
+async fn a_slug_is_a_waddles_or_a_plain_rooms() {
+    let (rooms, _dir) = rooms(Limits::default()).await;
+    let community = rooms.0.deps.community.clone();
+    let a = sender("a");
+    let make = async |slug: &str| {
+        let new = waddle_community::NewWaddle::new(slug.parse().unwrap(), "Penguins");
+        community.create_waddle(&a.user, new).await
+    };
+    let enter = |room: &str| {
+        let x = ["<x xmlns='", ns::MUC, "'/>"].concat();
+        send(
+            &rooms,
+            &a,
+            &["<presence to='", room, "@muc.x/A'>", &x, "</presence>"].concat(),
+        );
+    };
+    enter("ice.floe.one");
+    until(&a, is_subject).await;
+    let form = ["<query xmlns='", ns::MUC_OWNER, "'><x xmlns='jabber:x:data' type='submit'/></query>"].concat();
+    let open = ["<iq type='set' id='o' to='ice.floe.one@muc.x'>", &form, "</iq>"].concat();
+    send(&rooms, &a, &open);
+    assert!(until(&a, |s| s.id().as_deref() == Some("o")).await.is_type("result"));
+    let refused = make("ice").await;
+    assert!(matches!(refused, Err(waddle_community::Error::Conflict(_))));
+    make("icecream").await.unwrap();
+    make("snow").await.unwrap();
+    for taken in ["snow.floe", "snow.floe.one"] {
+        enter(taken);
+        until(&a, |s| s.is_type("error")).await;
+    }
+    // The first one goes with its occupant, and the slug is free again.
+    send(&rooms, &a, "<presence type='unavailable' to='ice.floe.one@muc.x/A'/>");
+    for _ in 0..1_000 {
+        if make("ice").await.is_ok() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("the slug stays taken");
+}
+
+#[tokio::test]
+async fn the_lists_of_a_plain_room_are_bounded() {
+    let (rooms, _dir) = rooms(Limits {
+        muc_affiliations: 3,
+        ..Limits::default()
+    })
+    .await;
+    let a = sender("a");
+    enter(&rooms, &a, "A");
+    until(&a, is_subject).await;
+    let set = async |items: &[(&str, &str)]| {
+        let items: String = items
+            .iter()
+            .map(|(who, what)| ["<item jid='", who, "@x' affiliation='", what, "'/>"].concat())
+            .collect();
+        let query = ["<query xmlns='", ns::MUC_ADMIN, "'>", &items, "</query>"].concat();
+        send(
+            &rooms,
+            &a,
+            &["<iq type='set' id='i' to='lounge@muc.x'>", &query, "</iq>"].concat(),
+        );
+        let answer = until(&a, |s| s.id().as_deref() == Some("i")).await;
+        let error = answer.root().child("error", ns::CLIENT);
+        error.is_none_or(|e| !e.has("resource-constraint", ns::STANZA_ERRORS))
+    };
+    assert!(!set(&[("b", "member"), ("c", "member"), ("d", "outcast")]).await);
+    assert!(set(&[("b", "member"), ("c", "outcast")]).await);
+    assert!(!set(&[("d", "member")]).await);
+    assert!(set(&[("c", "member")]).await, "nobody new");
+    assert!(set(&[("b", "none")]).await);
+    assert!(set(&[("d", "member")]).await);
+}

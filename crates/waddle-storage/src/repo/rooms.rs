@@ -3,7 +3,7 @@
 use waddle_core::{ChannelId, Slug, Timestamp};
 
 use super::archive::{self, ArchiveKey};
-use crate::{Conn, Db, Result, Row, Tx, params};
+use crate::{Conn, Db, Result, Row, StorageError, Tx, params};
 
 /// Rows that one write deletes at the most.
 const CHUNK: usize = 1_000;
@@ -252,8 +252,15 @@ fn subject(r: &Row<'_>) -> Result<Option<Subject>> {
     }))
 }
 
-/// Makes a room or renews its settings.
+/// Makes a room or renews its settings. [`StorageError::Conflict`] where its name has become one below a waddle's:
+/// making a waddle looks for rooms ([`uses_slug`]) in this database too, so one of the two finds the other.
 pub fn save(tx: &mut Tx, name: &str, secret: &[u8], s: &RoomSettings) -> Result<()> {
+    let taken = "SELECT 1 FROM waddles WHERE slug = ?1 AND NOT EXISTS (SELECT 1 FROM rooms WHERE name = ?2)";
+    if let Some((slug, _)) = name.split_once('.')
+        && tx.query_opt(taken, (slug, name), |_| Ok(()))?.is_some()
+    {
+        return Err(StorageError::Conflict("the name belongs to a waddle".into()));
+    }
     let now = tx.now().0;
     let values = params![
         name,
@@ -341,7 +348,7 @@ pub async fn channel_room(db: &Db, channel: ChannelId, secret: Vec<u8>) -> Resul
             "INSERT INTO channel_rooms (channel, secret) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
             (channel.to_string(), secret),
         )?;
-        read(tx)?.ok_or(crate::StorageError::NotFound)
+        read(tx)?.ok_or(StorageError::NotFound)
     })
     .await
 }
