@@ -158,6 +158,7 @@ async fn start(
         xmpp.clone(),
         broker.clone(),
         rooms.clone(),
+        feeds.clone(),
         &bound,
         &public.xmpp_host,
     );
@@ -172,7 +173,7 @@ async fn start(
             metrics: Some(Arc::new(telemetry.scrape())),
         },
         http,
-        Some((https, Arc::new(ArcSwap::new(tls.config())))),
+        Some((https, https_config(tls))),
     )
     .context("http_listen")?;
     bound.http = http.plain_addresses().to_vec();
@@ -198,6 +199,13 @@ async fn start(
         },
         bound,
     ))
+}
+
+/// HTTP/2 is negotiated in the handshake (RFC 9113 §3.2).
+fn https_config(tls: &Tls) -> waddle_http::TlsConfig {
+    let mut config = rustls::ServerConfig::clone(&tls.config());
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Arc::new(ArcSwap::from_pointee(config))
 }
 
 fn mqtt_listeners(config: &Config, tls: &Tls) -> Vec<waddle_mqtt::Listen> {

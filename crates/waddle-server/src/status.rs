@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use waddle_feed::Feeds;
 use waddle_http::{ServiceStatus, StatusDoor};
 use waddle_mqtt::Broker;
 use waddle_muc::Rooms;
@@ -15,13 +16,21 @@ pub struct Status {
     xmpp: XmppServer,
     broker: Broker,
     rooms: Rooms,
+    feeds: Feeds,
     xmpp_at: String,
     mqtt_at: String,
 }
 
 impl Status {
     /// A status of what listens at `bound`, called `host` by clients.
-    pub fn new(xmpp: XmppServer, broker: Broker, rooms: Rooms, bound: &Bound, host: &str) -> Self {
+    pub fn new(
+        xmpp: XmppServer,
+        broker: Broker,
+        rooms: Rooms,
+        feeds: Feeds,
+        bound: &Bound,
+        host: &str,
+    ) -> Self {
         let at = |a: &[SocketAddr], b: &[SocketAddr]| {
             a.first()
                 .or(b.first())
@@ -32,6 +41,7 @@ impl Status {
             xmpp,
             broker,
             rooms,
+            feeds,
             xmpp_at,
             mqtt_at,
         }
@@ -41,6 +51,7 @@ impl Status {
     pub async fn services(&self) -> Vec<ServiceStatus> {
         let rooms = self.rooms.figures();
         let mqtt = self.broker.figures().await;
+        let feeds = self.feeds.figures();
         vec![
             ServiceStatus {
                 name: "XMPP Server".into(),
@@ -63,6 +74,14 @@ impl Status {
                 details: format!(
                     "{} ({} connections, {} subscriptions)",
                     self.mqtt_at, mqtt.connections, mqtt.subscriptions
+                ),
+            },
+            ServiceStatus {
+                name: "Feeds".into(),
+                status: true,
+                details: format!(
+                    "{} waddles with feeds at work, {} readings dropped",
+                    feeds.waddles, feeds.dropped
                 ),
             },
         ]

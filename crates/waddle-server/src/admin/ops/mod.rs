@@ -125,7 +125,7 @@ fn waddle(app: &App, slug: &str) -> Result<Arc<Waddle>, Failure> {
 /// The person of a localpart, bare JID, DID or handle typed by the operator.
 async fn person(app: &App, name: &str) -> Result<UserId, Failure> {
     app.identity
-        .resolve_name(name)
+        .resolve_anybody(name)
         .await
         .map_err(|e| Failure(format!("{name}: {e}")))
 }
