@@ -211,7 +211,7 @@ fn v3(body: &[u8]) -> Result<Connect, Fault> {
 fn v5(body: &[u8], max_user: usize) -> Result<Connect, Fault> {
     let (c, read) = v5_0::Connect::parse(body)?;
     whole(read, body)?;
-    plain(c.client_id())?;
+    plain(c.client_id()).map_err(|f| Fault::new(Reason::CLIENT_ID, f.text))?;
     let user = c.user_name().map(plain).transpose()?.map(str::to_owned);
     let (password, bad_password) = secret(c.password());
     let mut out = Connect {

@@ -234,7 +234,8 @@ async fn enter(
         Version::V3 => c.keep_alive,
     };
     let welcome = Welcome {
-        session_present: opened.present,
+        // 3.1 has no such flag.
+        session_present: opened.present && c.level != 3,
         assigned,
         session_expiry: (c.version == Version::V5 && expiry != c.session_expiry).then_some(expiry),
         keep_alive: (keep_alive != c.keep_alive).then_some(keep_alive),

@@ -92,6 +92,8 @@ struct Conn {
 }
 
 /// Serves a connection to its end: CONNECT, session, DISCONNECT.
+///
+/// What is done now and then is boxed while it is done, so that an idle connection's task stays small.
 pub async fn serve<Io>(core: Arc<Core>, mut io: Io, peer: SocketAddr, transport: &'static str)
 where
     Io: AsyncRead + AsyncWrite + Send + Unpin,
@@ -102,7 +104,11 @@ where
     };
     let mut buf = BytesMut::new();
     let wait = Duration::from_secs(core.limits.mqtt_login_seconds);
-    let conn = match tokio::time::timeout(wait, login::login(&core, &mut io, &mut buf, peer, transport)).await
+    let conn = match tokio::time::timeout(
+        wait,
+        Box::pin(login::login(&core, &mut io, &mut buf, peer, transport)),
+    )
+    .await
     {
         Ok(Some(conn)) => conn,
         Ok(None) => return,
@@ -131,7 +137,7 @@ impl Conn {
             Ok(never) => match never {},
             Err(end) => end,
         };
-        self.finish(end, &mut reader, &mut writer).await;
+        Box::pin(self.finish(end, &mut reader, &mut writer)).await;
     }
 
     async fn work<R, W>(&mut self, reader: &mut R, writer: &mut W) -> Result<std::convert::Infallible, End>
@@ -143,9 +149,9 @@ impl Conn {
         let timer = tokio::time::sleep(NEVER);
         tokio::pin!(timer);
         self.arm(timer.as_mut());
-        self.process().await?;
+        Box::pin(self.process()).await?;
         loop {
-            self.pump().await?;
+            Box::pin(self.pump()).await?;
             let may_read = self.may_read();
             let take = self.out.len() < HIGH && self.outbound.takes();
             let Self { out, buf, .. } = self;
@@ -165,7 +171,7 @@ impl Conn {
                         self.paused = Some(Instant::now() + pause);
                         self.arm(timer.as_mut());
                     }
-                    self.process().await?;
+                    Box::pin(self.process()).await?;
                 }
                 () = link.outbox.ready(), if take => {}
                 () = link.bell.notified() => {}
@@ -286,4 +292,19 @@ fn poll_read<R: AsyncRead + Unpin>(
 /// Splits the bytes that make whole packets off a buffer; what is left is the start of the next one.
 fn whole(buf: &mut BytesMut) -> Bytes {
     std::mem::take(buf).freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size<F: Future>(_: impl FnOnce(Arc<Core>, tokio::net::TcpStream, SocketAddr) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn an_idle_connection_is_small() {
+        let bytes = size(|core, io, peer| serve(core, io, peer, "tcp"));
+        assert!(bytes < 4_096, "{bytes}");
+    }
 }
