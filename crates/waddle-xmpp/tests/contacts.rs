@@ -1,4 +1,5 @@
-//! Roster, subscriptions, presence, discovery (RFC 6121 §2–§4, XEP-0030, XEP-0115, XEP-0199).
+//! Roster, subscriptions, presence, discovery (RFC 6121 §2–§4, XEP-0030, XEP-0092, XEP-0115, XEP-0199, XEP-0202,
+//! XEP-0478).
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
@@ -215,6 +216,11 @@ async fn discovery_says_what_works_and_caps_hash_it() {
     let w = world().await;
     w.account("alice").await;
     let mut c = w.login("alice").await;
+    let limits = c.features.clone();
+    assert!(
+        limits.contains("<max-bytes>262144</max-bytes><idle-seconds>300</idle-seconds>"),
+        "{limits}"
+    );
     c.bind("one").await;
     let info = c
         .request("<iq type='get' id='d' to='waddle.test'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>")

@@ -1,4 +1,5 @@
-//! Messages between users: delivery, archive, carbons, offline (RFC 6121 §8.5, XEP-0160, 0280, 0313, 0359).
+//! Messages between users: delivery, archive, carbons, offline (RFC 6121 §8.5, XEP-0160, XEP-0203, XEP-0280,
+//! XEP-0313, XEP-0359).
 
 #![expect(
     clippy::unwrap_used,
@@ -19,7 +20,7 @@ async fn a_message_is_archived_for_both_and_delivered_with_its_id() {
     w.account("bob").await;
     let mut a = w.online("alice", "one").await;
     let mut b = w.online("bob", "two").await;
-    a.send("<message to='bob@waddle.test' type='chat' id='m1'><body>hi &amp; ho</body><stanza-id xmlns='urn:xmpp:sid:0' by='bob@waddle.test' id='forged'/><origin-id xmlns='urn:xmpp:sid:0' id='o1'/></message>").await;
+    a.send("<message to='bob@waddle.test' type='chat' id='m1'><body>hi &amp; ho</body><stanza-id xmlns='urn:xmpp:sid:0' by='bob@waddle.test' id='forged'/><delay xmlns='urn:xmpp:delay' from='bob@waddle.test' stamp='2001-01-01T00:00:00Z'/><origin-id xmlns='urn:xmpp:sid:0' id='o1'/></message>").await;
     let m = b.message().await;
     let root = m.root();
     assert_eq!(root.attr("from").unwrap(), "alice@waddle.test/one");
@@ -30,6 +31,7 @@ async fn a_message_is_archived_for_both_and_delivered_with_its_id() {
     assert_eq!(ids[0].attr("by").unwrap(), "bob@waddle.test");
     let id = ids[0].attr("id").unwrap().into_owned();
     assert!(root.has("origin-id", "urn:xmpp:sid:0"));
+    assert!(!root.has("delay", "urn:xmpp:delay"), "nobody speaks for Bob");
     for (c, name) in [(&mut a, "alice"), (&mut b, "bob")] {
         c.send("<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2' queryid='x'/></iq>")
             .await;

@@ -1,4 +1,4 @@
-//! Rooms through the server: what the connection owes them (XEP-0045, XEP-0410).
+//! Rooms through the server: what the connection owes them (XEP-0045, XEP-0410, XEP-0421).
 
 #![expect(
     clippy::unwrap_used,

@@ -1,5 +1,5 @@
 //! STARTTLS, direct TLS, channel binding, WebSocket; and tokio-xmpp, a client that nobody here wrote
-//! (RFC 6120 §5, XEP-0368, RFC 7395, RFC 9266).
+//! (RFC 6120 §5, XEP-0368, RFC 7395, RFC 9266, XEP-0440).
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 

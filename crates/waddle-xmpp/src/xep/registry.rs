@@ -206,6 +206,21 @@ mod tests {
     }
 
     #[test]
+    fn every_extension_is_tried_by_a_behaviour_test() {
+        let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/tests");
+        let tests: String = std::fs::read_dir(dir)
+            .unwrap()
+            .map(|f| f.unwrap().path())
+            .filter(|p| p.extension().is_some_and(|e| e == "rs"))
+            .map(|p| std::fs::read_to_string(p).unwrap())
+            .collect();
+        for x in ALL.iter().map(|e| e.xep()).filter(|x| x.number > 0) {
+            let number = format!("XEP-{:04}", x.number);
+            assert!(tests.contains(&number), "no test under tests/ names {number}");
+        }
+    }
+
+    #[test]
     fn the_readme_has_the_table() {
         const BEGIN: &str = "<!-- xep table: generated, `UPDATE=1 cargo test -p waddle-xmpp registry` -->\n";
         const END: &str = "<!-- /xep table -->";

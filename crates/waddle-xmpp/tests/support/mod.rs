@@ -129,6 +129,7 @@ impl World {
         let f = c.next().await;
         assert!(f.root().has("bind", "urn:ietf:params:xml:ns:xmpp-bind"));
         c.name = name.to_owned();
+        c.features = text(&f);
         c
     }
 
@@ -157,6 +158,8 @@ pub struct Client {
     pub io: DuplexStream,
     pub name: String,
     pub jid: String,
+    /// The stream features after login.
+    pub features: String,
     scanner: Scanner,
     buf: BytesMut,
 }
@@ -168,6 +171,7 @@ impl Client {
             io,
             name: String::new(),
             jid: String::new(),
+            features: String::new(),
             scanner: Scanner::new(Framing::Stream, limits),
             buf: BytesMut::new(),
         }
