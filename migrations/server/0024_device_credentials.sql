@@ -4,7 +4,7 @@ CREATE TABLE device_credentials (
     waddle       TEXT NOT NULL,
     username     TEXT NOT NULL UNIQUE,
     name         TEXT NOT NULL,
-    topics       TEXT NOT NULL, -- JSON: [{"prefix": "home/sensors", "access": "read_write"}]
+    topics       TEXT NOT NULL, -- JSON: [{"prefix": "home/sensors", "read": true, "write": true}]
     salt         BLOB NOT NULL,
     digest       BLOB NOT NULL, -- SHA-256 of salt and password
     created_at   INTEGER NOT NULL,

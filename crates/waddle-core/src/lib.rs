@@ -22,5 +22,5 @@ pub use room::RoomName;
 pub use secret::Secret;
 pub use slug::Slug;
 pub use time::{Clock, ManualClock, SharedClock, SystemClock, Timestamp};
-pub use topic::{TopicFilter, TopicName};
+pub use topic::{TopicFilter, TopicName, TopicRule};
 pub use user::UserId;

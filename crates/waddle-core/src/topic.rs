@@ -19,6 +19,9 @@ pub enum TopicError {
     /// `+` or `#` in a topic name.
     #[error("a topic name may not contain + or #")]
     Wildcard,
+    /// Not what [`TopicRule`] reads.
+    #[error("not a topic prefix; expected e.g. home/sensors, read:home/state or write:home/button")]
+    Prefix,
     /// `+` or `#` not alone in a level, or `#` not last.
     #[error("in a topic filter + and # stand alone in their level, and # only in the last")]
     MisplacedWildcard,
@@ -174,6 +177,57 @@ pub fn under_prefix(prefix: &str, topic: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
+/// What a device may do at a prefix of topics: the prefix itself and everything below it, `PREFIX/…`, never `PREFIXx`.
+///
+/// As text: `PREFIX`, or with `read:` or `write:` before it for one of the two.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TopicRule {
+    /// Within the waddle, without wildcards and without a trailing slash.
+    pub prefix: String,
+    /// May subscribe.
+    pub read: bool,
+    /// May publish.
+    pub write: bool,
+}
+
+impl TopicRule {
+    /// Whether the rule is about this topic.
+    pub fn covers(&self, topic: &str) -> bool {
+        under_prefix(&self.prefix, topic)
+    }
+}
+
+impl FromStr for TopicRule {
+    type Err = TopicError;
+    fn from_str(text: &str) -> Result<Self, TopicError> {
+        let (read, write, prefix) = match text.split_once(':') {
+            Some(("read", rest)) => (true, false, rest),
+            Some(("write", rest)) => (false, true, rest),
+            _ => (true, true, text),
+        };
+        let prefix = prefix.strip_suffix("/#").unwrap_or(prefix).trim_end_matches('/');
+        if prefix.starts_with('$') || prefix.parse::<TopicName>().is_err() {
+            return Err(TopicError::Prefix);
+        }
+        Ok(Self {
+            prefix: prefix.to_owned(),
+            read,
+            write,
+        })
+    }
+}
+
+impl fmt::Display for TopicRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match (self.read, self.write) {
+            (true, false) => "read:",
+            (false, true) => "write:",
+            _ => "",
+        })?;
+        f.write_str(&self.prefix)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,6 +253,23 @@ mod tests {
         }
         assert!("a/+".parse::<TopicName>().is_err() && "ä".parse::<TopicName>().is_ok());
         assert!(under_prefix("a/b", "a/b") && under_prefix("a/b", "a/b/c") && !under_prefix("a/b", "a/bc"));
+    }
+
+    #[test]
+    fn rules() {
+        let rule = |s: &str| s.parse::<TopicRule>().unwrap();
+        let both = rule("home/sensors/#");
+        assert_eq!((both.prefix.as_str(), both.read, both.write), ("home/sensors", true, true));
+        assert!(both.covers("home/sensors") && both.covers("home/sensors/a/b"));
+        assert!(!both.covers("home/sensorsx") && !both.covers("home") && !both.covers(""));
+        assert_eq!(rule("home/").to_string(), "home");
+        for (text, read, write) in [("read:home", true, false), ("write:a:b", false, true), ("a:b", true, true)] {
+            let r = rule(text);
+            assert_eq!((r.read, r.write, r.to_string().as_str()), (read, write, text));
+        }
+        for bad in ["", "#", "a/+/b", "$SYS", "read:", "/"] {
+            assert_eq!(bad.parse::<TopicRule>(), Err(TopicError::Prefix), "{bad}");
+        }
     }
 
     proptest! {

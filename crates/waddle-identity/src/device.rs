@@ -1,8 +1,7 @@
 //! Device credentials: a made-up user name and password, bound to one waddle and to topic prefixes.
 
-use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
-use waddle_core::{DeviceId, Secret, Timestamp, TopicFilter, UserId, WaddleId};
+use waddle_core::{DeviceId, Secret, Timestamp, TopicRule, UserId, WaddleId};
 use waddle_storage::{
     StorageError,
     repo::device_credentials::{DeviceCredentials, DeviceRow},
@@ -14,71 +13,6 @@ use crate::{
     names::DEVICE_PREFIX,
 };
 
-/// What a device may do below a prefix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DeviceAccess {
-    /// Publish and subscribe.
-    ReadWrite,
-    /// Subscribe.
-    Read,
-    /// Publish.
-    Write,
-}
-
-/// A topic prefix of a device; it covers itself and everything below it, `PREFIX/…`, never `PREFIXx`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeviceTopic {
-    /// Without a trailing slash, without wildcards.
-    pub prefix: String,
-    /// What may be done there.
-    pub access: DeviceAccess,
-}
-
-impl std::str::FromStr for DeviceTopic {
-    type Err = Error;
-    /// `PREFIX`, `read:PREFIX` or `write:PREFIX`.
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let (access, prefix) = match text.split_once(':') {
-            Some(("read", rest)) => (DeviceAccess::Read, rest),
-            Some(("write", rest)) => (DeviceAccess::Write, rest),
-            _ => (DeviceAccess::ReadWrite, text),
-        };
-        let prefix = prefix.strip_suffix("/#").unwrap_or(prefix).trim_end_matches('/');
-        let ok =
-            !prefix.contains(['+', '#']) && !prefix.starts_with('$') && prefix.parse::<TopicFilter>().is_ok();
-        if ok {
-            Ok(Self {
-                prefix: prefix.to_owned(),
-                access,
-            })
-        } else {
-            Err(Error::Config(format!(
-                "not a topic prefix: {text:?}; expected e.g. home/sensors"
-            )))
-        }
-    }
-}
-
-impl std::fmt::Display for DeviceTopic {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.access {
-            DeviceAccess::ReadWrite => f.write_str(&self.prefix),
-            DeviceAccess::Read => write!(f, "read:{}", self.prefix),
-            DeviceAccess::Write => write!(f, "write:{}", self.prefix),
-        }
-    }
-}
-
-impl DeviceTopic {
-    /// Whether `topic` is the prefix or below it.
-    pub fn covers(&self, topic: &str) -> bool {
-        topic
-            .strip_prefix(self.prefix.as_str())
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    }
-}
-
 /// A credential just made: the only time the password is shown.
 #[derive(Debug, Clone)]
 pub struct NewDeviceCredential {
@@ -87,7 +21,7 @@ pub struct NewDeviceCredential {
     /// Its password.
     pub password: Secret,
     /// Where it may act.
-    pub topics: Vec<DeviceTopic>,
+    pub topics: Vec<TopicRule>,
 }
 
 /// A device that proved who it is.
@@ -104,7 +38,7 @@ pub struct DeviceLogin {
     /// What it logs in as.
     pub username: String,
     /// Where it may act.
-    pub topics: Vec<DeviceTopic>,
+    pub topics: Vec<TopicRule>,
 }
 
 /// A device in a list.
@@ -152,7 +86,7 @@ impl Identity {
         device: DeviceId,
         waddle: WaddleId,
         name: &str,
-        topics: Vec<DeviceTopic>,
+        topics: Vec<TopicRule>,
     ) -> Result<NewDeviceCredential, Error> {
         let username = format!("{DEVICE_PREFIX}{}", hex(&random::<8>()?));
         let password = Secret::new(random_text("wdd_")?);
@@ -253,32 +187,4 @@ fn hex(bytes: &[u8]) -> String {
             let _ = write!(out, "{b:02x}");
             out
         })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn topics() {
-        let t: DeviceTopic = "home/sensors/#".parse().unwrap();
-        assert_eq!(
-            (t.prefix.as_str(), t.access),
-            ("home/sensors", DeviceAccess::ReadWrite)
-        );
-        assert!(t.covers("home/sensors") && t.covers("home/sensors/a/b"));
-        assert!(!t.covers("home/sensorsx") && !t.covers("home") && !t.covers(""));
-        let r: DeviceTopic = "read:home".parse().unwrap();
-        assert_eq!(
-            (r.access, r.to_string().as_str()),
-            (DeviceAccess::Read, "read:home")
-        );
-        assert_eq!(
-            "write:a".parse::<DeviceTopic>().unwrap().access,
-            DeviceAccess::Write
-        );
-        for bad in ["", "#", "a/+/b", "$SYS", "read:", "/"] {
-            assert!(bad.parse::<DeviceTopic>().is_err(), "{bad}");
-        }
-    }
 }

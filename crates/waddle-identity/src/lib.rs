@@ -29,7 +29,7 @@ use waddle_storage::{Db, Storage, repo::departed};
 pub use account::Account;
 pub use atproto::Callback;
 pub use config::{AtprotoConfig, IdentityConfig, MIN_ITERATIONS};
-pub use device::{DeviceAccess, DeviceInfo, DeviceLogin, DeviceTopic, NewDeviceCredential};
+pub use device::{DeviceInfo, DeviceLogin, NewDeviceCredential};
 pub use error::{Error, LoginError};
 pub use event::IdentityEvent;
 pub use login::{CredentialId, CredentialKind, LoggedIn, ScramLookup};

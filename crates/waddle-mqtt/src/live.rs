@@ -5,17 +5,12 @@ use std::sync::Arc;
 use tokio::sync::broadcast::{self, error::RecvError};
 use waddle_community::{Community, Event, On, Users, WaddleAccess};
 use waddle_core::{Slug, TopicFilter, UserId, WaddleId};
-use waddle_identity::{
-    Attempt, DeviceAccess, Identity, IdentityEvent, LoginError, device::is_device_username,
-};
+use waddle_identity::{Attempt, Identity, IdentityEvent, LoginError, device::is_device_username};
 
 use crate::{
     Mount,
     codec::Reason,
-    policy::{
-        Access, Action, Answer, Change, DevicePrefix, DeviceScope, LoggedIn, Login, Policy, Principal,
-        Refusal,
-    },
+    policy::{Access, Action, Answer, Change, DeviceScope, LoggedIn, Login, Policy, Principal, Refusal},
     rules::TopicPolicy,
 };
 
@@ -81,15 +76,6 @@ impl LivePolicy {
             .verify_device(&login.user, &login.password)
             .await
             .map_err(|e| self.failed(login, DEVICE, &e))?;
-        let prefixes = d
-            .topics
-            .into_iter()
-            .map(|t| DevicePrefix {
-                read: t.access != DeviceAccess::Write,
-                write: t.access != DeviceAccess::Read,
-                prefix: t.prefix,
-            })
-            .collect();
         let who = Principal {
             user: d.user,
             name: d.username,
@@ -97,7 +83,7 @@ impl LivePolicy {
             device: Some(DeviceScope {
                 device: d.device,
                 waddle: d.waddle,
-                prefixes,
+                prefixes: d.topics,
             }),
         };
         let access = self.access(d.waddle).await;

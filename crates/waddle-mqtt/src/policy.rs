@@ -4,7 +4,7 @@ use std::{future::Future, net::IpAddr, pin::Pin, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
-use waddle_core::{DeviceId, Secret, Slug, TopicFilter, UserId, WaddleId};
+use waddle_core::{DeviceId, Secret, Slug, TopicFilter, TopicRule, UserId, WaddleId};
 
 use crate::{Mount, codec::Reason};
 
@@ -54,18 +54,7 @@ pub struct DeviceScope {
     /// Its waddle.
     pub waddle: WaddleId,
     /// Its topic prefixes.
-    pub prefixes: Vec<DevicePrefix>,
-}
-
-/// One prefix of a device: itself and what is below it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DevicePrefix {
-    /// The prefix, without a trailing slash.
-    pub prefix: String,
-    /// May subscribe.
-    pub read: bool,
-    /// May publish.
-    pub write: bool,
+    pub prefixes: Vec<TopicRule>,
 }
 
 impl DeviceScope {
@@ -75,7 +64,7 @@ impl DeviceScope {
             (match action {
                 Action::Publish => p.write,
                 Action::Subscribe => p.read,
-            }) && waddle_core::topic::under_prefix(&p.prefix, topic)
+            }) && p.covers(topic)
         })
     }
 
@@ -179,12 +168,12 @@ mod tests {
             device: DeviceId::new(),
             waddle: WaddleId::new(),
             prefixes: vec![
-                DevicePrefix {
+                TopicRule {
                     prefix: "home/sensors".into(),
                     read: false,
                     write: true,
                 },
-                DevicePrefix {
+                TopicRule {
                     prefix: "cmd".into(),
                     read: true,
                     write: false,

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use common::{Raw, ack, connect, field, packet, until};
 use waddle_community::{Actor, Community, NewDevice, NewWaddle, RemovalKind, Role, TopicRule};
 use waddle_core::{Limits, Secret, SystemClock, UserId, WaddleId};
-use waddle_identity::{DeviceTopic, Identity, IdentityConfig, MIN_ITERATIONS};
+use waddle_identity::{Identity, IdentityConfig, MIN_ITERATIONS};
 use waddle_mqtt::{Broker, BrokerConfig, Listen, LivePolicy, rules::TopicPolicy};
 use waddle_storage::{Storage, StorageConfig};
 
@@ -113,18 +113,10 @@ impl Waddle {
     }
 
     async fn device(&self, name: &str, topics: &[&str]) -> (waddle_core::DeviceId, String, String) {
-        let topics: Vec<DeviceTopic> = topics.iter().map(|t| t.parse().unwrap()).collect();
-        let rules = topics
-            .iter()
-            .map(|t| TopicRule {
-                prefix: t.prefix.clone(),
-                read: t.access != waddle_identity::DeviceAccess::Write,
-                write: t.access != waddle_identity::DeviceAccess::Read,
-            })
-            .collect();
+        let topics: Vec<TopicRule> = topics.iter().map(|t| t.parse().unwrap()).collect();
         let new = NewDevice {
             name: name.parse().unwrap(),
-            topics: rules,
+            topics: topics.clone(),
         };
         let device = self
             .community

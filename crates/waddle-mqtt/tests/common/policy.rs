@@ -13,10 +13,7 @@ use tokio::sync::broadcast;
 use waddle_core::{DeviceId, Slug, TopicFilter, UserId, WaddleId};
 use waddle_mqtt::{
     Mount, OperatorsOnly, Reason,
-    policy::{
-        Access, Action, Answer, Change, DevicePrefix, DeviceScope, LoggedIn, Login, Policy, Principal,
-        Refusal,
-    },
+    policy::{Access, Action, Answer, Change, DeviceScope, LoggedIn, Login, Policy, Principal, Refusal},
 };
 
 /// One waddle's rights.
@@ -91,7 +88,7 @@ impl TestPolicy {
         let device = DeviceId::new();
         let prefixes = prefixes
             .iter()
-            .map(|(prefix, read, write)| DevicePrefix {
+            .map(|(prefix, read, write)| waddle_core::TopicRule {
                 prefix: (*prefix).to_owned(),
                 read: *read,
                 write: *write,

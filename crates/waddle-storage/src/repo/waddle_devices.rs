@@ -1,27 +1,10 @@
 //! Devices of a waddle and the topics that each may use. Their credentials are identity's.
 
-use serde::{Deserialize, Serialize};
-use waddle_core::{DeviceId, Slug, Timestamp, UserId, WaddleId, topic::under_prefix};
+use serde::Serialize;
+pub use waddle_core::TopicRule;
+use waddle_core::{DeviceId, Slug, Timestamp, UserId, WaddleId};
 
 use crate::{Conn, Result, Row, Tx};
-
-/// A prefix of topics that a device may use: the prefix itself and everything below it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TopicRule {
-    /// Without wildcards, within the waddle.
-    pub prefix: String,
-    /// May subscribe.
-    pub read: bool,
-    /// May publish.
-    pub write: bool,
-}
-
-impl TopicRule {
-    /// Whether the rule is about this topic.
-    pub fn covers(&self, topic: &str) -> bool {
-        under_prefix(&self.prefix, topic)
-    }
-}
 
 /// A device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -1,9 +1,8 @@
 //! `device …`: devices with credentials of their own.
 
 use serde_json::json;
-use waddle_community::{NewDevice, Page, TopicRule};
-use waddle_core::Slug;
-use waddle_identity::{DeviceAccess, DeviceTopic};
+use waddle_community::{NewDevice, Page};
+use waddle_core::{Slug, TopicRule};
 
 use super::{Outcome, Reply, failed, listed, parse, waddle};
 use crate::{
@@ -14,24 +13,16 @@ use crate::{
 /// Devices read at a time.
 const PAGE: usize = 500;
 
-fn rule(topic: &DeviceTopic) -> TopicRule {
-    TopicRule {
-        prefix: topic.prefix.clone(),
-        read: topic.access != DeviceAccess::Write,
-        write: topic.access != DeviceAccess::Read,
-    }
-}
-
 pub async fn create(app: &App, slug: &str, name: &str, topics: &[String]) -> Outcome {
     let waddle = waddle(app, slug)?;
     let slug: Slug = parse("device", name)?;
     let topics = topics
         .iter()
         .map(|t| parse("topic", t))
-        .collect::<Result<Vec<DeviceTopic>, _>>()?;
+        .collect::<Result<Vec<TopicRule>, _>>()?;
     let new = NewDevice {
         name: slug,
-        topics: topics.iter().map(rule).collect(),
+        topics: topics.clone(),
     };
     let device = app
         .community
