@@ -211,3 +211,21 @@ impl Session {
         self.control.lock().resumption = Some(id.into());
     }
 }
+
+/// A message of the session that waits for its commit, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Waiting(Arc<Session>);
+
+impl Waiting {
+    pub(crate) fn begin(session: &Arc<Session>) -> Self {
+        session.pending.fetch_add(1, Ordering::AcqRel);
+        Self(session.clone())
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.pending.fetch_sub(1, Ordering::AcqRel);
+        self.0.committed.notify_one();
+    }
+}

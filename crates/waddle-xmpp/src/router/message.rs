@@ -20,7 +20,10 @@ use super::{
     Routed, Sent,
     deliver::{self, Post},
 };
-use crate::xep::{MessageEvent, Phase, Verdict};
+use crate::{
+    session::Waiting,
+    xep::{MessageEvent, Phase, Verdict},
+};
 
 /// The types of RFC 6121 §5.2.2; anything else is `normal`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,10 +168,8 @@ fn accept(sent: Sent, to: Jid, kind: Type, recipient: UserId, wanted: Wanted) ->
         let (server, post, stanza) = (server.clone(), post.clone(), sent.stanza.clone());
         move |tx: &mut Tx| store(tx, &server, &post, &stanza, &recipient, wanted)
     };
-    let session = sent.session.clone();
-    session.pending.fetch_add(1, Ordering::AcqRel);
+    let waiting = Waiting::begin(&sent.session);
     let then = {
-        let session = session.clone();
         move |result: Result<Stored, StorageError>| {
             match result {
                 Ok(stored) => {
@@ -179,22 +180,13 @@ fn accept(sent: Sent, to: Jid, kind: Type, recipient: UserId, wanted: Wanted) ->
                 }
                 Err(e) => sent.refuse(&failed(&e)),
             }
-            settle(&session);
+            drop(waiting);
         }
     };
     match db.write_then(work, then) {
         Ok(()) => Routed::Done,
-        Err(e) => {
-            settle(&session);
-            Routed::Error(failed(&e))
-        }
+        Err(e) => Routed::Error(failed(&e)),
     }
-}
-
-/// One message done: the connection may read on.
-fn settle(session: &crate::session::Session) {
-    session.pending.fetch_sub(1, Ordering::AcqRel);
-    session.committed.notify_one();
 }
 
 /// RFC 6121 §8.5: nobody is there to take it and nobody keeps it.

@@ -9,7 +9,7 @@ use waddle_stanza::{Condition, Kind, Stanza, StanzaError, StreamError, ns};
 use crate::{
     connection::{Buckets, Counted, too_fast},
     server::Server,
-    session::Session,
+    session::{Session, Waiting},
     xep::BoxFuture,
 };
 
@@ -137,9 +137,17 @@ fn to_rooms(sent: &Sent) -> Routed {
     let Ok(stanza) = stamped.to_stanza() else {
         return Routed::from(Condition::InternalServerError);
     };
-    sent.server.rooms.route(Inbound {
+    let message = stanza.kind() == Kind::Message;
+    let inbound = Inbound {
         stanza,
         sender: sent.session.sender(),
-    });
+    };
+    if message {
+        // Stream management acknowledges a message after its commit, not before.
+        let waiting = Waiting::begin(&sent.session);
+        sent.server.rooms.route_then(inbound, move || drop(waiting));
+    } else {
+        sent.server.rooms.route(inbound);
+    }
     Routed::Done
 }
