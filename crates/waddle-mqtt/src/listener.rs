@@ -74,10 +74,11 @@ async fn one(core: Arc<Core>, stream: TcpStream, peer: SocketAddr, tls: Option<T
     };
     let acceptor = TlsAcceptor::from(tls.load_full());
     let wait = Duration::from_secs(core.limits.mqtt_login_seconds);
-    match tokio::time::timeout(wait, acceptor.accept(stream)).await {
+    // Boxed: plain connections share this task's shape and need not hold a handshake.
+    match Box::pin(tokio::time::timeout(wait, acceptor.accept(stream))).await {
         Ok(Ok(stream)) => {
             drop(place);
-            connection::serve(core, stream, peer, "tls").await;
+            Box::pin(connection::serve(core, stream, peer, "tls")).await;
         }
         Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
         Err(_) => tracing::debug!(%peer, "TLS handshake timed out"),

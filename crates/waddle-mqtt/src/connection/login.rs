@@ -36,7 +36,7 @@ pub async fn login<Io>(
     buf: &mut BytesMut,
     peer: SocketAddr,
     transport: &'static str,
-) -> Option<Conn>
+) -> Option<Box<Conn>>
 where
     Io: AsyncRead + AsyncWrite + Send + Unpin,
 {
@@ -123,7 +123,7 @@ async fn enter(
     c: &Connect,
     peer: SocketAddr,
     transport: &'static str,
-) -> Result<(Conn, Vec<u8>), Refused> {
+) -> Result<(Box<Conn>, Vec<u8>), Refused> {
     let no = |reason, text: &str| Err((reason, text.to_owned()));
     if core.stopping.load(Ordering::Acquire) {
         return no(Reason::UNAVAILABLE, "the server is shutting down");
@@ -256,7 +256,7 @@ async fn enter(
     if opened.present {
         outbound.wants_backlog(0);
     }
-    let conn = Conn {
+    let conn = Box::new(Conn {
         core: core.clone(),
         version: c.version,
         bridge: c.bridge,
@@ -275,7 +275,7 @@ async fn enter(
         link,
         session,
         owner,
-    };
+    });
     Ok((conn, answer))
 }
 
