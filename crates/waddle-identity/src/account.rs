@@ -106,9 +106,8 @@ impl Identity {
         Ok(())
     }
 
-    /// Deletes an account with all of its credentials, sessions and tokens, and ends its connections. What waddles hold
-    /// of it is theirs to remove.
-    pub async fn delete(&self, user: &UserId) -> Result<Account, Error> {
+    /// Deletes an account with all of its credentials, sessions and tokens, and ends its connections.
+    pub(crate) async fn delete(&self, user: &UserId) -> Result<Account, Error> {
         let account = self.by_user(user).await?.ok_or(Error::NotFound)?;
         if let (Some(did), Ok(atproto)) = (&account.did, self.atproto())
             && atproto.holds_tokens(did).await.unwrap_or(false)

@@ -10,7 +10,7 @@ mod support;
 
 use std::{net::IpAddr, time::Duration};
 
-use support::{on_disk, open, open_with};
+use support::{community, on_disk, open, open_with};
 use waddle_core::{DeviceId, Secret, UserId, WaddleId};
 use waddle_identity::{
     Attempt, CredentialKind, Error, Identity, IdentityEvent, LoginError, MIN_ITERATIONS, ScramHash,
@@ -88,7 +88,11 @@ async fn names_that_are_not_free() {
         assert!(matches!(made, Err(Error::Password)), "{password:?}");
     }
     // a deleted name is nobody's: tuples and archives of others still mean its former owner
-    t.identity.delete(&UserId::local("alice")).await.unwrap();
+    let waddles = community(&t).await;
+    t.identity
+        .delete_account(&waddles, &UserId::local("alice"))
+        .await
+        .unwrap();
     assert!(refused(&t.identity, "alice", "password").await);
     let reborn = t.identity.create_local("alice", &s("password"), false).await;
     assert!(matches!(reborn, Err(Error::NameTaken)));
@@ -304,7 +308,8 @@ async fn deletion_takes_everything() {
     let session = t.identity.login_local("alice", &s("password")).await.unwrap();
     let token = t.identity.issue_token(&alice, "phone").await.unwrap();
     let mut events = t.identity.events();
-    t.identity.delete(&alice.user).await.unwrap();
+    let waddles = community(&t).await;
+    t.identity.delete_account(&waddles, &alice.user).await.unwrap();
     assert!(
         t.identity
             .session_for(&session.access_token)
@@ -320,7 +325,7 @@ async fn deletion_takes_everything() {
         }
     );
     assert!(matches!(
-        t.identity.delete(&alice.user).await,
+        t.identity.delete_account(&waddles, &alice.user).await,
         Err(Error::NotFound)
     ));
 }

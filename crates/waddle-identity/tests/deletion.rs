@@ -8,12 +8,10 @@
 
 mod support;
 
-use std::sync::Arc;
-
 use bytes::Bytes;
-use support::{Setup, config, open};
-use waddle_community::{Community, NewWaddle, Role};
-use waddle_core::{Limits, Secret, Timestamp, UserId};
+use support::{Setup, community, config, open};
+use waddle_community::{NewWaddle, Role};
+use waddle_core::{Secret, Timestamp, UserId};
 use waddle_identity::{Error, Identity, IdentityEvent};
 use waddle_storage::{
     Db, StorageError,
@@ -129,10 +127,7 @@ async fn nothing_of_the_person_stays_and_nothing_of_others_goes() {
     let (alice, bob) = people(&t).await;
     let db = t.storage.server();
     fill(&db, &alice, &bob).await;
-    let limits = Arc::new(Limits::default());
-    let community = Community::open(t.storage.clone(), t.clock.clone(), limits, "example.org")
-        .await
-        .unwrap();
+    let community = community(&t).await;
     let hers = NewWaddle::new("penguins".parse().unwrap(), "Penguins");
     let hers = community.create_waddle(&alice, hers).await.unwrap();
 

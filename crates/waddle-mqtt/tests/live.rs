@@ -221,7 +221,7 @@ async fn tokens_log_in_and_their_revocation_ends_the_connection() {
     kept.send(&connect(5, "bob", "kept", false, &[0x11, 0, 0, 1, 0]))
         .await;
     kept.packet().await;
-    w.identity.delete(&w.bob).await.unwrap();
+    w.identity.delete_account(&w.community, &w.bob).await.unwrap();
     assert_eq!(by_password.closed().await[0][2], 0x87);
     assert_eq!(kept.closed().await[0][2], 0x87);
     until("its sessions are over", async || {

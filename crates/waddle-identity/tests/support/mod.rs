@@ -14,7 +14,8 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 use url::Url;
-use waddle_core::{ManualClock, Timestamp};
+use waddle_community::Community;
+use waddle_core::{Limits, ManualClock, Timestamp};
 use waddle_identity::{AtprotoConfig, Identity, IdentityConfig};
 use waddle_storage::{Storage, StorageConfig};
 
@@ -53,6 +54,14 @@ pub async fn open_with(change: impl FnOnce(&mut IdentityConfig)) -> Setup {
         clock,
         dir,
     }
+}
+
+/// The waddles beside it.
+pub async fn community(t: &Setup) -> Community {
+    let limits = Arc::new(Limits::default());
+    Community::open(t.storage.clone(), t.clock.clone(), limits, "example.org")
+        .await
+        .unwrap()
 }
 
 pub async fn open() -> Setup {
