@@ -113,7 +113,7 @@ async fn query(r: &IqRequest<'_>) -> IqResult {
     if q.node.is_some() {
         return Err(StanzaError::new(Condition::ItemNotFound).text("no such node"));
     }
-    let filter = Filter {
+    let mut filter = Filter {
         with: q.with.clone().map(With::Jid),
         start: q.start,
         end: q.end,
@@ -121,6 +121,10 @@ async fn query(r: &IqRequest<'_>) -> IqResult {
         after_id: q.after_id.as_deref().map(id).transpose()?,
         ids: q.ids.iter().map(|i| id(i)).collect::<Result<_, _>>()?,
     };
+    if let Some(before) = &q.page.before {
+        let before = id(before)?;
+        filter.before_id = Some(filter.before_id.map_or(before, |b| b.min(before)));
+    }
     let start = match &q.page.place {
         Place::First => Start::First,
         Place::Last => Start::Last,
