@@ -269,3 +269,73 @@ async fn plain_text_only_on_loopback() {
     );
     open(true).await.unwrap().shutdown().await;
 }
+
+/// mosquitto as a bridge with its defaults: both directions, each message once, nothing in a circle.
+#[tokio::test]
+async fn a_mosquitto_bridge() {
+    for version in ["mqttv311", "mqttv50"] {
+        bridge(version).await;
+    }
+}
+
+async fn bridge(version: &str) {
+    let s = Server::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let port = {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        free.local_addr().unwrap().port()
+    };
+    let conf = dir.path().join("mosquitto.conf");
+    let text = format!(
+        "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_type none\n\
+         connection waddle\naddress 127.0.0.1:{}\nremote_username bob@test/penguins\nremote_password bob-pw\n\
+         remote_clientid bridge\nbridge_protocol_version {version}\ntopic # both 1 local/ remote/\n",
+        s.addr().port()
+    );
+    std::fs::write(&conf, text).unwrap();
+    let mut command = Command::new("/usr/sbin/mosquitto");
+    command
+        .arg("-c")
+        .arg(&conf)
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    let mut bridge = command.spawn().expect("mosquitto is installed");
+    until("the bridge has subscribed", async || {
+        let all = s.broker.connections(None).await;
+        all.iter()
+            .any(|c| c.client_id == "bridge" && c.filters == ["remote/#"])
+    })
+    .await;
+    let mut here = s.v5("bob", "here").await;
+    here.subscribe("remote/#", 1).await;
+    let mut there = common::Raw::new(([127, 0, 0, 1], port).into()).await;
+    there.send(b"\x10\x0D\0\x04MQTT\x04\x02\0\x3C\0\x01t").await;
+    assert_eq!(there.packet().await, [0x20, 2, 0, 0]);
+    there.subscribe("local/#", 1).await;
+    there.publish("local/up", b"up", 2, 7).await;
+    let mut seen = Vec::new();
+    while seen.len() < 2 {
+        let p = there.packet().await;
+        if p[0] >> 4 == 3 {
+            let g = there.read(&p);
+            there.send(&common::ack(0x40, g.id)).await;
+        }
+        seen.push(p[0] >> 4);
+    }
+    let g = here.take().await;
+    assert_eq!(
+        (g.topic.as_str(), g.payload.as_slice()),
+        ("remote/up", &b"up"[..])
+    );
+    let mut p = s.v5("alice@test/penguins", "p").await;
+    p.publish1("remote/down", b"down", false).await;
+    assert_eq!(here.take().await.topic, "remote/down");
+    let g = there.take().await;
+    assert_eq!(
+        (g.topic.as_str(), g.payload.as_slice()),
+        ("local/down", &b"down"[..])
+    );
+    here.quiet().await;
+    there.quiet().await;
+    bridge.kill().await.unwrap();
+}

@@ -26,6 +26,8 @@ use crate::{
 
 /// A client that takes packets of this size gets reason strings.
 const ROOMY: u32 = 2_048;
+/// Where a mosquitto bridge says that it is there.
+const BRIDGE_STATE: &str = "$SYS/broker/connection/";
 /// Bytes of a client identifier.
 const CLIENT_ID: usize = 512;
 
@@ -41,7 +43,7 @@ where
     Io: AsyncRead + AsyncWrite + Send + Unpin,
 {
     let (flags, body) = first_packet(core, io, buf).await?;
-    let c = match connect::parse(flags, &body, core.limits.mqtt_user_properties) {
+    let mut c = match connect::parse(flags, &body, core.limits.mqtt_user_properties) {
         Ok(c) => c,
         Err(refused) => {
             core.metrics.login("malformed");
@@ -51,6 +53,10 @@ where
             return None;
         }
     };
+    // mosquitto's bridges leave word of their state in the broker's own space, where nobody writes here.
+    if c.will.as_ref().is_some_and(|w| w.topic.starts_with(BRIDGE_STATE)) {
+        c.will = None;
+    }
     match enter(core, &c, peer, transport).await {
         Ok((conn, answer)) => {
             core.metrics.login("ok");
