@@ -131,8 +131,7 @@ fn dependencies_point_down() {
             .file_name()
             .to_string_lossy()
             .replace("waddle-", "");
-        let known =
-            MAY_NAME.iter().any(|(n, _)| *n == name) || matches!(name.as_str(), "cli" | "web");
+        let known = MAY_NAME.iter().any(|(n, _)| *n == name) || matches!(name.as_str(), "cli" | "web");
         assert!(known, "waddle-{name} is not in the table of dependencies");
     }
 }

@@ -259,11 +259,18 @@ mod tests {
     fn rules() {
         let rule = |s: &str| s.parse::<TopicRule>().unwrap();
         let both = rule("home/sensors/#");
-        assert_eq!((both.prefix.as_str(), both.read, both.write), ("home/sensors", true, true));
+        assert_eq!(
+            (both.prefix.as_str(), both.read, both.write),
+            ("home/sensors", true, true)
+        );
         assert!(both.covers("home/sensors") && both.covers("home/sensors/a/b"));
         assert!(!both.covers("home/sensorsx") && !both.covers("home") && !both.covers(""));
         assert_eq!(rule("home/").to_string(), "home");
-        for (text, read, write) in [("read:home", true, false), ("write:a:b", false, true), ("a:b", true, true)] {
+        for (text, read, write) in [
+            ("read:home", true, false),
+            ("write:a:b", false, true),
+            ("a:b", true, true),
+        ] {
             let r = rule(text);
             assert_eq!((r.read, r.write, r.to_string().as_str()), (read, write, text));
         }

@@ -182,9 +182,7 @@ pub async fn home(State(app): State<App>, MaybeAuth(session): MaybeAuth) -> Resu
         let used = t
             .last_used_at
             .map_or_else(|| "never".to_owned(), |t| minute(&t.to_string()));
-        let ends = t
-            .expires_at
-            .map_or_else(String::new, |t| minute(&t.to_string()));
+        let ends = t.expires_at.map_or_else(String::new, |t| minute(&t.to_string()));
         tokens.push_str(&fill(
             "<tr><td>{{label}}</td><td>{{used}}</td><td>{{ends}}</td><td>\
              <form method=\"post\" action=\"/auth/tokens/{{id}}/revoke\">\

@@ -289,7 +289,7 @@ async fn bridge(version: &str) {
     let text = format!(
         "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_type none\n\
          connection waddle\naddress 127.0.0.1:{}\nremote_username bob@test/penguins\nremote_password bob-pw\n\
-         remote_clientid bridge\nbridge_protocol_version {version}\ntopic # both 1 local/ remote/\n",
+         remote_clientid bridge\nrestart_timeout 1\nbridge_protocol_version {version}\ntopic # both 1 local/ remote/\n",
         s.addr().port()
     );
     std::fs::write(&conf, text).unwrap();

@@ -124,18 +124,8 @@ async fn what_was_in_flight_comes_again_with_its_identifier() {
     }
     let (mut c, _) = s.v5_with("bob", "c", false, HOUR).await;
     c.ping().await;
-    let count = s
-        .storage
-        .server()
-        .read(|c| {
-            c.query_one(
-                "SELECT (SELECT count(*) FROM mqtt_queue) + (SELECT count(*) FROM mqtt_message)",
-                (),
-                |r| r.get::<i64>(0),
-            )
-        })
-        .await;
-    assert_eq!(count.unwrap(), 0);
+    let kept = s.storage.server().read(waddle_storage::repo::mqtt::kept).await;
+    assert_eq!(kept.unwrap(), (0, 0));
 }
 
 #[tokio::test]

@@ -16,7 +16,9 @@ use crate::{World, slug};
 const MANY: usize = 1_500;
 
 async fn talk(db: &Db, channel: ChannelId) {
-    rooms::channel_room(db, channel, b"secret".to_vec()).await.unwrap();
+    rooms::channel_room(db, channel, b"secret".to_vec())
+        .await
+        .unwrap();
     db.write(move |tx| {
         for _ in 0..MANY {
             let message = NewMessage {
@@ -39,7 +41,10 @@ async fn talk(db: &Db, channel: ChannelId) {
 /// Whether there are messages, and what the room would keep its occupants' ids by.
 async fn kept(db: &Db, channel: &Channel) -> (bool, bool) {
     let id = channel.id;
-    let messages = db.read(move |c| archive::ends(c, &ArchiveKey::channel(id))).await.unwrap();
+    let messages = db
+        .read(move |c| archive::ends(c, &ArchiveKey::channel(id)))
+        .await
+        .unwrap();
     let other = b"other".to_vec();
     let room = rooms::channel_room(db, id, other.clone()).await.unwrap();
     (messages.is_some(), room.secret != other)
@@ -66,7 +71,12 @@ async fn the_removal_goes_on_when_the_waddle_is_read_again() {
     let world = World::new().await;
     let w = world.penguins().await.id;
     let db = world.storage.waddle(w).await.unwrap();
-    let gone = world.community.channel_by_slug(w, &slug("general")).await.unwrap().unwrap();
+    let gone = world
+        .community
+        .channel_by_slug(w, &slug("general"))
+        .await
+        .unwrap()
+        .unwrap();
     let id = gone.id;
     db.write(move |tx| {
         channels::delete(tx, id)?;

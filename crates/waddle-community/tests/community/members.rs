@@ -303,7 +303,9 @@ async fn an_account_that_goes_leaves_all_but_what_only_it_owns() {
     assert_eq!(c.role_of(w.id, &user("bob")).await.unwrap(), None);
     let other = waddle_community::NewWaddle::new(crate::slug("others"), "Others");
     let other = c.create_waddle(&user("carol"), other).await.unwrap();
-    c.add_member(Actor::System, other.id, &user("alice"), Role::Owner).await.unwrap();
+    c.add_member(Actor::System, other.id, &user("alice"), Role::Owner)
+        .await
+        .unwrap();
     let only_hers = c.leave_all(&user("alice")).await.unwrap();
     assert_eq!((only_hers.len(), only_hers[0].id), (1, w.id));
     assert_eq!(

@@ -115,7 +115,9 @@ async fn a_slug_that_a_room_uses_is_taken() {
     let server = world.storage.server();
     let save = async |name: &'static str| {
         let settings = rooms::RoomSettings::default();
-        server.write(move |tx| rooms::save(tx, name, b"secret", &settings)).await
+        server
+            .write(move |tx| rooms::save(tx, name, b"secret", &settings))
+            .await
     };
     save("lounge.main").await.unwrap();
     let alice = user("alice");
@@ -127,7 +129,9 @@ async fn a_slug_that_a_room_uses_is_taken() {
         !c.is_slug_taken(&slug("lounge")),
         "a waddle that failed leaves nothing"
     );
-    c.create_waddle(&alice, NewWaddle::new(slug("loung"), "Loung")).await.unwrap();
+    c.create_waddle(&alice, NewWaddle::new(slug("loung"), "Loung"))
+        .await
+        .unwrap();
     assert!(matches!(save("loung.e").await, Err(StorageError::Conflict(_))));
     save("lounge.other").await.unwrap();
     let none = server.read(|conn| rooms::uses_slug(conn, &slug("other"))).await;

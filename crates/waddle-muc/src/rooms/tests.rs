@@ -190,10 +190,19 @@ async fn a_slug_is_a_waddles_or_a_plain_rooms() {
     };
     enter("ice.floe.one");
     until(&a, is_subject).await;
-    let form = ["<query xmlns='", ns::MUC_OWNER, "'><x xmlns='jabber:x:data' type='submit'/></query>"].concat();
+    let form = [
+        "<query xmlns='",
+        ns::MUC_OWNER,
+        "'><x xmlns='jabber:x:data' type='submit'/></query>",
+    ]
+    .concat();
     let open = ["<iq type='set' id='o' to='ice.floe.one@muc.x'>", &form, "</iq>"].concat();
     send(&rooms, &a, &open);
-    assert!(until(&a, |s| s.id().as_deref() == Some("o")).await.is_type("result"));
+    assert!(
+        until(&a, |s| s.id().as_deref() == Some("o"))
+            .await
+            .is_type("result")
+    );
     let refused = make("ice").await;
     assert!(matches!(refused, Err(waddle_community::Error::Conflict(_))));
     make("icecream").await.unwrap();
@@ -203,7 +212,11 @@ async fn a_slug_is_a_waddles_or_a_plain_rooms() {
         until(&a, |s| s.is_type("error")).await;
     }
     // The first one goes with its occupant, and the slug is free again.
-    send(&rooms, &a, "<presence type='unavailable' to='ice.floe.one@muc.x/A'/>");
+    send(
+        &rooms,
+        &a,
+        "<presence type='unavailable' to='ice.floe.one@muc.x/A'/>",
+    );
     for _ in 0..1_000 {
         if make("ice").await.is_ok() {
             return;

@@ -252,6 +252,12 @@ pub fn queue_size(conn: &Conn, session: i64) -> Result<(usize, usize)> {
     )
 }
 
+/// What is kept for all sessions together: waiting deliveries and the messages that they share.
+pub fn kept(conn: &Conn) -> Result<(usize, usize)> {
+    let sql = "SELECT (SELECT count(*) FROM mqtt_queue), (SELECT count(*) FROM mqtt_message)";
+    conn.query_one(sql, (), |r| Ok((r.get(0)?, r.get(1)?)))
+}
+
 /// Enters or changes a subscription.
 pub fn subscribe(tx: &mut Tx, session: i64, s: &SubscriptionRow) -> Result<()> {
     tx.execute(

@@ -89,7 +89,10 @@ mod tests {
         let nobody = db.write(|tx| put(tx, "alice", Timestamp(1), b"x", 9)).await;
         assert_eq!(nobody, Err(StorageError::NotFound), "the account does not exist");
         let alice = waddle_core::UserId::local("alice");
-        Accounts(&db).create_local(alice, "alice".into(), false, None).await.unwrap();
+        Accounts(&db)
+            .create_local(alice, "alice".into(), false, None)
+            .await
+            .unwrap();
         db.write(|tx| {
             for (at, text) in [(5, "c"), (3, "a"), (5, "d"), (4, "b")] {
                 assert!(put(tx, "alice", Timestamp(at), text.as_bytes(), 4)?);

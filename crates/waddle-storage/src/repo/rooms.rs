@@ -357,7 +357,11 @@ pub async fn channel_room(db: &Db, channel: ChannelId, secret: Vec<u8>) -> Resul
 pub async fn clear_channels(db: &Db, afterwards: archive::Afterwards) -> Result<()> {
     let orphans = "FROM channel_rooms WHERE channel NOT IN (SELECT id FROM channels)";
     let there = ["SELECT 1 ", orphans, " LIMIT 1"].concat();
-    if db.read(move |c| c.query_opt(&there, (), |_| Ok(()))).await?.is_some() {
+    if db
+        .read(move |c| c.query_opt(&there, (), |_| Ok(())))
+        .await?
+        .is_some()
+    {
         let gone = ["DELETE ", orphans].concat();
         db.write(move |tx| tx.execute(&gone, ())).await?;
     }

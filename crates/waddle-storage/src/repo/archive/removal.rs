@@ -35,9 +35,11 @@ pub fn condemn(tx: &mut Tx, archive: &ArchiveKey, afterwards: Afterwards) -> Res
 pub async fn finish_removals(db: &Db, afterwards: Afterwards) -> Result<()> {
     let condemned = db
         .read(|c| {
-            c.query("SELECT archive, below FROM archive_removals ORDER BY archive", (), |r| {
-                Ok((ArchiveKey(r.get::<String>(0)?.into()), r.get::<MessageId>(1)?))
-            })
+            c.query(
+                "SELECT archive, below FROM archive_removals ORDER BY archive",
+                (),
+                |r| Ok((ArchiveKey(r.get::<String>(0)?.into()), r.get::<MessageId>(1)?)),
+            )
         })
         .await?;
     for (archive, below) in condemned {
