@@ -386,6 +386,40 @@ async fn acknowledgements_never_sent_hold_one_window() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_stored_is_not_acknowledged() {
+    let s = Server::start().await;
+    let hour = &[0x11, 0, 0, 0x0E, 0x10];
+    let (mut kept, _) = s.v5_with("bob", "kept", false, hour).await;
+    kept.subscribe("kept", 1).await;
+    let mut live = s.v5("bob", "live").await;
+    live.subscribe("live", 1).await;
+    let mut publishers = Vec::new();
+    for n in 0..4 {
+        publishers.push(s.v5("bob", &format!("p{n}")).await);
+    }
+    s.storage.close().await;
+    for (p, (topic, flags)) in publishers
+        .iter_mut()
+        .zip([("kept", 2), ("kept", 4), ("live", 3), ("live", 5)])
+    {
+        p.publish(topic, b"x", flags, 1).await;
+        let seen = p.closed().await;
+        assert_eq!(
+            (seen.len(), seen[0][0], seen[0][2]),
+            (1, 0xE0, 0x83),
+            "{topic} {flags}"
+        );
+    }
+    // What needs no disk goes on.
+    assert_eq!(live.take().await.payload, b"x");
+    assert_eq!(live.take().await.payload, b"x");
+    let mut p = s.v5("bob", "p").await;
+    p.publish1("live", b"y", false).await;
+    assert_eq!(live.take().await.payload, b"y");
+    kept.ping().await;
+}
+
+#[tokio::test]
 async fn too_many_connections_of_one_address() {
     let limits = Limits {
         connections: 3,

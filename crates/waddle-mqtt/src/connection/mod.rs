@@ -118,6 +118,15 @@ where
         }
     };
     tracing::debug!(user = %conn.owner.who.user, client = %conn.link.client, %peer, transport, "MQTT connection");
+    // Held, not entered: it spans the connection and costs nothing in between.
+    let _span = tracing::info_span!(
+        parent: None,
+        "mqtt.connection.lifecycle",
+        user = %conn.owner.who.user,
+        client_ip = %peer.ip(),
+        transport,
+        version = conn.version.name(),
+    );
     core.metrics.connection(1, transport, conn.version.name());
     let (link, version) = (conn.link.clone(), conn.version);
     conn.run(io, buf).await;
