@@ -7,6 +7,7 @@
 pub mod connect;
 pub mod control;
 pub mod publish;
+pub mod subscribe;
 
 use mqtt_protocol_core::mqtt::result_code::MqttError;
 

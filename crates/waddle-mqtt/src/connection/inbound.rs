@@ -1,7 +1,7 @@
 //! What a client sends, packet by packet (MQTT 5.0 §3).
 
 use super::{Conn, End, whole};
-use crate::codec::{Fault, Head, Version, control, head, kind};
+use crate::codec::{Fault, Head, Version, control, head, kind, subscribe};
 
 impl Conn {
     /// Handles the whole packets that were read.
@@ -43,11 +43,12 @@ impl Conn {
                 self.release(id).await
             }
             kind::SUBSCRIBE => {
-                let s = control::subscribe(version, h.flags(), body, self.core.limits.mqtt_user_properties)?;
+                let s =
+                    subscribe::subscribe(version, h.flags(), body, self.core.limits.mqtt_user_properties)?;
                 self.subscribe(s).await
             }
             kind::UNSUBSCRIBE => {
-                let (id, filters) = control::unsubscribe(version, h.flags(), body)?;
+                let (id, filters) = subscribe::unsubscribe(version, h.flags(), body)?;
                 self.unsubscribe(id, filters).await
             }
             kind::PINGREQ => {

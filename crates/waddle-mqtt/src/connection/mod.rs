@@ -1,7 +1,9 @@
 //! One connection: one task that reads, decides, and drains its outbox into vectored writes (ADR 0008).
 
+mod acks;
 mod bucket;
 mod inbound;
+mod kept;
 mod login;
 mod outbound;
 mod outbuf;

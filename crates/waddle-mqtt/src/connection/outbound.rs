@@ -8,39 +8,29 @@ use std::{
 
 use ahash::AHashMap;
 use bytes::BytesMut;
-use waddle_core::{Timestamp, TopicFilter};
-use waddle_storage::repo::mqtt as rows;
+use waddle_core::Timestamp;
 
-use super::{Conn, End, HIGH};
+use super::{Conn, End, HIGH, kept::Cursor};
 use crate::{
-    codec::{Fault, Reason, Version, control::put_ack, kind, publish::Outgoing},
-    core::run_of,
-    link::{Item, Opts, Row, Stored},
+    codec::{Reason, Version, control::put_ack, kind, publish::Outgoing},
+    link::{Item, Opts, Row},
     message::{Left, Run},
-    policy::Action,
-    space::Space,
-    ticket::Ticket,
 };
 
-/// Retained messages taken at a time, and topics looked at for them.
-const RETAINED_PAGE: usize = 32;
-const RETAINED_LOOK: usize = 1_024;
 /// Pages of retained messages before other work has its turn.
 const RETAINED_TURNS: usize = 8;
 /// Payloads from this size on are not copied.
 const LARGE: usize = 4_096;
-/// The next page of the stored queue is read when fewer wait.
-const FEW: usize = 16;
 
 /// Messages of QoS 1 or 2 on their way through the window.
 #[derive(Debug)]
-struct Pending {
-    run: Arc<Run>,
-    opts: Arc<Opts>,
-    next: usize,
-    rows: Option<Arc<[Row]>>,
+pub(super) struct Pending {
+    pub(super) run: Arc<Run>,
+    pub(super) opts: Arc<Opts>,
+    pub(super) next: usize,
+    pub(super) rows: Option<Arc<[Row]>>,
     /// Sent before under this identifier; whether only the release is left.
-    resend: Option<(u16, bool)>,
+    pub(super) resend: Option<(u16, bool)>,
 }
 
 impl Pending {
@@ -50,7 +40,7 @@ impl Pending {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+pub(super) enum Stage {
     /// QoS 1: PUBACK is awaited.
     Ack,
     /// QoS 2: PUBREC is awaited.
@@ -60,15 +50,15 @@ enum Stage {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Flight {
-    stage: Stage,
-    row: i64,
-    bytes: usize,
+pub(super) struct Flight {
+    pub(super) stage: Stage,
+    pub(super) row: i64,
+    pub(super) bytes: usize,
 }
 
 /// How the stored queue reaches the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Backlog {
+pub(super) enum Backlog {
     /// Through the outbox, straight after the commit.
     Live,
     /// From the database, when there is room.
@@ -77,33 +67,24 @@ enum Backlog {
     Loading,
 }
 
-/// Retained messages that a new subscription is still to get.
-#[derive(Debug)]
-struct Cursor {
-    space: Arc<Space>,
-    filter: TopicFilter,
-    opts: Arc<Opts>,
-    after: Option<Arc<str>>,
-}
-
 /// The sending side of a connection.
 #[derive(Debug)]
 pub struct Outbound {
-    window: usize,
-    inflight: AHashMap<u16, Flight>,
-    next_id: u16,
-    local: VecDeque<Item>,
-    pending: VecDeque<Pending>,
-    pending_bytes: usize,
-    aliases: AHashMap<(bool, Arc<str>), u16>,
-    alias_maximum: u16,
-    count: u64,
-    cursors: VecDeque<Cursor>,
-    backlog: Backlog,
-    last_row: i64,
-    done: Vec<i64>,
-    sent: Vec<(i64, u16)>,
-    held: BytesMut,
+    pub(super) window: usize,
+    pub(super) inflight: AHashMap<u16, Flight>,
+    pub(super) next_id: u16,
+    pub(super) local: VecDeque<Item>,
+    pub(super) pending: VecDeque<Pending>,
+    pub(super) pending_bytes: usize,
+    pub(super) aliases: AHashMap<(bool, Arc<str>), u16>,
+    pub(super) alias_maximum: u16,
+    pub(super) count: u64,
+    pub(super) cursors: VecDeque<Cursor>,
+    pub(super) backlog: Backlog,
+    pub(super) last_row: i64,
+    pub(super) done: Vec<i64>,
+    pub(super) sent: Vec<(i64, u16)>,
+    pub(super) held: BytesMut,
 }
 
 enum Sent {
@@ -200,7 +181,7 @@ impl Conn {
         self.read_backlog().await
     }
 
-    fn take_item(&mut self, item: Item, now: Timestamp, blocked: bool) {
+    pub(super) fn take_item(&mut self, item: Item, now: Timestamp, blocked: bool) {
         let (run, opts, rows) = match item {
             Item::Wire(bytes, n) => {
                 self.outbound.count += u64::from(n);
@@ -352,201 +333,6 @@ impl Conn {
             write(&o, version, run, i, &mut self.out);
         }
         Sent::Yes
-    }
-
-    /// A stored message is done with.
-    fn gone(&mut self, row: Option<i64>, bytes: usize) {
-        if let Some(row) = row.filter(|r| *r != 0) {
-            self.outbound.done.push(row);
-            self.session.release(1, bytes);
-        }
-    }
-
-    /// PUBACK, PUBREC or PUBCOMP from the client. One for an identifier that is not in use is nothing to us.
-    pub(super) async fn acknowledged(&mut self, packet: u8, id: u16, reason: Reason) -> Result<(), End> {
-        let version = self.version;
-        let flight = self.outbound.inflight.get(&id).copied();
-        match (packet, flight) {
-            (kind::PUBACK, Some(f)) if f.stage == Stage::Ack => self.finish_flight(id, f),
-            (kind::PUBREC, Some(f)) if f.stage == Stage::Rec && reason.0 >= 0x80 => self.finish_flight(id, f),
-            (kind::PUBREC, Some(f)) if f.stage != Stage::Ack => {
-                let mut ticket = None;
-                if f.row != 0 && f.stage == Stage::Rec {
-                    // The release must be stored first, or a restart would publish it again.
-                    let t = Ticket::new(Some(self.link.clone()));
-                    let (done, row) = (t.clone(), f.row);
-                    let sent = rows::write_later(
-                        &self.core.db,
-                        move |tx| rows::released(tx, row),
-                        move |r| done.commit(r.is_ok()),
-                    );
-                    if sent.await.is_err() {
-                        t.commit(false);
-                    }
-                    ticket = Some(t);
-                }
-                let stage = Stage::Comp;
-                self.outbound.inflight.insert(id, Flight { stage, ..f });
-                self.reply(ticket, 0, |out| {
-                    put_ack(version, kind::PUBREL, id, Reason::SUCCESS, out);
-                });
-            }
-            (kind::PUBREC, None) if reason.0 < 0x80 => self.reply(None, 0, |out| {
-                put_ack(version, kind::PUBREL, id, Reason::ID_NOT_FOUND, out);
-            }),
-            (kind::PUBCOMP, Some(f)) if f.stage == Stage::Comp => self.finish_flight(id, f),
-            (_, Some(_)) => {
-                return Err(Fault::protocol("an acknowledgement that does not fit its message").into());
-            }
-            (_, None) => {}
-        }
-        Ok(())
-    }
-
-    fn finish_flight(&mut self, id: u16, f: Flight) {
-        self.outbound.inflight.remove(&id);
-        self.gone(Some(f.row), f.bytes);
-    }
-
-    /// Stores what was sent and what is done with.
-    pub(super) async fn settle(&mut self) {
-        if self.outbound.done.is_empty() && self.outbound.sent.is_empty() {
-            return;
-        }
-        let done = std::mem::take(&mut self.outbound.done);
-        let sent = std::mem::take(&mut self.outbound.sent);
-        let held = std::mem::take(&mut self.outbound.held);
-        let ticket = (!held.is_empty()).then(|| Ticket::new(Some(self.link.clone())));
-        let t = ticket.clone();
-        let written = rows::write_later(
-            &self.core.db,
-            move |tx| {
-                for (row, id) in sent {
-                    rows::sent(tx, row, id)?;
-                }
-                for row in done {
-                    rows::dequeue(tx, row)?;
-                }
-                Ok(())
-            },
-            move |r| {
-                if let Err(error) = &r {
-                    tracing::warn!(%error, "a session's progress is not stored");
-                }
-                if let Some(t) = t {
-                    t.commit(r.is_ok());
-                }
-            },
-        )
-        .await;
-        if let Some(t) = ticket {
-            if written.is_err() {
-                t.commit(false);
-            }
-            self.reply(Some(t), 0, |out| out.extend_from_slice(&held));
-        }
-    }
-
-    async fn read_backlog(&mut self) -> Result<(), End> {
-        if self.link.reload.swap(false, Ordering::AcqRel) && self.outbound.backlog == Backlog::Live {
-            self.outbound.backlog = Backlog::Wanted;
-        }
-        if self.outbound.backlog == Backlog::Wanted && self.outbound.pending.len() < FEW {
-            self.outbound.backlog = Backlog::Loading;
-            let after = self.outbound.last_row;
-            if let Err(error) = self.core.load_backlog(&self.session, after).await {
-                tracing::warn!(%error, "a session's queue cannot be read");
-                return Err(Fault::new(Reason::IMPLEMENTATION, "the session's queue cannot be read").into());
-            }
-        }
-        Ok(())
-    }
-
-    /// A page of the stored queue: what the client may no longer see is taken out.
-    async fn take_page(&mut self, page: Vec<Stored>, complete: bool) {
-        for s in page {
-            self.outbound.last_row = s.row;
-            let bytes = s.message.payload.len() + s.message.topic.len();
-            let space = match s.message.waddle {
-                Some(w) => self.core.bare_space(w).await,
-                None => Some(self.core.server_space.clone()),
-            };
-            let seen = space.filter(|sp| {
-                s.released
-                    || sp
-                        .access
-                        .may(&self.owner.who, Action::Subscribe, &s.message.topic)
-            });
-            let Some(space) = seen else {
-                self.core.metrics.refused("delivery");
-                self.gone(Some(s.row), bytes);
-                continue;
-            };
-            let run = run_of(&s.message, s.opts.as_published, &space.view);
-            self.outbound.pending_bytes += run.weight();
-            self.outbound.pending.push_back(Pending {
-                run,
-                opts: s.opts,
-                next: 0,
-                rows: Some(Arc::new([Row { id: s.row, index: 0 }])),
-                resend: s.packet.map(|id| (id, s.released)),
-            });
-        }
-        self.outbound.backlog = if complete { Backlog::Live } else { Backlog::Wanted };
-    }
-
-    /// The retained messages of a filter are to be sent.
-    pub(super) fn send_retained(&mut self, space: Arc<Space>, filter: TopicFilter, opts: Opts) {
-        self.outbound.cursors.push_back(Cursor {
-            space,
-            filter,
-            opts: Arc::new(opts),
-            after: None,
-        });
-    }
-
-    /// Goes on with the oldest cursor; whether it could.
-    async fn retained_page(&mut self, now: Timestamp) -> bool {
-        let Some(c) = self.outbound.cursors.front_mut() else {
-            return false;
-        };
-        let durable = self.session.durable() && c.opts.qos > 0;
-        // Stored for the session like any message: then half its queue stays free for others.
-        if durable && self.session.queued.load(Ordering::Relaxed) > self.core.limits.mqtt_queue_messages / 2 {
-            return false;
-        }
-        let (space, opts) = (c.space.clone(), c.opts.clone());
-        let (page, next) =
-            space
-                .retained
-                .read()
-                .page(&c.filter, c.after.as_deref(), RETAINED_PAGE, RETAINED_LOOK);
-        match next {
-            Some(t) => c.after = Some(t),
-            None => {
-                self.outbound.cursors.pop_front();
-            }
-        }
-        for run in page {
-            let standing = run
-                .publisher
-                .as_ref()
-                .is_none_or(|p| space.access.trusts(p, &run.topic));
-            if !standing
-                || !space.access.may(&self.owner.who, Action::Subscribe, &run.topic)
-                || run.left(0, now) == Left::Expired
-            {
-                continue;
-            }
-            if durable && run.qos > 0 {
-                let ticket = Ticket::new(None);
-                let to = vec![(self.session.clone(), opts.clone())];
-                self.core.store(&run, to, None, &ticket).await;
-            } else {
-                self.take_item(Item::Run(run, opts.clone()), now, false);
-            }
-        }
-        true
     }
 }
 

@@ -16,8 +16,8 @@ use crate::{
     core::{Deny, NOWHERE, Resolved},
     message::{Envelope, Gather},
     policy::Action,
-    route::Receiving,
     space::Targets,
+    store::Receiving,
     ticket::Ticket,
 };
 

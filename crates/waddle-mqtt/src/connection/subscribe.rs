@@ -9,7 +9,7 @@ use super::{Conn, End};
 use crate::{
     codec::{
         Fault, Reason, Version,
-        control::{Retained, Subscribe, Wanted, put_codes},
+        subscribe::{Retained, Subscribe, Wanted, put_codes},
     },
     core::Deny,
     link::Opts,
