@@ -162,7 +162,7 @@ def test_without_stanza_spans_connections_and_metrics_are_complete(traced):
             collector.span("xmpp.connection.lifecycle", jid=jid)
         collector.metric("xmpp.stanzas.processed", type="message", direction="in", value=lambda v: v >= 2)
         server.stop()  # sends what is left
-        assert {span["name"] for span in collector.find("span")} == {"xmpp.connection.lifecycle"}
+        assert {span["name"] for span in collector.find("span")} == {"xmpp.connection.lifecycle", "mqtt.connection.lifecycle"}
 
 
 def test_without_an_endpoint_nothing_is_sent(traced, monkeypatch):
