@@ -12,6 +12,7 @@ mod support;
 
 use support::{Client, body, condition, text, world, world_with};
 use waddle_core::limits::Rate;
+use waddle_storage::repo::archive::{self, ArchiveKey};
 
 const MUC_USER: &str = "http://jabber.org/protocol/muc#user";
 
@@ -137,4 +138,30 @@ async fn a_resumed_session_is_still_in_its_room() {
     b.send("<message to='lounge@muc.waddle.test' type='groupchat'><body>back</body></message>")
         .await;
     assert_eq!(body(&a.message().await), "back");
+}
+
+/// XEP-0198 over XEP-0045: what `<a/>` counts is in the room's archive.
+#[tokio::test]
+async fn a_message_to_a_room_is_acknowledged_after_its_commit() {
+    let w = world().await;
+    w.account("alice").await;
+    let mut a = w.online("alice", "one").await;
+    join(&mut a, "lounge", "Alice").await;
+    a.send("<iq type='set' id='c' to='lounge@muc.waddle.test'><query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'/></query></iq>").await;
+    while a.next().await.id().as_deref() != Some("c") {}
+    let e = a.request("<enable xmlns='urn:xmpp:sm:3'/>").await;
+    assert_eq!(e.root().name(), "enabled", "{}", text(&e));
+    let said = "<message to='lounge@muc.waddle.test' type='groupchat'><body>x</body></message>".repeat(5);
+    a.send(&[&said, "<r xmlns='urn:xmpp:sm:3'/>"].concat()).await;
+    loop {
+        let s = a.next().await;
+        if s.root().name() == "a" {
+            assert_eq!(s.root().attr("h").unwrap(), "5");
+            break;
+        }
+    }
+    let lounge = ArchiveKey::room("lounge");
+    let db = w.storage.server();
+    let stored = db.read(move |c| archive::last(c, &lounge, 10, None)).await;
+    assert_eq!(stored.unwrap().len(), 5, "acknowledged before it was stored");
 }
