@@ -134,6 +134,11 @@ def main():
             totals.add("advisories", 0, 0, 1)
     if wanted("unit"):
         cargo(totals, "unit", ["--workspace"])
+    if wanted("unit") and os.environ.get("WADDLE_OPENFGA_TESTS"):
+        cargo(totals, "OpenFGA tables", ["-p", "waddle-permissions", "--test", "openfga", "--", "--ignored"])
+    elif wanted("unit"):
+        print("skipped: OpenFGA's test tables (set WADDLE_OPENFGA_TESTS, see tests/README.md)")
+        totals.add("OpenFGA tables", 0, 0, 1)
     if wanted("atproto"):
         network = [ROOT / "tests" / "atproto" / "with-network.sh"]
         code, output = run([*network, "cargo", "test", "--locked", "-p", "waddle-identity", "--", "--ignored", "--test-threads=2"])

@@ -51,11 +51,9 @@ fn check(store: &TupleStore, assertion: &Value) -> Result<bool, i64> {
 }
 
 #[test]
+#[ignore = "needs OpenFGA's tables: make test runs it where WADDLE_OPENFGA_TESTS names them"]
 fn check_assertions_of_openfga() {
-    let Ok(path) = std::env::var("WADDLE_OPENFGA_TESTS") else {
-        println!("skipped: OpenFGA's test tables (set WADDLE_OPENFGA_TESTS)");
-        return;
-    };
+    let path = std::env::var("WADDLE_OPENFGA_TESTS").unwrap();
     let all: Value = serde_yaml_ng::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let (mut right, mut wrong) = (0, Vec::new());
     for test in list(&all, "tests") {
