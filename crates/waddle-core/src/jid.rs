@@ -63,7 +63,8 @@ fn stable(s: &str, enforce: impl Fn(&str) -> Option<String>) -> Option<String> {
 
 /// Prepares a localpart: PRECIS UsernameCaseMapped, less the characters that RFC 7622 §3.3.1 excludes.
 pub fn precis_localpart(s: &str) -> Result<Cow<'_, str>, JidError> {
-    if s.len() > 4096 || s.contains(['"', '&', '\'', '/', ':', '<', '>', '@']) {
+    let excluded = |s: &str| s.contains(['"', '&', '\'', '/', ':', '<', '>', '@']);
+    if s.len() > 4096 || excluded(s) {
         return Err(JidError::Local);
     }
     let s = if is_simple(s) {
@@ -73,6 +74,10 @@ pub fn precis_localpart(s: &str) -> Result<Cow<'_, str>, JidError> {
             .ok_or(JidError::Local)?
             .into()
     };
+    // Width mapping turns U+FF0F into a slash: what came out must not hold them either.
+    if excluded(&s) {
+        return Err(JidError::Local);
+    }
     bounded(s, JidError::Local)
 }
 
@@ -384,6 +389,21 @@ mod tests {
     fn what_does_not_settle_is_refused() {
         assert!("a@b/\u{387}".parse::<Jid>().is_err());
         assert_eq!(j("a@b/l\u{387}l").resource(), Some("l\u{b7}l"));
+    }
+
+    /// Fullwidth forms of the excluded characters map to them.
+    #[test]
+    fn separators_do_not_come_in_by_width_mapping() {
+        for bad in [
+            "a\u{ff0f}b",
+            "a\u{ff20}b",
+            "a\u{ff1a}b",
+            "a\u{ff06}b",
+            "a\u{ff1c}b",
+            "a\u{ff02}b",
+        ] {
+            assert!(precis_localpart(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]
