@@ -271,7 +271,8 @@ async fn an_invite_link_in_a_browser() {
     let page = t.get(&link).send().await;
     assert!(
         page.text.contains("&lt;b&gt;Penguins") && page.text.contains(&format!("/login?next={link}")),
-        "{}",
+        "{link} {}: {}",
+        page.status,
         page.text
     );
     let login = t
