@@ -164,19 +164,21 @@ impl DbFile {
         queue.scheduled
     }
 
+    /// A snapshot a job: one that was begun before would hide what was committed before the job was queued.
     fn reads(&self, port: Port, conn: &Conn) {
-        if let Err(e) = conn.begin_read() {
-            return self.refuse_all(port, &e);
-        }
         for _ in 0..READS {
-            match self.pop(port) {
-                Some(Job::Read(job)) => drop(contained(|| job(Ok(conn)))),
-                Some(Job::Open(job)) => drop(contained(|| job(Ok(())))),
-                Some(other) => other.refuse(StorageError::ReadOnly),
-                None => break,
+            let Some(job) = self.pop(port) else { return };
+            if let Err(e) = conn.begin_read() {
+                job.refuse(e);
+                continue;
             }
+            match job {
+                Job::Read(job) => drop(contained(|| job(Ok(conn)))),
+                Job::Open(job) => drop(contained(|| job(Ok(())))),
+                other => other.refuse(StorageError::ReadOnly),
+            }
+            conn.end_read();
         }
-        conn.end_read();
     }
 
     /// Answers everything that is queued now with `why`; what comes later has its own chance.
