@@ -175,7 +175,7 @@ impl DbFile {
             match job {
                 Job::Read(job) => drop(contained(|| job(Ok(conn)))),
                 Job::Open(job) => drop(contained(|| job(Ok(())))),
-                other => other.refuse(StorageError::ReadOnly),
+                other @ Job::Write(_) => other.refuse(StorageError::ReadOnly),
             }
             conn.end_read();
         }
