@@ -13,6 +13,7 @@ pub mod rate;
 mod resume;
 pub mod router;
 mod server;
+pub mod service;
 pub mod session;
 pub mod sessions;
 pub mod xep;

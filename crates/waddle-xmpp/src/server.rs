@@ -33,6 +33,7 @@ use crate::{
     listener,
     resume::Expired,
     router,
+    service::Services,
     sessions::Sessions,
     xep::registry::Registry,
 };
@@ -74,6 +75,8 @@ pub struct Server {
     pub sessions: Sessions,
     /// Extensions.
     pub registry: Registry,
+    /// Hosts beside the domain.
+    pub services: Services,
     /// Sessions that ended and could not be resumed, with what was handled of them.
     pub(crate) expired: Expired,
     pub(crate) addresses: Arc<Addresses>,
@@ -167,6 +170,7 @@ impl XmppServer {
         let (starttls, direct_tls) = (acceptor(&[]), acceptor(&[b"xmpp-client"]));
         let inner = Arc::new(Server {
             registry: Registry::without(&config.disabled),
+            services: Services::default(),
             addresses: Addresses::new(deps.limits.connections, each),
             limits: deps.limits,
             clock: deps.clock,
@@ -187,6 +191,9 @@ impl XmppServer {
             domain,
             config,
         });
+        for (host, service) in inner.registry.services(&inner) {
+            inner.services.add(&host, service);
+        }
         let mut listening = Listening::default();
         let mut bound = Vec::new();
         for (kind, addresses) in [

@@ -1,29 +1,68 @@
 //! Requests and their answers (RFC 6120 §8.2.3, RFC 6121 §8.5.1, §8.5.2.1.3, §8.5.3.2.3).
 
 use waddle_core::Jid;
-use waddle_stanza::{Class, Condition, Outgoing, StanzaError, XmlWriter};
+use waddle_stanza::{Class, Condition, Outgoing, Stanza, StanzaError, XmlWriter};
 
 use super::{Routed, Sent};
 use crate::{
     session::Flag,
-    xep::{Answer, IqRequest, Target},
+    xep::{Answer, IqRequest, IqResult, Target},
 };
 
-pub(super) fn route(sent: Sent, to: Option<Jid>) -> Routed {
-    let stanza = &sent.stanza;
+/// Whether it is a request; what is neither request nor answer ends here.
+fn is_request(stanza: &Stanza) -> Result<bool, Routed> {
     let kind = stanza.type_();
     let request = match kind.as_deref() {
         Some("get" | "set") => true,
         Some("result" | "error") => false,
-        _ => return Routed::from(Condition::BadRequest),
+        _ => return Err(Routed::from(Condition::BadRequest)),
     };
     if stanza.id().is_none_or(|id| id.is_empty()) {
-        return if request {
+        return Err(if request {
             Routed::from(Condition::BadRequest)
         } else {
             Routed::Done
-        };
+        });
     }
+    Ok(request)
+}
+
+/// RFC 6120 §8.2.3: a request has exactly one child.
+fn has_payload(stanza: &Stanza) -> Result<(), Routed> {
+    let mut children = stanza.root().children();
+    if children.next().is_none() || children.next().is_some() {
+        return Err(Routed::Error(
+            StanzaError::new(Condition::BadRequest)
+                .text("a request has exactly one child element (RFC 6120 §8.2.3)"),
+        ));
+    }
+    Ok(())
+}
+
+/// Answers a request to a host beside the domain with what `work` says; answers and malformed requests end here.
+pub fn serve<F>(sent: Sent, work: impl FnOnce(Sent) -> F + Send + 'static) -> Routed
+where
+    F: Future<Output = IqResult> + Send + 'static,
+{
+    match is_request(&sent.stanza) {
+        Ok(true) => {}
+        Ok(false) => return Routed::Done,
+        Err(routed) => return routed,
+    }
+    if let Err(routed) = has_payload(&sent.stanza) {
+        return routed;
+    }
+    Routed::Later(Box::pin(async move {
+        let outcome = work(sent.clone()).await;
+        reply(&sent, outcome);
+    }))
+}
+
+pub(super) fn route(sent: Sent, to: Option<Jid>) -> Routed {
+    let request = match is_request(&sent.stanza) {
+        Ok(request) => request,
+        Err(routed) => return routed,
+    };
     if let Some(to) = to.as_ref().filter(|t| !t.is_bare() && t.local().is_some()) {
         return forward(&sent, to, request);
     }
@@ -31,12 +70,8 @@ pub(super) fn route(sent: Sent, to: Option<Jid>) -> Routed {
         // Answers to the server's own requests: hearing them is enough.
         return Routed::Done;
     }
-    let mut children = stanza.root().children();
-    if children.next().is_none() || children.next().is_some() {
-        return Routed::Error(
-            StanzaError::new(Condition::BadRequest)
-                .text("a request has exactly one child element (RFC 6120 §8.2.3)"),
-        );
+    if let Err(routed) = has_payload(&sent.stanza) {
+        return routed;
     }
     let target = match to {
         None => Target::Own,
@@ -91,14 +126,19 @@ async fn answer(sent: Sent, target: Target) {
         Some(work) => work.await,
         None => Err(StanzaError::new(Condition::ServiceUnavailable)),
     };
-    let reply: Outgoing = match outcome {
-        Ok(Answer::Empty) => result(&sent).outgoing(Class::Iq),
+    reply(&sent, outcome);
+}
+
+/// Sends the answer to a request.
+fn reply(sent: &Sent, outcome: IqResult) {
+    let answer: Outgoing = match outcome {
+        Ok(Answer::Empty) => result(sent).outgoing(Class::Iq),
         Ok(Answer::Payload(payload)) => {
-            let mut w = result(&sent);
+            let mut w = result(sent);
             w.trusted(&payload.finish());
             w.outgoing(Class::Iq)
         }
         Err(e) => return sent.refuse(&e),
     };
-    let _ = sent.session.send(reply);
+    let _ = sent.session.send(answer);
 }

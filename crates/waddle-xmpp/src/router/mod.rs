@@ -97,10 +97,13 @@ pub(crate) fn route(
     };
     match to {
         Some(_) if to_room => to_rooms(&sent),
-        Some(to) if !server.is_local(&to) => Routed::Error(
-            StanzaError::new(Condition::RemoteServerNotFound)
-                .text("this server does not talk to other servers"),
-        ),
+        Some(to) if !server.is_local(&to) => match server.services.get(to.domain()) {
+            Some(service) => service.route(sent, to),
+            None => Routed::Error(
+                StanzaError::new(Condition::RemoteServerNotFound)
+                    .text("this server does not talk to other servers"),
+            ),
+        },
         to => match stanza.kind() {
             Kind::Message => message::route(sent, to),
             Kind::Presence => presence::route(sent, to),

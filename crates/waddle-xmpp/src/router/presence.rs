@@ -126,6 +126,10 @@ async fn available(sent: Sent, priority: i8) {
             .session(&server, &session, SessionEvent::Available)
             .await;
     }
+    server
+        .registry
+        .session(&server, &session, SessionEvent::Presence)
+        .await;
     // Always by way of the writer: a message that was stored just before this session took messages is found, one
     // that comes later sees that it does.
     if priority >= 0 && !session.is(Flag::GotOffline) {
@@ -183,6 +187,10 @@ pub(crate) async fn unavailable(
     };
     if was {
         broadcast(server, session, &goodbye, &from, false);
+        server
+            .registry
+            .session(server, session, SessionEvent::Unavailable)
+            .await;
     }
     for to in announced.directed {
         if !from.iter().any(|f| f.as_str() == to.bare_str()) {

@@ -372,7 +372,10 @@ fn follow(server: &Arc<Server>, after: Vec<After>) {
                 owner,
                 viewer,
                 visible,
-            } => presence::reveal(server, &owner, &viewer, visible),
+            } => {
+                presence::reveal(server, &owner, &viewer, visible);
+                server.registry.contact(server, &owner, &viewer, visible);
+            }
             After::Tell {
                 kind,
                 from,

@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 use waddle_core::{BareJid, Jid};
 use waddle_stanza::{Condition, Element, Stanza, StanzaError, XmlWriter};
 
-use crate::{server::Server, session::Session};
+use crate::{server::Server, service::Service, session::Session};
 
 pub mod registry;
 pub mod rfc6121_roster;
@@ -172,6 +172,10 @@ pub enum SessionEvent {
     Bound,
     /// It sent its first available presence.
     Available,
+    /// It announced itself anew: each available presence to all, the first one included.
+    Presence,
+    /// It is no longer available.
+    Unavailable,
     /// It ended for good.
     Ended,
 }
@@ -224,6 +228,14 @@ pub trait Extension: Send + Sync + 'static {
     fn strips(&self, _child: Element<'_>, _to: &Jid) -> bool {
         false
     }
+
+    /// Hosts beside the domain that it answers for, as (host, service); asked once, when the server starts.
+    fn services(&self, _server: &Arc<Server>) -> Vec<(String, Arc<dyn Service>)> {
+        Vec::new()
+    }
+
+    /// `viewer` now sees the presence of `owner`, or no longer does (RFC 6121 §3).
+    fn on_contact(&self, _server: &Arc<Server>, _owner: &BareJid, _viewer: &BareJid, _visible: bool) {}
 
     /// Something happened to a session.
     fn on_session<'a>(

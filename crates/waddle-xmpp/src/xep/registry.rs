@@ -6,7 +6,7 @@
 use std::{fmt::Write as _, sync::Arc};
 
 use ahash::AHashMap;
-use waddle_core::Jid;
+use waddle_core::{BareJid, Jid};
 use waddle_stanza::{Element, XmlWriter};
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
     xep0280::Carbons, xep0313::Archive, xep0359::StanzaIds, xep0368::DirectTls, xep0410::SelfPing,
     xep0421::OccupantIds, xep0440::ChannelBindings, xep0478::StreamLimits,
 };
-use crate::{server::Server, session::Session};
+use crate::{server::Server, service::Service, session::Session};
 
 /// All extensions, by number.
 pub static ALL: &[&dyn Extension] = &[
@@ -135,6 +135,18 @@ impl Registry {
     /// Items of the server.
     pub fn items(&self, server: &Server) -> Vec<(String, String)> {
         self.active.iter().flat_map(|e| e.items(server)).collect()
+    }
+
+    /// Hosts beside the domain.
+    pub(crate) fn services(&self, server: &Arc<Server>) -> Vec<(String, Arc<dyn Service>)> {
+        self.active.iter().flat_map(|e| e.services(server)).collect()
+    }
+
+    /// Tells all of them who sees whom from now on.
+    pub fn contact(&self, server: &Arc<Server>, owner: &BareJid, viewer: &BareJid, visible: bool) {
+        for e in &self.active {
+            e.on_contact(server, owner, viewer, visible);
+        }
     }
 
     /// Stream features for a client that is logged in.

@@ -77,7 +77,11 @@ impl Extension for Disco {
                     return Err(StanzaError::new(Condition::ItemNotFound).text("no such node"));
                 }
                 let items = match scope {
-                    Scope::Server => r.server.registry.items(r.server),
+                    Scope::Server => {
+                        let mut items = r.server.registry.items(r.server);
+                        items.extend(r.server.services.items());
+                        items
+                    }
                     Scope::Account => Vec::new(),
                 };
                 let item = |(jid, name): (String, String)| DiscoItem {
