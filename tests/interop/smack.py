@@ -1,0 +1,327 @@
+#!/usr/bin/env python3
+"""Smack's integration tests against waddle-server, with the outcome of every test kept in the repository.
+
+    smack.py [--central] [--only NAME]... [--spec XEP-NNNN]... [--server BINARY] [--logs DIR] [--update]
+
+Without --central: Smack's tests and the server tests of XMPP-interop, built from the checkouts `Smack` and
+`smack-sint-server-extensions` in the folder that WADDLE_SUITES names; results in smack.results. With --central: the
+tests that Maven Central carries; results in smack-central.results. A full run fails when an outcome differs from
+the kept one in either direction; --update writes the new ones. --only takes any part of a class's name, or
+Class.method. Each run starts a server of its own on a loopback address that nobody uses.
+"""
+import argparse
+import concurrent.futures
+import fcntl
+import hashlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+CACHE = pathlib.Path(os.environ.get("WADDLE_TEST_CACHE", pathlib.Path.home() / ".cache" / "waddle"))
+DOMAIN = "example.org"
+SMACK = "c5147b0f4"  # 4.5.0-beta9, the version that the server tests are written against
+MODULES = ("smack-integration-test", "smack-websocket", "smack-websocket-java11", "smack-websocket-okhttp", "smack-omemo",
+           "smack-openpgp", "smack-resolver-dnsjava", "smack-resolver-minidns")
+CLIENT_ONLY = ("chatstate", "commands", "filetransfer", "geolocation", "iqversion", "mood", "ping", "softwareinfo", "usertune")
+# Classes that wait for a stanza not to come, once per test: they need no patience.
+SILENT = re.compile(r"RFC6121Section8_5_")
+TIMEOUT, SILENT_TIMEOUT = 5000, 1000
+MINUTES = 40
+
+
+def suites():
+    folder = os.environ.get("WADDLE_SUITES")
+    if not folder:
+        sys.exit("set WADDLE_SUITES to the folder with the checkouts Smack and smack-sint-server-extensions")
+    return pathlib.Path(folder)
+
+
+def archive(checkout, commit, paths, into):
+    into.mkdir(parents=True, exist_ok=True)
+    tar = subprocess.Popen(["git", "-C", checkout, "archive", commit, *paths], stdout=subprocess.PIPE)
+    subprocess.run(["tar", "x", "-C", into], stdin=tar.stdout, check=True)
+    if tar.wait() != 0:
+        sys.exit(f"no commit {commit} in {checkout}")
+
+
+def build(central):
+    """Compiles what is needed once per version; returns the class path."""
+    inputs = [(HERE / "smack" / "pom.xml").read_bytes(), (HERE / "smack/src/waddle/interop/Results.java").read_bytes(), str(MODULES)]
+    if central:
+        inputs.append("central")
+    else:
+        extensions = suites() / "smack-sint-server-extensions"
+        head = subprocess.run(["git", "-C", extensions, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        inputs += [SMACK, head]
+    digest = hashlib.sha256(b"".join(i if isinstance(i, bytes) else i.encode() for i in inputs)).hexdigest()[:16]
+    to = CACHE / f"smack-{digest}"
+    if (to / "classpath").exists():
+        return (to / "classpath").read_text().strip(), to / "classes"
+    work = pathlib.Path(tempfile.mkdtemp(prefix="waddle-smack-"))
+    try:
+        shutil.copy(HERE / "smack" / "pom.xml", work)
+        shutil.copytree(HERE / "smack" / "src", work / "sources")
+        (work / "resources").mkdir()
+        if not central:
+            archive(suites() / "Smack", SMACK, [f"{m}/src/main" for m in MODULES], work / "smack")
+            archive(extensions, head, ["src/main"], work / "extensions")
+            for of in [work / "smack" / m for m in MODULES] + [work / "extensions"]:
+                for kind, goal in (("java", "sources"), ("resources", "resources")):
+                    if (of / "src/main" / kind).exists():
+                        shutil.copytree(of / "src/main" / kind, work / goal, dirs_exist_ok=True, ignore_dangling_symlinks=True)
+            inttests = work / "smack/smack-integration-test/src/main/java/org/jivesoftware/smackx"
+            for package in CLIENT_ONLY:  # the server tests' own packaging leaves these out: they test no server
+                if (inttests / package).exists():
+                    shutil.rmtree(work / "sources/org/jivesoftware/smackx" / package)
+        profile = "central" if central else "suite"
+        for goals in (["compile"], ["dependency:build-classpath", "-Dmdep.outputFile=classpath"]):
+            done = subprocess.run(["mvn", "-q", "-B", f"-P{profile}", *goals], cwd=work, stdin=subprocess.DEVNULL,
+                                  capture_output=True, text=True)
+            if done.returncode != 0:
+                sys.exit(done.stdout[-8000:] + done.stderr[-2000:])
+        to.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(work / "target/classes", to / "classes", dirs_exist_ok=True)
+        line = f"{to / 'classes'}:{(work / 'classpath').read_text().strip()}"
+        (to / "classpath.new").write_text(line)
+        (to / "classpath.new").rename(to / "classpath")
+        return line, to / "classes"
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def free_address():
+    """A loopback address whose port 5222 nobody listens on; the lock holds it until the process ends."""
+    for n in range(20 + os.getpid() % 100, 255):
+        lock = open(f"{tempfile.gettempdir()}/waddle-interop-{n}.lock", "w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with socket.socket() as s:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                s.bind((f"127.0.0.{n}", 5222))
+            return f"127.0.0.{n}", lock
+        except OSError:
+            lock.close()
+    sys.exit("no free loopback address")
+
+
+class Server:
+    """waddle-server on port 5222 of its own loopback address, in a temporary directory."""
+
+    def __init__(self, program, folder):
+        self.address, self.lock = free_address()
+        self.program = program
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.env = {k: v for k, v in os.environ.items() if not k.startswith("WADDLE_")}
+        self.env |= {f"WADDLE_{name}_LISTEN": f"{self.address}:0" for name in ("HTTP", "HTTPS", "XMPPS", "MQTT", "MQTTS")}
+        self.env |= {
+            "WADDLE_DATA_DIR": str(folder / "data"), "WADDLE_DOMAIN": DOMAIN, "WADDLE_XMPP_LISTEN": f"{self.address}:5222",
+            "WADDLE_S2S_LISTEN": "off", "WADDLE_RATE_LIMITS": "off", "WADDLE_REGISTRATION": "open", "WADDLE_LOG": "info",
+        }
+        self.env |= {k: v for k, v in os.environ.items() if k in ("WADDLE_LOG", "WADDLE_LOG_FORMAT")}
+
+    def __enter__(self):
+        log = open(self.folder / "server.log", "w")
+        self.process = subprocess.Popen([self.program], env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder)
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                break
+            try:
+                if json.loads((self.folder / "data/ready.json").read_text())["pid"] == self.process.pid:
+                    return self
+            except (OSError, ValueError, KeyError):
+                pass
+            time.sleep(0.05)
+        self.__exit__()
+        sys.exit("the server did not start:\n" + (self.folder / "server.log").read_text())
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(12)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def registers(self):
+        """Whether the stream features offer in-band registration (XEP-0077)."""
+        header = f"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0' to='{DOMAIN}'>".encode()
+        trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
+
+        def until(plain, text):
+            got = b""
+            while text not in got:
+                more = plain.recv(4096)
+                if not more:
+                    break
+                got += more
+            return got
+
+        with socket.create_connection((self.address, 5222), 10) as plain:
+            plain.sendall(header)
+            features = until(plain, b"</stream:features>")
+            plain.sendall(b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
+            until(plain, b"<proceed")
+            with trust.wrap_socket(plain, server_hostname=DOMAIN) as secure:
+                secure.sendall(header)
+                features += until(secure, b"</stream:features>")
+        return b"http://jabber.org/features/iq-register" in features
+
+    def account(self, name, password, *options):
+        subprocess.run([self.program, "account", "create", name, "--password-stdin", *options], env=self.env, input=password + "\n",
+                       text=True, check=True, capture_output=True)
+
+
+def run(name, program, classpath, classes, options, folder, timeout):
+    """One Java process against one server; {test: (outcome, section, reason, quote)}."""
+    folder = folder / name
+    with Server(program, folder / "server") as server:
+        properties = {
+            "service": DOMAIN, "host": server.address, "securityMode": "required", "acceptAllCertificates": "true",
+            "enabledConnections": "tcp", "dnsResolver": "javax", "replyTimeout": str(options.timeout or timeout),
+            "executionOrder": "alphabetic", "testRunResultProcessors": "waddle.interop.Results", "verbose": "true",
+        }
+        accounts = options.accounts
+        if accounts == "auto":
+            accounts = "register" if server.registers() else "three"
+        if accounts == "three":
+            for which in ("One", "Two", "Three"):
+                server.account(f"smack{which.lower()}", "correct horse")
+                properties |= {f"account{which}Username": f"smack{which.lower()}", f"account{which}Password": "correct horse"}
+        elif accounts == "admin":
+            server.account("admin", "correct horse", "--admin")
+            properties |= {"adminAccountUsername": "admin", "adminAccountPassword": "correct horse"}
+        if classes:
+            properties["enabledTests"] = ",".join(classes)
+        if options.spec:
+            properties["enabledSpecifications"] = ",".join(options.spec)
+        if options.central:
+            properties["debugger"] = f"standard,dir={folder / 'stanzas'},console=off"
+        else:
+            properties["debugger"] = "org.igniterealtime.smack.inttest.util.ModifiedStandardSinttestDebuggerMetaFactory"
+        command = ["java", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-ea", f"-Dwaddle.results={folder / 'results'}", f"-DlogDir={folder / 'stanzas'}"]
+        command += [f"-Dsinttest.{k}={v}" for k, v in properties.items()]
+        command += ["-cp", classpath, "org.igniterealtime.smack.inttest.SmackIntegrationTestFramework"]
+        with open(folder / "java.log", "w") as log:
+            try:
+                subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder, timeout=60 * MINUTES)
+            except subprocess.TimeoutExpired:
+                print(f"{name}: stopped after {MINUTES} minutes", flush=True)
+    found = {}
+    if (folder / "results").exists():
+        for line in (folder / "results").read_text().splitlines():
+            outcome, test, section, reason, quote = line.split("\t")
+            found[test] = (outcome, section, reason, quote)
+        return found
+    # The framework stopped before its end: what its log says of each test still counts.
+    log = (folder / "java.log").read_text(errors="replace")
+    words = {"Success": "pass", "Failed": "fail", "is not possible": "impossible"}
+    for test, variant, word in re.findall(r"^\S+ ([\w.]+) \((?:Normal|LowLevel|SpecificLowLevel)(?:, (\w+))?\) (Success|Failed|is not possible)$", log, re.M):
+        found[test + (f"-{variant}" if variant else "")] = (words[word], "", "see java.log", "")
+    print(f"{name}: ended early, see {folder / 'java.log'}:\n{log[-3000:]}", flush=True)
+    found[f"{name}.end"] = ("fail", "", "the run ended early", "")
+    return found
+
+
+def names(classpath, classes, only):
+    """The test classes, or those that `only` means, as the framework's `enabledTests`."""
+    found = set()
+    for jar_or_folder in classpath.split(":"):
+        path = pathlib.Path(jar_or_folder)
+        if path.is_dir():
+            found |= {p.stem for p in path.rglob("*.class") if "$" not in p.stem}
+        elif "integration-test" in path.name:
+            found |= {pathlib.PurePath(n).stem for n in zipfile.ZipFile(path).namelist() if n.endswith(".class") and "$" not in n}
+    tests = sorted(n for n in found if re.search(r"Tests?$", n) and not n.startswith("Abstract"))
+    if not only:
+        return tests
+    picked = set()
+    for word in only:
+        if "." in word:
+            picked.add(word)
+        else:
+            picked |= {t for t in tests if word.lower() in t.lower()}
+    if not picked:
+        sys.exit(f"no test class is called like {only}; there are: {' '.join(tests)}")
+    return sorted(picked)
+
+
+def compare(kept_file, found, everything):
+    kept = dict(reversed(line.split(None, 1)) for line in kept_file.read_text().splitlines() if line and line[0] != "#") if kept_file.exists() else {}
+    changes = []
+    for test in sorted(set(kept) | set(found)):
+        before, now = kept.get(test), found.get(test, (None,))[0]
+        if now is None and not everything:
+            continue
+        if before is None and not everything:
+            continue
+        if before != now:
+            changes.append(f"{before or 'absent'} -> {now or 'absent'}: {test}")
+    return changes
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--central", action="store_true")
+    parser.add_argument("--only", action="append", default=[])
+    parser.add_argument("--spec", action="append", default=[])
+    parser.add_argument("--server", default=os.environ.get("WADDLE_SERVER_BIN", HERE.parent.parent / "target/debug/waddle-server"))
+    parser.add_argument("--logs", type=pathlib.Path, help="where to leave stanza logs; a temporary folder without it")
+    parser.add_argument("--timeout", type=int, help="milliseconds to wait for a reply")
+    parser.add_argument("--accounts", choices=("auto", "register", "admin", "three"), default="auto",
+                        help="how accounts are made; three without registration means that low-level tests cannot run")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--update", action="store_true")
+    options = parser.parse_args()
+
+    folder = (options.logs or pathlib.Path(tempfile.mkdtemp(prefix="waddle-interop-"))).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    classpath, classes = build(options.central)
+    picked = names(classpath, classes, options.only)
+    everything = not options.only and not options.spec
+    groups = {"patient": [c for c in picked if not SILENT.search(c)], "silent": [c for c in picked if SILENT.search(c)]}
+    started = time.monotonic()
+    found = {}
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        jobs = [pool.submit(run, name, options.server, classpath, group, options, folder, SILENT_TIMEOUT if name == "silent" else TIMEOUT)
+                for name, group in groups.items() if group]
+        for job in jobs:
+            found |= job.result()
+    for test, (outcome, section, reason, quote) in sorted(found.items()):
+        if outcome == "fail" or (outcome == "impossible" and not everything):
+            print(f"{outcome} {test} [{section}]\n    {reason}" + (f"\n    “{quote}”" if quote else ""))
+            for log in folder.glob(f"*/stanzas/{'/'.join(test.split('.', 1))}/log"):
+                print(f"    {log}")
+    counts = {o: sum(1 for r in found.values() if r[0] == o) for o in ("pass", "fail", "impossible")}
+    (folder / "results.tsv").write_text("".join("\t".join((r[0], t, *r[1:])) + "\n" for t, r in sorted(found.items())))
+    kept = HERE / ("smack-central.results" if options.central else "smack.results")
+    changes = compare(kept, found, everything)
+    if options.update:
+        if not everything:
+            sys.exit("--update needs a full run")
+        kept.write_text("".join(f"{r[0]:<10} {t}\n" for t, r in sorted(found.items())))
+    elif changes:
+        print(f"not as in {kept.name}:\n  " + "\n  ".join(changes))
+    print(f"stanzas: {folder}/*/stanzas/Class/method/log   took {time.monotonic() - started:.0f} s")
+    print(f"{counts['pass']} passed, {counts['fail']} failed, {counts['impossible']} impossible, {len(changes)} changed")
+    if not found:
+        return 1
+    return int(bool(changes) and not options.update) if everything else int(counts["fail"] > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
