@@ -5,7 +5,7 @@
 //! nobody else. A push costs a short lock and, if the connection sleeps, one wake.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     sync::atomic::{AtomicUsize, Ordering},
 };
 
@@ -16,6 +16,20 @@ use tokio::sync::Notify;
 pub trait Weight {
     /// Bytes on the wire.
     fn weight(&self) -> usize;
+
+    /// Whether it must go out at once though the other side said that nobody looks ([`Outbox::hold`]). Asked only then.
+    fn urgency(&self) -> Urgency {
+        Urgency::Now
+    }
+}
+
+/// How much an item hurries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Urgency {
+    /// It goes out at once, and everything that waits before it.
+    Now,
+    /// It may wait. Of items with the same key only the newest is kept.
+    Later(Option<u64>),
 }
 
 /// Why an item was not taken.
@@ -33,6 +47,23 @@ struct Inner<T> {
     bytes: usize,
     overflowed: bool,
     closed: bool,
+    held: Option<Held>,
+}
+
+/// What is known while items may wait.
+#[derive(Debug, Default)]
+struct Held {
+    /// Something that hurries is among them, or there are too many.
+    due: bool,
+    /// Key → place in the queue.
+    places: HashMap<u64, usize>,
+}
+
+impl<T> Inner<T> {
+    /// Whether the reader has something to take.
+    fn due(&self) -> bool {
+        !self.items.is_empty() && self.held.as_ref().is_none_or(|h| h.due)
+    }
 }
 
 /// A bounded queue with many writers and one reader.
@@ -52,6 +83,7 @@ impl<T: Weight> Outbox<T> {
             bytes: 0,
             overflowed: false,
             closed: false,
+            held: None,
         };
         Self {
             inner: Mutex::new(inner),
@@ -77,6 +109,13 @@ impl<T: Weight> Outbox<T> {
             self.wake.notify_one();
             return Err(PushError::Full);
         }
+        if inner.held.is_some() {
+            if self.keep(&mut inner, item) {
+                drop(inner);
+                self.wake.notify_one();
+            }
+            return Ok(());
+        }
         inner.bytes += weight;
         inner.items.push_back(item);
         let first = inner.items.len() == 1;
@@ -85,6 +124,50 @@ impl<T: Weight> Outbox<T> {
             self.wake.notify_one();
         }
         Ok(())
+    }
+
+    /// Appends an item while items may wait; whether the reader is to be woken.
+    fn keep(&self, inner: &mut Inner<T>, item: T) -> bool {
+        let weight = item.weight();
+        let at = inner.items.len();
+        // Long before there is no room: waiting must never end a session.
+        let many = (at + 1) * 2 > self.max_items
+            || (inner.bytes + weight).saturating_mul(2) > self.max_bytes.load(Ordering::Relaxed);
+        let Some(held) = &mut inner.held else { return true };
+        let urgency = item.urgency();
+        // Nothing urgent is among them yet, so the newest may take the place of the older one.
+        if let Urgency::Later(Some(key)) = urgency
+            && !held.due
+            && let Some(place) = held.places.insert(key, at)
+            && let Some(older) = inner.items.get_mut(place)
+        {
+            held.places.insert(key, place);
+            inner.bytes = inner.bytes - older.weight() + weight;
+            *older = item;
+            return false;
+        }
+        let wake = !held.due && (urgency == Urgency::Now || many);
+        held.due |= wake;
+        inner.bytes += weight;
+        inner.items.push_back(item);
+        wake
+    }
+
+    /// Lets items wait that do not hurry, for a client where nobody looks (XEP-0352), or no longer: then everything
+    /// goes out. What waits keeps its order; something urgent takes what waits before it along.
+    pub fn hold(&self, on: bool) {
+        let mut inner = self.inner.lock();
+        if on == inner.held.is_some() {
+            return;
+        }
+        inner.held = on.then(Held::default);
+        drop(inner);
+        self.wake.notify_one();
+    }
+
+    /// Whether there is something that may not wait.
+    pub fn is_due(&self) -> bool {
+        self.inner.lock().due()
     }
 
     /// Appends an item that may be dropped when the outbox is over half full (typing, presence of big rooms).
@@ -104,6 +187,9 @@ impl<T: Weight> Outbox<T> {
     pub fn drain_into(&self, into: &mut VecDeque<T>) {
         let mut inner = self.inner.lock();
         inner.bytes = 0;
+        if let Some(held) = &mut inner.held {
+            *held = Held::default();
+        }
         if into.is_empty() {
             std::mem::swap(into, &mut inner.items);
         } else {
@@ -116,7 +202,7 @@ impl<T: Weight> Outbox<T> {
         loop {
             {
                 let inner = self.inner.lock();
-                if !inner.items.is_empty() || inner.overflowed || inner.closed {
+                if inner.due() || inner.overflowed || inner.closed {
                     return;
                 }
             }
@@ -221,6 +307,61 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(o.len(), 1);
+    }
+
+    /// A letter is a presence of its sender, a word in capitals cannot wait.
+    #[derive(Debug, PartialEq)]
+    struct Word(&'static str);
+    impl Weight for Word {
+        fn weight(&self) -> usize {
+            self.0.len()
+        }
+        fn urgency(&self) -> Urgency {
+            match self.0.as_bytes() {
+                [b'A'..=b'Z', ..] => Urgency::Now,
+                [sender, b'0'..=b'9'] => Urgency::Later(Some(u64::from(*sender))),
+                _ => Urgency::Later(None),
+            }
+        }
+    }
+
+    fn drained(o: &Outbox<Word>) -> Vec<&'static str> {
+        let mut v = VecDeque::new();
+        o.drain_into(&mut v);
+        v.into_iter().map(|w| w.0).collect()
+    }
+
+    #[test]
+    fn what_may_wait_waits_in_order_and_the_newest_wins() {
+        let o = Outbox::new(20, 1000);
+        o.hold(true);
+        for w in ["a1", "typing", "b1", "a2"] {
+            o.push(Word(w)).unwrap();
+        }
+        assert!(!o.is_due());
+        o.push(Word("MESSAGE")).unwrap();
+        assert!(o.is_due());
+        o.push(Word("a3")).unwrap();
+        assert_eq!(drained(&o), ["a2", "typing", "b1", "MESSAGE", "a3"]);
+        o.push(Word("a4")).unwrap();
+        assert!(!o.is_due(), "it waits again");
+        o.hold(false);
+        assert!(o.is_due());
+        assert_eq!(drained(&o), ["a4"]);
+        o.push(Word("a5")).unwrap();
+        assert!(o.is_due());
+    }
+
+    #[test]
+    fn waiting_never_fills_an_outbox() {
+        let o = Outbox::new(8, 1000);
+        o.hold(true);
+        for _ in 0..4 {
+            o.push(Word("later")).unwrap();
+        }
+        assert!(!o.is_due());
+        o.push(Word("later")).unwrap();
+        assert!(o.is_due() && !o.overflowed());
     }
 
     #[test]

@@ -55,6 +55,7 @@ mod stanza;
 mod stanza_error;
 mod stream_error;
 mod tape;
+mod urgency;
 mod writer;
 
 pub mod disco;

@@ -54,6 +54,8 @@ pub const MUC_REQUEST: &str = "http://jabber.org/protocol/muc#request";
 pub const RSM: &str = "http://jabber.org/protocol/rsm";
 /// XEP-0077: in-band registration.
 pub const REGISTER: &str = "jabber:iq:register";
+/// XEP-0077: the stream feature of in-band registration.
+pub const REGISTER_FEATURE: &str = "http://jabber.org/features/iq-register";
 /// XEP-0085: chat states.
 pub const CHAT_STATES: &str = "http://jabber.org/protocol/chatstates";
 /// XEP-0092: software version.
@@ -73,6 +75,8 @@ pub const DELAY: &str = "urn:xmpp:delay";
 /// XEP-0249: direct invitations.
 pub const CONFERENCE: &str = "jabber:x:conference";
 /// XEP-0280: message carbons.
+pub const CSI: &str = "urn:xmpp:csi:0";
+/// XEP-0280
 pub const CARBONS: &str = "urn:xmpp:carbons:2";
 /// XEP-0297: stanza forwarding.
 pub const FORWARD: &str = "urn:xmpp:forward:0";

@@ -4,7 +4,7 @@
 //! TCP, WebSocket, archive and `<forwarded/>`.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use waddle_outbox::Weight;
+use waddle_outbox::{Urgency, Weight};
 
 use crate::{Stanza, StreamError};
 
@@ -87,5 +87,9 @@ impl Outgoing {
 impl Weight for Outgoing {
     fn weight(&self) -> usize {
         self.len()
+    }
+
+    fn urgency(&self) -> Urgency {
+        crate::urgency::of(self)
     }
 }

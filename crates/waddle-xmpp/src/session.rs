@@ -26,8 +26,6 @@ pub enum Flag {
     Interested = 2,
     /// Message carbons are on (XEP-0280).
     Carbons = 4,
-    /// The client said that nobody looks (XEP-0352).
-    Inactive = 8,
     /// The offline messages were handed over.
     GotOffline = 16,
     /// The connection is lost; the session waits for its resumption (XEP-0198).

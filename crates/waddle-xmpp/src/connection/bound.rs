@@ -176,6 +176,12 @@ impl Connection {
             }
             return;
         }
+        if let Some(extension) = self.server.registry.nonza(root) {
+            if let Some(b) = self.bound() {
+                extension.on_nonza(&b.session, root);
+            }
+            return;
+        }
         if root.in_ns(ns::STREAMS) && root.name() == "error" {
             return self.close(None, None).await;
         }

@@ -1,11 +1,11 @@
 //! Doing what the negotiation decided: TLS, login, bind, resumption.
 
-use std::{collections::VecDeque, future::poll_fn, net::IpAddr, sync::Arc};
+use std::{collections::VecDeque, future::poll_fn, net::IpAddr, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::BytesMut;
 use ring::rand::{SecureRandom as _, SystemRandom};
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::server::TlsStream;
 use waddle_core::{Jid, Secret};
 use waddle_identity::{Attempt, LoggedIn, LoginError};
@@ -27,10 +27,11 @@ use super::{
     transport::{Socket, Transport},
 };
 use crate::{
+    config::Registration,
     server::Server,
     session::{Flag, Session},
     sessions::Refused,
-    xep::SessionEvent,
+    xep::{SessionEvent, xep0077},
 };
 
 fn random() -> String {
@@ -109,6 +110,8 @@ impl Connection {
             framing: self.framing,
             starttls: self.framing == Framing::Stream && self.server.starttls.is_some(),
             login_without_tls: self.server.config.allow_plaintext,
+            register: self.server.registry.has(77)
+                && self.server.config.registration != Registration::Closed,
             attempts: self.server.limits.xmpp_sasl_attempts,
         };
         Negotiation::new(policy, secure, exporter, random)
@@ -149,6 +152,15 @@ impl Connection {
                 return Some(Input::Verified(
                     verify(&self.server, self.peer.address, &username, &password).await,
                 ));
+            }
+            Effect::Register(stanza) => {
+                let answer = xep0077::stranger(&self.server, self.peer.address, &stanza).await;
+                // Who makes an account needs time to log in with it.
+                let login = Duration::from_secs(self.server.limits.xmpp_login_seconds);
+                self.set_timer(Instant::now() + login);
+                if let Some(answer) = answer {
+                    self.out.push(answer);
+                }
             }
             Effect::Failed {
                 mechanism,
@@ -353,6 +365,8 @@ impl Connection {
         self.flush = true;
         self.serve(session.clone(), Some(sm), buckets);
         session.set(Flag::Hibernating, false);
+        // XEP-0352 §5.2: a resumed stream is active.
+        session.outbox.hold(false);
         None
     }
 }

@@ -256,6 +256,9 @@ impl Connection {
         if !self.out.is_empty() || b.sm.as_ref().is_some_and(|sm| !sm.has_room()) {
             return Ok(());
         }
+        if !b.session.outbox.is_due() {
+            return Ok(());
+        }
         b.session.outbox.drain_into(&mut self.out.items);
         if self.out.is_empty() {
             return Ok(());

@@ -20,6 +20,7 @@ pub mod xep0202;
 pub mod xep0203;
 pub mod xep0280;
 pub mod xep0313;
+pub mod xep0352;
 pub mod xep0359;
 pub mod xep0368;
 pub mod xep0410;
@@ -212,6 +213,14 @@ pub trait Extension: Send + Sync + 'static {
     fn on_iq<'a>(&'a self, _request: IqRequest<'a>) -> BoxFuture<'a, IqResult> {
         Box::pin(async { Err(Condition::ServiceUnavailable.into()) })
     }
+
+    /// The elements at the stream's top level that it takes from a bound client: name and namespace.
+    fn nonzas(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
+    /// One of [`Extension::nonzas`].
+    fn on_nonza(&self, _session: &Session, _element: Element<'_>) {}
 
     /// The phases in which messages are shown to it.
     fn phases(&self) -> &'static [Phase] {

@@ -13,8 +13,8 @@ use super::{
     Extension, Identity, IqRequest, MessageEvent, Phase, Scope, SessionEvent, Verdict, Xep,
     rfc6121_roster::Roster, xep0030::Disco, xep0045::Muc, xep0092::Version, xep0115::CapsFeature,
     xep0160::Offline, xep0198::StreamManagement, xep0199::Ping, xep0202::Time, xep0203::Delay,
-    xep0280::Carbons, xep0313::Archive, xep0359::StanzaIds, xep0368::DirectTls, xep0410::SelfPing,
-    xep0421::OccupantIds, xep0440::ChannelBindings, xep0478::StreamLimits,
+    xep0280::Carbons, xep0313::Archive, xep0352::ClientState, xep0359::StanzaIds, xep0368::DirectTls,
+    xep0410::SelfPing, xep0421::OccupantIds, xep0440::ChannelBindings, xep0478::StreamLimits,
 };
 use crate::{server::Server, service::Service, session::Session};
 
@@ -32,6 +32,7 @@ pub static ALL: &[&dyn Extension] = &[
     &Delay,
     &Carbons,
     &Archive,
+    &ClientState,
     &StanzaIds,
     &DirectTls,
     &SelfPing,
@@ -161,6 +162,12 @@ impl Registry {
         // The key borrows for a shorter time than the map's: look it up by value.
         let key: (&str, &str) = (payload.name(), payload.ns());
         self.iq.get(&key).copied()
+    }
+
+    /// Who takes this element at the stream's top level.
+    pub fn nonza(&self, element: Element<'_>) -> Option<&'static dyn Extension> {
+        let key: (&str, &str) = (element.name(), element.ns());
+        self.active.iter().copied().find(|e| e.nonzas().contains(&key))
     }
 
     /// Asks everybody who wants to see messages in this phase.
