@@ -210,6 +210,28 @@ limits! {
     identity_sessions: usize = 50,
     /// Identity: live XMPP tokens of one account; the oldest goes.
     identity_tokens: usize = 50,
+    /// PubSub: nodes of one account (XEP-0163); one more is `resource-constraint`.
+    pubsub_nodes_per_account: usize = 500,
+    /// PubSub: nodes that one person may make on the service; one more is `policy-violation`.
+    pubsub_nodes_per_user: usize = 100,
+    /// PubSub: items of one node, which is what `max` means.
+    pubsub_items_per_node: usize = 10_000,
+    /// PubSub: bytes of one payload; more is `payload-too-big`.
+    pubsub_payload_bytes: usize = 262_144,
+    /// PubSub: bytes of all items of one account, and of all that one person's nodes on the service hold; more is `resource-constraint`.
+    pubsub_bytes_per_account: usize = 33_554_432,
+    /// PubSub: subscriptions of one node; one more is `too-many-subscriptions`.
+    pubsub_subscriptions_per_node: usize = 10_000,
+    /// PubSub: affiliations of one node; one more is `resource-constraint`.
+    pubsub_affiliations_per_node: usize = 1_000,
+    /// PubSub: items and nodes of one page (XEP-0059).
+    pubsub_page: usize = 500,
+    /// PubSub: bytes of one answer; what is over is left to the next page.
+    pubsub_answer_bytes: usize = 2_097_152,
+    /// PubSub: capabilities of clients that are remembered (XEP-0115); then all are forgotten.
+    pubsub_caps: usize = 10_000,
+    /// XMPP: accounts that one address may register (XEP-0077); one more gets `policy-violation` of type `wait`.
+    rate_registrations: Rate = rate(10, 600),
 }
 
 #[cfg(test)]

@@ -124,6 +124,8 @@ pub struct StanzaError {
     pub address: Option<String>,
     /// A condition of an application: name and namespace.
     pub app: Option<(&'static str, &'static str)>,
+    /// The feature that an application's `unsupported` names (XEP-0060).
+    pub feature: Option<&'static str>,
 }
 
 impl From<Condition> for StanzaError {
@@ -142,6 +144,7 @@ impl StanzaError {
             by: None,
             address: None,
             app: None,
+            feature: None,
         }
     }
 
@@ -175,6 +178,12 @@ impl StanzaError {
         self
     }
 
+    /// Names the feature that is not supported (XEP-0060).
+    pub fn feature(mut self, feature: &'static str) -> Self {
+        self.feature = Some(feature);
+        self
+    }
+
     /// Writes the `<error/>` element.
     pub fn write(&self, w: &mut XmlWriter) {
         w.open("error")
@@ -189,7 +198,7 @@ impl StanzaError {
                 .close();
         }
         if let Some((name, ns)) = self.app {
-            w.empty(name, ns);
+            w.open_ns(name, ns).attr_opt("feature", self.feature).close();
         }
         w.close();
     }
@@ -234,6 +243,7 @@ impl StanzaError {
                 .filter(|t| !t.is_empty())
                 .map(Into::into),
             app: None,
+            feature: None,
         }
     }
 }

@@ -26,6 +26,7 @@ pub const SERVER: &[Migration] = migrations! {
     "server/0001_meta.sql"
     "server/0002_archive.sql"
     "server/0003_archive_removals.sql"
+    "server/0004_archive_rules.sql"
     "server/0010_waddles.sql"
     "server/0020_accounts.sql"
     "server/0021_credentials.sql"
@@ -36,6 +37,8 @@ pub const SERVER: &[Migration] = migrations! {
     "server/0040_roster.sql"
     "server/0041_offline.sql"
     "server/0050_mqtt.sql"
+    "server/0070_pubsub.sql"
+    "server/0080_files.sql"
 };
 
 /// Of every waddle's database.
@@ -43,6 +46,7 @@ pub const WADDLE: &[Migration] = migrations! {
     "waddle/0001_meta.sql"
     "waddle/0002_archive.sql"
     "waddle/0003_archive_removals.sql"
+    "waddle/0004_archive_rules.sql"
     "waddle/0010_community.sql"
     "waddle/0030_rooms.sql"
     "waddle/0050_mqtt_retained.sql"

@@ -4,7 +4,7 @@ use waddle_core::UserId;
 
 use super::{
     archive::{self, Afterwards, ArchiveKey},
-    mqtt,
+    files, mqtt,
 };
 use crate::{Db, Result, Tx};
 
@@ -17,9 +17,13 @@ pub(super) fn leave(tx: &mut Tx, user: &UserId, localpart: &str) -> Result<()> {
         "DELETE FROM roster WHERE owner = ?1",
         "DELETE FROM roster_version WHERE owner = ?1",
         "DELETE FROM offline WHERE owner = ?1",
+        "DELETE FROM archive_prefs WHERE owner = ?1",
+        "DELETE FROM archive_prefs_jids WHERE owner = ?1",
     ] {
         tx.execute(sql, (localpart,))?;
     }
+    files::remove_all(tx, user)?;
+    super::pubsub::forget(tx, localpart)?;
     let now = tx.now();
     tx.execute(
         "UPDATE mqtt_session SET expiry = 0, gone_at = coalesce(gone_at, ?2), will = NULL, will_payload = NULL, \

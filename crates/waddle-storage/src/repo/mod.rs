@@ -2,12 +2,14 @@
 
 pub mod accounts;
 pub mod archive;
+pub mod archive_prefs;
 pub mod audit;
 pub mod bindings;
 pub mod channels;
 pub mod credentials;
 pub mod departed;
 pub mod device_credentials;
+pub mod files;
 pub mod invites;
 pub mod login_sessions;
 pub mod members;
@@ -15,6 +17,8 @@ pub mod meta;
 pub mod mqtt;
 pub mod oauth;
 pub mod offline;
+pub mod pubsub;
+pub mod pubsub_items;
 pub mod rooms;
 pub mod roster;
 pub mod tuples;
