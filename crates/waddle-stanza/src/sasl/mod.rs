@@ -1,9 +1,13 @@
-//! SASL, the server's side: [RFC 6120 §6](https://www.rfc-editor.org/rfc/rfc6120#section-6), RFC 4616, RFC 5802.
+//! SASL, the server's side: [RFC 6120 §6](https://www.rfc-editor.org/rfc/rfc6120#section-6), RFC 4616, RFC 5802,
+//! RFC 7628, XEP-0474, the mechanisms of XEP-0484.
 //!
 //! Mechanisms are state machines over decoded messages; who looks up keys and who may log in is the caller's.
 
 mod client;
+mod downgrade;
+mod ht;
 mod keys;
+mod oauth;
 mod plain;
 mod scram;
 
@@ -14,7 +18,10 @@ use waddle_core::{BareJid, jid::precis_localpart};
 use crate::{Element, XmlWriter, ns};
 
 pub use client::ScramClient;
+pub use downgrade::offer_hash;
+pub use ht::{HtBinding, HtRequest, ht_answer, ht_request};
 pub use keys::{MAX_ITERATIONS, MIN_ITERATIONS, ScramHash, ScramKeys, scram_derive};
+pub use oauth::{OAUTH_END, OauthBearer};
 pub use plain::Plain;
 pub use scram::{ChannelBinding, ScramChallenge, ScramServer};
 

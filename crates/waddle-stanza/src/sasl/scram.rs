@@ -27,21 +27,42 @@ impl ChannelBinding {
         Self::default()
     }
 
+    /// The `-PLUS` forms were offered with these types.
+    pub fn offered(available: Vec<(&'static str, Vec<u8>)>) -> Self {
+        Self {
+            plus: false,
+            available,
+        }
+    }
+
     /// The `-PLUS` forms were offered with `tls-exporter`; `plus`: the client chose one of them.
     pub fn tls_exporter(data: &[u8], plus: bool) -> Self {
-        Self {
-            plus,
-            available: vec![("tls-exporter", data.to_vec())],
-        }
+        Self::offered(vec![("tls-exporter", data.to_vec())]).chosen(plus)
+    }
+
+    /// Whether the client chose a `-PLUS` form.
+    #[must_use]
+    pub fn chosen(mut self, plus: bool) -> Self {
+        self.plus = plus;
+        self
+    }
+
+    /// The names of what was offered.
+    pub fn names(&self) -> Vec<&'static str> {
+        self.available.iter().map(|a| a.0).collect()
+    }
+
+    /// The data of a type, where it was offered.
+    pub fn data(&self, name: &str) -> Option<&[u8]> {
+        self.available.iter().find(|a| a.0 == name).map(|a| &*a.1)
     }
 }
 
 impl fmt::Debug for ChannelBinding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.available.iter().map(|a| a.0).collect();
         f.debug_struct("ChannelBinding")
             .field("plus", &self.plus)
-            .field("available", &names)
+            .field("available", &self.names())
             .finish()
     }
 }
@@ -82,8 +103,7 @@ impl ScramServer {
             "y" if !binding.plus => {}
             _ => {
                 let name = flag.strip_prefix("p=").filter(|_| binding.plus).ok_or(bad)?;
-                let data = binding.available.iter().find(|a| a.0 == name);
-                expected.extend_from_slice(&data.ok_or(SaslError::NotAuthorized)?.1);
+                expected.extend_from_slice(binding.data(name).ok_or(SaslError::NotAuthorized)?);
             }
         }
         let authzid = match authzid {
@@ -126,7 +146,12 @@ impl ScramServer {
     /// The server's first message, with what is stored for the user (or the same made-up values each time for a user
     /// who does not exist).
     pub fn challenge(self, salt: &[u8], iterations: u32) -> ScramChallenge {
-        let server_first = [
+        self.challenge_with(salt, iterations, None)
+    }
+
+    /// [`ScramServer::challenge`] with the hash of what was offered ([`offer_hash`](super::offer_hash)).
+    pub fn challenge_with(self, salt: &[u8], iterations: u32, offer: Option<&str>) -> ScramChallenge {
+        let mut server_first = [
             "r=",
             &self.nonce,
             ",s=",
@@ -135,6 +160,10 @@ impl ScramServer {
             &iterations.to_string(),
         ]
         .concat();
+        if let Some(offer) = offer {
+            server_first.push_str(",h=");
+            server_first.push_str(offer);
+        }
         ScramChallenge {
             server: self,
             server_first,
@@ -233,7 +262,7 @@ fn is_extension(s: &str) -> bool {
 }
 
 /// RFC 5802 §7 `saslname`: `=2C` and `=3D` stand for comma and equals sign.
-fn sasl_name(s: &str) -> Result<String, SaslError> {
+pub(super) fn sasl_name(s: &str) -> Result<String, SaslError> {
     let mut out = String::with_capacity(s.len());
     let mut pieces = s.split('=');
     out.push_str(pieces.next().unwrap_or_default());
