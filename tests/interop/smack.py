@@ -11,25 +11,21 @@ Class.method. Each run starts a server of its own on a loopback address that nob
 """
 import argparse
 import concurrent.futures
-import fcntl
 import hashlib
-import json
 import os
 import pathlib
 import re
 import shutil
-import signal
-import socket
-import ssl
 import subprocess
 import sys
 import tempfile
 import time
 import zipfile
 
+from kept import compare, write
+from server import CACHE, DOMAIN, Server, suites
+
 HERE = pathlib.Path(__file__).resolve().parent
-CACHE = pathlib.Path(os.environ.get("WADDLE_TEST_CACHE", pathlib.Path.home() / ".cache" / "waddle"))
-DOMAIN = "example.org"
 SMACK = "c5147b0f4"  # 4.5.0-beta9, the version that the server tests are written against
 MODULES = ("smack-integration-test", "smack-websocket", "smack-websocket-java11", "smack-websocket-okhttp", "smack-omemo",
            "smack-openpgp", "smack-resolver-dnsjava", "smack-resolver-minidns")
@@ -38,13 +34,6 @@ CLIENT_ONLY = ("chatstate", "commands", "filetransfer", "geolocation", "iqversio
 SILENT = re.compile(r"RFC6121Section8_5_")
 TIMEOUT, SILENT_TIMEOUT = 5000, 1000
 MINUTES = 40
-
-
-def suites():
-    folder = os.environ.get("WADDLE_SUITES")
-    if not folder:
-        sys.exit("set WADDLE_SUITES to the folder with the checkouts Smack and smack-sint-server-extensions")
-    return pathlib.Path(folder)
 
 
 def archive(checkout, commit, paths, into):
@@ -61,7 +50,7 @@ def build(central):
     if central:
         inputs.append("central")
     else:
-        extensions = suites() / "smack-sint-server-extensions"
+        extensions = suites("smack-sint-server-extensions")
         head = subprocess.run(["git", "-C", extensions, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
         inputs += [SMACK, head]
     digest = hashlib.sha256(b"".join(i if isinstance(i, bytes) else i.encode() for i in inputs)).hexdigest()[:16]
@@ -74,7 +63,7 @@ def build(central):
         shutil.copytree(HERE / "smack" / "src", work / "sources")
         (work / "resources").mkdir()
         if not central:
-            archive(suites() / "Smack", SMACK, [f"{m}/src/main" for m in MODULES], work / "smack")
+            archive(suites("Smack"), SMACK, [f"{m}/src/main" for m in MODULES], work / "smack")
             archive(extensions, head, ["src/main"], work / "extensions")
             for of in [work / "smack" / m for m in MODULES] + [work / "extensions"]:
                 for kind, goal in (("java", "sources"), ("resources", "resources")):
@@ -100,104 +89,21 @@ def build(central):
         shutil.rmtree(work, ignore_errors=True)
 
 
-def free_address():
-    """A loopback address whose port 5222 nobody listens on; the lock holds it until the process ends."""
-    for n in range(20 + os.getpid() % 100, 255):
-        lock = open(f"{tempfile.gettempdir()}/waddle-interop-{n}.lock", "w")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            with socket.socket() as s:
-                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                s.bind((f"127.0.0.{n}", 5222))
-            return f"127.0.0.{n}", lock
-        except OSError:
-            lock.close()
-    sys.exit("no free loopback address")
-
-
-class Server:
-    """waddle-server on port 5222 of its own loopback address, in a temporary directory."""
-
-    def __init__(self, program, folder):
-        self.address, self.lock = free_address()
-        self.program = program
-        self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        self.env = {k: v for k, v in os.environ.items() if not k.startswith("WADDLE_")}
-        self.env |= {f"WADDLE_{name}_LISTEN": f"{self.address}:0" for name in ("HTTP", "HTTPS", "XMPPS", "MQTT", "MQTTS")}
-        self.env |= {
-            "WADDLE_DATA_DIR": str(folder / "data"), "WADDLE_DOMAIN": DOMAIN, "WADDLE_XMPP_LISTEN": f"{self.address}:5222",
-            "WADDLE_S2S_LISTEN": "off", "WADDLE_RATE_LIMITS": "off", "WADDLE_REGISTRATION": "open", "WADDLE_LOG": "info",
-        }
-        self.env |= {k: v for k, v in os.environ.items() if k in ("WADDLE_LOG", "WADDLE_LOG_FORMAT")}
-
-    def __enter__(self):
-        log = open(self.folder / "server.log", "w")
-        self.process = subprocess.Popen([self.program], env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder)
-        end = time.monotonic() + 20
-        while time.monotonic() < end:
-            if self.process.poll() is not None:
-                break
-            try:
-                if json.loads((self.folder / "data/ready.json").read_text())["pid"] == self.process.pid:
-                    return self
-            except (OSError, ValueError, KeyError):
-                pass
-            time.sleep(0.05)
-        self.__exit__()
-        sys.exit("the server did not start:\n" + (self.folder / "server.log").read_text())
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(12)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-
-    def registers(self):
-        """Whether the stream features offer in-band registration (XEP-0077)."""
-        header = f"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0' to='{DOMAIN}'>".encode()
-        trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
-
-        def until(plain, text):
-            got = b""
-            while text not in got:
-                more = plain.recv(4096)
-                if not more:
-                    break
-                got += more
-            return got
-
-        with socket.create_connection((self.address, 5222), 10) as plain:
-            plain.sendall(header)
-            features = until(plain, b"</stream:features>")
-            plain.sendall(b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
-            until(plain, b"<proceed")
-            with trust.wrap_socket(plain, server_hostname=DOMAIN) as secure:
-                secure.sendall(header)
-                features += until(secure, b"</stream:features>")
-        return b"http://jabber.org/features/iq-register" in features
-
-    def account(self, name, password, *options):
-        subprocess.run([self.program, "account", "create", name, "--password-stdin", *options], env=self.env, input=password + "\n",
-                       text=True, check=True, capture_output=True)
-
-
 def run(name, program, classpath, classes, options, folder, timeout):
     """One Java process against one server; {test: (outcome, section, reason, quote)}."""
     folder = folder / name
+    shutil.rmtree(folder, ignore_errors=True)
     with Server(program, folder / "server") as server:
         properties = {
-            "service": DOMAIN, "host": server.address, "securityMode": "required", "acceptAllCertificates": "true",
+            "service": DOMAIN, "host": server.address, "securityMode": "required",
             "enabledConnections": "tcp", "dnsResolver": "javax", "replyTimeout": str(options.timeout or timeout),
             "executionOrder": "alphabetic", "testRunResultProcessors": "waddle.interop.Results", "verbose": "true",
         }
+        command = ["java", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-ea", f"-Dwaddle.results={folder / 'results'}", f"-DlogDir={folder / 'stanzas'}"]
+        registers, certificate = server.probe()
         accounts = options.accounts
         if accounts == "auto":
-            accounts = "register" if server.registers() else "three"
+            accounts = "register" if registers else "three"
         if accounts == "three":
             for which in ("One", "Two", "Three"):
                 server.account(f"smack{which.lower()}", "correct horse")
@@ -210,10 +116,13 @@ def run(name, program, classpath, classes, options, folder, timeout):
         if options.spec:
             properties["enabledSpecifications"] = ",".join(options.spec)
         if options.central:
-            properties["debugger"] = f"standard,dir={folder / 'stanzas'},console=off"
+            properties["debugger"] = "console"  # stanzas go to java.log
+            subprocess.run(["keytool", "-importcert", "-noprompt", "-alias", "server", "-keystore", folder / "trust", "-storepass", "changeit"],
+                           input=certificate, text=True, check=True, capture_output=True)
+            command += [f"-Djavax.net.ssl.trustStore={folder / 'trust'}", "-Djavax.net.ssl.trustStorePassword=changeit"]
         else:
             properties["debugger"] = "org.igniterealtime.smack.inttest.util.ModifiedStandardSinttestDebuggerMetaFactory"
-        command = ["java", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-ea", f"-Dwaddle.results={folder / 'results'}", f"-DlogDir={folder / 'stanzas'}"]
+            properties["acceptAllCertificates"] = "true"
         command += [f"-Dsinttest.{k}={v}" for k, v in properties.items()]
         command += ["-cp", classpath, "org.igniterealtime.smack.inttest.SmackIntegrationTestFramework"]
         with open(folder / "java.log", "w") as log:
@@ -260,20 +169,6 @@ def names(classpath, classes, only):
     return sorted(picked)
 
 
-def compare(kept_file, found, everything):
-    kept = dict(reversed(line.split(None, 1)) for line in kept_file.read_text().splitlines() if line and line[0] != "#") if kept_file.exists() else {}
-    changes = []
-    for test in sorted(set(kept) | set(found)):
-        before, now = kept.get(test), found.get(test, (None,))[0]
-        if now is None and not everything:
-            continue
-        if before is None and not everything:
-            continue
-        if before != now:
-            changes.append(f"{before or 'absent'} -> {now or 'absent'}: {test}")
-    return changes
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--central", action="store_true")
@@ -309,11 +204,11 @@ def main():
     counts = {o: sum(1 for r in found.values() if r[0] == o) for o in ("pass", "fail", "impossible")}
     (folder / "results.tsv").write_text("".join("\t".join((r[0], t, *r[1:])) + "\n" for t, r in sorted(found.items())))
     kept = HERE / ("smack-central.results" if options.central else "smack.results")
-    changes = compare(kept, found, everything)
+    changes = compare(kept, {t: r[0] for t, r in found.items()}, everything)
     if options.update:
         if not everything:
             sys.exit("--update needs a full run")
-        kept.write_text("".join(f"{r[0]:<10} {t}\n" for t, r in sorted(found.items())))
+        write(kept, {t: r[0] for t, r in found.items()})
     elif changes:
         print(f"not as in {kept.name}:\n  " + "\n  ".join(changes))
     print(f"stanzas: {folder}/*/stanzas/Class/method/log   took {time.monotonic() - started:.0f} s")

@@ -1,0 +1,25 @@
+"""Outcomes that the repository keeps: one line per test, compared both ways, so that a new pass shows as well as a new failure."""
+
+
+def read(file):
+    """{test: outcome} of a kept file; empty where there is none."""
+    if not file.exists():
+        return {}
+    return {test: outcome for outcome, test in (line.split(None, 1) for line in file.read_text().splitlines() if line and line[0] != "#")}
+
+
+def write(file, found):
+    """Keeps {test: outcome}; the lines that explain (`#`) at its head stay."""
+    head = [line for line in (file.read_text().splitlines() if file.exists() else []) if line.startswith("#")]
+    file.write_text("".join(f"{line}\n" for line in head) + "".join(f"{outcome:<10} {test}\n" for test, outcome in sorted(found.items())))
+
+
+def compare(file, found, everything=True):
+    """What is not as kept, a line each. Unless everything ran, only what ran counts."""
+    kept = read(file)
+    changes = []
+    for test in sorted(set(kept) | set(found)):
+        before, now = kept.get(test), found.get(test)
+        if before != now and (everything or (before and now)):
+            changes.append(f"{before or 'absent'} -> {now or 'absent'}: {test}")
+    return changes
