@@ -3,14 +3,14 @@
 # and writes the table of ratios to specs/benchmarks.md.
 set -euo pipefail
 usage() { cat <<'U'
-bench.sh [--targets waddle,prosody,ejabberd,mosquitto,rumqttd] [--only idle,login,chat,room,archive,mqtt]
+bench.sh [--targets waddle,prosody,ejabberd,mosquitto,rumqttd] [--only idle,login,chat,room,crowd,rooms,among,archive,mqtt]
          [--repetitions N] [--seconds S] [--accounts N] [--out FILE]
 Without --targets and --only the result goes to specs/benchmarks.md, otherwise only to the terminal or to FILE.
 WADDLE_SERVER_BIN: a server that is already built; otherwise the `dist` profile is built.
 U
 }
 here=$(cd "$(dirname "$0")" && pwd); root=$(cd "$here/../.." && pwd)
-targets=waddle,prosody,ejabberd,mosquitto,rumqttd only= repetitions=3 seconds=5 accounts=200 out=
+targets=waddle,prosody,ejabberd,mosquitto,rumqttd only= repetitions=3 seconds=5 accounts=2200 out=
 while [ $# -gt 0 ]; do
   case $1 in
     --targets) targets=$2;; --only) only=$2;; --repetitions) repetitions=$2;; --seconds) seconds=$2;;
@@ -54,7 +54,7 @@ if has waddle; then
   export_env=(
     WADDLE_DATA_DIR="$work/waddle" WADDLE_DOMAIN=localhost WADDLE_HTTP_LISTEN=127.0.0.1:0 WADDLE_HTTPS_LISTEN=off
     WADDLE_XMPP_LISTEN=127.0.0.1:0 WADDLE_XMPPS_LISTEN=127.0.0.1:0 WADDLE_S2S_LISTEN=off
-    WADDLE_MQTT_LISTEN=127.0.0.1:0 WADDLE_MQTTS_LISTEN=127.0.0.1:0 WADDLE_RATE_LIMITS=off WADDLE_LOG=warn
+    WADDLE_MQTT_LISTEN=127.0.0.1:0 WADDLE_MQTTS_LISTEN=127.0.0.1:0 WADDLE_RATE_LIMITS=off WADDLE_REGISTRATION=open WADDLE_LOG=warn
     WADDLE_TLS_CERT="$PEERS_WORK/ca/localhost.chain.crt" WADDLE_TLS_KEY="$PEERS_WORK/ca/localhost.key")
   mkdir -p "$work/waddle"
   env "${export_env[@]}" "$server" > "$work/waddle.log" 2>&1 & waddle_pid=$!
@@ -62,9 +62,9 @@ if has waddle; then
   for _ in $(seq 100); do [ -f "$work/waddle/ready.json" ] && break; kill -0 "$waddle_pid" 2>/dev/null || break; sleep 0.1; done
   [ -f "$work/waddle/ready.json" ] || { echo "waddle-server did not start:" >&2; cat "$work/waddle.log" >&2; exit 1; }
   admin() { env "${export_env[@]}" "$server" "$@"; }
-  for ((i = 0; i < accounts; i++)); do admin account create "bench$i" --password-stdin <<< "$password" >/dev/null; done
-  admin waddle create benchmark --owner bench0 >/dev/null
   port() { python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))[sys.argv[2]].rsplit(":",1)[1])' "$work/waddle/ready.json" "$1"; }
+  "$bench" xmpp register --port "$(port xmpp)" --accounts "$accounts" --password "$password" --pid "$waddle_pid" >/dev/null
+  admin waddle create benchmark --owner bench0 >/dev/null
   target 'name = "waddle"' 'kind = "xmpp"' 'ours = true' "port = $(port xmpp)" "pid = $waddle_pid" 'muc_host = "muc.localhost"' \
     "accounts = $accounts" "password = \"$password\""
   target 'name = "waddle"' 'kind = "mqtt"' 'ours = true' "port = $(port mqtt)" "pid = $waddle_pid" \
@@ -119,7 +119,8 @@ T
 ## How to read it
 
 - *server CPU per item* of a room counts deliveries, not messages: one message to 100 occupants is 100 items.
-- *memory per session* is the growth of resident memory over 1,000 idle TLS sessions with presence, opened after 32 warm-up sessions on a fresh server.
+- *memory per session* is the growth of resident memory over idle TLS sessions with presence, opened after 32 warm-up sessions on a fresh server, or beside conversations.
+- A large room's joins and leaves count each occupant once; everybody there is told of each, a thousand presences a join. The one-to-one messages beside it go between two who are not in it, while broadcasts run at full speed.
 - MQTT rates are deliveries to subscribers while at most 256 publishes (2,000 for one subscriber with QoS 0) are in flight, so that nothing is dropped; a row names losses where there were any. *load generator, cores* shows that the generator was not the bottleneck.
 - The raw figures of every run are in `target/bench/results.json`.
 T

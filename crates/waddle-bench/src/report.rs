@@ -56,8 +56,10 @@ pub struct Progress {
     pub errors: AtomicU64,
     /// Whether latencies count now.
     pub measuring: AtomicBool,
-    /// Workers end when this is set.
+    /// Nothing new is sent when this is set.
     pub stop: AtomicBool,
+    /// Workers that do something after the measured time end when this is set.
+    pub end: AtomicBool,
 }
 
 impl Progress {
@@ -66,9 +68,19 @@ impl Progress {
         self.measuring.load(Ordering::Relaxed)
     }
 
-    /// Whether workers should end.
+    /// Whether workers that only do what is measured should end.
     pub fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Ends the workers that went on after the measured time.
+    pub fn end(&self) {
+        self.end.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether those should end.
+    pub fn ended(&self) -> bool {
+        self.end.load(Ordering::Relaxed)
     }
 
     /// Counts items.

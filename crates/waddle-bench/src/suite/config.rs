@@ -39,6 +39,12 @@ pub struct Sizes {
     pub occupants: usize,
     /// Broadcasts in flight in the busy room.
     pub window: usize,
+    /// Occupants of the large room.
+    pub crowd: usize,
+    /// Rooms of ten.
+    pub rooms: usize,
+    /// Very many idle sessions.
+    pub many_sessions: usize,
     /// Items in the archive.
     pub archive: usize,
     /// MQTT subscribers of the wide fan-out.
@@ -58,6 +64,9 @@ impl Default for Sizes {
             conversations: 64,
             occupants: 100,
             window: 32,
+            crowd: 1000,
+            rooms: 1000,
+            many_sessions: 10_000,
             archive: 2000,
             subscribers: 100,
             mqtt_window: 256,

@@ -4,6 +4,7 @@ use super::Work;
 use crate::report::Report;
 
 /// A figure of a report, and which way is better.
+#[derive(Debug)]
 pub struct Figure {
     /// Its name in the table.
     pub name: &'static str,
@@ -50,68 +51,64 @@ pub const CLIENT: Figure = Figure {
     less: true,
 };
 
-/// A goal: our figure divided by the best peer's, at most or at least this.
+/// What our figure is compared with.
+#[derive(Clone, Copy, Debug)]
+pub enum Against {
+    /// The same figure of the better peer.
+    Best,
+    /// The same figure of one peer.
+    Peer(&'static str),
+    /// Another figure of the better peer.
+    Figure(&'static Figure),
+    /// Our own figure in another piece of work.
+    Own(Work),
+    /// A number, in the figure's unit.
+    Number,
+}
+
+/// A goal: our figure divided by another is at most or at least this, or the figure itself is.
 pub struct Goal {
     /// The work it is about.
     pub work: Work,
     /// The figure.
     pub figure: &'static Figure,
-    /// The ratio to reach.
-    pub ratio: f64,
-    /// The only peer that counts, if it is not the best one.
-    pub peer: Option<&'static str>,
+    /// The ratio to reach, or the number.
+    pub reach: f64,
+    /// What it is compared with.
+    pub against: Against,
+}
+
+const fn goal(work: Work, figure: &'static Figure, reach: f64, against: Against) -> Goal {
+    Goal {
+        work,
+        figure,
+        reach,
+        against,
+    }
 }
 
 /// All goals.
-pub const GOALS: [Goal; 7] = [
-    Goal {
-        work: Work::RoomMany,
-        figure: &CPU,
-        ratio: 0.1,
-        peer: None,
-    },
-    Goal {
-        work: Work::Chat,
-        figure: &CPU,
-        ratio: 0.1,
-        peer: None,
-    },
-    Goal {
-        work: Work::Login,
-        figure: &CPU,
-        ratio: 0.25,
-        peer: None,
-    },
-    Goal {
-        work: Work::Idle,
-        figure: &MEMORY,
-        ratio: 0.5,
-        peer: None,
-    },
-    Goal {
-        work: Work::ManyQos0,
-        figure: &RATE,
-        ratio: 3.0,
-        peer: Some("mosquitto"),
-    },
-    Goal {
-        work: Work::OneQos0,
-        figure: &RATE,
-        ratio: 1.0,
-        peer: Some("mosquitto"),
-    },
-    Goal {
-        work: Work::OneQos1,
-        figure: &RATE,
-        ratio: 1.0,
-        peer: Some("mosquitto"),
-    },
+pub const GOALS: [Goal; 12] = [
+    goal(Work::RoomMany, &CPU, 0.1, Against::Best),
+    goal(Work::Crowd, &RATE, 20.0, Against::Best),
+    goal(Work::CrowdTalk, &P99, 1.0, Against::Figure(&P50)),
+    goal(Work::Chat, &CPU, 0.1, Against::Best),
+    goal(Work::ChatAmong, &CPU, 1.25, Against::Own(Work::Chat)),
+    goal(Work::ChatAmong, &MEMORY, 30.0, Against::Number),
+    goal(Work::Login, &CPU, 0.25, Against::Best),
+    goal(Work::Idle, &MEMORY, 0.5, Against::Best),
+    goal(Work::Idle, &MEMORY, 30.0, Against::Number),
+    goal(Work::ManyQos0, &RATE, 3.0, Against::Peer("mosquitto")),
+    goal(Work::OneQos0, &RATE, 1.0, Against::Peer("mosquitto")),
+    goal(Work::OneQos1, &RATE, 1.0, Against::Peer("mosquitto")),
 ];
 
 /// The figures that the table shows for a piece of work, the first being the one compared.
 pub fn figures(work: Work) -> &'static [&'static Figure] {
     match work {
         Work::Idle => &[&MEMORY],
+        Work::ChatAmong => &[&CPU, &RATE, &P50, &P99, &MEMORY],
+        Work::CrowdTalk => &[&P50, &P99, &RATE],
         Work::OneQos0 | Work::OneQos1 | Work::ManyQos0 | Work::ManyQos1 => {
             &[&RATE, &CPU, &P50, &P99, &CLIENT]
         }

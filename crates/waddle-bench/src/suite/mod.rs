@@ -26,7 +26,7 @@ pub struct Options {
     /// Only these targets.
     #[arg(long, value_delimiter = ',')]
     targets: Vec<String>,
-    /// Only these pieces of work: idle, login, chat, room, archive, mqtt.
+    /// Only these pieces of work: idle, login, chat, room, crowd, rooms, among, archive, mqtt.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Where the table goes, as Markdown.
@@ -51,6 +51,18 @@ pub enum Work {
     RoomOne,
     /// A room with many broadcasts in flight.
     RoomMany,
+    /// Joins of a large room.
+    CrowdJoin,
+    /// Broadcasts in it, many in flight.
+    Crowd,
+    /// One-to-one messages beside those.
+    CrowdTalk,
+    /// Leaves.
+    CrowdLeave,
+    /// Many small rooms.
+    Rooms,
+    /// One-to-one messages beside very many idle sessions.
+    ChatAmong,
     /// Archive paging.
     Archive,
     /// MQTT to one subscriber, QoS 0.
@@ -64,12 +76,16 @@ pub enum Work {
 }
 
 impl Work {
-    const ALL: [Self; 10] = [
+    /// What is run; the other figures of a crowd come with its broadcasts.
+    const RUNS: [Self; 13] = [
         Self::Idle,
         Self::Login,
         Self::Chat,
         Self::RoomOne,
         Self::RoomMany,
+        Self::Crowd,
+        Self::Rooms,
+        Self::ChatAmong,
         Self::Archive,
         Self::OneQos0,
         Self::OneQos1,
@@ -90,6 +106,9 @@ impl Work {
             Self::Login => "login",
             Self::Chat => "chat",
             Self::RoomOne | Self::RoomMany => "room",
+            Self::Crowd | Self::CrowdJoin | Self::CrowdTalk | Self::CrowdLeave => "crowd",
+            Self::Rooms => "rooms",
+            Self::ChatAmong => "among",
             Self::Archive => "archive",
             _ => "mqtt",
         }
@@ -111,7 +130,7 @@ pub async fn run(options: Options) -> Result<String> {
     }
     let mut results = Results::new();
     for repetition in 0..config.repetitions.max(1) {
-        for work in Work::ALL {
+        for work in Work::RUNS {
             let wanted = options.only.is_empty() || options.only.iter().any(|name| name == work.group());
             // Memory is only comparable on a fresh server.
             if !wanted || (work == Work::Idle && repetition > 0) {
@@ -119,14 +138,12 @@ pub async fn run(options: Options) -> Result<String> {
             }
             for target in config.targets.iter().filter(|target| target.kind == work.kind()) {
                 match one(&config, target, work, repetition).await {
-                    Ok(report) => {
-                        progress(&target.name, &report);
-                        results
-                            .entry(work)
-                            .or_default()
-                            .entry(target.name.clone())
-                            .or_default()
-                            .push(report);
+                    Ok(reports) => {
+                        for (work, report) in reports {
+                            progress(&target.name, &report);
+                            let by_target = results.entry(work).or_default();
+                            by_target.entry(target.name.clone()).or_default().push(report);
+                        }
                     }
                     Err(error) => {
                         let mut stderr = std::io::stderr();
@@ -163,7 +180,7 @@ fn progress(name: &str, report: &Report) {
     );
 }
 
-async fn one(config: &Config, target: &Target, work: Work, repetition: usize) -> Result<Report> {
+async fn one(config: &Config, target: &Target, work: Work, repetition: usize) -> Result<Vec<(Work, Report)>> {
     let sizes = &config.sizes;
     if target.kind == Kind::Mqtt {
         let (subscribers, qos) = match work {
@@ -184,11 +201,12 @@ async fn one(config: &Config, target: &Target, work: Work, repetition: usize) ->
             seconds: config.seconds,
             warm_up: config.warm_up,
         };
-        return mqtt::run(mqtt::Command::Fanout {
+        let report = mqtt::run(mqtt::Command::Fanout {
             target: target.mqtt(),
             shape,
         })
-        .await;
+        .await?;
+        return Ok(vec![(work, report)]);
     }
     // Accounts are made once, by the first work that runs.
     let target_options = target.xmpp();
@@ -196,15 +214,17 @@ async fn one(config: &Config, target: &Target, work: Work, repetition: usize) ->
         seconds: config.seconds,
         warm_up: config.warm_up,
     };
-    let room = |window| xmpp::Command::Room {
+    let room = |occupants, rooms, window, talk| xmpp::Command::Room {
         target: target_options.clone(),
         timing: timing.clone(),
-        occupants: sizes.occupants,
+        occupants,
+        rooms,
         window,
+        talk,
         muc_host: target.muc_host.clone(),
         room: target.room.clone(),
     };
-    xmpp::run(match work {
+    let reports = xmpp::run(match work {
         Work::Idle => xmpp::Command::Idle {
             target: target_options,
             sessions: sizes.sessions,
@@ -217,9 +237,18 @@ async fn one(config: &Config, target: &Target, work: Work, repetition: usize) ->
             target: target_options,
             timing,
             conversations: sizes.conversations,
+            idle: 0,
         },
-        Work::RoomOne => room(1),
-        Work::RoomMany => room(sizes.window),
+        Work::ChatAmong => xmpp::Command::Chat {
+            target: target_options,
+            timing,
+            conversations: sizes.conversations,
+            idle: sizes.many_sessions,
+        },
+        Work::RoomOne => room(sizes.occupants, 1, 1, false),
+        Work::RoomMany => room(sizes.occupants, 1, sizes.window, false),
+        Work::Crowd => room(sizes.crowd, 1, sizes.window, true),
+        Work::Rooms => room(10, sizes.rooms, sizes.window, false),
         _ => xmpp::Command::Archive {
             target: target_options,
             fill: if repetition == 0 { sizes.archive } else { 0 },
@@ -228,5 +257,10 @@ async fn one(config: &Config, target: &Target, work: Work, repetition: usize) ->
             page: 50,
         },
     })
-    .await
+    .await?;
+    let named: &[Work] = match work {
+        Work::Crowd => &[Work::Crowd, Work::CrowdJoin, Work::CrowdLeave, Work::CrowdTalk],
+        ref one => std::slice::from_ref(one),
+    };
+    Ok(named.iter().copied().zip(reports).collect())
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::config::{Config, Kind};
-use super::goals::{Figure, GOALS, figures};
+use super::goals::{Against, Figure, GOALS, Goal, figures};
 use super::{Results, Work};
 use crate::report::Report;
 
@@ -74,7 +74,7 @@ fn comparison(out: &mut String, config: &Config, results: &Results, kind: Kind, 
 
 fn goals(out: &mut String, config: &Config, results: &Results) {
     line(out, &["## Goals\n"]);
-    row(out, &["work", "figure", "ratio to reach", "ratio", "reached"]);
+    row(out, &["work", "figure", "to reach", "is", "reached"]);
     row(out, &["---"; 5]);
     for goal in &GOALS {
         let ours = config
@@ -84,32 +84,67 @@ fn goals(out: &mut String, config: &Config, results: &Results) {
         let by_target = results.get(&goal.work);
         let ratio = ours
             .zip(by_target)
-            .and_then(|(ours, by_target)| ratio(by_target, &ours.name, goal.figure, goal.peer));
-        let reached = ratio.map(|ratio| {
+            .and_then(|(ours, by_target)| reached(goal, results, by_target, &ours.name));
+        let sign = if goal.figure.less { "≤" } else { "≥" };
+        let to_reach = match goal.against {
+            Against::Best => format!("{sign} {} of the better peer", goal.reach),
+            Against::Peer(peer) => format!("{sign} {} of {peer}", goal.reach),
+            Against::Figure(other) => format!("{sign} {} of the better peer's {}", goal.reach, other.name),
+            Against::Own(work) => format!("{sign} {} of our own \"{}\"", goal.reach, name(work)),
+            Against::Number => format!("{sign} {}", goal.reach),
+        };
+        let verdict = ratio.map(|ratio| {
             if goal.figure.less {
-                ratio <= goal.ratio
+                ratio <= goal.reach
             } else {
-                ratio >= goal.ratio
+                ratio >= goal.reach
             }
         });
-        let against = goal.peer.unwrap_or("the better peer");
         row(
             out,
             &[
                 &by_target.map_or_else(
-                    || format!("{:?}", goal.work),
+                    || name(goal.work).to_owned(),
                     |by_target| title(goal.work, by_target),
                 ),
                 goal.figure.name,
-                &format!(
-                    "{} {} of {against}",
-                    if goal.figure.less { "≤" } else { "≥" },
-                    goal.ratio
-                ),
+                &to_reach,
                 &ratio.map_or_else(|| "not measured".to_owned(), |ratio| format!("{ratio:.3}")),
-                reached.map_or("–", |reached| if reached { "yes" } else { "**no**" }),
+                verdict.map_or("–", |reached| if reached { "yes" } else { "**no**" }),
             ],
         );
+    }
+}
+
+/// What a goal compares: a ratio, or the figure itself.
+fn reached(goal: &Goal, results: &Results, by_target: &ByTarget, ours: &str) -> Option<f64> {
+    match goal.against {
+        Against::Best => ratio(by_target, ours, goal.figure, None),
+        Against::Peer(peer) => ratio(by_target, ours, goal.figure, Some(peer)),
+        Against::Figure(other) => {
+            let best = best(by_target, ours, other, None)?;
+            Some(median(by_target, ours, goal.figure)? / best)
+        }
+        Against::Own(work) => {
+            let own = median(results.get(&work)?, ours, goal.figure).filter(|own| *own > 0.0)?;
+            Some(median(by_target, ours, goal.figure)? / own)
+        }
+        Against::Number => median(by_target, ours, goal.figure),
+    }
+}
+
+/// What the work is called.
+fn name(work: Work) -> &'static str {
+    match work {
+        Work::Idle => "idle session",
+        Work::Login => "login (TLS and SCRAM)",
+        Work::Chat | Work::ChatAmong => "one-to-one message",
+        Work::RoomOne | Work::RoomMany | Work::Crowd | Work::Rooms => "room delivery",
+        Work::CrowdJoin => "joining a room",
+        Work::CrowdLeave => "leaving a room",
+        Work::CrowdTalk => "one-to-one message beside a busy room",
+        Work::Archive => "archive paging",
+        Work::OneQos0 | Work::OneQos1 | Work::ManyQos0 | Work::ManyQos1 => "MQTT delivery",
     }
 }
 
@@ -119,14 +154,7 @@ fn title(work: Work, by_target: &ByTarget) -> String {
         .flatten()
         .next()
         .map_or("", |report| report.parameters.as_str());
-    let name = match work {
-        Work::Idle => "idle session",
-        Work::Login => "login (TLS and SCRAM)",
-        Work::Chat => "one-to-one message",
-        Work::RoomOne | Work::RoomMany => "room delivery",
-        Work::Archive => "archive paging",
-        _ => "MQTT delivery",
-    };
+    let name = name(work);
     format!("{name}: {parameters}")
 }
 
@@ -145,6 +173,11 @@ fn median(by_target: &ByTarget, name: &str, figure: &Figure) -> Option<f64> {
 /// Our median divided by the best of the others, or by `peer`'s.
 fn ratio(by_target: &ByTarget, ours: &str, figure: &Figure, peer: Option<&str>) -> Option<f64> {
     let mine = median(by_target, ours, figure)?;
+    Some(mine / best(by_target, ours, figure, peer)?)
+}
+
+/// The best median of the others, or `peer`'s.
+fn best(by_target: &ByTarget, ours: &str, figure: &Figure, peer: Option<&str>) -> Option<f64> {
     let others = by_target
         .keys()
         .filter(|name| name.as_str() != ours && peer.is_none_or(|peer| peer == name.as_str()))
@@ -153,8 +186,8 @@ fn ratio(by_target: &ByTarget, ours: &str, figure: &Figure, peer: Option<&str>) 
         others.min_by(f64::total_cmp)
     } else {
         others.max_by(f64::total_cmp)
-    }?;
-    (best > 0.0).then(|| mine / best)
+    };
+    best.filter(|best| *best > 0.0)
 }
 
 fn number_text(value: f64) -> String {

@@ -7,12 +7,16 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use super::connection::Connection;
-use super::{Target, Timing, marker, pool};
+use super::{Target, Timing, idle, marker, pool};
 use crate::histogram::Histogram;
 use crate::report::{self, Progress, Report};
 
-/// Runs `conversations` conversations between accounts 2n and 2n+1.
-pub async fn run(target: &Target, timing: &Timing, conversations: usize) -> Result<Report> {
+/// No message takes longer than this, or the run fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs `conversations` conversations between accounts 2n and 2n+1, beside `idle` other sessions whose memory is
+/// measured.
+pub async fn run(target: &Target, timing: &Timing, conversations: usize, idle: usize) -> Result<Report> {
     if conversations * 2 > target.accounts {
         bail!(
             "{conversations} conversations need {} accounts",
@@ -21,6 +25,7 @@ pub async fn run(target: &Target, timing: &Timing, conversations: usize) -> Resu
     }
     let started = Instant::now();
     let client = pool::client(target).await?;
+    let (idlers, rss) = idle::open(&client, target, conversations * 2, idle).await?;
     let mut sessions = pool::sessions(&client, target, conversations * 2, "chat")
         .await?
         .into_iter();
@@ -36,7 +41,11 @@ pub async fn run(target: &Target, timing: &Timing, conversations: usize) -> Resu
         Duration::from_secs_f64(timing.warm_up),
         Duration::from_secs_f64(timing.seconds),
         "xmpp chat",
-        format!("{conversations} conversations"),
+        if idle > 0 {
+            format!("{conversations} conversations beside {idle} idle sessions")
+        } else {
+            format!("{conversations} conversations")
+        },
     )
     .await;
     let mut histograms = Vec::new();
@@ -45,6 +54,23 @@ pub async fn run(target: &Target, timing: &Timing, conversations: usize) -> Resu
     }
     report::latencies(&mut report, histograms);
     report.setup_seconds = setup.as_secs_f64();
+    report.rss_per_item = rss;
+    for connection in idlers {
+        connection.close().await;
+    }
+    Ok(report)
+}
+
+/// One conversation for a given time.
+pub async fn between(
+    pair: (Connection, Connection),
+    warm_up: Duration,
+    duration: Duration,
+) -> Result<Report> {
+    let progress = Arc::new(Progress::default());
+    let worker = tokio::spawn(converse(pair.0, pair.1, Arc::clone(&progress)));
+    let mut report = report::measure(&progress, None, warm_up, duration, "xmpp talk", String::new()).await;
+    report::latencies(&mut report, [worker.await??]);
     Ok(report)
 }
 
@@ -68,10 +94,7 @@ async fn converse(one: Connection, other: Connection, progress: Arc<Progress>) -
         sender.send(message.concat().as_bytes()).await?;
         let mut arrived = None;
         while arrived.is_none() {
-            if tokio::time::timeout(Duration::from_secs(10), receiver.read())
-                .await
-                .is_err()
-            {
+            if tokio::time::timeout(PATIENCE, receiver.read()).await.is_err() {
                 progress.fail();
                 bail!("a message to {} got lost: {}", receiver.bare, sender.rest());
             }

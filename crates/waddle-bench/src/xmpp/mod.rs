@@ -93,6 +93,9 @@ pub enum Command {
         /// Conversations, two accounts each.
         #[arg(long, default_value_t = 64)]
         conversations: usize,
+        /// Idle sessions beside them, of other accounts.
+        #[arg(long, default_value_t = 0)]
+        idle: usize,
     },
     /// Group chat: every message goes to every occupant.
     Room {
@@ -103,9 +106,15 @@ pub enum Command {
         /// Occupants, an account each.
         #[arg(long, default_value_t = 100)]
         occupants: usize,
+        /// Rooms with as many occupants each; with several, the session of account n is in the rooms n, n - 1, …
+        #[arg(long, default_value_t = 1)]
+        rooms: usize,
         /// Broadcasts in flight.
         #[arg(long, default_value_t = 1)]
         window: usize,
+        /// Two others talk to each other meanwhile.
+        #[arg(long)]
+        talk: bool,
         /// Service that makes rooms; default `conference.DOMAIN`.
         #[arg(long)]
         muc_host: Option<String>,
@@ -142,34 +151,47 @@ pub enum Command {
     },
 }
 
-/// Runs one command.
-pub async fn run(command: Command) -> Result<Report> {
-    match command {
+/// Runs one command; a room has a report for the broadcasts, one for the joins, one for the leaves, and one for
+/// the two who talk.
+pub async fn run(command: Command) -> Result<Vec<Report>> {
+    let report = match command {
         Command::Login { target, logins } => login::run(&target, logins).await,
         Command::Chat {
             target,
             timing,
             conversations,
-        } => chat::run(&target, &timing, conversations).await,
+            idle,
+        } => chat::run(&target, &timing, conversations, idle).await,
         Command::Room {
             target,
             timing,
             occupants,
+            rooms,
             window,
+            talk,
             muc_host,
             room,
         } => {
-            room::run(
+            let outcome = room::run(
                 &target,
                 &timing,
                 room::Shape {
                     occupants,
+                    rooms,
                     window,
                     muc_host,
                     room,
+                    talk,
                 },
             )
-            .await
+            .await?;
+            let room::Outcome {
+                broadcast,
+                joins,
+                leaves,
+                talk,
+            } = outcome;
+            return Ok([broadcast, joins, leaves].into_iter().chain(talk).collect());
         }
         Command::Archive {
             target,
@@ -179,5 +201,6 @@ pub async fn run(command: Command) -> Result<Report> {
         } => archive::run(&target, fill, items, page).await,
         Command::Idle { target, sessions } => idle::run(&target, sessions).await,
         Command::Register { target } => pool::register(&target).await,
-    }
+    };
+    Ok(vec![report?])
 }
