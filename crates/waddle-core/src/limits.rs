@@ -72,6 +72,10 @@ limits! {
     xmpp_offline_messages: usize = 1_000,
     /// XMPP: contacts of one roster; one more is `policy-violation`.
     xmpp_roster_items: usize = 5_000,
+    /// XMPP: ad-hoc commands of one account under way (XEP-0050); the oldest is forgotten.
+    xmpp_commands_per_account: usize = 16,
+    /// XMPP: seconds that a form of an ad-hoc command may wait to be filled out.
+    xmpp_command_seconds: u64 = 600,
     /// XMPP: messages a client may send to one room.
     xmpp_rate_room_messages: Rate = rate(10, 10),
     /// XMPP: messages a client may send elsewhere.

@@ -1,6 +1,8 @@
 //! Data forms: [XEP-0004](https://xmpp.org/extensions/xep-0004.html), field types per XEP-0068 conventions.
 
-use crate::{Element, XmlWriter, ns};
+use bytes::Bytes;
+
+use crate::{Element, XmlWriter, ns, validate::Validate};
 
 /// What a form is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -96,6 +98,8 @@ pub struct Field {
     pub values: Vec<String>,
     /// What may be chosen: label and value.
     pub options: Vec<(Option<String>, String)>,
+    /// How its values are checked (XEP-0122).
+    pub validate: Option<Validate>,
 }
 
 impl Field {
@@ -131,11 +135,30 @@ impl Field {
         self
     }
 
+    /// Makes it required.
+    pub fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
+
+    /// Adds several values.
+    pub fn values<S: Into<String>>(mut self, values: impl IntoIterator<Item = S>) -> Self {
+        self.values.extend(values.into_iter().map(Into::into));
+        self
+    }
+
+    /// Says how its values are checked (XEP-0122).
+    pub fn validate(mut self, validate: Validate) -> Self {
+        self.validate = Some(validate);
+        self
+    }
+
     fn read(e: Element<'_>) -> Self {
         let mut f = Self {
             var: e.attr("var").map(Into::into),
             kind: e.attr("type").and_then(|t| FieldKind::from_name(&t)),
             label: e.attr("label").map(Into::into),
+            validate: e.child("validate", ns::VALIDATE).and_then(Validate::read),
             ..Self::default()
         };
         for c in e.children().filter(|c| c.in_ns(ns::DATA)) {
@@ -157,6 +180,9 @@ impl Field {
         w.open("field").attr_opt("var", self.var.as_deref());
         w.attr_opt("type", self.kind.map(FieldKind::name))
             .attr_opt("label", self.label.as_deref());
+        if let Some(validate) = &self.validate {
+            validate.write(w);
+        }
         if let Some(desc) = &self.desc {
             w.leaf("desc", desc);
         }
@@ -191,6 +217,8 @@ pub struct Form {
     pub reported: Vec<Field>,
     /// The rows of a table.
     pub items: Vec<Vec<Field>>,
+    /// An element of another namespace at its end: XML of the writer's. What is read has none.
+    pub extension: Option<Bytes>,
 }
 
 impl Form {
@@ -203,6 +231,7 @@ impl Form {
             fields: Vec::new(),
             reported: Vec::new(),
             items: Vec::new(),
+            extension: None,
         }
     }
 
@@ -214,6 +243,12 @@ impl Form {
     /// Sets the title.
     pub fn title(mut self, title: &str) -> Self {
         self.title = Some(title.to_owned());
+        self
+    }
+
+    /// Adds a paragraph that says how to fill it out.
+    pub fn instruct(mut self, text: &str) -> Self {
+        self.instructions.push(text.to_owned());
         self
     }
 
@@ -287,6 +322,9 @@ impl Form {
                 f.write(w);
             }
             w.close();
+        }
+        if let Some(xml) = &self.extension {
+            w.trusted(xml);
         }
         w.close();
     }

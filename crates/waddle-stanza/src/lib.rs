@@ -66,6 +66,7 @@ pub mod rsm;
 pub mod sasl;
 pub mod sid;
 pub mod sm;
+pub mod validate;
 
 pub use delay::Delay;
 pub use element::{Attr, Children, Content, Element};

@@ -50,6 +50,8 @@ pub const MUC_ROOMCONFIG: &str = "http://jabber.org/protocol/muc#roomconfig";
 pub const MUC_ROOMINFO: &str = "http://jabber.org/protocol/muc#roominfo";
 /// XEP-0045 §7.13: asking for voice.
 pub const MUC_REQUEST: &str = "http://jabber.org/protocol/muc#request";
+/// XEP-0050: ad-hoc commands.
+pub const COMMANDS: &str = "http://jabber.org/protocol/commands";
 /// XEP-0059: result set management.
 pub const RSM: &str = "http://jabber.org/protocol/rsm";
 /// XEP-0077: in-band registration.
@@ -62,6 +64,12 @@ pub const CHAT_STATES: &str = "http://jabber.org/protocol/chatstates";
 pub const VERSION: &str = "jabber:iq:version";
 /// XEP-0115: entity capabilities.
 pub const CAPS: &str = "http://jabber.org/protocol/caps";
+/// XEP-0114: streams of components that accept connections.
+pub const COMPONENT: &str = "jabber:component:accept";
+/// XEP-0122: validation of data forms.
+pub const VALIDATE: &str = "http://jabber.org/protocol/xdata-validate";
+/// XEP-0133: service administration.
+pub const ADMIN: &str = "http://jabber.org/protocol/admin";
 /// XEP-0184: delivery receipts.
 pub const RECEIPTS: &str = "urn:xmpp:receipts";
 /// XEP-0198: stream management.

@@ -4,6 +4,7 @@
 //! `adrs/0001-actors-and-outboxes.md` says why a connection is one actor with an outbox.
 
 pub mod address;
+pub mod command;
 mod config;
 pub mod connection;
 mod error;

@@ -25,6 +25,7 @@ use waddle_storage::{Db, Storage};
 
 use crate::{
     address::Addresses,
+    command::CommandSessions,
     config::XmppConfig,
     connection::{
         self, ConnectionActor, End, Peer, ReadWrite, Start, TextFrames, Transport, transport::Socket,
@@ -77,6 +78,8 @@ pub struct Server {
     pub registry: Registry,
     /// Hosts beside the domain.
     pub services: Services,
+    /// Ad-hoc commands under way.
+    pub commands: CommandSessions,
     /// Sessions that ended and could not be resumed, with what was handled of them.
     pub(crate) expired: Expired,
     pub(crate) addresses: Arc<Addresses>,
@@ -179,6 +182,7 @@ impl XmppServer {
             community: deps.community,
             rooms: deps.rooms,
             sessions: Sessions::default(),
+            commands: CommandSessions::default(),
             expired: Expired::default(),
             stop: CancellationToken::new(),
             starttls,

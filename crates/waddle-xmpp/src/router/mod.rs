@@ -7,6 +7,7 @@ use waddle_muc::Inbound;
 use waddle_stanza::{Condition, Kind, Stanza, StanzaError, StreamError, ns};
 
 use crate::{
+    command::run,
     connection::{Buckets, Counted, too_fast},
     server::Server,
     session::{Session, Waiting},
@@ -96,7 +97,7 @@ pub(crate) fn route(
         lang: lang.map(Into::into),
     };
     match to {
-        Some(_) if to_room => to_rooms(&sent),
+        Some(to) if to_room => run::to_rooms(&sent, &to).unwrap_or_else(|| to_rooms(&sent)),
         Some(to) if !server.is_local(&to) => match server.services.get(to.domain()) {
             Some(service) => service.route(sent, to),
             None => Routed::Error(

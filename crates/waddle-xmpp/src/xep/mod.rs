@@ -11,6 +11,7 @@ pub mod registry;
 pub mod rfc6121_roster;
 pub mod xep0030;
 pub mod xep0045;
+pub mod xep0050;
 pub mod xep0092;
 pub mod xep0115;
 pub mod xep0160;
@@ -212,6 +213,17 @@ pub trait Extension: Send + Sync + 'static {
     /// Answers one of [`Extension::payloads`].
     fn on_iq<'a>(&'a self, _request: IqRequest<'a>) -> BoxFuture<'a, IqResult> {
         Box::pin(async { Err(Condition::ServiceUnavailable.into()) })
+    }
+
+    /// Answers disco#info, or disco#items, of a node that it knows; `None` where it does not. Who may not see the
+    /// presence of an account is not let here.
+    fn on_node<'a>(
+        &'a self,
+        _request: &'a IqRequest<'a>,
+        _node: &'a str,
+        _items: bool,
+    ) -> BoxFuture<'a, Option<IqResult>> {
+        Box::pin(async { None })
     }
 
     /// The elements at the stream's top level that it takes from a bound client: name and namespace.

@@ -11,7 +11,7 @@ use waddle_stanza::{Element, XmlWriter};
 
 use super::{
     Extension, Identity, IqRequest, MessageEvent, Phase, Scope, SessionEvent, Verdict, Xep,
-    rfc6121_roster::Roster, xep0030::Disco, xep0045::Muc, xep0092::Version, xep0115::CapsFeature,
+    rfc6121_roster::Roster, xep0030::Disco, xep0045::Muc, xep0050::Commands, xep0092::Version, xep0115::CapsFeature,
     xep0160::Offline, xep0198::StreamManagement, xep0199::Ping, xep0202::Time, xep0203::Delay,
     xep0280::Carbons, xep0313::Archive, xep0352::ClientState, xep0359::StanzaIds, xep0368::DirectTls,
     xep0410::SelfPing, xep0421::OccupantIds, xep0440::ChannelBindings, xep0478::StreamLimits,
@@ -23,6 +23,7 @@ pub static ALL: &[&dyn Extension] = &[
     &Roster,
     &Disco,
     &Muc,
+    &Commands,
     &Version,
     &CapsFeature,
     &Offline,
@@ -162,6 +163,21 @@ impl Registry {
         // The key borrows for a shorter time than the map's: look it up by value.
         let key: (&str, &str) = (payload.name(), payload.ns());
         self.iq.get(&key).copied()
+    }
+
+    /// Asks everybody for disco of a node.
+    pub async fn node<'a>(
+        &'a self,
+        request: &'a IqRequest<'a>,
+        node: &'a str,
+        items: bool,
+    ) -> Option<super::IqResult> {
+        for e in &self.active {
+            if let Some(answer) = e.on_node(request, node, items).await {
+                return Some(answer);
+            }
+        }
+        None
     }
 
     /// Who takes this element at the stream's top level.

@@ -63,6 +63,15 @@ impl Extension for Disco {
             }
             let node = r.payload.attr("node").map(std::borrow::Cow::into_owned);
             let scope = r.target.scope();
+            if let Some(node) = &node
+                && let Some(answer) = r
+                    .server
+                    .registry
+                    .node(&r, node, r.payload.in_ns(ns::DISCO_ITEMS))
+                    .await
+            {
+                return answer;
+            }
             let mut w = XmlWriter::new();
             if r.payload.is("query", ns::DISCO_INFO) {
                 let mut info = info(&r.server.registry, scope);

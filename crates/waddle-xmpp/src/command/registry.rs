@@ -1,0 +1,46 @@
+//! The commands of this server; what lists or runs them reads [`ALL`].
+
+use super::{Access, Asker, Command, Place};
+
+/// All commands, in the order in which menus show them.
+pub static ALL: &[&dyn Command] = &[];
+
+/// Whether somebody may see and run a command here.
+pub async fn may(command: &dyn Command, asker: &Asker<'_>) -> bool {
+    let access = match command.access() {
+        Access::Admins => asker.admin,
+        Access::Accounts => true,
+    };
+    access && command.places().contains(&asker.place) && command.may(asker).await
+}
+
+/// The command of that node.
+pub fn find(node: &str, place: Place) -> Option<&'static dyn Command> {
+    ALL.iter()
+        .copied()
+        .find(|c| c.node() == node && c.places().contains(&place))
+}
+
+/// The commands that somebody may run here.
+pub async fn of(asker: &Asker<'_>) -> Vec<&'static dyn Command> {
+    let mut out = Vec::new();
+    for c in ALL {
+        if may(*c, asker).await {
+            out.push(*c);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn nodes_are_unique_and_named() {
+        let nodes: BTreeSet<&str> = ALL.iter().map(|c| c.node()).collect();
+        assert_eq!(nodes.len(), ALL.len());
+        assert!(ALL.iter().all(|c| !c.name().is_empty() && !c.places().is_empty()));
+    }
+}
