@@ -17,9 +17,18 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("files", &["core", "storage"]),
     ("community", &["core", "permissions", "storage"]),
     ("identity", &["core", "stanza", "storage", "community"]),
+    ("archive", &["core", "stanza", "storage"]),
     (
         "muc",
-        &["core", "outbox", "permissions", "stanza", "storage", "community"],
+        &[
+            "core",
+            "outbox",
+            "permissions",
+            "stanza",
+            "storage",
+            "archive",
+            "community",
+        ],
     ),
     ("pubsub", &["core", "stanza", "storage"]),
     (
@@ -31,6 +40,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "permissions",
             "stanza",
             "storage",
+            "archive",
             "community",
             "identity",
             "files",

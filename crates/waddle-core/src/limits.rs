@@ -72,6 +72,20 @@ limits! {
     xmpp_offline_messages: usize = 1_000,
     /// XMPP: contacts of one roster; one more is `policy-violation`.
     xmpp_roster_items: usize = 5_000,
+    /// XMPP: requests for an account's presence that wait for its answer; more are dropped.
+    xmpp_subscription_requests: usize = 500,
+    /// XMPP: groups of one contact; one more is `not-acceptable`.
+    xmpp_roster_groups: usize = 64,
+    /// XMPP: bytes of a contact's name and of a group's; more is `not-acceptable`.
+    xmpp_roster_name_bytes: usize = 1_023,
+    /// XMPP: changes of a roster that are remembered for clients with an older version; older ones get all of it.
+    xmpp_roster_changes: usize = 200,
+    /// XMPP: addresses that one session keeps directed presence for; one more gets `resource-constraint`.
+    xmpp_directed_presence: usize = 1_000,
+    /// XMPP: occupants of rooms that are no sessions of this server; one more gets `resource-constraint`.
+    xmpp_guests: usize = 10_000,
+    /// XMPP: requests of the server itself that wait for their answer.
+    xmpp_questions: usize = 10_000,
     /// XMPP: ad-hoc commands of one account under way (XEP-0050); the oldest is forgotten.
     xmpp_commands_per_account: usize = 16,
     /// XMPP: seconds that a form of an ad-hoc command may wait to be filled out.
@@ -98,6 +112,18 @@ limits! {
     rate_failed_logins: Rate = rate(20, 60),
     /// Archive: items of one page (XEP-0313, XEP-0059).
     archive_page: usize = 100,
+    /// Archive: addresses on the lists of one account's preferences (XEP-0441); one more is `policy-violation`.
+    archive_prefs_jids: usize = 1_000,
+    /// Archive: days that the messages of accounts are kept; then they go. 0 keeps them.
+    archive_account_days: u64 = 0,
+    /// Archive: messages of one account; for each more the oldest goes. 0 is without end.
+    archive_account_messages: usize = 1_000_000,
+    /// Archive: days that the messages of rooms are kept, where a room is not set to fewer. 0 keeps them.
+    archive_room_days: u64 = 0,
+    /// Archive: messages of one room; for each more the oldest goes. 0 is without end.
+    archive_room_messages: usize = 1_000_000,
+    /// Archive: seconds between two rounds that remove what is too old or too much.
+    archive_sweep_seconds: u64 = 3_600,
     /// Rooms: messages of history sent at joining at the most.
     muc_history: usize = 50,
     /// Rooms: occupants of one room; one more gets `service-unavailable`.
@@ -116,6 +142,12 @@ limits! {
     muc_affiliations: usize = 10_000,
     /// Rooms: plain rooms on this server; one more gets `resource-constraint`.
     muc_plain_rooms: usize = 10_000,
+    /// Rooms: occupants up to which everybody's presence is broadcast; in bigger rooms only moderators' is.
+    muc_presence_occupants: usize = 1_000,
+    /// Rooms: IQ requests between occupants of one room that wait for their answer; the oldest is given up.
+    muc_relayed_iqs: usize = 256,
+    /// Rooms: bytes of a room's vCard (XEP-0486); more is `not-acceptable`.
+    muc_vcard_bytes: usize = 131_072,
     /// Waddles of this server.
     waddles: usize = 100_000,
     /// Waddles that one user may own.
@@ -236,6 +268,36 @@ limits! {
     pubsub_caps: usize = 10_000,
     /// XMPP: accounts that one address may register (XEP-0077); one more gets `policy-violation` of type `wait`.
     rate_registrations: Rate = rate(10, 600),
+    /// Uploads: slots of one account that wait for their upload; one more is `resource-constraint`.
+    upload_slots: usize = 50,
+    /// Uploads: files of one account, those of its last day included; one more is `resource-constraint`.
+    upload_files: usize = 10_000,
+    /// Uploads: bytes of a file's name; more is `not-acceptable`.
+    upload_name_bytes: usize = 255,
+    /// Uploads: bytes of all files of one account with the purpose `profile`; more is `resource-constraint`.
+    upload_profile_bytes: u64 = 16_777_216,
+    /// Uploads: seconds from the slot to the begin of its upload; later is 403.
+    upload_slot_seconds: u64 = 300,
+    /// Uploads: seconds that an upload may be silent; then it ends with 408.
+    upload_idle_seconds: u64 = 30,
+    /// Uploads: seconds that an upload may take; then it ends with 408.
+    upload_seconds: u64 = 3_600,
+    /// Uploads: at a time; one more is 503.
+    uploads: usize = 256,
+    /// Uploads: files that one step of the sweep removes.
+    upload_sweep: usize = 256,
+    /// BOSH: sessions; one more is the terminal condition `internal-server-error`.
+    bosh_sessions: usize = 10_000,
+    /// BOSH: bytes of a request's body; more is 413 and ends the session.
+    bosh_body_bytes: usize = 524_288,
+    /// BOSH: requests of a session that wait for an answer; a client that asks for more is told this one.
+    bosh_hold: u8 = 2,
+    /// BOSH: longest time in seconds that a request waits; a client that asks for more is told this one.
+    bosh_wait_seconds: u64 = 60,
+    /// BOSH: seconds without a request after which a session ends.
+    bosh_inactivity_seconds: u64 = 60,
+    /// BOSH: longest pause in seconds.
+    bosh_pause_seconds: u64 = 300,
 }
 
 #[cfg(test)]

@@ -62,6 +62,7 @@ pub mod disco;
 pub mod forms;
 pub mod forward;
 pub mod mam;
+pub mod retract;
 pub mod rsm;
 pub mod sasl;
 pub mod sid;

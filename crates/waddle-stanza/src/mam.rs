@@ -28,6 +28,8 @@ pub struct MamQuery {
     pub after_id: Option<String>,
     /// Only these messages.
     pub ids: Vec<String>,
+    /// Whether messages of rooms are wanted too; only archives of accounts know it.
+    pub include_groupchat: Option<bool>,
     /// The latest first.
     pub flip_page: bool,
     /// Which page.
@@ -72,7 +74,7 @@ impl MamQuery {
             let value = f.values.first().map(String::as_str);
             match (f.var.as_deref().unwrap_or_default(), value) {
                 ("FORM_TYPE", _) => {}
-                ("start" | "end" | "with" | "before-id" | "after-id" | "ids", None) => {}
+                ("start" | "end" | "with" | "before-id" | "after-id" | "ids" | "include-groupchat", None) => {}
                 ("start", Some(v)) => q.start = Some(time(v)?),
                 ("end", Some(v)) => q.end = Some(time(v)?),
                 ("with", Some(v)) => {
@@ -80,6 +82,13 @@ impl MamQuery {
                 }
                 ("before-id", Some(v)) => q.before_id = Some(v.to_owned()),
                 ("after-id", Some(v)) => q.after_id = Some(v.to_owned()),
+                ("include-groupchat", Some(v)) => {
+                    q.include_groupchat = Some(match v {
+                        "1" | "true" => true,
+                        "0" | "false" => false,
+                        _ => return Err(bad("include-groupchat is true or false.")),
+                    });
+                }
                 ("ids", _) if f.values.len() <= MAX_IDS => q.ids.clone_from(&f.values),
                 ("ids", _) => return Err(bad("Too many ids.")),
                 _ => {
@@ -113,6 +122,9 @@ impl MamQuery {
                 });
             }
         }
+        if let Some(yes) = self.include_groupchat {
+            form = form.field(Field::new("include-groupchat", FieldKind::Boolean).flag(yes));
+        }
         if !self.ids.is_empty() {
             form = form.field(Field {
                 var: Some("ids".to_owned()),
@@ -130,16 +142,34 @@ impl MamQuery {
         w.close();
     }
 
-    /// The fields that a query may have, for the answer to `<iq type="get"/>`.
-    pub fn form() -> Form {
-        let field = |name, kind| Field::new(name, kind);
-        Form::of_type(FormKind::Form, ns::MAM)
-            .field(field("with", FieldKind::JidSingle))
-            .field(field("start", FieldKind::TextSingle))
-            .field(field("end", FieldKind::TextSingle))
-            .field(field("before-id", FieldKind::TextSingle))
-            .field(field("after-id", FieldKind::TextSingle))
-            .field(field("ids", FieldKind::ListMulti))
+    /// The fields that a query may have, for the answer to `<iq type="get"/>`; `groupchat` where the archive knows
+    /// `include-groupchat`.
+    pub fn write_form(w: &mut XmlWriter, groupchat: bool) {
+        w.open_ns("x", ns::DATA).attr("type", "form");
+        w.open("field").attr("type", "hidden").attr("var", "FORM_TYPE");
+        w.leaf("value", ns::MAM).close();
+        for (var, kind) in [
+            ("with", FieldKind::JidSingle),
+            ("start", FieldKind::TextSingle),
+            ("end", FieldKind::TextSingle),
+            ("before-id", FieldKind::TextSingle),
+            ("after-id", FieldKind::TextSingle),
+            ("ids", FieldKind::ListMulti),
+            ("include-groupchat", FieldKind::Boolean),
+        ] {
+            if var == "include-groupchat" && !groupchat {
+                continue;
+            }
+            w.open("field").attr("type", kind.name()).attr("var", var);
+            if kind == FieldKind::ListMulti {
+                // XEP-0122: the client brings its own.
+                w.open_ns("validate", "http://jabber.org/protocol/xdata-validate")
+                    .attr("datatype", "xs:string");
+                w.open("open").close().close();
+            }
+            w.close();
+        }
+        w.close();
     }
 }
 
@@ -209,6 +239,7 @@ mod tests {
             before_id: Some("1".into()),
             after_id: Some("2".into()),
             ids: vec!["3".into(), "4".into()],
+            include_groupchat: Some(false),
             flip_page: true,
             page: PageRequest {
                 max: Some(5),
@@ -229,6 +260,7 @@ mod tests {
         for (field, value, kind) in [
             ("start", "yesterday", Condition::BadRequest),
             ("with", "@", Condition::JidMalformed),
+            ("include-groupchat", "perhaps", Condition::BadRequest),
             ("colour", "red", Condition::FeatureNotImplemented),
         ] {
             let mut w = XmlWriter::new();

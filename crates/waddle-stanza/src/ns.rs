@@ -92,6 +92,8 @@ pub const FORWARD: &str = "urn:xmpp:forward:0";
 pub const MAM: &str = "urn:xmpp:mam:2";
 /// XEP-0313: extended archive queries.
 pub const MAM_EXTENDED: &str = "urn:xmpp:mam:2#extended";
+/// XEP-0313: the field `include-groupchat` is understood.
+pub const MAM_GROUPCHAT_FIELD: &str = "urn:xmpp:mam:2#groupchat-field";
 /// XEP-0333: chat markers.
 pub const MARKERS: &str = "urn:xmpp:chat-markers:0";
 /// XEP-0334: message processing hints.
@@ -106,6 +108,8 @@ pub const OCCUPANT_ID: &str = "urn:xmpp:occupant-id:0";
 pub const FASTEN: &str = "urn:xmpp:fasten:0";
 /// XEP-0424: message retraction.
 pub const RETRACT: &str = "urn:xmpp:message-retract:1";
+/// XEP-0424: archives keep tombstones.
+pub const RETRACT_TOMBSTONE: &str = "urn:xmpp:message-retract:1#tombstone";
 /// XEP-0425: moderated message retraction.
 pub const MODERATE: &str = "urn:xmpp:message-moderate:1";
 /// XEP-0440: channel binding types that SASL may use.

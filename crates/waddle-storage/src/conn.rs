@@ -115,6 +115,7 @@ impl Conn {
         conn.batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
              PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864; PRAGMA cell_size_check = ON; \
+             PRAGMA secure_delete = FAST; \
              PRAGMA wal_autocheckpoint = 4000; \
              PRAGMA trusted_schema = OFF;",
         )?;

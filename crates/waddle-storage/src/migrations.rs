@@ -34,6 +34,7 @@ pub const SERVER: &[Migration] = migrations! {
     "server/0023_oauth.sql"
     "server/0024_device_credentials.sql"
     "server/0030_rooms.sql"
+    "server/0032_room_settings.sql"
     "server/0040_roster.sql"
     "server/0041_offline.sql"
     "server/0050_mqtt.sql"

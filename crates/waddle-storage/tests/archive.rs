@@ -8,7 +8,7 @@ use proptest::{prelude::*, test_runner::TestRunner};
 use waddle_core::{ChannelId, ManualClock, MessageId, Timestamp};
 use waddle_storage::{
     Db, Storage, StorageConfig, StorageError,
-    repo::archive::{self, ArchiveKey, Archived, Filter, Kind, NewMessage, Page, Start, With},
+    repo::archive::{self, ArchiveKey, Archived, Filter, Kind, NewMessage, Page, Start, Trace, With},
 };
 
 fn jid(n: u8, resource: bool) -> With {
@@ -150,6 +150,7 @@ fn pages_are_those_of_the_model() {
                     before_id: before.map(|i| ids[i]),
                     after_id: after.map(|i| ids[i]),
                     ids: named.iter().map(|i| ids[*i]).collect(),
+                    sender: None,
                 };
                 let start = [
                     Start::First,
@@ -301,4 +302,81 @@ async fn identifiers_go_on_after_a_restart_with_an_earlier_clock() {
     assert_eq!((kept[1].at, kept[1].peer_jid()), (Timestamp(1_000_000), None));
     storage.close().await;
     let _ = Arc::strong_count(&clock);
+}
+
+#[tokio::test]
+async fn a_direct_message_is_found_by_its_author_and_name_until_it_is_retracted() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = Storage::open(StorageConfig::new(dir.path())).await.unwrap();
+    let db = storage.server();
+    let keys = [ArchiveKey::room("alice"), ArchiveKey::room("bob")];
+    let mut ids = Vec::new();
+    for key in keys.clone() {
+        let mut m = message(Timestamp(1), None, "a secret that must not stay behind");
+        m.author = Some("user:local:alice".into());
+        m.origin_id = None;
+        let trace = Trace {
+            said: Some("m1".into()),
+            sender: Some("alice@d/1".into()),
+        };
+        let kept = db.write(move |tx| archive::append_traced(tx, &key, m, trace));
+        ids.push(kept.await.unwrap());
+    }
+    let found = |author: &'static str, id: &'static str| {
+        let db = db.clone();
+        async move { db.read(move |c| archive::said(c, author, id)).await.unwrap() }
+    };
+    let both = found("user:local:alice", "m1").await;
+    assert_eq!(
+        both.iter().map(|(k, m)| (k.clone(), m.id)).collect::<Vec<_>>(),
+        [(keys[1].clone(), ids[1]), (keys[0].clone(), ids[0])]
+    );
+    assert_eq!(both[0].1.sender.as_deref(), Some("alice@d/1"));
+    assert!(found("user:local:bob", "m1").await.is_empty(), "somebody else's");
+    assert!(found("user:local:alice", "m2").await.is_empty());
+    for (key, id) in keys.iter().cloned().zip(ids) {
+        db.write(move |tx| archive::retract(tx, &key, id, b"<message/>"))
+            .await
+            .unwrap();
+    }
+    assert!(found("user:local:alice", "m1").await.is_empty());
+    storage.close().await;
+    for file in std::fs::read_dir(dir.path()).unwrap() {
+        let path = file.unwrap().path();
+        if path.is_file() {
+            let bytes = std::fs::read(&path).unwrap();
+            let there = bytes.windows(20).any(|w| w == b"a secret that must n");
+            assert!(!there, "{} still has the text", path.display());
+        }
+    }
+}
+
+#[tokio::test]
+async fn archives_are_listed_and_what_is_too_much_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = Storage::open(StorageConfig::new(dir.path())).await.unwrap();
+    let db = storage.server();
+    let (a, b) = (ArchiveKey::room("a"), ArchiveKey::room("b"));
+    let mut ids = Vec::new();
+    for (key, n) in [(&a, 5), (&b, 1)] {
+        for i in 0..n {
+            ids.push(append(&db, key, message(Timestamp(i), None, "x")).await);
+        }
+    }
+    db.write(move |tx| {
+        assert_eq!(archive::archives(tx, None, 9)?, [a.clone(), b.clone()]);
+        assert_eq!(archive::archives(tx, None, 1)?, [a.clone()]);
+        assert_eq!(archive::archives(tx, Some(&a), 9)?, [b.clone()]);
+        assert_eq!(archive::archives(tx, Some(&b), 9)?, []);
+        assert_eq!(archive::newest_beyond(tx, &a, 2)?, Some(ids[2]));
+        assert_eq!(archive::newest_beyond(tx, &a, 5)?, None);
+        for days in [7, 30, 0] {
+            archive::keep(tx, &a, days)?;
+            assert_eq!((archive::kept(tx, &a)?, archive::kept(tx, &b)?), (days, 0));
+        }
+        Ok(())
+    })
+    .await
+    .unwrap();
+    storage.close().await;
 }

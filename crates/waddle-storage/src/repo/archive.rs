@@ -3,6 +3,8 @@
 
 mod page;
 mod removal;
+mod retention;
+mod said;
 
 use std::{fmt, sync::Arc};
 
@@ -11,6 +13,8 @@ use waddle_core::{BareJid, ChannelId, Jid, MessageId, Timestamp, UserId};
 
 pub use page::{Ends, Filter, Page, Start, ends, last, page};
 pub use removal::{Afterwards, condemn, finish_removals};
+pub use retention::{archives, keep, kept, newest_beyond};
+pub use said::said;
 
 use crate::{Conn, FromColumn, IntoValue, Result, Row, Tx, Value, params};
 
@@ -32,6 +36,11 @@ impl ArchiveKey {
     /// A user's direct messages, in the server database.
     pub fn user(id: &UserId) -> Self {
         Self(["user:", id.as_str()].concat().into())
+    }
+
+    /// Whether it is an account's, not a room's.
+    pub fn is_account(&self) -> bool {
+        self.0.starts_with("user:")
     }
 
     /// As the table holds it.
@@ -115,6 +124,15 @@ pub struct NewMessage {
     pub stanza: Bytes,
 }
 
+/// How a message is found again, and shown to whom, beside its identifier.
+#[derive(Debug, Clone, Default)]
+pub struct Trace {
+    /// Direct messages: the `id` that its author sent it with; the author must be given too.
+    pub said: Option<String>,
+    /// Rooms: the full JID that it came from.
+    pub sender: Option<String>,
+}
+
 /// A message as it was kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Archived {
@@ -134,6 +152,8 @@ pub struct Archived {
     pub author: Option<String>,
     /// The sender's own identifier.
     pub origin_id: Option<String>,
+    /// In rooms the full JID that it came from.
+    pub sender: Option<String>,
     /// The stanza to give out again.
     pub stanza: Bytes,
 }
@@ -151,11 +171,26 @@ impl Archived {
 
 /// Keeps a message and gives it its identifier, greater than all before it in this database.
 pub fn append(tx: &mut Tx, archive: &ArchiveKey, message: NewMessage) -> Result<MessageId> {
+    append_traced(tx, archive, message, Trace::default())
+}
+
+/// [`append`] for a message that is to be found again.
+pub fn append_traced(
+    tx: &mut Tx,
+    archive: &ArchiveKey,
+    message: NewMessage,
+    trace: Trace,
+) -> Result<MessageId> {
     let id = tx.next_message_id()?;
+    let said = message
+        .author
+        .as_deref()
+        .zip(trace.said.as_deref())
+        .map(|(author, said)| said::hash(author, said));
     let (peer, resource) = message.with.map(With::into_columns).unzip();
     tx.execute(
-        "INSERT INTO archive (id, archive, at, kind, peer, resource, author, origin_id, body, stanza) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        "INSERT INTO archive (id, archive, at, kind, peer, resource, author, origin_id, body, stanza, said, \
+         sender) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         params![
             id,
             archive,
@@ -167,6 +202,8 @@ pub fn append(tx: &mut Tx, archive: &ArchiveKey, message: NewMessage) -> Result<
             message.origin_id,
             message.body,
             message.stanza,
+            said,
+            trace.sender,
         ],
     )?;
     Ok(id)
@@ -175,7 +212,7 @@ pub fn append(tx: &mut Tx, archive: &ArchiveKey, message: NewMessage) -> Result<
 /// One message; [`StorageError::NotFound`](crate::StorageError::NotFound) where this archive has none of that identifier.
 pub fn get(conn: &Conn, archive: &ArchiveKey, id: MessageId) -> Result<Archived> {
     conn.query_one(
-        "SELECT id, at, kind, retracted, peer, resource, author, origin_id, stanza FROM archive \
+        "SELECT id, at, kind, retracted, peer, resource, author, origin_id, sender, stanza FROM archive \
          WHERE id = ?1 AND archive = ?2",
         (id, archive),
         archived,
@@ -185,7 +222,7 @@ pub fn get(conn: &Conn, archive: &ArchiveKey, id: MessageId) -> Result<Archived>
 /// Replaces a message by its tombstone (XEP-0424, XEP-0425): its text is gone, its place stays.
 pub fn retract(tx: &mut Tx, archive: &ArchiveKey, id: MessageId, tombstone: &[u8]) -> Result<()> {
     tx.execute_one(
-        "UPDATE archive SET stanza = ?3, body = NULL, retracted = 1 WHERE id = ?1 AND archive = ?2",
+        "UPDATE archive SET stanza = ?3, body = NULL, said = NULL, retracted = 1 WHERE id = ?1 AND archive = ?2",
         (id, archive, tombstone),
     )
 }
@@ -210,6 +247,7 @@ fn archived(row: &Row<'_>) -> Result<Archived> {
         resource: row.get(5)?,
         author: row.get(6)?,
         origin_id: row.get(7)?,
-        stanza: row.get(8)?,
+        sender: row.get(8)?,
+        stanza: row.get(9)?,
     })
 }

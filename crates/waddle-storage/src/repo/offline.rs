@@ -34,6 +34,12 @@ pub fn put(tx: &mut Tx, owner: &str, at: Timestamp, stanza: &[u8], max: usize) -
     Ok(true)
 }
 
+/// Takes back a message that waits: its author has retracted it.
+pub fn take_back(tx: &mut Tx, owner: &str, at: Timestamp) -> Result<()> {
+    tx.execute("DELETE FROM offline WHERE owner = ?1 AND at = ?2", (owner, at))
+        .map(drop)
+}
+
 /// Hands over the first messages of an account, in order: `max` at the most, and no more than `bytes` unless the
 /// first one alone is longer. What `give` took is deleted, the first that it refuses and all after it stay. The
 /// answer is whether more wait.

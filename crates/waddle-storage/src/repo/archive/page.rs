@@ -1,6 +1,6 @@
 //! Pages of an archive (XEP-0313 §4, XEP-0059): filters, paging, counts.
 
-use waddle_core::{MessageId, Timestamp};
+use waddle_core::{Jid, MessageId, Timestamp};
 
 use super::{ArchiveKey, Archived, With, archived};
 use crate::{Conn, IntoValue, Result, StorageError, Value, params};
@@ -12,11 +12,14 @@ const COUNT: u64 = 10_000;
 /// A message's identifier is given at its commit, so it may be later than its stamp. By as much as this a search
 /// for a time looks further.
 const COMMIT: i64 = 10_000_000;
+
 /// Which messages (XEP-0313 §4).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Filter {
     /// Only those with this side or of this nickname.
     pub with: Option<With>,
+    /// Rooms: only those that came from this address; a bare JID stands for all its resources.
+    pub sender: Option<Jid>,
     /// Only those stamped at or after.
     pub start: Option<Timestamp>,
     /// Only those stamped at or before.
@@ -168,7 +171,7 @@ fn named(conn: &Conn, archive: &ArchiveKey, filter: &Filter, select: &Select) ->
     })
 }
 
-/// The statements of one filter. There are three shapes of it, so that prepared statements are found again.
+/// The statements of one filter. There are four shapes of it, so that prepared statements are found again.
 struct Select {
     shape: usize,
     fixed: Vec<Value>,
@@ -180,6 +183,7 @@ macro_rules! shapes {
             shapes!(@ $head, $time, "", $tail),
             shapes!(@ $head, $time, " AND peer = ?7", $tail),
             shapes!(@ $head, $time, " AND peer = ?7 AND resource = ?8", $tail),
+            shapes!(@ $head, $time, " AND sender >= ?7 AND sender <= ?8", $tail),
         ]
     };
     (@ $head:literal, $time:literal, $with:literal, $tail:literal) => {
@@ -189,23 +193,23 @@ macro_rules! shapes {
         )
     };
 }
-const FORWARD: [&str; 3] = shapes!(
-    "SELECT id, at, kind, retracted, peer, resource, author, origin_id, stanza",
+const FORWARD: [&str; 4] = shapes!(
+    "SELECT id, at, kind, retracted, peer, resource, author, origin_id, sender, stanza",
     "at BETWEEN ?5 AND ?6",
     " ORDER BY id LIMIT ?4"
 );
-const BACKWARD: [&str; 3] = shapes!(
-    "SELECT id, at, kind, retracted, peer, resource, author, origin_id, stanza",
+const BACKWARD: [&str; 4] = shapes!(
+    "SELECT id, at, kind, retracted, peer, resource, author, origin_id, sender, stanza",
     "at BETWEEN ?5 AND ?6",
     " ORDER BY id DESC LIMIT ?4"
 );
-const MATCHES: [&str; 3] = shapes!(
+const MATCHES: [&str; 4] = shapes!(
     "SELECT count(*) FROM (SELECT 1",
     "at BETWEEN ?5 AND ?6",
     " LIMIT ?4)"
 );
 /// Without a time the index alone is counted.
-const MATCHES_OF_ALL_TIMES: [&str; 3] = shapes!("SELECT count(*) FROM (SELECT 1", "?5 < ?6", " LIMIT ?4)");
+const MATCHES_OF_ALL_TIMES: [&str; 4] = shapes!("SELECT count(*) FROM (SELECT 1", "?5 < ?6", " LIMIT ?4)");
 
 impl Select {
     fn new(archive: &ArchiveKey, filter: &Filter) -> Self {
@@ -213,6 +217,15 @@ impl Select {
         let end = filter.end.map_or(i64::MAX, |t| t.0);
         let mut fixed = params![archive, start, end];
         let with = filter.with.clone().map(With::into_columns);
+        if let Some(sender) = &filter.sender {
+            let (from, to) = match sender.resource() {
+                Some(_) => (sender.to_string(), sender.to_string()),
+                // `0` is the character behind the slash.
+                None => ([sender.as_str(), "/"].concat(), [sender.as_str(), "0"].concat()),
+            };
+            fixed.extend([from.into_value(), to.into_value()]);
+            return Self { shape: 3, fixed };
+        }
         let shape = match with {
             None => 0,
             Some((peer, None)) => {
@@ -281,7 +294,7 @@ mod tests {
                 .chain(&MATCHES_OF_ALL_TIMES)
                 .enumerate()
             {
-                let params = vec![Value::Null; [6, 7, 8][shape % 3]];
+                let params = vec![Value::Null; [6, 7, 8, 8][shape % 4]];
                 plans.push(
                     conn.query(&format!("EXPLAIN QUERY PLAN {sql}"), params, |r| {
                         r.get::<String>(3)
@@ -292,7 +305,7 @@ mod tests {
             Ok(plans)
         });
         for (shape, plan) in plans.await.unwrap().into_iter().enumerate() {
-            let covering = if matches!(shape, 6 | 7) { "COVERING " } else { "" };
+            let covering = if matches!(shape, 8 | 9) { "COVERING " } else { "" };
             let expected =
                 format!("SEARCH archive USING {covering}INDEX archive_page (archive=? AND id>? AND id<?)");
             assert!(

@@ -1,0 +1,76 @@
+//! Retraction from the archives ([XEP-0424 §4], [XEP-0425 §4]), inside the transaction that stores the retraction:
+//! both happen or neither.
+//!
+//! [XEP-0424 §4]: https://xmpp.org/extensions/xep-0424.html#tombstones
+//! [XEP-0425 §4]: https://xmpp.org/extensions/xep-0425.html#tombstones
+
+use waddle_core::{BareJid, MessageId};
+use waddle_stanza::{Stanza, retract::Tombstone};
+use waddle_storage::{
+    Result, StorageError, Tx,
+    repo::archive::{self, ArchiveKey, Archived},
+};
+
+/// Retracts a message of a room by the room's identifier; with `author` only if that is who sent it.
+///
+/// # Errors
+/// [`StorageError::NotFound`] where there is no such message, or nothing of it is left;
+/// [`StorageError::Conflict`] where it is somebody else's.
+pub fn of_room(
+    tx: &mut Tx,
+    room: &ArchiveKey,
+    id: MessageId,
+    author: Option<&str>,
+    tombstone: &Tombstone<'_>,
+) -> Result<()> {
+    let message = archive::get(tx, room, id)?;
+    if message.retracted {
+        return Err(StorageError::NotFound);
+    }
+    if author.is_some_and(|a| message.author.as_deref() != Some(a)) {
+        return Err(StorageError::Conflict("the message is somebody else's".into()));
+    }
+    bury(tx, room, &message, tombstone)
+}
+
+/// One side of a conversation: an archive, and who is the other side there.
+#[derive(Debug, Clone)]
+pub struct Side {
+    /// The archive.
+    pub archive: ArchiveKey,
+    /// The other side.
+    pub other: BareJid,
+}
+
+/// Retracts the message that `author` sent last with the `id` that they name, from the archives of both sides; says
+/// from which, under which identifiers. Nothing, where it is not there (any more) or not theirs.
+pub fn of_conversation(
+    tx: &mut Tx,
+    sides: &[Side],
+    author: &str,
+    id: &str,
+    tombstone: &Tombstone<'_>,
+) -> Result<Vec<(ArchiveKey, MessageId)>> {
+    let mut gone: Vec<(ArchiveKey, MessageId)> = Vec::new();
+    for (archive, message) in archive::said(tx, author, id)? {
+        let here = sides
+            .iter()
+            .any(|s| s.archive == archive && message.peer.as_deref() == Some(s.other.as_str()));
+        if here && !gone.iter().any(|(a, _)| *a == archive) && is_named(&message, id) {
+            bury(tx, &archive, &message, tombstone)?;
+            gone.push((archive, message.id));
+        }
+    }
+    Ok(gone)
+}
+
+fn is_named(message: &Archived, id: &str) -> bool {
+    Stanza::parse(message.stanza.clone()).is_ok_and(|s| s.id().as_deref() == Some(id))
+        || message.origin_id.as_deref() == Some(id)
+}
+
+fn bury(tx: &mut Tx, archive: &ArchiveKey, message: &Archived, tombstone: &Tombstone<'_>) -> Result<()> {
+    let stanza = Stanza::parse(message.stanza.clone())
+        .map_err(|_| StorageError::NotFound)?;
+    archive::retract(tx, archive, message.id, &tombstone.of(&stanza))
+}
