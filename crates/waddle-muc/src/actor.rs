@@ -282,11 +282,11 @@ impl RoomActor {
             Effect::Write(token, write) => self.write(token, write),
             Effect::Posted(reply, result) => _ = reply.send(result),
             Effect::Outside(to, item) => rooms.outside(&to, item),
-            Effect::Archive(inbound) => {
+            Effect::Archive(inbound, addresses) => {
                 let Some(store) = self.store.clone() else { return };
                 let (room, most) = (self.room.at.clone(), self.room.limits.archive_page);
                 rooms.aside(*inbound, async move |inbound| {
-                    crate::archive::answer(&store.db, &store.archive, &room, most, &inbound).await
+                    crate::archive::answer(&store.db, &store.archive, &room, most, &inbound, addresses).await
                 });
             }
             Effect::Manage(inbound, manage) => {

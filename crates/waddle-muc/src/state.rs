@@ -78,8 +78,8 @@ pub struct Delivery {
 pub enum Effect {
     /// Write, and report with `Input::Written` and this number.
     Write(u64, Write),
-    /// Answer an archive query (XEP-0313), off the actor.
-    Archive(Box<Arrived>),
+    /// Answer an archive query (XEP-0313), off the actor; the asker sees real addresses, or not.
+    Archive(Box<Arrived>, bool),
     /// Change the waddle's members, off the actor.
     Manage(Box<Arrived>, Manage),
     /// List the waddle's members, off the actor.
