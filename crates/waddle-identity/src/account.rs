@@ -86,8 +86,9 @@ impl Identity {
         }
     }
 
-    /// Sets the password of a local account and ends the connections that logged in with the old one.
-    pub async fn set_password(&self, user: &UserId, password: &Secret) -> Result<(), Error> {
+    /// Sets the password of a local account and ends the connections that logged in with the old one; answers the
+    /// new one's identifier.
+    pub async fn set_password(&self, user: &UserId, password: &Secret) -> Result<CredentialId, Error> {
         let account = self.by_user(user).await?.ok_or(Error::NotFound)?;
         if account.did.is_some() {
             return Err(Error::NotLocal);
@@ -97,13 +98,19 @@ impl Identity {
             .salts(account.row, self.new_salts()?)
             .await?;
         let keys = self.derive(&password, salts).await?;
-        for old in Credentials(&self.0.db).set_password(account.row, keys).await? {
+        let (new, old) = Credentials(&self.0.db).set_password(account.row, keys).await?;
+        for old in old {
             self.announce(IdentityEvent::CredentialRevoked {
                 user: user.clone(),
                 credential: CredentialId(old),
             });
         }
-        Ok(())
+        Ok(CredentialId(new))
+    }
+
+    /// Whether who logged in with `credential` may change the account itself: a password can, a token cannot.
+    pub async fn may_change_account(&self, credential: CredentialId) -> Result<bool, Error> {
+        Ok(Credentials(&self.0.db).is_token(credential.0).await? == Some(false))
     }
 
     /// Deletes an account with all of its credentials, sessions and tokens, and ends its connections.

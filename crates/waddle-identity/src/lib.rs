@@ -62,6 +62,8 @@ struct Inner {
     throttle: Throttle,
     /// Logins with Bluesky that were begun and not completed.
     begun: Throttle,
+    /// Accounts that were registered in band.
+    registered: Throttle,
     events: broadcast::Sender<IdentityEvent>,
     atproto: Result<Atproto, String>,
     /// When a use of a credential or device was last written.
@@ -92,6 +94,7 @@ impl Identity {
             derivations: Arc::new(Semaphore::new(processors)),
             throttle: Throttle::new(config.limits.rate_failed_logins),
             begun: Throttle::new(config.limits.rate_failed_logins),
+            registered: Throttle::new(config.limits.rate_registrations),
             events,
             atproto,
             uses: DashMap::new(),
@@ -135,6 +138,14 @@ impl Identity {
         let now = self.0.clock.now();
         self.0.begun.allowed(addr, now).map_err(LoginError::Throttled)?;
         self.0.begun.failed(addr, now);
+        Ok(())
+    }
+
+    /// Whether `addr` may register an account now, and takes one from its bucket; if not, how long it waits.
+    pub fn registration_allowed(&self, addr: IpAddr) -> Result<(), std::time::Duration> {
+        let now = self.0.clock.now();
+        self.0.registered.allowed(addr, now)?;
+        self.0.registered.failed(addr, now);
         Ok(())
     }
 

@@ -108,6 +108,7 @@ async fn start(
         listen_tls: config.xmpps_listen.0.clone(),
         tls: Some(tls.config()),
         rate_limits: config.rate_limits,
+        registration: config.registration,
         ..XmppConfig::new(&config.domain)
     };
     let xmpp_deps = waddle_xmpp::Deps {

@@ -2,6 +2,18 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+/// Who may make an account in band (XEP-0077).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Registration {
+    /// Anybody.
+    Open,
+    /// Whoever holds an invitation (XEP-0401, XEP-0445).
+    Invite,
+    /// Nobody.
+    #[default]
+    Closed,
+}
+
 /// Settings of the XMPP server. Bounds are in [`waddle_core::Limits`].
 #[derive(Clone)]
 pub struct XmppConfig {
@@ -20,6 +32,8 @@ pub struct XmppConfig {
     pub allow_plaintext: bool,
     /// Whether message, presence, join, IQ and byte rates and connections per address are limited.
     pub rate_limits: bool,
+    /// Who may make an account in band.
+    pub registration: Registration,
     /// Numbers of XEPs that are switched off.
     pub disabled: Vec<u16>,
 }
@@ -36,6 +50,7 @@ impl XmppConfig {
             tls: None,
             allow_plaintext: false,
             rate_limits: true,
+            registration: Registration::Closed,
             disabled: Vec::new(),
         }
     }

@@ -21,17 +21,7 @@ use url::Url;
 use waddle_core::Limits;
 use waddle_http::Network;
 use waddle_mqtt::rules::TopicPolicy;
-
-/// Who may make an account by in-band registration (XEP-0077).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Registration {
-    /// Anybody.
-    Open,
-    /// Whoever holds an invitation.
-    Invite,
-    /// Nobody.
-    Closed,
-}
+pub use waddle_xmpp::Registration;
 
 /// The log's shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,7 +106,7 @@ settings! {
     tls_key: Option<PathBuf> = "", parse::optional_path;
     /// Plain MQTT on an address that is not local.
     allow_plaintext: bool = "off", parse::switch;
-    /// In-band registration: `open`, `invite` or `closed`. This version is always closed; others are warned about.
+    /// In-band registration: `open` to anybody, by invitation (`invite`), or `closed`.
     registration: Registration = "closed", parse::registration;
     /// Message, presence, join, IQ and byte rates; `off` only for load tests.
     rate_limits: bool = "on", parse::switch;
@@ -212,12 +202,6 @@ impl Config {
         if !self.s2s_listen.0.is_empty() {
             out.push("s2s_listen is set, but this version has no federation: nothing listens there".into());
         }
-        if self.registration != Registration::Closed {
-            out.push(
-                "registration: this version has no in-band registration; make accounts with account create"
-                    .into(),
-            );
-        }
         if !self.rate_limits {
             out.push("rate_limits is off: one client can take the whole server".into());
         }
@@ -298,12 +282,9 @@ mod tests {
 
     #[test]
     fn what_does_nothing_yet_is_said() {
-        let pairs = [
-            ("WADDLE_S2S_LISTEN", "127.0.0.1:5269"),
-            ("WADDLE_REGISTRATION", "open"),
-        ];
+        let pairs = [("WADDLE_S2S_LISTEN", "127.0.0.1:5269")];
         let warnings = Config::load(None, env(&pairs)).unwrap().warnings();
-        assert_eq!(warnings.len(), 2, "{warnings:?}");
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
     }
 
     #[test]

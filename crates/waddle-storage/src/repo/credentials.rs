@@ -137,8 +137,8 @@ impl Credentials<'_> {
             .await
     }
 
-    /// Replaces the password of an account; answers the identifiers of those that it replaced.
-    pub async fn set_password(&self, account: i64, keys: Vec<NewKeys>) -> Result<Vec<i64>> {
+    /// Replaces the password of an account; answers its identifier and those that it replaced.
+    pub async fn set_password(&self, account: i64, keys: Vec<NewKeys>) -> Result<(i64, Vec<i64>)> {
         self.0
             .write(move |tx| {
                 let old = tx.query(
@@ -146,8 +146,7 @@ impl Credentials<'_> {
                     (account,),
                     |r| r.get(0),
                 )?;
-                put_password(tx, account, &keys)?;
-                Ok(old)
+                Ok((put_password(tx, account, &keys)?, old))
             })
             .await
     }
@@ -209,6 +208,19 @@ impl Credentials<'_> {
                 tx.execute_one(
                     "DELETE FROM credentials WHERE id = ?1 AND account = ?2 AND kind = 'token'",
                     (id, account),
+                )
+            })
+            .await
+    }
+
+    /// Whether a live credential is a token; none where there is no such credential.
+    pub async fn is_token(&self, id: i64) -> Result<Option<bool>> {
+        self.0
+            .read(move |conn| {
+                conn.query_opt(
+                    "SELECT kind = 'token' FROM credentials WHERE id = ?1",
+                    (id,),
+                    |r| r.get(0),
                 )
             })
             .await
@@ -281,14 +293,15 @@ pub(super) fn put_salts(tx: &mut Tx, account: i64, salts: &[Salt]) -> Result<()>
     Ok(())
 }
 
-pub(super) fn put_password(tx: &mut Tx, account: i64, keys: &[NewKeys]) -> Result<()> {
+pub(super) fn put_password(tx: &mut Tx, account: i64, keys: &[NewKeys]) -> Result<i64> {
     let now = tx.now();
     let id: i64 = tx.query_one(
         "INSERT INTO credentials (account, kind, label, created_at) VALUES (?1, 'password', 'password', ?2) RETURNING id",
         (account, now),
         |r| r.get(0),
     )?;
-    put_keys(tx, id, keys)
+    put_keys(tx, id, keys)?;
+    Ok(id)
 }
 
 fn put_keys(tx: &mut Tx, credential: i64, keys: &[NewKeys]) -> Result<()> {

@@ -12,7 +12,7 @@ use kameo::{
     mailbox::{MailboxReceiver, Signal},
     message::{Context as Ctx, Message},
 };
-use waddle_stanza::StreamError;
+use waddle_stanza::{Outgoing, StreamError, sm::SmError};
 
 use super::{Peer, Start, bound::Buckets, sm::Sm, stream::Connection};
 use crate::{address::Place, server::Server, session::Session};
@@ -28,6 +28,10 @@ pub struct Args {
 /// Ends the stream with an error.
 #[derive(Debug, Clone)]
 pub struct End(pub StreamError);
+
+/// The session's account is gone: a last answer, then the end.
+#[derive(Debug)]
+pub struct Farewell(pub Outgoing);
 
 /// Another session wants the resource: a dead connection shall be found out soon.
 #[derive(Debug, Clone, Copy)]
@@ -92,6 +96,13 @@ impl Message<End> for ConnectionActor {
     }
 }
 
+impl Message<Farewell> for ConnectionActor {
+    type Reply = ();
+    async fn handle(&mut self, Farewell(last): Farewell, _: &mut Ctx<Self, ()>) {
+        self.c.farewell(last).await;
+    }
+}
+
 impl Message<Probe> for ConnectionActor {
     type Reply = ();
     async fn handle(&mut self, _: Probe, _: &mut Ctx<Self, ()>) {
@@ -100,7 +111,7 @@ impl Message<Probe> for ConnectionActor {
 }
 
 impl Message<TakeOver> for ConnectionActor {
-    type Reply = Option<Box<Parked>>;
+    type Reply = Result<Option<Box<Parked>>, SmError>;
     async fn handle(&mut self, TakeOver { h }: TakeOver, _: &mut Ctx<Self, Self::Reply>) -> Self::Reply {
         self.c.take_over(h)
     }

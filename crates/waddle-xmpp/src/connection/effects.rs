@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 use waddle_core::{Jid, Secret};
 use waddle_identity::LoggedIn;
 use waddle_stanza::{
-    Frame, Framing, Outgoing, StanzaError, StreamError,
+    Frame, Framing, Outgoing, Stanza, StanzaError, StreamError,
     sasl::{ScramHash, ScramKeys},
 };
 
@@ -21,6 +21,8 @@ pub struct Policy {
     pub starttls: bool,
     /// Whether SASL (SCRAM only) is offered without TLS.
     pub login_without_tls: bool,
+    /// Whether accounts can be made before login (XEP-0077).
+    pub register: bool,
     /// SASL attempts until the stream is closed (RFC 6120 §6.4.5).
     pub attempts: u32,
 }
@@ -98,6 +100,8 @@ pub enum Effect {
         /// What it says it knows.
         password: Secret,
     },
+    /// Answer a registration request of a client that has not logged in.
+    Register(Stanza),
     /// Count a failed login.
     Failed {
         /// The mechanism.
@@ -140,6 +144,8 @@ pub struct Offer {
     pub mechanisms: Vec<&'static str>,
     /// Whether tls-exporter works.
     pub channel_binding: bool,
+    /// In-band registration.
+    pub register: bool,
     /// Binding and what comes with it.
     pub bind: bool,
 }

@@ -30,6 +30,9 @@ pub(super) fn write(server: &Server, offer: &Offer) -> Outgoing {
             .close()
             .close();
     }
+    if offer.register {
+        w.empty("register", ns::REGISTER_FEATURE);
+    }
     if offer.bind {
         w.open_ns("bind", ns::BIND).open("required").close().close();
         w.open_ns("session", ns::SESSION).open("optional").close().close();

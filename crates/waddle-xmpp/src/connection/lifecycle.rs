@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
-use waddle_stanza::{Class, Outgoing, StreamError, XmlWriter, ns, stream_close};
+use waddle_stanza::{Class, Outgoing, StreamError, XmlWriter, ns, sm::SmError, stream_close};
 
 use super::{
     actor::Parked,
@@ -31,24 +31,26 @@ impl Connection {
     }
 
     /// Gives the session to the connection that resumes it.
-    pub(super) fn take_over(&mut self, h: u32) -> Option<Box<Parked>> {
+    pub(super) fn take_over(&mut self, h: u32) -> Result<Option<Box<Parked>>, SmError> {
         let (Mode::Bound(b) | Mode::Hibernating(b)) = &mut self.mode else {
-            return None;
+            return Ok(None);
         };
-        let sm = b.sm.as_mut()?;
-        if sm.resumable().is_none() || sm.acknowledge(h).is_err() {
-            return None;
-        }
+        let Some(sm) = b.sm.as_mut().filter(|sm| sm.resumable().is_some()) else {
+            return Ok(None);
+        };
+        sm.acknowledge(h)?;
         let (Mode::Bound(b) | Mode::Hibernating(b)) = std::mem::replace(&mut self.mode, Mode::Over) else {
-            return None;
+            return Ok(None);
         };
         self.io = Transport::Closed;
         self.out.take();
         let Bound { session, sm, buckets } = *b;
-        Some(Box::new(Parked {
-            session,
-            sm: sm?,
-            buckets,
+        Ok(sm.map(|sm| {
+            Box::new(Parked {
+                session,
+                sm,
+                buckets,
+            })
         }))
     }
 
@@ -161,8 +163,18 @@ impl Connection {
         self.close_with(error.map(|e| e.to_bytes(text))).await;
     }
 
+    /// The account is gone: a last answer, then the end (XEP-0077 §3.2).
+    pub(super) async fn farewell(&mut self, last: Outgoing) {
+        let error = StreamError::NotAuthorized.to_bytes(Some("the account was removed"));
+        self.end(Some(last), Some(error)).await;
+    }
+
     /// [`Connection::close`] with an error as it goes on the wire.
     pub(super) async fn close_with(&mut self, error: Option<Bytes>) {
+        self.end(None, error).await;
+    }
+
+    async fn end(&mut self, last: Option<Outgoing>, error: Option<Bytes>) {
         match std::mem::replace(&mut self.mode, Mode::Over) {
             Mode::Bound(b) => self.end_session(b).await,
             Mode::Hibernating(b) => return self.end_session(b).await,
@@ -177,8 +189,8 @@ impl Connection {
         if !self.header_sent {
             self.send_header(None);
         }
-        if let Some(e) = error {
-            self.out.push(Outgoing::nonza(e));
+        for item in last.into_iter().chain(error.map(Outgoing::nonza)) {
+            self.out.push(item);
         }
         self.out.push(Outgoing::nonza(stream_close(self.framing)));
         self.flush = true;

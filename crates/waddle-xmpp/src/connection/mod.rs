@@ -20,7 +20,7 @@ pub mod state;
 mod stream;
 pub mod transport;
 
-pub use actor::{ConnectionActor, End, Parked, Probe, TakeOver};
+pub use actor::{ConnectionActor, End, Farewell, Parked, Probe, TakeOver};
 pub(crate) use bound::{Buckets, Counted, too_fast};
 pub use transport::{ReadWrite, TextFrames, Transport};
 

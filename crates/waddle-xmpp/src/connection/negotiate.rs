@@ -4,6 +4,7 @@ use std::{collections::VecDeque, future::poll_fn, net::IpAddr, sync::Arc, time::
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::BytesMut;
+use kameo::error::SendError;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::server::TlsStream;
@@ -154,10 +155,12 @@ impl Connection {
                 ));
             }
             Effect::Register(stanza) => {
-                let answer = xep0077::stranger(&self.server, self.peer.address, &stanza).await;
-                // Who makes an account needs time to log in with it.
-                let login = Duration::from_secs(self.server.limits.xmpp_login_seconds);
-                self.set_timer(Instant::now() + login);
+                let (answer, made) = xep0077::stranger(&self.server, self.peer.address, &stanza).await;
+                if made {
+                    // Who made an account needs time to log in with it.
+                    let login = Duration::from_secs(self.server.limits.xmpp_login_seconds);
+                    self.set_timer(Instant::now() + login);
+                }
                 if let Some(answer) = answer {
                     self.out.push(answer);
                 }
@@ -337,12 +340,14 @@ impl Connection {
             .iter()
             .find(|s| s.resumption_id().is_some_and(|id| *id == *previd));
         let parked = match session.and_then(|s| s.control()) {
-            Some(actor) => actor
-                .ask(TakeOver { h })
-                .reply_timeout(PROBE)
-                .await
-                .ok()
-                .flatten(),
+            Some(actor) => match actor.ask(TakeOver { h }).reply_timeout(PROBE).await {
+                Ok(parked) => parked,
+                Err(SendError::HandlerError(e)) => {
+                    self.close_with(Some(e.to_bytes())).await;
+                    return None;
+                }
+                Err(_) => None,
+            },
             None => None,
         };
         let Some(parked) = parked else {

@@ -168,12 +168,18 @@ impl Negotiation {
                 .map(Mechanism::name)
                 .collect(),
             channel_binding: login && self.exporter.is_some(),
+            register: self.policy.register && self.may_register(),
             bind: false,
         }
     }
 
     fn may_log_in(&self) -> bool {
         self.secure || self.policy.login_without_tls || self.policy.framing == Framing::WebSocket
+    }
+
+    /// A password is sent as it is: under TLS, or where the operator has allowed to go without.
+    fn may_register(&self) -> bool {
+        self.secure || self.policy.login_without_tls
     }
 
     fn offers(&self, mechanism: Mechanism) -> bool {
@@ -202,6 +208,10 @@ impl Negotiation {
             return self.starttls();
         }
         let Some(login) = self.login.clone() else {
+            let register = stanza.is_request() && stanza.payload().is_some_and(|p| p.is("query", ns::REGISTER));
+            if open && register && self.may_register() {
+                return smallvec![Effect::Register(stanza)];
+            }
             // RFC 6120 §4.9.3.12: nothing but negotiation before authentication.
             return self.close(Some(StreamError::NotAuthorized), None);
         };

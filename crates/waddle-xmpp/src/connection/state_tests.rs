@@ -13,6 +13,7 @@ fn policy(framing: Framing) -> Policy {
         framing,
         starttls: framing == Framing::Stream,
         login_without_tls: false,
+        register: true,
         attempts: 3,
     }
 }

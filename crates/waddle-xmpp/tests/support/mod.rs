@@ -50,6 +50,7 @@ pub async fn world_with(limits: impl FnOnce(&mut Limits), config: impl FnOnce(&m
     .unwrap();
     let mut ic = IdentityConfig::new(DOMAIN, "http://127.0.0.1:1".parse().unwrap(), dir.path());
     ic.scram_iterations = 4096;
+    ic.limits = (*l).clone();
     let identity = Identity::open(&storage, clock.clone(), ic).await.unwrap();
     let community = Community::open(storage.clone(), clock.clone(), l.clone(), DOMAIN)
         .await
@@ -111,6 +112,11 @@ impl World {
 
     /// A client that has logged in but bound nothing.
     pub async fn login(&self, name: &str) -> Client {
+        self.login_with(name, "secret").await
+    }
+
+    /// A client that has logged in with a password or token but bound nothing.
+    pub async fn login_with(&self, name: &str, password: &str) -> Client {
         let mut c = self.raw();
         c.open().await;
         let f = c.next().await;
@@ -118,7 +124,7 @@ impl World {
             f.root().has("mechanisms", "urn:ietf:params:xml:ns:xmpp-sasl"),
             "{f:?}"
         );
-        let message = STANDARD.encode(format!("\0{name}\0secret"));
+        let message = STANDARD.encode(format!("\0{name}\0{password}"));
         c.send(&format!(
             "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{message}</auth>"
         ))
