@@ -19,7 +19,7 @@ pub mod session;
 pub mod sessions;
 pub mod xep;
 
-pub use config::XmppConfig;
+pub use config::{Registration, XmppConfig};
 pub use connection::{Peer, ReadWrite, TextFrames};
 pub use error::Error;
 pub use server::{Deps, Listening, Server, XmppServer};

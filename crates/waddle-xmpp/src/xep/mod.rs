@@ -12,6 +12,7 @@ pub mod rfc6121_roster;
 pub mod xep0030;
 pub mod xep0045;
 pub mod xep0050;
+pub mod xep0077;
 pub mod xep0092;
 pub mod xep0115;
 pub mod xep0160;

@@ -11,7 +11,7 @@ use waddle_stanza::{Element, XmlWriter};
 
 use super::{
     Extension, Identity, IqRequest, MessageEvent, Phase, Scope, SessionEvent, Verdict, Xep,
-    rfc6121_roster::Roster, xep0030::Disco, xep0045::Muc, xep0050::Commands, xep0092::Version, xep0115::CapsFeature,
+    rfc6121_roster::Roster, xep0030::Disco, xep0045::Muc, xep0050::Commands, xep0077::InBandRegistration, xep0092::Version, xep0115::CapsFeature,
     xep0160::Offline, xep0198::StreamManagement, xep0199::Ping, xep0202::Time, xep0203::Delay,
     xep0280::Carbons, xep0313::Archive, xep0352::ClientState, xep0359::StanzaIds, xep0368::DirectTls,
     xep0410::SelfPing, xep0421::OccupantIds, xep0440::ChannelBindings, xep0478::StreamLimits,
@@ -24,6 +24,7 @@ pub static ALL: &[&dyn Extension] = &[
     &Disco,
     &Muc,
     &Commands,
+    &InBandRegistration,
     &Version,
     &CapsFeature,
     &Offline,
