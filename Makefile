@@ -27,8 +27,8 @@ deny:            ## licences, sources and banned crates
 test:            ## install what the tests need and run all of them
 	python3 tests/run.py
 
-fuzz:            ## fuzz every target for ten minutes
-	tests/fuzz/run.sh 600
+fuzz:            ## fuzz every target for ten minutes; the outcome goes to tests/fuzz/results.txt
+	FUZZ_RESULTS=tests/fuzz/results.txt tests/fuzz/run.sh 600
 
 bench:           ## the same load on Waddle, Prosody, ejabberd, mosquitto and rumqttd; writes specs/benchmarks.md
 	tests/peers/bench.sh
