@@ -82,6 +82,10 @@ pub struct Server {
     pub commands: CommandSessions,
     /// Sessions that ended and could not be resumed, with what was handled of them.
     pub(crate) expired: Expired,
+    /// Occupants of rooms that are no sessions.
+    pub(crate) guests: router::guests::Guests,
+    /// Requests of the server itself that wait for their answer.
+    pub(crate) questions: router::ask::Questions,
     pub(crate) addresses: Arc<Addresses>,
     pub(crate) stop: CancellationToken,
     pub(crate) starttls: Option<TlsAcceptor>,
@@ -184,6 +188,8 @@ impl XmppServer {
             sessions: Sessions::default(),
             commands: CommandSessions::default(),
             expired: Expired::default(),
+            guests: router::guests::Guests::default(),
+            questions: router::ask::Questions::default(),
             stop: CancellationToken::new(),
             starttls,
             direct_tls,
@@ -263,10 +269,14 @@ impl XmppServer {
         &self.inner
     }
 
-    /// Delivers a complete stanza to a user of this server by the rules for its kind; for what the server
-    /// itself and the rooms send. `from` is whatever the stanza says.
-    pub fn deliver(&self, to: &Jid, stanza: Outgoing) {
-        router::deliver::from_service(&self.inner, to, stanza);
+    /// Routes a complete stanza of the server itself or of a room like anybody's. `from` is whatever the stanza says;
+    /// errors go back there.
+    pub fn deliver(&self, stanza: &Outgoing) {
+        if let Ok(stanza) = stanza.to_stanza() {
+            let from = stanza.from().ok().flatten();
+            let origin = router::Origin::elsewhere(from.unwrap_or_else(|| self.inner.domain.clone()));
+            router::inbound_now(&self.inner, origin, stanza);
+        }
     }
 
     /// Ends all sessions of a user.
@@ -299,8 +309,8 @@ impl XmppServer {
 }
 
 impl waddle_muc::Postman for XmppServer {
-    fn deliver(&self, to: &Jid, stanza: Outgoing) {
-        Self::deliver(self, to, stanza);
+    fn deliver(&self, _: &Jid, stanza: Outgoing) {
+        Self::deliver(self, &stanza);
     }
 }
 

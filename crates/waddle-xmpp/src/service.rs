@@ -14,8 +14,9 @@ pub trait Service: Send + Sync + 'static {
     /// Its name in the server's disco#items; empty for none.
     fn name(&self) -> &str;
 
-    /// Takes a stanza that a session sent to an address of the host. Requests are best answered by
-    /// [`iq::serve`](crate::router::iq::serve).
+    /// Takes a complete stanza to an address of the host: requests and messages, and the answers to its own requests.
+    /// Requests are best answered by [`iq::serve`](crate::router::iq::serve), anything else by
+    /// [`Sent::answer`]; what it sends by itself goes through [`inbound`](crate::router::inbound).
     fn route(&self, sent: Sent, to: Jid) -> Routed;
 }
 

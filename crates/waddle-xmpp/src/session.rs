@@ -61,9 +61,7 @@ pub struct Session {
     /// What it announced.
     pub announced: Mutex<Announced>,
     /// Messages of this session whose commit is awaited: later stanzas queue behind them.
-    pub pending: AtomicU32,
-    /// Rings when one of them is committed.
-    pub(crate) committed: Notify,
+    pub(crate) flow: Arc<Flow>,
     flags: AtomicU8,
     priority: AtomicI8,
     available_since: AtomicI64,
@@ -95,8 +93,7 @@ impl Session {
             user,
             outbox,
             announced: Mutex::default(),
-            pending: AtomicU32::new(0),
-            committed: Notify::new(),
+            flow: Arc::default(),
             flags: AtomicU8::new(0),
             priority: AtomicI8::new(0),
             available_since: AtomicI64::new(0),
@@ -167,9 +164,7 @@ impl Session {
 
     /// Waits until fewer than `below` of its messages wait for their commit.
     pub(crate) async fn settled(&self, below: u32) {
-        while self.pending.load(Ordering::Acquire) >= below {
-            self.committed.notified().await;
-        }
+        self.flow.settled(below).await;
     }
 
     /// Who it is to the rooms.
@@ -210,14 +205,31 @@ impl Session {
     }
 }
 
-/// A message of the session that waits for its commit, until this is dropped.
+/// The messages of one sender that wait for their commit.
+#[derive(Debug, Default)]
+pub(crate) struct Flow {
+    pub(crate) pending: AtomicU32,
+    /// Rings when one of them is committed.
+    committed: Notify,
+}
+
+impl Flow {
+    /// Waits until fewer than `below` wait.
+    pub(crate) async fn settled(&self, below: u32) {
+        while self.pending.load(Ordering::Acquire) >= below {
+            self.committed.notified().await;
+        }
+    }
+}
+
+/// A message that waits for its commit, until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Waiting(Arc<Session>);
+pub(crate) struct Waiting(Arc<Flow>);
 
 impl Waiting {
-    pub(crate) fn begin(session: &Arc<Session>) -> Self {
-        session.pending.fetch_add(1, Ordering::AcqRel);
-        Self(session.clone())
+    pub(crate) fn begin(flow: &Arc<Flow>) -> Self {
+        flow.pending.fetch_add(1, Ordering::AcqRel);
+        Self(flow.clone())
     }
 }
 

@@ -107,11 +107,31 @@ pub fn get(conn: &Conn, owner: &str, jid: &BareJid) -> Result<Contact> {
         .unwrap_or_else(|| Contact::unknown(jid.clone())))
 }
 
-/// How many contacts are known.
+/// How many items the roster has.
 pub fn count(conn: &Conn, owner: &str) -> Result<usize> {
-    conn.query_one("SELECT count(*) FROM roster WHERE owner = ?1", (owner,), |r| {
-        r.get(0)
-    })
+    conn.query_one(
+        "SELECT count(*) FROM roster WHERE owner = ?1 AND listed",
+        (owner,),
+        |r| r.get(0),
+    )
+}
+
+/// How many requests wait for the owner.
+pub fn requests(conn: &Conn, owner: &str) -> Result<usize> {
+    conn.query_one(
+        "SELECT count(*) FROM roster WHERE owner = ?1 AND request IS NOT NULL",
+        (owner,),
+        |r| r.get(0),
+    )
+}
+
+/// Whether there is an account of this name.
+pub fn has_account(conn: &Conn, localpart: &str) -> Result<bool> {
+    conn.query_one(
+        "SELECT EXISTS (SELECT 1 FROM accounts WHERE localpart = ?1)",
+        (localpart,),
+        |r| r.get(0),
+    )
 }
 
 /// Whose presence `owner` gets (`TO`), or who gets the owner's (`FROM`).

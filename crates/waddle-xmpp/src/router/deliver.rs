@@ -7,14 +7,14 @@ use waddle_core::{BareJid, Jid, MessageId, Timestamp};
 use waddle_stanza::{Class, Delay, Outgoing, Stanza, XmlWriter, forward::Carbon, sid};
 use waddle_storage::repo::offline;
 
-use super::message::Type;
+use super::{Origin, message::Type};
 use crate::{
     server::Server,
     session::{Flag, Session},
     sessions::Few,
 };
 
-/// A message from a session, stamped and on its way to a user of this server.
+/// A message, stamped and on its way to a user of this server.
 #[derive(Clone)]
 pub struct Post {
     /// Its type.
@@ -22,7 +22,7 @@ pub struct Post {
     /// To whom.
     pub to: Jid,
     /// From whom.
-    pub from: Arc<Session>,
+    pub from: Origin,
     /// With `from` and `to`.
     pub stanza: Outgoing,
     /// Whether other devices get carbons.
@@ -100,7 +100,7 @@ fn carbon(of: &Outgoing, kind: Type, way: Carbon, to: &Session) -> Outgoing {
 pub(super) fn post(server: &Server, p: &Post, recipient: Option<MessageId>, own: Option<MessageId>) -> bool {
     let few = server.sessions.of(p.to.local().unwrap_or_default());
     let mut got = targets(&few, p.kind, &p.to);
-    let to_self = p.from.localpart() == p.to.local().unwrap_or_default();
+    let to_self = p.from.account_name().is_some_and(|me| Some(me) == p.to.local());
     let carbons = |s: &&Arc<Session>| p.copy && s.is(Flag::Carbons) && !s.is(Flag::Ended);
     let mut found = false;
     if !few.is_empty() {
@@ -113,7 +113,7 @@ pub(super) fn post(server: &Server, p: &Post, recipient: Option<MessageId>, own:
             found |= s.send(stamped.clone()).is_ok();
         }
         for s in few.iter().filter(carbons) {
-            let has = got.iter().any(|g| g.id == s.id) || s.id == p.from.id;
+            let has = got.iter().any(|g| g.id == s.id) || p.from.is(s);
             if !has {
                 let direction = if to_self { Carbon::Sent } else { Carbon::Received };
                 let _ = s.send(carbon(&stamped, p.kind, direction, s));
@@ -121,12 +121,15 @@ pub(super) fn post(server: &Server, p: &Post, recipient: Option<MessageId>, own:
             }
         }
     }
-    if !to_self && p.copy {
-        let others = server.sessions.of(p.from.localpart());
+    if !to_self
+        && p.copy
+        && let Some(me) = p.from.account_name()
+    {
+        let others = server.sessions.of(me);
         let mut stamped = None;
-        for s in others.iter().filter(carbons).filter(|s| s.id != p.from.id) {
+        for s in others.iter().filter(carbons).filter(|s| !p.from.is(s)) {
             let stamped = stamped.get_or_insert_with(|| match own {
-                Some(id) => with_stanza_id(&p.stanza, &p.from.bare, id),
+                Some(id) => with_stanza_id(&p.stanza, p.from.bare(), id),
                 None => p.stanza.clone(),
             });
             let _ = s.send(carbon(stamped, p.kind, Carbon::Sent, s));
@@ -211,37 +214,12 @@ pub(crate) fn delayed(stanza: Bytes, at: Timestamp, from: &str) -> Outgoing {
     }
 }
 
-/// Delivers what the server itself or a room sends to a user: a message, presence or IQ, complete.
-pub(crate) fn from_service(server: &Arc<Server>, to: &Jid, stanza: Outgoing) {
-    let Some(localpart) = to.local().filter(|_| server.is_local(to)) else {
-        return;
-    };
-    let few = server.sessions.of(localpart);
-    match stanza.class {
-        Class::Message => {
-            let kind = stanza.to_stanza().map_or(Type::Normal, |s| Type::of(&s));
-            let got = targets(&few, if kind == Type::Normal { Type::Chat } else { kind }, to);
-            let mut found = false;
-            for s in &got {
-                found |= s.send(stanza.clone()).is_ok();
-            }
-            if !found && matches!(kind, Type::Chat | Type::Normal) {
-                let (server, localpart) = (server.clone(), localpart.to_owned());
-                // Rooms invite whoever they are told to: only accounts get anything.
-                server.runtime.clone().spawn(async move {
-                    if server.account_exists(&localpart).await {
-                        keep_offline(&server, &localpart, &stanza, None);
-                    }
-                });
-            }
-        }
-        _ => {
-            for s in few
-                .iter()
-                .filter(|s| to.is_bare() && s.is(Flag::Available) || s.jid == *to)
-            {
-                let _ = s.send(stanza.clone());
-            }
+/// Delivers presence to a user of this server: to each available session, or to the one that is named
+/// (RFC 6121 §8.5.2.1.2, §8.5.3.1).
+pub(super) fn presence(server: &Server, to: &Jid, stanza: &Outgoing) {
+    for s in server.sessions.of(to.local().unwrap_or_default()) {
+        if s.jid == *to || to.is_bare() && s.is(Flag::Available) {
+            let _ = s.send(stanza.clone());
         }
     }
 }

@@ -1,11 +1,15 @@
 //! Requests and their answers (RFC 6120 §8.2.3, RFC 6121 §8.5.1, §8.5.2.1.3, §8.5.3.2.3).
 
+use std::{collections::VecDeque, sync::Arc};
+
 use waddle_core::Jid;
+use waddle_identity::CredentialId;
+use waddle_outbox::Outbox;
 use waddle_stanza::{Class, Condition, Outgoing, Stanza, StanzaError, XmlWriter};
 
-use super::{Routed, Sent};
+use super::{Routed, Sent, ask};
 use crate::{
-    session::Flag,
+    session::{Flag, Session},
     xep::{Answer, IqRequest, IqResult, Target},
 };
 
@@ -67,7 +71,7 @@ pub(super) fn route(sent: Sent, to: Option<Jid>) -> Routed {
         return forward(&sent, to, request);
     }
     if !request {
-        // Answers to the server's own requests: hearing them is enough.
+        ask::answered(&sent.server, &sent.origin, &sent.stanza);
         return Routed::Done;
     }
     if let Err(routed) = has_payload(&sent.stanza) {
@@ -77,7 +81,7 @@ pub(super) fn route(sent: Sent, to: Option<Jid>) -> Routed {
         None => Target::Own,
         Some(to) if to.local().is_none() && to.is_bare() => Target::Server,
         Some(to) if to.local().is_none() => return Routed::from(Condition::ServiceUnavailable),
-        Some(to) if to == *sent.session.bare.as_jid() => Target::Own,
+        Some(to) if sent.origin.user().is_some() && to == *sent.origin.bare().as_jid() => Target::Own,
         Some(to) => Target::Other(to.bare()),
     };
     Routed::Later(Box::pin(answer(sent, target)))
@@ -93,30 +97,35 @@ fn forward(sent: &Sent, to: &Jid, request: bool) -> Routed {
             Routed::Done
         };
     };
-    let head = sent.stanza.head().from(sent.session.jid.as_str()).to(to.as_str());
+    let head = sent.stanza.head().from(sent.origin.jid().as_str()).to(to.as_str());
     match there.send(head.default_lang(sent.lang.as_deref()).build()) {
         Err(_) if request => Routed::from(Condition::ServiceUnavailable),
         _ => Routed::Done,
     }
 }
 
-/// The start of a result: the sender is the session, whatever it wrote.
+/// The start of a result: it goes to who sent the request, whatever that wrote.
 fn result(sent: &Sent) -> XmlWriter {
     let root = sent.stanza.root();
     let mut w = XmlWriter::iq();
     w.attr("type", "result")
         .attr_opt("id", root.attr("id").as_deref())
         .attr_opt("from", root.attr("to").as_deref())
-        .attr("to", sent.session.jid.as_str());
+        .attr("to", sent.origin.jid().as_str());
     w
 }
 
 async fn answer(sent: Sent, target: Target) {
     let stanza = sent.stanza.clone();
     let Some(payload) = stanza.payload() else { return };
+    let session = match sent.origin.session() {
+        Some(session) => session.clone(),
+        None => stand_in(&sent),
+    };
     let answered = sent.server.registry.answer(IqRequest {
         server: &sent.server,
-        session: &sent.session,
+        origin: &sent.origin,
+        session: &session,
         stanza: &stanza,
         payload,
         set: stanza.is_type("set"),
@@ -126,7 +135,28 @@ async fn answer(sent: Sent, target: Target) {
         Some(work) => work.await,
         None => Err(StanzaError::new(Condition::ServiceUnavailable)),
     };
+    if sent.origin.session().is_none() {
+        let mut items = VecDeque::new();
+        session.outbox.drain_into(&mut items);
+        for item in items {
+            sent.answer(item);
+        }
+    }
     reply(&sent, outcome);
+}
+
+/// A session for the time of one request, for who has none: extensions see one kind of asker, and what they send
+/// before the answer goes there too.
+fn stand_in(sent: &Sent) -> Arc<Session> {
+    let l = &sent.server.limits;
+    Session::new(
+        0,
+        sent.origin.jid().clone(),
+        sent.origin.subject(),
+        CredentialId(0),
+        Arc::new(Outbox::new(l.xmpp_outbox_stanzas, l.xmpp_outbox_bytes)),
+        None,
+    )
 }
 
 /// Sends the answer to a request.
@@ -140,5 +170,5 @@ fn reply(sent: &Sent, outcome: IqResult) {
         }
         Err(e) => return sent.refuse(&e),
     };
-    let _ = sent.session.send(answer);
+    sent.answer(answer);
 }

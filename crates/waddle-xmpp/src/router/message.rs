@@ -3,10 +3,10 @@
 //! A message is committed, then delivered: `write_then` runs the delivery on the storage thread, in the order
 //! of the commits, so the connection goes on reading and a sender's messages keep their order.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 use waddle_core::{Jid, MessageId, Timestamp, UserId};
-use waddle_stanza::{Condition, ErrorType, Stanza, StanzaError, ns};
+use waddle_stanza::{Condition, Element, ErrorType, Stanza, StanzaError, ns};
 use waddle_storage::{
     StorageError, Tx,
     repo::{
@@ -17,7 +17,7 @@ use waddle_storage::{
 };
 
 use super::{
-    Routed, Sent,
+    Origin, Routed, Sent,
     deliver::{self, Post},
 };
 use crate::{
@@ -56,7 +56,7 @@ impl Type {
 /// Routes a message to a user of this server, or to the server.
 pub(super) fn route(sent: Sent, to: Option<Jid>) -> Routed {
     // RFC 6121 §8.1.1.1: without `to` it is for the sender's own account.
-    let to = to.unwrap_or_else(|| sent.session.bare.as_jid().clone());
+    let to = to.unwrap_or_else(|| sent.origin.bare().as_jid().clone());
     let kind = Type::of(&sent.stanza);
     let Some(localpart) = to.local() else {
         return match kind {
@@ -70,7 +70,7 @@ pub(super) fn route(sent: Sent, to: Option<Jid>) -> Routed {
     let body = sent.stanza.root().has("body", ns::CLIENT);
     let mut event = MessageEvent {
         server: &sent.server,
-        session: &sent.session,
+        origin: &sent.origin,
         stanza: &sent.stanza,
         to: &to,
         strip: false,
@@ -97,8 +97,9 @@ pub(super) fn route(sent: Sent, to: Option<Jid>) -> Routed {
         offline: event.offline,
         copy: event.copy,
     };
-    if localpart == sent.session.localpart() {
-        let user = sent.session.user.clone();
+    if sent.origin.account_name() == Some(localpart)
+        && let Some(user) = sent.origin.user().cloned()
+    {
         return accept(sent, to, kind, user, wanted);
     }
     if let Some(s) = sent.server.sessions.of(localpart).first() {
@@ -142,22 +143,24 @@ fn accept(sent: Sent, to: Jid, kind: Type, recipient: UserId, wanted: Wanted) ->
     let server = sent.server.clone();
     let payload = if wanted.strip {
         let registry = &server.registry;
-        sent.stanza.rewrite().strip(|c| registry.strips(c, &to)).finish()
+        let own = |c: Element<'_>| is_own_id(c, &sent.origin);
+        let rewrite = sent.stanza.rewrite();
+        rewrite.strip(|c| registry.strips(c, &to) && !own(c)).finish()
     } else {
         sent.stanza.rewrite().finish()
     };
-    let head = payload.head().from(sent.session.jid.as_str()).to(to.as_str());
+    let head = payload.head().from(sent.origin.jid().as_str()).to(to.as_str());
     let stamped = head.default_lang(sent.lang.as_deref()).build();
     let post = Post {
         kind,
         to,
-        from: sent.session.clone(),
+        from: sent.origin.clone(),
         stanza: stamped,
         copy: wanted.copy,
     };
     let keep = wanted.archive || wanted.offline;
     let db = server.db.clone();
-    if !keep && sent.session.pending.load(Ordering::Acquire) == 0 {
+    if !keep && sent.origin.is_settled() {
         return if deliver::post(&server, &post, None, None) {
             Routed::Done
         } else {
@@ -168,7 +171,7 @@ fn accept(sent: Sent, to: Jid, kind: Type, recipient: UserId, wanted: Wanted) ->
         let (server, post, stanza) = (server.clone(), post.clone(), sent.stanza.clone());
         move |tx: &mut Tx| store(tx, &server, &post, &stanza, &recipient, wanted)
     };
-    let waiting = Waiting::begin(&sent.session);
+    let waiting = Waiting::begin(sent.origin.flow());
     let then = {
         move |result: Result<Stored, StorageError>| {
             match result {
@@ -215,6 +218,16 @@ fn finish_undelivered(sent: &Sent, post: &Post, wanted: Wanted, stored: &Stored)
     }
 }
 
+/// Whether it is the sender's own archive that gave a message this id (XEP-0359 §6): a room's or a service's, never a
+/// client's.
+fn is_own_id(child: Element<'_>, origin: &Origin) -> bool {
+    child.is("stanza-id", ns::SID)
+        && origin.session().is_none()
+        && child
+            .attr("by")
+            .is_some_and(|by| by == origin.bare().as_str() || by == origin.jid().domain())
+}
+
 fn store(
     tx: &mut Tx,
     server: &Arc<crate::server::Server>,
@@ -234,7 +247,9 @@ fn store(
     }
     // Nothing is stored for who was deleted meanwhile.
     accounts::must_exist(tx, recipient)?;
-    accounts::must_exist(tx, &post.from.user)?;
+    if let Some(user) = post.from.user() {
+        accounts::must_exist(tx, user)?;
+    }
     let at = tx.now();
     let bytes = post.stanza.concat();
     let local = post.to.local().unwrap_or_default();
@@ -251,7 +266,7 @@ fn store(
                 Kind::Other
             },
             with: Some(With::Jid(with.clone())),
-            author: Some(post.from.user.to_string()),
+            author: post.from.user().map(ToString::to_string),
             origin_id: root
                 .child("origin-id", ns::SID)
                 .and_then(|o| o.attr("id"))
@@ -259,16 +274,14 @@ fn store(
             body: body.clone(),
             stanza: bytes.clone(),
         };
-        let own = archive::append(tx, &ArchiveKey::user(&post.from.user), message(&post.to))?;
-        stored.own = Some(own);
-        stored.recipient = if *recipient == post.from.user {
-            Some(own)
+        if let Some(user) = post.from.user() {
+            stored.own = Some(archive::append(tx, &ArchiveKey::user(user), message(&post.to))?);
+        }
+        stored.recipient = if post.from.user() == Some(recipient) {
+            stored.own
         } else {
-            Some(archive::append(
-                tx,
-                &ArchiveKey::user(recipient),
-                message(&post.from.jid),
-            )?)
+            let of = message(post.from.jid());
+            Some(archive::append(tx, &ArchiveKey::user(recipient), of)?)
         };
     }
     if waits {

@@ -1,25 +1,30 @@
-//! Where a stanza of a bound session goes (RFC 6120 §10, RFC 6121 §8).
+//! Where a stanza goes (RFC 6120 §10, RFC 6121 §8).
 
 use std::sync::Arc;
 
 use waddle_core::Jid;
-use waddle_muc::Inbound;
-use waddle_stanza::{Condition, Kind, Stanza, StanzaError, StreamError, ns};
+use waddle_stanza::{Condition, Kind, Outgoing, Stanza, StanzaError, StreamError, ns};
 
 use crate::{
-    command::run,
     connection::{Buckets, Counted, too_fast},
     server::Server,
-    session::{Session, Waiting},
+    session::Session,
     xep::BoxFuture,
 };
 
+pub mod ask;
 pub mod deliver;
 pub(crate) mod end;
+pub mod guests;
 pub mod iq;
 pub mod message;
+mod origin;
+mod outward;
 pub mod presence;
 pub mod subscription;
+
+pub use origin::{Elsewhere, Origin};
+pub use outward::{inbound, inbound_now};
 
 /// How a stanza was routed.
 pub enum Routed {
@@ -45,19 +50,24 @@ pub struct Sent {
     /// The server.
     pub server: Arc<Server>,
     /// Who sent it.
-    pub session: Arc<Session>,
-    /// As it came.
+    pub origin: Origin,
+    /// As it came; what a [`Service`](crate::service::Service) gets is complete, with `from`.
     pub stanza: Stanza,
-    /// The language of the stream.
+    /// The language of the stream, where the stanza may lack it.
     pub lang: Option<Box<str>>,
 }
 
 impl Sent {
     /// Answers with an error, where one may be sent.
     pub fn refuse(&self, e: &StanzaError) {
-        if let Some(reply) = e.reply(&self.stanza, None, Some(self.session.jid.as_str())) {
-            let _ = self.session.send(reply);
+        if let Some(reply) = e.reply(&self.stanza, None, Some(self.origin.jid().as_str())) {
+            self.answer(reply);
         }
+    }
+
+    /// Sends a complete stanza to whoever sent this one.
+    pub fn answer(&self, answer: Outgoing) {
+        outward::back(&self.server, &self.origin, answer);
     }
 }
 
@@ -92,26 +102,11 @@ pub(crate) fn route(
     }
     let sent = Sent {
         server: server.clone(),
-        session: session.clone(),
+        origin: Origin::from(session),
         stanza: stanza.clone(),
         lang: lang.map(Into::into),
     };
-    match to {
-        Some(to) if to_room => run::to_rooms(&sent, &to).unwrap_or_else(|| to_rooms(&sent)),
-        Some(to) if !server.is_local(&to) => match server.services.get(to.domain()) {
-            Some(service) => service.route(sent, to),
-            None => Routed::Error(
-                StanzaError::new(Condition::RemoteServerNotFound)
-                    .text("this server does not talk to other servers"),
-            ),
-        },
-        to => match stanza.kind() {
-            Kind::Message => message::route(sent, to),
-            Kind::Presence => presence::route(sent, to),
-            Kind::Iq => iq::route(sent, to),
-            Kind::Other => Routed::Done,
-        },
-    }
+    outward::dispatch(sent, to)
 }
 
 /// What a stanza counts as in the rate limits; answers and goodbyes are free.
@@ -129,29 +124,4 @@ fn counted<'a>(stanza: &Stanza, room: Option<&'a Jid>) -> Option<Counted<'a>> {
         (Kind::Presence, _, None) => Some(Counted::Presence),
         _ => None,
     }
-}
-
-fn to_rooms(sent: &Sent) -> Routed {
-    let stamped = sent
-        .stanza
-        .head()
-        .from(sent.session.jid.as_str())
-        .default_lang(sent.lang.as_deref())
-        .build();
-    let Ok(stanza) = stamped.to_stanza() else {
-        return Routed::from(Condition::InternalServerError);
-    };
-    let message = stanza.kind() == Kind::Message;
-    let inbound = Inbound {
-        stanza,
-        sender: sent.session.sender(),
-    };
-    if message {
-        // Stream management acknowledges a message after its commit, not before.
-        let waiting = Waiting::begin(&sent.session);
-        sent.server.rooms.route_then(inbound, move || drop(waiting));
-    } else {
-        sent.server.rooms.route(inbound);
-    }
-    Routed::Done
 }

@@ -6,40 +6,73 @@ use waddle_core::{BareJid, Jid};
 use waddle_stanza::{Class, Condition, Outgoing, Stanza, XmlWriter, ns};
 use waddle_storage::repo::roster::{self, FROM};
 
-use super::{Routed, Sent, deliver, subscription};
+use super::{
+    Origin, Routed, Sent, deliver, outward,
+    subscription::{self, states::Kind},
+};
 use crate::{
     server::Server,
     session::{Flag, Session},
     xep::SessionEvent,
 };
 
-/// Addresses that one session keeps directed presence for.
-const DIRECTED: usize = 1_000;
-
 pub(super) fn route(sent: Sent, to: Option<Jid>) -> Routed {
     let kind = sent.stanza.type_().map(std::borrow::Cow::into_owned);
-    match (kind.as_deref(), to) {
-        (None, None) => match priority(&sent.stanza) {
-            Some(priority) => Routed::Later(Box::pin(available(sent, priority))),
-            None => Routed::from(Condition::BadRequest),
+    let kind = kind.as_deref();
+    let subscription = kind.and_then(Kind::of);
+    match (sent.origin.session().cloned(), to) {
+        (Some(session), None) => match kind {
+            None => match priority(&sent.stanza) {
+                Some(priority) => Routed::Later(Box::pin(available(sent, session, priority))),
+                None => Routed::from(Condition::BadRequest),
+            },
+            Some("unavailable") => Routed::Later(Box::pin(async move {
+                let goodbye = sent.stanza.head().from(session.jid.as_str()).no_to();
+                let goodbye = goodbye.default_lang(sent.lang.as_deref()).template();
+                unavailable(&sent.server, &session, |to| goodbye.for_to(to)).await;
+            })),
+            Some("error" | "probe") => Routed::Done,
+            Some(_) if subscription.is_some() => Routed::Done,
+            Some(_) => Routed::from(Condition::BadRequest),
         },
-        (Some("unavailable"), None) => Routed::Later(Box::pin(async move {
-            let goodbye = sent.stanza.head().from(sent.session.jid.as_str()).no_to();
-            let goodbye = goodbye.default_lang(sent.lang.as_deref()).template();
-            unavailable(&sent.server, &sent.session, |to| goodbye.for_to(to)).await;
-        })),
-        (None | Some("unavailable"), Some(to)) => directed(&sent, &to, kind.is_none()),
-        (Some("probe"), Some(to)) => Routed::Later(Box::pin(async move { probe(&sent, &to).await })),
-        (Some("subscribe" | "subscribed" | "unsubscribe" | "unsubscribed"), Some(to))
-            if to.local().is_some() =>
-        {
-            let kind = kind.unwrap_or_default();
-            Routed::Later(Box::pin(subscription::change(sent, to.bare(), kind)))
-        }
-        (Some("error"), _) => Routed::Done,
-        (Some("probe" | "subscribe" | "subscribed" | "unsubscribe" | "unsubscribed"), _) => Routed::Done,
-        (Some(_), _) => Routed::from(Condition::BadRequest),
+        (Some(session), Some(to)) => match (kind, subscription) {
+            (_, Some(kind)) if to.local().is_some() || !sent.server.is_local(&to) => {
+                Routed::Later(Box::pin(subscription::change(sent, to.bare(), kind)))
+            }
+            (None | Some("unavailable"), _) => directed(&sent, &session, &to, kind.is_none()),
+            (Some("error"), _) => pass(&sent, &to),
+            (Some("probe"), _) if sent.server.is_local(&to) => {
+                Routed::Later(Box::pin(async move { probe(&sent, &to).await }))
+            }
+            (Some("probe"), _) => pass(&sent, &to),
+            (_, Some(_)) => Routed::Done,
+            _ => Routed::from(Condition::BadRequest),
+        },
+        (None, None) => Routed::from(Condition::BadRequest),
+        (None, Some(to)) if to.local().is_none() => Routed::Done,
+        (None, Some(to)) => match (kind, subscription) {
+            (_, Some(kind)) => Routed::Later(Box::pin(subscription::arrived(sent, to.bare(), kind))),
+            (None | Some("unavailable" | "error"), _) => pass(&sent, &to),
+            (Some("probe"), _) => Routed::Later(Box::pin(async move { probe(&sent, &to).await })),
+            _ => Routed::from(Condition::BadRequest),
+        },
     }
+}
+
+/// To whom it says, without more ado. An error from where directed presence went ends that (§4.6.3).
+fn pass(sent: &Sent, to: &Jid) -> Routed {
+    let head = sent.stanza.head().from(sent.origin.jid().as_str()).to(to.as_str());
+    let out = head.default_lang(sent.lang.as_deref()).build();
+    if !sent.server.is_local(to) {
+        return outward::abroad(&sent.server, &sent.origin, to, &out);
+    }
+    if !sent.stanza.is_type("error") {
+        deliver::presence(&sent.server, to, &out);
+    } else if let Some(s) = sent.server.sessions.get(to) {
+        s.announced.lock().directed.retain(|d| d != sent.origin.jid());
+        let _ = s.send(out);
+    }
+    Routed::Done
 }
 
 /// RFC 6121 §4.7.2.3: −128 to 127, 0 if none is given.
@@ -56,6 +89,8 @@ struct Known {
     from: Vec<BareJid>,
     /// Local contacts that let the user see their presence.
     to: Vec<BareJid>,
+    /// Contacts elsewhere that do so.
+    abroad: Vec<BareJid>,
     requests: Vec<bytes::Bytes>,
 }
 
@@ -76,6 +111,8 @@ async fn known(server: &Server, session: &Session, first: bool) -> Known {
             }
             if c.to() && c.jid.domain() == me.domain() {
                 known.to.push(c.jid);
+            } else if c.to() {
+                known.abroad.push(c.jid);
             }
             known.requests.extend(c.request);
         }
@@ -92,12 +129,12 @@ async fn known(server: &Server, session: &Session, first: bool) -> Known {
 }
 
 /// Available presence to everybody (RFC 6121 §4.2, §4.4).
-async fn available(sent: Sent, priority: i8) {
+async fn available(sent: Sent, session: Arc<Session>, priority: i8) {
     let Sent {
         server,
-        session,
         stanza,
         lang,
+        ..
     } = sent;
     let template = stanza
         .head()
@@ -117,6 +154,15 @@ async fn available(sent: Sent, priority: i8) {
             for s in server.sessions.of(contact.local().unwrap_or_default()) {
                 show(&s, &session, session.bare.as_str());
             }
+        }
+        // §4.3: contacts of other hosts are asked there.
+        for contact in &known.abroad {
+            let mut w = XmlWriter::presence();
+            w.attr("type", "probe")
+                .attr("from", session.jid.as_str())
+                .attr("to", contact.as_str());
+            let origin = Origin::from(&session);
+            outward::abroad_now(&server, &origin, contact.as_jid(), &w.outgoing(Class::Presence));
         }
         for request in known.requests {
             let _ = session.send(Outgoing::whole(request, Class::Presence));
@@ -139,22 +185,32 @@ async fn available(sent: Sent, priority: i8) {
 
 /// Shows the presence of `of` to `viewer`.
 fn show(of: &Session, viewer: &Session, to: &str) {
-    if of.is(Flag::Available)
-        && let Some(p) = &of.announced.lock().presence
-    {
-        let _ = viewer.send(p.for_to(to));
+    if let Some(p) = shown(of, to) {
+        let _ = viewer.send(p);
     }
+}
+
+/// The presence of a session as it announced it, to `to`.
+fn shown(of: &Session, to: &str) -> Option<Outgoing> {
+    let announced = of.announced.lock();
+    let presence = announced.presence.as_ref();
+    presence.filter(|_| of.is(Flag::Available)).map(|p| p.for_to(to))
 }
 
 /// To every contact with a subscription and to the user's own resources.
 fn broadcast(
-    server: &Server,
-    session: &Session,
+    server: &Arc<Server>,
+    session: &Arc<Session>,
     presence: impl Fn(&str) -> Outgoing,
     to: &[BareJid],
     own: bool,
 ) {
-    for contact in to.iter().filter(|c| c.domain() == session.bare.domain()) {
+    for contact in to {
+        if contact.domain() != session.bare.domain() {
+            let stanza = presence(contact.as_str());
+            outward::abroad_now(server, &Origin::from(session), contact.as_jid(), &stanza);
+            continue;
+        }
         let few = server.sessions.of(contact.local().unwrap_or_default());
         if few.is_empty() {
             continue;
@@ -194,7 +250,12 @@ pub(crate) async fn unavailable(
     }
     for to in announced.directed {
         if !from.iter().any(|f| f.as_str() == to.bare_str()) {
-            deliver::from_service(server, &to, goodbye(to.as_str()));
+            let goodbye = goodbye(to.as_str());
+            if server.is_local(&to) {
+                deliver::presence(server, &to, &goodbye);
+            } else {
+                outward::abroad_now(server, &Origin::from(session), &to, &goodbye);
+            }
         }
     }
     // Rooms got directed presence too: they are left.
@@ -211,37 +272,28 @@ pub(crate) fn goodbye(session: &Session, to: &str) -> Outgoing {
 }
 
 /// Presence to one address (RFC 6121 §4.6).
-fn directed(sent: &Sent, to: &Jid, available: bool) -> Routed {
-    let Sent {
-        server,
-        session,
-        stanza,
-        lang,
-    } = sent;
-    if to.local().is_none() {
+fn directed(sent: &Sent, session: &Session, to: &Jid, available: bool) -> Routed {
+    if to.local().is_none() && sent.server.is_local(to) {
         return Routed::Done;
     }
     {
         let mut announced = session.announced.lock();
         announced.directed.retain(|d| d != to);
         if available && to.bare_str() != session.bare.as_str() {
-            if announced.directed.len() >= DIRECTED {
+            if announced.directed.len() >= sent.server.limits.xmpp_directed_presence {
                 return Routed::from(Condition::ResourceConstraint);
             }
             announced.directed.push(to.clone());
         }
     }
-    let head = stanza.head().from(session.jid.as_str()).to(to.as_str());
-    let stanza = head.default_lang(lang.as_deref()).build();
-    deliver::from_service(server, to, stanza);
-    Routed::Done
+    pass(sent, to)
 }
 
-/// A probe (RFC 6121 §4.3): who may see it gets the presence of each resource.
+/// A probe to an account of this server (RFC 6121 §4.3): who may see it gets the presence of each resource.
 async fn probe(sent: &Sent, to: &Jid) {
     let (owner, me) = (
         to.local().unwrap_or_default().to_owned(),
-        sent.session.bare.clone(),
+        sent.origin.bare().clone(),
     );
     let allowed = to.bare_str() == me.as_str()
         || sent
@@ -254,24 +306,27 @@ async fn probe(sent: &Sent, to: &Jid) {
         return;
     }
     for s in sent.server.sessions.of(to.local().unwrap_or_default()) {
-        if to.is_bare() || s.jid == *to {
-            show(&s, &sent.session, sent.session.bare.as_str());
+        if (to.is_bare() || s.jid == *to)
+            && let Some(presence) = shown(&s, sent.origin.bare().as_str())
+        {
+            sent.answer(presence);
         }
     }
 }
 
-/// All presence of `owner` to the sessions of `viewer`, after a subscription was granted; or goodbye, after it ended.
-pub(super) fn reveal(server: &Server, owner: &BareJid, viewer: &BareJid, visible: bool) {
+/// All presence of `owner` to `viewer`, after a subscription was granted; or goodbye, after it ended.
+pub(super) fn reveal(server: &Arc<Server>, owner: &BareJid, viewer: &BareJid, visible: bool) {
     for s in server.sessions.of(owner.local().unwrap_or_default()) {
-        for v in server.sessions.of(viewer.local().unwrap_or_default()) {
-            if !v.is(Flag::Available) || !s.is(Flag::Available) {
-                continue;
-            }
-            if visible {
-                show(&s, &v, viewer.as_str());
-            } else {
-                let _ = v.send(goodbye(&s, viewer.as_str()));
-            }
+        let presence = if visible {
+            shown(&s, viewer.as_str())
+        } else {
+            s.is(Flag::Available).then(|| goodbye(&s, viewer.as_str()))
+        };
+        let Some(presence) = presence else { continue };
+        if server.is_local(viewer.as_jid()) {
+            deliver::presence(server, viewer.as_jid(), &presence);
+        } else {
+            outward::abroad_now(server, &Origin::from(&s), viewer.as_jid(), &presence);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 use waddle_core::{BareJid, Jid};
 use waddle_stanza::{Condition, Element, Stanza, StanzaError, XmlWriter};
 
-use crate::{server::Server, service::Service, session::Session};
+use crate::{router::Origin, server::Server, service::Service, session::Session};
 
 pub mod registry;
 pub mod rfc6121_roster;
@@ -93,6 +93,8 @@ pub struct IqRequest<'a> {
     /// The server.
     pub server: &'a Arc<Server>,
     /// Who asks.
+    pub origin: &'a Origin,
+    /// The session that asks; for who has none (a component, a service), one that is made for this request.
     pub session: &'a Arc<Session>,
     /// The stanza.
     pub stanza: &'a Stanza,
@@ -148,12 +150,12 @@ pub enum Verdict {
     Drop,
 }
 
-/// A message on its way from a session to a user of this server.
+/// A message on its way to a user of this server.
 pub struct MessageEvent<'a> {
     /// The server.
     pub server: &'a Arc<Server>,
     /// The sender.
-    pub session: &'a Arc<Session>,
+    pub origin: &'a Origin,
     /// The message as it came.
     pub stanza: &'a Stanza,
     /// The recipient.

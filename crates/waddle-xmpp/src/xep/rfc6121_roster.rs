@@ -1,16 +1,11 @@
 //! The roster and what of RFC 6121 is asked by IQ ([RFC 6121 §2](https://www.rfc-editor.org/rfc/rfc6121#section-2)).
 
-use waddle_core::BareJid;
+use waddle_core::{BareJid, Limits};
 use waddle_stanza::{Class, Condition, Element, StanzaError, XmlWriter, ns};
 use waddle_storage::repo::roster::{self, Contact};
 
 use super::{Answer, BoxFuture, Extension, IqRequest, IqResult, Xep};
 use crate::{router::subscription, server::Server, session::Flag};
-
-/// Bytes of a contact's name and of a group's.
-const NAME: usize = 1023;
-/// Groups of one contact.
-const GROUPS: usize = 64;
 
 /// Roster, its versions and the session request of RFC 3921.
 pub struct Roster;
@@ -109,8 +104,8 @@ async fn set(r: &IqRequest<'_>) -> IqResult {
         .attr("name")
         .map(std::borrow::Cow::into_owned)
         .filter(|n| !n.is_empty());
-    let groups = groups(item)?;
-    if name.as_ref().is_some_and(|n| n.len() > NAME) {
+    let groups = groups(item, &r.server.limits)?;
+    if name.as_ref().is_some_and(|n| n.len() > r.server.limits.xmpp_roster_name_bytes) {
         return Err(StanzaError::new(Condition::NotAcceptable).text("the name is too long"));
     }
     subscription::set(r.server, user, contact, name, groups).await?;
@@ -118,11 +113,11 @@ async fn set(r: &IqRequest<'_>) -> IqResult {
 }
 
 /// RFC 6121 §2.3.3: no empty group, none too long, none twice.
-fn groups(item: Element<'_>) -> Result<Vec<String>, StanzaError> {
+fn groups(item: Element<'_>, limits: &Limits) -> Result<Vec<String>, StanzaError> {
     let mut out: Vec<String> = Vec::new();
     for g in item.children().filter(|c| c.is("group", ns::ROSTER)) {
         let name = g.text().into_owned();
-        if name.is_empty() || name.len() > NAME || out.len() >= GROUPS {
+        if name.is_empty() || name.len() > limits.xmpp_roster_name_bytes || out.len() >= limits.xmpp_roster_groups {
             return Err(
                 StanzaError::new(Condition::NotAcceptable).text("a group's name is empty or too long")
             );

@@ -1,0 +1,162 @@
+//! The ways between a sender and an address: into this domain, to a room, to a service (RFC 6120 §10).
+
+use std::sync::Arc;
+
+use waddle_core::Jid;
+use waddle_muc::Inbound;
+use waddle_stanza::{Condition, Kind, Outgoing, Stanza, StanzaError};
+
+use super::{Origin, Routed, Sent, guests, iq, message, presence};
+use crate::{server::Server, session::Waiting};
+
+/// Takes a complete stanza of any kind from somebody who is no session: `from` and `to` are set, and `from` was checked
+/// to be `origin`'s. It goes the way of everybody's stanzas; errors and answers go back to `from`. Stanzas of one connection keep their
+/// order if each is awaited.
+pub async fn inbound(server: &Arc<Server>, origin: Origin, stanza: Stanza) {
+    if let Some(work) = begin(server, origin, stanza) {
+        work.await;
+    }
+}
+
+/// Like [`inbound`], for one stanza by itself: what takes time is done aside.
+pub fn inbound_now(server: &Arc<Server>, origin: Origin, stanza: Stanza) {
+    if let Some(work) = begin(server, origin, stanza) {
+        server.runtime.spawn(work);
+    }
+}
+
+fn begin(server: &Arc<Server>, origin: Origin, stanza: Stanza) -> Option<crate::xep::BoxFuture<'static, ()>> {
+    let sent = Sent {
+        server: server.clone(),
+        origin,
+        stanza,
+        lang: None,
+    };
+    let routed = match sent.stanza.to() {
+        Ok(Some(to)) => dispatch(sent.clone(), Some(to)),
+        Ok(None) => Routed::from(Condition::BadRequest),
+        Err(_) => Routed::from(Condition::JidMalformed),
+    };
+    match routed {
+        Routed::Done | Routed::Close(_) => None,
+        Routed::Later(work) => Some(work),
+        Routed::Error(e) => {
+            sent.refuse(&e);
+            None
+        }
+    }
+}
+
+/// By address, then by kind.
+pub(super) fn dispatch(sent: Sent, to: Option<Jid>) -> Routed {
+    if let Some(to) = &to {
+        if to.domain() == sent.server.config.muc_domain {
+            return to_rooms(&sent);
+        }
+        if !sent.server.is_local(to) {
+            // A client's presence is remembered on its way: who got it hears when it ends.
+            return if sent.stanza.kind() == Kind::Presence && sent.origin.session().is_some() {
+                presence::route(sent, Some(to.clone()))
+            } else {
+                away(&sent, to)
+            };
+        }
+    }
+    match sent.stanza.kind() {
+        Kind::Message => message::route(sent, to),
+        Kind::Presence => presence::route(sent, to),
+        Kind::Iq => iq::route(sent, to),
+        Kind::Other => Routed::Done,
+    }
+}
+
+/// To an address of another host.
+fn away(sent: &Sent, to: &Jid) -> Routed {
+    let Some(service) = sent.server.services.get(to.domain()) else {
+        return nowhere();
+    };
+    match complete(sent) {
+        Some(sent) => service.route(sent, to.clone()),
+        None => Routed::from(Condition::InternalServerError),
+    }
+}
+
+fn nowhere() -> Routed {
+    Routed::Error(
+        StanzaError::new(Condition::RemoteServerNotFound).text("this server does not talk to other servers"),
+    )
+}
+
+/// The same with `from` and language in it.
+fn complete(sent: &Sent) -> Option<Sent> {
+    if sent.origin.session().is_none() {
+        return Some(sent.clone());
+    }
+    let head = sent.stanza.head().from(sent.origin.jid().as_str());
+    let stanza = head.default_lang(sent.lang.as_deref()).build().to_stanza();
+    Some(Sent {
+        stanza: stanza.ok()?,
+        ..sent.clone()
+    })
+}
+
+/// Sends a complete stanza of a session, or of the server in its name, to an address that is not of this domain.
+pub(super) fn abroad(server: &Arc<Server>, origin: &Origin, to: &Jid, stanza: &Outgoing) -> Routed {
+    let Some(service) = server.services.get(to.domain()) else {
+        return nowhere();
+    };
+    let Ok(stanza) = stanza.to_stanza() else {
+        return Routed::from(Condition::InternalServerError);
+    };
+    let sent = Sent {
+        server: server.clone(),
+        origin: origin.clone(),
+        stanza,
+        lang: None,
+    };
+    service.route(sent, to.clone())
+}
+
+/// Like [`abroad`], where nobody waits and no error is wanted.
+pub(super) fn abroad_now(server: &Arc<Server>, origin: &Origin, to: &Jid, stanza: &Outgoing) {
+    if let Routed::Later(work) = abroad(server, origin, to, stanza) {
+        server.runtime.spawn(work);
+    }
+}
+
+/// Whoever a complete stanza of the server or of a room says it is from.
+pub(super) fn sender_of(stanza: &Stanza) -> Option<Origin> {
+    Some(Origin::elsewhere(stanza.from().ok()??))
+}
+
+/// Sends an answer to whoever is answered.
+pub(super) fn back(server: &Arc<Server>, origin: &Origin, answer: Outgoing) {
+    if let Some(session) = origin.session() {
+        let _ = session.send(answer);
+        return;
+    }
+    if let Ok(stanza) = answer.to_stanza()
+        && let Some(from) = sender_of(&stanza)
+    {
+        inbound_now(server, from, stanza);
+    }
+}
+
+fn to_rooms(sent: &Sent) -> Routed {
+    let Some(stanza) = complete(sent).map(|s| s.stanza) else {
+        return Routed::from(Condition::InternalServerError);
+    };
+    let Some(sender) = guests::sender(&sent.server, &sent.origin) else {
+        return Routed::from(Condition::ResourceConstraint);
+    };
+    let message = stanza.kind() == Kind::Message;
+    let inbound = Inbound { stanza, sender };
+    if message {
+        // Stream management acknowledges a message after its commit, not before.
+        let waiting = Waiting::begin(sent.origin.flow());
+        sent.server.rooms.route_then(inbound, move || drop(waiting));
+    } else {
+        sent.server.rooms.route(inbound);
+    }
+    Routed::Done
+}
