@@ -119,9 +119,10 @@ async fn a_subscription_from_request_to_removal() {
     assert_eq!(item(&a.next().await), "bob@waddle.test to true");
     b.send("<presence type='subscribe' to='alice@waddle.test'/>")
         .await;
+    assert_eq!(item(&b.next().await), "alice@waddle.test from subscribe");
+    assert_eq!(presence(&b.next().await), "subscribed alice@waddle.test");
     assert_eq!(item(&b.next().await), "alice@waddle.test both");
     assert_eq!(item(&a.next().await), "bob@waddle.test both");
-    assert_eq!(presence(&b.next().await), "subscribed alice@waddle.test");
     assert_eq!(presence(&b.next().await), " alice@waddle.test/one");
     // updates and goodbyes
     a.send("<presence><show>away</show></presence>").await;

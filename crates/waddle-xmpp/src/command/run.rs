@@ -259,7 +259,8 @@ pub(crate) fn to_rooms(sent: &Sent, to: &Jid) -> Option<Routed> {
     }
     let address = to.as_str().to_owned();
     Some(iq::serve(sent.clone(), move |sent| async move {
-        let asker = asker(&sent.server, &sent.session, Place::Rooms, &address).await;
+        let session = sent.session();
+        let asker = asker(&sent.server, &session, Place::Rooms, &address).await;
         let payload = sent.stanza.payload().ok_or(Condition::BadRequest)?;
         match payload.attr("node") {
             Some(node) if !payload.in_ns(ns::COMMANDS) => {

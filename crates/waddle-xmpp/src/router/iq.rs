@@ -118,10 +118,7 @@ fn result(sent: &Sent) -> XmlWriter {
 async fn answer(sent: Sent, target: Target) {
     let stanza = sent.stanza.clone();
     let Some(payload) = stanza.payload() else { return };
-    let session = match sent.origin.session() {
-        Some(session) => session.clone(),
-        None => stand_in(&sent),
-    };
+    let session = sent.session();
     let answered = sent.server.registry.answer(IqRequest {
         server: &sent.server,
         origin: &sent.origin,
@@ -147,7 +144,7 @@ async fn answer(sent: Sent, target: Target) {
 
 /// A session for the time of one request, for who has none: extensions see one kind of asker, and what they send
 /// before the answer goes there too.
-fn stand_in(sent: &Sent) -> Arc<Session> {
+pub(super) fn stand_in(sent: &Sent) -> Arc<Session> {
     let l = &sent.server.limits;
     Session::new(
         0,
