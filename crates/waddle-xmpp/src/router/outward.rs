@@ -7,7 +7,7 @@ use waddle_muc::Inbound;
 use waddle_stanza::{Condition, Kind, Outgoing, Stanza, StanzaError};
 
 use super::{Origin, Routed, Sent, guests, iq, message, presence};
-use crate::{server::Server, session::Waiting};
+use crate::{command::run, server::Server, session::Waiting};
 
 /// Takes a complete stanza of any kind from somebody who is no session: `from` and `to` are set, and `from` was checked
 /// to be `origin`'s. It goes the way of everybody's stanzas; errors and answers go back to `from`. Stanzas of one connection keep their
@@ -51,7 +51,7 @@ fn begin(server: &Arc<Server>, origin: Origin, stanza: Stanza) -> Option<crate::
 pub(super) fn dispatch(sent: Sent, to: Option<Jid>) -> Routed {
     if let Some(to) = &to {
         if to.domain() == sent.server.config.muc_domain {
-            return to_rooms(&sent);
+            return run::to_rooms(&sent, to).unwrap_or_else(|| to_rooms(&sent));
         }
         if !sent.server.is_local(to) {
             // A client's presence is remembered on its way: who got it hears when it ends.
