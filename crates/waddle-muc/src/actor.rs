@@ -23,7 +23,7 @@ use tokio::{sync::mpsc, time::Instant};
 use waddle_core::BareJid;
 use waddle_outbox::PushError;
 use waddle_storage::{
-    Result as StorageResult,
+    Result as StorageResult, StorageError,
     repo::rooms::{PlainRooms, RoomSettings},
 };
 
@@ -35,7 +35,7 @@ use crate::{
     room::{Kind, Room},
     rooms::Inner,
     show::Departure,
-    state::{BUSY, Effect, Effects, Input, Write, WriteFailed, WriteResult},
+    state::{BUSY, Effect, Effects, Input, Unretracted, Write, WriteFailed, WriteResult},
 };
 
 /// Commits that are handled in one go.
@@ -329,10 +329,12 @@ impl RoomActor {
             let name = self.start.jid.local().unwrap_or_default().to_owned();
             tokio::spawn(async move {
                 let done = PlainRooms(&store.db).delete(name).await;
-                let _ = committed.send((token, done.map(|()| None).map_err(|e| failed(&e))));
+                let _ = committed.send((token, done.map(|()| None).map_err(|e| failed(&e, false))));
             });
             return;
         }
+        let retracts = matches!(&write, Write::Message(m) if m.retracts.is_some());
+        let failed = move |e: &StorageError| failed(e, retracts);
         let again = self.committed.clone();
         let work = move |tx: &mut waddle_storage::Tx| store.apply(tx, write);
         let then = move |result: StorageResult<_>| {
@@ -345,12 +347,18 @@ impl RoomActor {
     }
 }
 
-fn failed(e: &waddle_storage::StorageError) -> WriteFailed {
-    if !e.is_temporary() {
+fn failed(e: &StorageError, retracts: bool) -> WriteFailed {
+    let unretracted = match e {
+        StorageError::NotFound if retracts => Some(Unretracted::NotFound),
+        StorageError::Conflict(_) if retracts => Some(Unretracted::Forbidden),
+        _ => None,
+    };
+    if unretracted.is_none() && !e.is_temporary() {
         tracing::error!(error = %e, "a room cannot store");
     }
     WriteFailed {
         temporary: e.is_temporary(),
+        unretracted,
     }
 }
 

@@ -49,6 +49,7 @@ impl Room {
             ns::MUC_SELF_PING,
             ns::OCCUPANT_ID,
             ns::SID,
+            ns::RETRACT,
             "http://jabber.org/protocol/muc#stable_id",
             ns::MUC_REQUEST,
             either(s.members_only, "muc_membersonly", "muc_open"),
@@ -59,7 +60,12 @@ impl Room {
             either(s.whois_anyone, "muc_nonanonymous", "muc_semianonymous"),
         ];
         if s.archive {
-            features.extend([ns::MAM, ns::MAM_EXTENDED]);
+            features.extend([
+                ns::MAM,
+                ns::MAM_EXTENDED,
+                ns::RETRACT_TOMBSTONE,
+                ns::MODERATE,
+            ]);
         }
         let field = |var: &str, label: &str| Field::new(var, FieldKind::TextSingle).label(label);
         let mut form = Form::of_type(FormKind::Result, ns::MUC_ROOMINFO)

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use waddle_core::Timestamp;
+use waddle_core::{MessageId, Timestamp};
 use waddle_stanza::Element;
 
 use crate::{fan::Fan, occupants::Session, room::Room, state::Effects};
@@ -16,6 +16,8 @@ pub struct Past {
     pub fan: Fan,
     /// When.
     pub at: Timestamp,
+    /// Its identifier in the archive.
+    pub id: MessageId,
 }
 
 /// How much a newcomer asked for; what is left out is bounded by `muc_history` alone.
@@ -49,14 +51,21 @@ impl Wanted {
 
 impl Room {
     /// Keeps a message for newcomers.
-    pub(crate) fn remember(&mut self, fan: Fan, at: Timestamp) {
+    pub(crate) fn remember(&mut self, id: MessageId, fan: Fan, at: Timestamp) {
         if self.limits.muc_history == 0 {
             return;
         }
         while self.history.len() >= self.limits.muc_history {
             self.history.pop_front();
         }
-        self.history.push_back(Past { fan, at });
+        self.history.push_back(Past { fan, at, id });
+    }
+
+    /// What was retracted is not said again to newcomers.
+    pub(crate) fn unremember(&mut self, id: Option<MessageId>) {
+        if let Some(id) = id {
+            self.history.retain(|past| past.id != id);
+        }
     }
 
     /// Sends the history that a newcomer asked for, oldest first.

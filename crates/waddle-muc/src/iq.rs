@@ -35,8 +35,12 @@ impl Room {
             ("query", ns::MUC_OWNER, true) => self.owner_change(inbound.clone(), payload, now, fx),
             ("query", ns::MAM, _) | ("metadata", ns::MAM, false) => {
                 self.may_read_archive(&inbound)?;
-                fx.rest.push(Effect::Archive(Box::new(inbound)));
+                let addresses = self.shows_addresses(&inbound);
+                fx.rest.push(Effect::Archive(Box::new(inbound), addresses));
                 Ok(())
+            }
+            ("moderate", ns::MODERATE, true) | ("apply-to", ns::FASTEN, true) => {
+                self.moderate(inbound.clone(), payload, now, fx)
             }
             ("ping", ns::PING, false) => {
                 self.may_look(&inbound.sender)?;

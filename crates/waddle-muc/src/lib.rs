@@ -32,6 +32,7 @@ mod load;
 mod manage;
 mod message;
 mod metrics;
+mod moderate;
 mod nick;
 mod occupant_id;
 mod occupants;

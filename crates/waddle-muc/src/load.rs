@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use ahash::AHashMap;
 use ring::rand::{SecureRandom, SystemRandom};
+use waddle_archive::retraction;
 use waddle_community::{Channel as ChannelRow, ChannelKind, Visibility, Waddle};
 use waddle_core::{BareJid, ChannelId, RoomName};
+use waddle_stanza::retract::Tombstone;
 use waddle_storage::{
     Db, StorageError, Tx,
     repo::{
-        archive::{self, ArchiveKey, NewMessage, With},
+        archive::{self, ArchiveKey, NewMessage, Trace, With},
         rooms::{self, PlainRooms, RoomSettings, StoredRoom, Subject},
     },
 };
@@ -205,9 +207,10 @@ pub(crate) fn settings_of(waddle: &Waddle, channel: &ChannelRow) -> RoomSettings
 async fn read_history(room: &mut Room, store: &Store) -> Result<(), LoadError> {
     let (key, most) = (store.archive.clone(), room.limits.muc_history);
     let items = store.db.read(move |c| archive::last(c, &key, most, None)).await?;
-    for m in items.into_iter().filter(|m| m.kind != archive::Kind::Subject) {
+    let said = |m: &archive::Archived| m.kind != archive::Kind::Subject && !m.retracted;
+    for m in items.into_iter().filter(said) {
         if let Some(fan) = Fan::stored(m.stanza) {
-            room.remember(fan.with(&stamp::stanza_id(m.id, &room.at)), m.at);
+            room.remember(m.id, fan.with(&stamp::stanza_id(m.id, &room.at)), m.at);
         }
     }
     Ok(())
@@ -251,6 +254,15 @@ impl Store {
         m: Message,
         kind: archive::Kind,
     ) -> Result<waddle_core::MessageId, StorageError> {
+        if let Some(gone) = &m.retracts {
+            let tombstone = Tombstone {
+                at: m.at,
+                by_message: gone.by_message.as_deref(),
+                moderated: gone.moderated.as_ref(),
+            };
+            let author = gone.moderated.is_none().then_some(&*m.author);
+            retraction::of_room(tx, &self.archive, gone.id, author, &tombstone)?;
+        }
         let message = NewMessage {
             at: m.at,
             kind,
@@ -260,6 +272,10 @@ impl Store {
             body: m.body,
             stanza: m.stanza,
         };
-        archive::append(tx, &self.archive, message)
+        let trace = Trace {
+            said: None,
+            sender: m.sender.map(|jid| jid.to_string()),
+        };
+        archive::append_traced(tx, &self.archive, message, trace)
     }
 }

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use waddle_core::Timestamp;
-use waddle_stanza::{Stanza, XmlWriter, ns};
+use waddle_stanza::{Stanza, XmlWriter, ns, retract::Retract};
 
 use crate::{
     api::Arrived,
@@ -19,7 +19,7 @@ use crate::{
     show::write_occupant_id,
     stamp,
     standing::Role,
-    state::{BUSY, Effects, Message, Write, WriteFailed},
+    state::{BUSY, Effects, Message, Retracts, Unretracted, Write, WriteFailed},
 };
 
 impl Room {
@@ -75,11 +75,17 @@ impl Room {
             ));
         }
         let fan = self.fan_of_message(&inbound.stanza, o);
-        if !(self.keeps() && stamp::is_archived(root)) {
+        let retracts = retracts(&inbound)?;
+        let gone = retracts.as_ref().map(|r| r.id);
+        // A retraction is kept in any case: who was away must hear of it.
+        if !(self.keeps() && (gone.is_some() || stamp::is_archived(root))) {
             self.in_turn(Box::new(move |room, _, _, fx| room.broadcast(&fan, fx)), now, fx);
             return Ok(());
         }
-        let message = to_archive(&inbound.stanza, o, &fan, now);
+        let message = Message {
+            retracts,
+            ..to_archive(&inbound, o, &fan, now)
+        };
         let then = move |room: &mut Room, result, _, fx: &mut Effects| {
             // Taken whole: it is dealt with when this has run.
             let inbound = &inbound;
@@ -88,7 +94,8 @@ impl Room {
                     let _span = metrics::message_span(&room.at, &inbound.sender.jid, id);
                     let fan = fan.with(&stamp::stanza_id(id, &room.at));
                     room.broadcast(&fan, fx);
-                    room.remember(fan, now);
+                    room.unremember(gone);
+                    room.remember(id, fan, now);
                 }
                 Ok(None) => {}
                 Err(failed) => fx.refuse(&inbound.stanza, &inbound.sender, &not_stored(failed)),
@@ -122,13 +129,35 @@ impl Room {
     }
 }
 
+/// The message of this room that its author takes back. What an old client names by an identifier of its own passes
+/// as it is: others of its kind may know it.
+fn retracts(inbound: &Arrived) -> Outcome<Option<Retracts>> {
+    let Some(wish) = Retract::of(inbound.stanza.root()) else {
+        return Ok(None);
+    };
+    match wish.id.parse() {
+        Ok(id) => Ok(Some(Retracts {
+            id,
+            by_message: inbound.stanza.id().map(Cow::into_owned),
+            moderated: None,
+        })),
+        Err(_) if wish.legacy => Ok(None),
+        Err(_) => Err(error::item_not_found(NO_SUCH_MESSAGE)),
+    }
+}
+
+/// What whoever retracts hears, where there is nothing to retract.
+pub(crate) const NO_SUCH_MESSAGE: &str = "this room has no such message (any more); name it by the room's stanza-id";
+
 /// The archive's row of a message.
-pub(crate) fn to_archive(stanza: &Stanza, o: &Occupant, fan: &Fan, now: Timestamp) -> Message {
-    let root = stanza.root();
+pub(crate) fn to_archive(inbound: &Arrived, o: &Occupant, fan: &Fan, now: Timestamp) -> Message {
+    let root = inbound.stanza.root();
     Message {
         at: now,
         nick: o.nick.clone(),
         author: o.user.as_str().to_owned(),
+        sender: Some(inbound.sender.jid.clone()),
+        retracts: None,
         origin_id: root
             .child("origin-id", ns::SID)
             .and_then(|e| e.attr("id").map(Cow::into_owned)),
@@ -139,6 +168,11 @@ pub(crate) fn to_archive(stanza: &Stanza, o: &Occupant, fan: &Fan, now: Timestam
 
 /// What the sender hears when the database failed.
 pub(crate) fn not_stored(failed: WriteFailed) -> error::Refusal {
+    match failed.unretracted {
+        Some(Unretracted::NotFound) => return error::item_not_found(NO_SUCH_MESSAGE),
+        Some(Unretracted::Forbidden) => return error::forbidden("you may take back only what you said yourself"),
+        None => {}
+    }
     if failed.temporary {
         error::busy("it could not be stored; send it again in a moment")
     } else {

@@ -47,6 +47,8 @@ impl Room {
             at: now,
             nick,
             author: ["feed:", &post.nick].concat(),
+            sender: None,
+            retracts: None,
             origin_id: None,
             body: Some(post.body.clone()),
             stanza: fan.whole(),
@@ -56,7 +58,7 @@ impl Room {
                 Ok(Some(id)) => {
                     let fan = fan.with(&stamp::stanza_id(id, &room.at));
                     room.broadcast(&fan, fx);
-                    room.remember(fan, now);
+                    room.remember(id, fan, now);
                     Ok(id)
                 }
                 Ok(None) | Err(_) => Err(PostError::Storage),

@@ -4,8 +4,9 @@
 //! [XEP-0359 §5]: https://xmpp.org/extensions/xep-0359.html#security
 //! [XEP-0421 §4]: https://xmpp.org/extensions/xep-0421.html#security
 
+use waddle_archive::worth;
 use waddle_core::MessageId;
-use waddle_stanza::{Element, XmlWriter, ns};
+use waddle_stanza::{Element, XmlWriter, ns, retract};
 
 /// Whether a child of a message for `room` claims what only the room may say. All of them are stripped, not
 /// only the first.
@@ -13,6 +14,7 @@ pub fn is_forged(child: Element<'_>, room: &str) -> bool {
     if child.is("stanza-id", ns::SID)
         || child.is("occupant-id", ns::OCCUPANT_ID)
         || child.is("x", ns::MUC_USER)
+        || retract::is_forged(child)
     {
         return true;
     }
@@ -43,24 +45,7 @@ pub fn stanza_id(id: MessageId, room: &str) -> bytes::Bytes {
     w.finish()
 }
 
-/// Whether a message is for the archive: what a newcomer would want to see (XEP-0313 §5.1.2, XEP-0334).
+/// Whether a message is for the archive (XEP-0313 §5.1.3, XEP-0334).
 pub fn is_archived(message: Element<'_>) -> bool {
-    let mut anything = false;
-    for c in message.children() {
-        if c.is("store", ns::HINTS) {
-            return true;
-        }
-        if c.is("no-store", ns::HINTS) || c.is("no-permanent-store", ns::HINTS) {
-            return false;
-        }
-        anything |= !(c.ns() == ns::CHAT_STATES
-            || c.ns() == ns::HINTS
-            || c.is("thread", ns::CLIENT)
-            || c.is("origin-id", ns::SID)
-            || c.is("stanza-id", ns::SID)
-            || c.is("occupant-id", ns::OCCUPANT_ID)
-            || c.is("delay", ns::DELAY)
-            || c.is("x", ns::MUC_USER));
-    }
-    anything
+    worth::is_kept(message)
 }

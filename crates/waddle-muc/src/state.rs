@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use waddle_community::RemovalKind;
 use waddle_core::{Jid, MessageId, Timestamp, UserId};
 use waddle_outbox::Outbox;
-use waddle_stanza::{Kind, Outgoing, Stanza};
+use waddle_stanza::{Kind, Outgoing, Stanza, retract::Moderated};
 use waddle_storage::repo::rooms::{Affiliate, RoomSettings, Subject};
 
 use crate::{
@@ -56,10 +56,21 @@ pub enum Input {
 pub type WriteResult = Result<Option<MessageId>, WriteFailed>;
 
 /// A write failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct WriteFailed {
     /// Whether the same may work later.
     pub temporary: bool,
+    /// Why a retraction was not made, where it was one.
+    pub unretracted: Option<Unretracted>,
+}
+
+/// Why a message cannot be retracted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unretracted {
+    /// It is not there (any more).
+    NotFound,
+    /// It is somebody else's.
+    Forbidden,
 }
 
 /// One stanza for one outbox.
@@ -114,12 +125,27 @@ pub struct Message {
     pub nick: Arc<str>,
     /// Who sent it.
     pub author: String,
+    /// The full address that it came from.
+    pub sender: Option<Jid>,
+    /// The message that it takes back.
+    pub retracts: Option<Retracts>,
     /// The sender's own identifier (XEP-0359).
     pub origin_id: Option<String>,
     /// Readable text.
     pub body: Option<String>,
     /// The stanza without `to` and without its archive identifier.
     pub stanza: Bytes,
+}
+
+/// A message that another one takes back (XEP-0424, XEP-0425).
+#[derive(Debug)]
+pub struct Retracts {
+    /// Which.
+    pub id: MessageId,
+    /// The `id` of the other one.
+    pub by_message: Option<String>,
+    /// Where a moderator does it; else only its author may.
+    pub moderated: Option<Moderated>,
 }
 
 /// What the actor does after an input.

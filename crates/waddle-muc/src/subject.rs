@@ -40,7 +40,7 @@ impl Room {
             return Err(error::not_acceptable("this subject is too long"));
         }
         let fan = self.fan_of_message(&inbound.stanza, o);
-        let archived = self.keeps().then(|| to_archive(&inbound.stanza, o, &fan, now));
+        let archived = self.keeps().then(|| to_archive(&inbound, o, &fan, now));
         let subject = Subject {
             text,
             nick: o.nick.to_string(),

@@ -210,7 +210,10 @@ fn a_failed_write_is_the_senders_alone() {
     s.join(&b);
     s.say(&a, "1");
     s.say(&a, "2");
-    let failed = Err(WriteFailed { temporary: true });
+    let failed = Err(WriteFailed {
+        temporary: true,
+        ..WriteFailed::default()
+    });
     s.room.handle(Input::Written(1, failed), NOW, &mut s.fx);
     s.commit(2);
     let sent = std::mem::take(&mut s.fx.deliveries);
