@@ -32,7 +32,10 @@ impl DataType {
 
     /// The attribute's value.
     pub fn name(self) -> &'static str {
-        Self::ALL.iter().find(|t| t.0 == self).map_or("xs:string", |t| t.1)
+        Self::ALL
+            .iter()
+            .find(|t| t.0 == self)
+            .map_or("xs:string", |t| t.1)
     }
 
     fn holds(self, value: &str) -> bool {
@@ -41,7 +44,10 @@ impl DataType {
             Self::String => true,
             Self::DateTime => value.parse::<Timestamp>().is_ok(),
             Self::AnyUri => value.split_once(':').is_some_and(|(scheme, rest)| {
-                !rest.is_empty() && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+                !rest.is_empty()
+                    && scheme
+                        .chars()
+                        .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
             }),
         }
     }
@@ -90,7 +96,12 @@ impl Validate {
         Some(Self {
             datatype,
             open: e.has("open", ns::VALIDATE),
-            range: range.map(|r| (number(r, "min").unwrap_or(i64::MIN), number(r, "max").unwrap_or(i64::MAX))),
+            range: range.map(|r| {
+                (
+                    number(r, "min").unwrap_or(i64::MIN),
+                    number(r, "max").unwrap_or(i64::MAX),
+                )
+            }),
         })
     }
 
@@ -224,13 +235,15 @@ mod tests {
     }
 
     fn submit(fields: &[(&str, &[&str])]) -> Form {
-        fields.iter().fold(Form::new(FormKind::Submit), |f, (var, values)| {
-            f.field(Field {
-                var: Some((*var).into()),
-                values: values.iter().map(|v| (*v).to_owned()).collect(),
-                ..Field::default()
+        fields
+            .iter()
+            .fold(Form::new(FormKind::Submit), |f, (var, values)| {
+                f.field(Field {
+                    var: Some((*var).into()),
+                    values: values.iter().map(|v| (*v).to_owned()).collect(),
+                    ..Field::default()
+                })
             })
-        })
     }
 
     #[test]
@@ -261,7 +274,10 @@ mod tests {
             ("color", "blue"),
             ("since", "yesterday"),
         ] {
-            assert_eq!(bad(&[("name", &["x"]), (var, &[value])]), Fault::Value(var.into()));
+            assert_eq!(
+                bad(&[("name", &["x"]), (var, &[value])]),
+                Fault::Value(var.into())
+            );
         }
     }
 

@@ -15,7 +15,7 @@ use crate::{server::Server, session::Session, xep::BoxFuture};
 
 mod progress;
 pub mod registry;
-pub(crate) mod run;
+pub mod run;
 mod sessions;
 
 pub use sessions::CommandSessions;
@@ -27,7 +27,7 @@ pub enum Place {
     Server,
     /// The asker's own account (`to` is absent or the own bare JID).
     Account,
-    /// The rooms' host and its rooms ([`run::to_rooms`] is the way in).
+    /// The rooms' host and its rooms ([`run::in_rooms`] is the way in).
     Rooms,
 }
 

@@ -132,6 +132,9 @@ mod tests {
     fn actions_have_names() {
         assert_eq!(Action::read(None).unwrap(), Action::Execute);
         assert_eq!(Action::read(Some("prev")).unwrap(), Action::Prev);
-        assert_eq!(Action::read(Some("jump")).unwrap_err().app.unwrap().0, "malformed-action");
+        assert_eq!(
+            Action::read(Some("jump")).unwrap_err().app.unwrap().0,
+            "malformed-action"
+        );
     }
 }

@@ -123,7 +123,7 @@ async fn begin(asker: &Asker<'_>, command: &dyn Command, action: Action) -> IqRe
         .commands
         .new_id(owner, &asker.server.random_text::<12>());
     let step = command.step(asker, &[]).await?;
-    Ok(answer(asker, command, id, Vec::new(), step)?)
+    answer(asker, command, id, Vec::new(), step)
 }
 
 async fn go_on(
@@ -139,7 +139,11 @@ async fn go_on(
         Duration::from_secs(server.limits.xmpp_command_seconds),
     );
     let running = server.commands.take(&asker.session.jid, id, now, age)?;
-    let back = |running: Running| server.commands.put(running, server.limits.xmpp_commands_per_account);
+    let back = |running: Running| {
+        server
+            .commands
+            .put(running, server.limits.xmpp_commands_per_account)
+    };
     if running.node != command.node() || running.place != asker.place || running.address != asker.address {
         back(running);
         return Err(bad("bad-sessionid").text("this session is another command's"));
@@ -213,7 +217,11 @@ pub(crate) async fn disco(asker: &Asker<'_>, node: &str, items: bool) -> Option<
     }
     let mut w = XmlWriter::new();
     if items {
-        let commands = if list { registry::of(asker).await } else { Vec::new() };
+        let commands = if list {
+            registry::of(asker).await
+        } else {
+            Vec::new()
+        };
         let item = |c: &&dyn Command| DiscoItem {
             jid: asker.address.to_owned(),
             node: Some(c.node().to_owned()),
@@ -241,11 +249,7 @@ pub(crate) async fn disco(asker: &Asker<'_>, node: &str, items: bool) -> Option<
 /// The way in for commands of the rooms' host and of rooms: whether a stanza to them is about commands that are offered
 /// there. `None`: it is for the rooms themselves.
 pub(crate) fn to_rooms(sent: &Sent, to: &Jid) -> Option<Routed> {
-    let offered = || {
-        registry::ALL
-            .iter()
-            .any(|c| c.places().contains(&Place::Rooms))
-    };
+    let offered = || registry::ALL.iter().any(|c| c.places().contains(&Place::Rooms));
     if sent.stanza.kind() != Kind::Iq || !to.is_bare() || !offered() {
         return None;
     }
