@@ -119,9 +119,9 @@ pub struct StanzaError {
     /// A text in English that says what to do.
     pub text: Option<String>,
     /// Who raised it, where that is not the sender of the error.
-    pub by: Option<String>,
+    pub by: Option<Box<str>>,
     /// The new address of `gone` and `redirect`.
-    pub address: Option<String>,
+    pub address: Option<Box<str>>,
     /// A condition of an application: name and namespace.
     pub app: Option<(&'static str, &'static str)>,
     /// The feature that an application's `unsupported` names (XEP-0060).
@@ -162,13 +162,13 @@ impl StanzaError {
 
     /// Sets who raised it.
     pub fn by(mut self, by: impl Into<String>) -> Self {
-        self.by = Some(by.into());
+        self.by = Some(by.into().into());
         self
     }
 
     /// Sets the new address (`gone`, `redirect`).
     pub fn address(mut self, address: impl Into<String>) -> Self {
-        self.address = Some(address.into());
+        self.address = Some(address.into().into());
         self
     }
 
