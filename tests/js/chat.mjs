@@ -2,7 +2,7 @@
 // on stdout. The commands and events are the same as those of the tokio_xmpp_client program.
 //   node chat.mjs SERVICE DOMAIN USERNAME RESOURCE    (the password comes as the first line of stdin)
 // Commands: {"do":"join"|"leave","room","nick"} {"do":"say","room","body","id"} {"do":"subject","room","body"}
-//           {"do":"chat","to","body","id"} {"do":"archive","of","after","id","max"} {"do":"close"}
+//           {"do":"chat","to","body","id"} {"do":"befriend","to"} {"do":"roster"} {"do":"archive","of","after","id","max"} {"do":"close"}
 import { createInterface } from 'node:readline'
 import { client, xml } from '@xmpp/client'
 import { WebSocket } from 'ws'
@@ -74,6 +74,11 @@ const commands = {
   leave: ({ room, nick }) => xmpp.send(xml('presence', { to: `${room}/${nick}`, type: 'unavailable' })),
   say: ({ room, body, id }) => xmpp.send(xml('message', { to: room, type: 'groupchat', ...(id && { id }) }, xml('body', {}, body))),
   subject: ({ room, body }) => xmpp.send(xml('message', { to: room, type: 'groupchat' }, xml('subject', {}, body))),
+  befriend: async ({ to }) => { for (const type of ['subscribed', 'subscribe']) await xmpp.send(xml('presence', { to, type })) },
+  roster: async () => {
+    const query = await xmpp.iqCaller.get(xml('query', 'jabber:iq:roster'))
+    emit({ event: 'roster', items: query.getChildren('item').map((i) => [i.attrs.jid, i.attrs.subscription]) })
+  },
   chat: ({ to, body, id }) => xmpp.send(xml('message', { to, type: 'chat', ...(id && { id }) }, xml('body', {}, body))),
   archive,
   close: () => xmpp.stop(),
