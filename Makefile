@@ -1,6 +1,6 @@
 # What a person types. Each target is one command; CI calls `make lint` and `make test`.
 
-.PHONY: run build dist fmt lint deny test fuzz bench pictures help
+.PHONY: run build dist fmt lint deny test interop fuzz bench pictures help
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
@@ -26,6 +26,9 @@ deny:            ## licences, sources and banned crates
 
 test:            ## install what the tests need and run all of them
 	python3 tests/run.py
+
+interop:         ## other people's suites; WADDLE_SUITES names a folder with the checkouts of those that no registry has
+	python3 tests/run.py --only interop
 
 fuzz:            ## fuzz every target for ten minutes; the outcome goes to tests/fuzz/results.txt
 	FUZZ_RESULTS=tests/fuzz/results.txt tests/fuzz/run.sh 600

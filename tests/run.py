@@ -30,7 +30,15 @@ PACKAGES = {  # program -> Debian package
     "jq": "jq",
     "profanity": "profanity",
     "tmux": "tmux",
+    "go-sendxmpp": "go-sendxmpp",
+    "poezio": "poezio",
+    "javac": "default-jdk-headless",
+    "mvn": "maven",
 }
+SUITES = (  # name, checkouts in the folder that WADDLE_SUITES names, program of tests/interop
+    ("Smack's and XMPP-interop's tests", ("Smack", "smack-sint-server-extensions"), "smack.py"),
+    ("aioxmpp's tests", ("aioxmpp",), "aioxmpp_e2e.py"),
+)
 FUZZ_SECONDS = os.environ.get("FUZZ_SECONDS", "60")
 
 
@@ -113,10 +121,41 @@ def pytest(totals, name, arguments, env):
     totals.add(name, count.get("passed", 0), failed, count.get("skipped", 0))
 
 
+def kept(totals, name, command, env=None):
+    """A suite whose outcomes are kept (tests/interop): what passed, and what is not as kept, counts."""
+    code, output = run(command, env)
+    found = re.findall(r"^(\d+) passed, (\d+) failed, (\d+) \w+, (\d+) changed$", output, re.M)
+    if not found:
+        totals.add(name, 0, 1, 0)
+        return
+    passed, failed, absent, changed = map(int, found[-1])
+    print(f"{name}: {passed} pass, {failed} fail and {absent} do not apply, as kept" if code == 0 else f"{name}: {changed} not as kept")
+    totals.add(name, passed, max(changed, int(code != 0)), absent)
+
+
+def interop(totals, env):
+    """Suites that nobody here wrote: those of package registries, then those of checkouts."""
+    folder = ROOT / "tests" / "interop"
+    python = subprocess.run([ROOT / "tests" / "setup.sh", "--python"], capture_output=True, text=True)
+    if python.returncode != 0:
+        print(python.stdout, python.stderr)
+        totals.add("slixmpp's tests", 0, 1, 0)
+    else:
+        kept(totals, "slixmpp's tests", [python.stdout.strip().splitlines()[-1], folder / "slixmpp_itests.py"], env)
+    kept(totals, "Smack's tests of Maven Central", [sys.executable, folder / "smack.py", "--central"], env)
+    for name, checkouts, program in SUITES:
+        missing = [c for c in checkouts if not (pathlib.Path(os.environ.get("WADDLE_SUITES", "/nowhere")) / c).exists()]
+        if missing:
+            print(f"skipped: {name} (set WADDLE_SUITES to a folder with {' and '.join(missing)}, see tests/README.md)")
+            totals.add(name, 0, 0, 1)
+        else:
+            kept(totals, name, [sys.executable, folder / program], env)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--with-lint", action="store_true", help="formatting, clippy and licences too")
-    parser.add_argument("--only", action="append", help="lint, unit, atproto, story, fuzz")
+    parser.add_argument("--only", action="append", help="lint, unit, atproto, story, interop, fuzz")
     options = parser.parse_args()
     wanted = lambda step: not options.only or step in options.only
 
@@ -147,12 +186,13 @@ def main():
         if (code != 0 and failed == 0) or passed + failed == 0:
             failed += 1
         totals.add("atproto", passed, failed, 0)
-    if wanted("story"):
-        if plain(totals, "server builds", ["cargo", "build", "--locked", "--bin", "waddle-server", "-p", "waddle-server"]) and plain(
-            totals, "clients build", ["cargo", "build", "--locked", "-p", "waddle-tests", "--bins"]
-        ):
-            env = {"WADDLE_SERVER_BIN": str(target / "debug" / "waddle-server"), "WADDLE_TEST_BINS": str(target / "debug")}
-            pytest(totals, "end to end", ["tests", "--timeout=300"], env)
+    env = {"WADDLE_SERVER_BIN": str(target / "debug" / "waddle-server"), "WADDLE_TEST_BINS": str(target / "debug")}
+    built = (wanted("story") or wanted("interop")) and plain(
+        totals, "server builds", ["cargo", "build", "--locked", "--bin", "waddle-server", "-p", "waddle-server"])
+    if built and wanted("story") and plain(totals, "clients build", ["cargo", "build", "--locked", "-p", "waddle-tests", "--bins"]):
+        pytest(totals, "end to end", ["tests", "--timeout=300"], env)
+    if built and wanted("interop"):
+        interop(totals, env)
     if wanted("fuzz"):
         plain(totals, "fuzz", [ROOT / "tests" / "fuzz" / "run.sh", FUZZ_SECONDS])
 
