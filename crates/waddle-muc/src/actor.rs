@@ -52,6 +52,8 @@ pub(crate) struct Start {
     pub rooms: Arc<Inner>,
     /// Inputs in the mailbox or on the way to it.
     pub waiting: Arc<AtomicUsize>,
+    /// Occupants, for lists of rooms.
+    pub occupants: Arc<AtomicUsize>,
 }
 
 /// An input in a mailbox. One that is dropped there is refused, never silently lost.
@@ -272,6 +274,7 @@ impl RoomActor {
         let sessions = self.room.occupants.sessions();
         if sessions != self.counted {
             self.start.rooms.count_occupants(self.counted, sessions);
+            self.start.occupants.store(self.room.occupants.len(), Ordering::Relaxed);
             self.counted = sessions;
         }
     }

@@ -63,8 +63,6 @@ refusals! {
     service_unavailable: ServiceUnavailable Wait,
     /// Too much is waiting; later it will work.
     busy: ResourceConstraint Wait,
-    /// A request that is not passed on.
-    not_relayed: ServiceUnavailable Cancel,
     /// Nothing of the kind is done at this address.
     unserved: ServiceUnavailable Cancel,
     /// Nothing here answers that.

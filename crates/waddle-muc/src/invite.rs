@@ -4,12 +4,12 @@
 
 use waddle_core::{BareJid, Jid, Timestamp};
 use waddle_stanza::{Class, Element, XmlWriter, ns};
-use waddle_storage::repo::rooms::Affiliate;
 
 use crate::{
+    affiliations::{Change, Draft},
     api::Arrived,
     error::{self, Outcome},
-    room::{Kind, Person, Room},
+    room::{Kind, Room},
     standing::{Affiliation, Role},
     state::{Effect, Effects},
 };
@@ -35,7 +35,7 @@ impl Room {
             return Err(error::forbidden("you may read here but not invite"));
         }
         let plain_members_only = matches!(self.kind, Kind::Plain(_)) && self.settings.members_only;
-        if plain_members_only && !self.settings.allow_invites && o.affiliation < Affiliation::Admin {
+        if plain_members_only && o.affiliation < Affiliation::Admin && !self.settings.allow_invites {
             return Err(error::forbidden("only admins may invite to this room"));
         }
         let from = inbound.sender.jid.clone();
@@ -53,13 +53,7 @@ impl Room {
         if invited.is_empty() {
             return Err(error::bad_request("there is no invitation in it"));
         }
-        let mut new_members = Vec::new();
-        let bare: Vec<BareJid> = invited.iter().map(|(_, to)| to.bare()).collect();
-        if plain_members_only && !self.has_room_on_lists(bare.iter()) {
-            return Err(error::busy(
-                "the lists of this room are full; an admin takes somebody off them first",
-            ));
-        }
+        let new_members = self.new_members(invited.iter().map(|(_, to)| to.bare()))?;
         for (invite, to) in &invited {
             let mut w = XmlWriter::message();
             w.attr("from", &self.at).attr("to", to.as_str());
@@ -79,41 +73,42 @@ impl Room {
             w.close();
             fx.rest
                 .push(Effect::Outside(to.clone(), w.outgoing(Class::Message)));
-            if plain_members_only {
-                new_members.push(to.bare());
-            }
         }
         self.admit_invited(new_members, now, fx);
         Ok(())
     }
 
-    /// Who is invited to a room for members becomes one (§9.3).
-    fn admit_invited(&mut self, invited: Vec<BareJid>, now: Timestamp, fx: &mut Effects) {
-        let Kind::Plain(p) = &self.kind else { return };
-        let new: Vec<BareJid> = invited
-            .into_iter()
-            .filter(|j| !p.people.contains_key(j))
-            .collect();
+    /// Who is invited to a room for members becomes one (§9.5), unless they are on its lists already.
+    fn new_members(&self, invited: impl Iterator<Item = BareJid>) -> Outcome<Vec<Change>> {
+        let Kind::Plain(p) = &self.kind else {
+            return Ok(Vec::new());
+        };
+        if !self.settings.members_only {
+            return Ok(Vec::new());
+        }
+        let mut draft = Draft::new(&p.people);
+        for jid in invited {
+            match p.people.affiliation(&jid) {
+                Affiliation::None => draft.set(jid, Affiliation::Member, None, None)?,
+                Affiliation::Outcast => {
+                    return Err(error::not_allowed("who is invited is banned from this room"));
+                }
+                _ => {}
+            }
+        }
+        draft.check(self.limits.muc_affiliations)?;
+        Ok(draft.changes)
+    }
+
+    fn admit_invited(&mut self, new: Vec<Change>, now: Timestamp, fx: &mut Effects) {
         if new.is_empty() {
             return;
         }
-        let rows = new
-            .iter()
-            .map(|jid| Affiliate {
-                jid: jid.to_string(),
-                affiliation: "member".to_owned(),
-                nick: None,
-                reason: None,
-            })
-            .collect();
+        let rows = Draft::rows(&new);
         let then = move |room: &mut Room, result: crate::state::WriteResult, _, _: &mut Effects| {
             if let (Ok(_), Kind::Plain(p)) = (result, &mut room.kind) {
-                for jid in new {
-                    p.people.entry(jid).or_insert(Person {
-                        affiliation: Affiliation::Member,
-                        nick: None,
-                        reason: None,
-                    });
+                for c in new {
+                    p.people.set(c.jid, c.person);
                 }
             }
         };

@@ -1,12 +1,14 @@
-//! IQ requests to the room and to its occupants, and who answers them.
+//! IQ requests to the room and to its occupants, and who answers them ([XEP-0045 §6.6, §17.4], XEP-0410).
+//!
+//! [XEP-0045 §6.6, §17.4]: https://xmpp.org/extensions/xep-0045.html#disco-occupant
 
-use waddle_core::Timestamp;
+use waddle_core::{Jid, Timestamp};
 use waddle_stanza::{Class, ns};
 
 use crate::{
     api::Arrived,
+    avatar,
     error::{self, Outcome},
-    nick,
     room::Room,
     state::{Effect, Effects},
 };
@@ -16,6 +18,7 @@ impl Room {
     pub(crate) fn iq(&mut self, inbound: Arrived, now: Timestamp, fx: &mut Effects) -> Outcome {
         let stanza = inbound.stanza.clone();
         if !stanza.is_request() {
+            self.relay_back(&inbound, fx);
             return Ok(());
         }
         let Some(payload) = stanza.payload() else {
@@ -23,16 +26,20 @@ impl Room {
         };
         let set = stanza.is_type("set");
         let to = stanza.to().ok().flatten();
-        if let Some(nick) = to.as_ref().and_then(|to| to.resource()) {
-            return self.iq_to_occupant(&inbound, nick, payload.is("ping", ns::PING), fx);
+        if let Some(to) = to.filter(|to| !to.is_bare()) {
+            return self.iq_to_occupant(&inbound, &to, payload, fx);
         }
         match (payload.name(), payload.ns(), set) {
-            ("query", ns::DISCO_INFO, false) => self.disco_info(&inbound, payload, fx),
+            ("query", ns::DISCO_INFO, false) => self.disco_info(&inbound, payload, now, fx),
             ("query", ns::DISCO_ITEMS, false) => self.disco_items(&inbound, fx),
             ("query", ns::MUC_ADMIN, false) => self.admin_list(inbound.clone(), payload, fx),
             ("query", ns::MUC_ADMIN, true) => self.admin_change(inbound.clone(), payload, now, fx),
             ("query", ns::MUC_OWNER, false) => self.owner_form(&inbound, fx),
             ("query", ns::MUC_OWNER, true) => self.owner_change(inbound.clone(), payload, now, fx),
+            ("query", ns::REGISTER, false) => self.registration_form(&inbound, fx),
+            ("query", ns::REGISTER, true) => self.register(inbound.clone(), payload, now, fx),
+            ("vCard", avatar::VCARD, false) => self.vcard(&inbound, fx),
+            ("vCard", avatar::VCARD, true) => self.set_vcard(inbound.clone(), payload, now, fx),
             ("query", ns::MAM, _) | ("metadata", ns::MAM, false) => {
                 self.may_read_archive(&inbound)?;
                 let addresses = self.shows_addresses(&inbound);
@@ -54,21 +61,26 @@ impl Room {
         }
     }
 
-    /// Self-ping (XEP-0410): the room answers at once whether the asker is still in. Nothing else is relayed.
-    fn iq_to_occupant(&mut self, inbound: &Arrived, wanted: &str, ping: bool, fx: &mut Effects) -> Outcome {
-        self.absent(&inbound.sender)?;
-        let i = self.occupant_of(&inbound.sender)?;
-        let key = nick::key(wanted, usize::MAX).unwrap_or_default();
-        let target = self
-            .occupants
-            .of_key(&key)
-            .ok_or_else(|| error::item_not_found("nobody of that nickname is in the room"))?;
-        if ping && target == i {
+    /// A ping to oneself is answered by the room (XEP-0410), everything else goes to the occupant's client.
+    fn iq_to_occupant(
+        &mut self,
+        inbound: &Arrived,
+        to: &Jid,
+        payload: waddle_stanza::Element<'_>,
+        fx: &mut Effects,
+    ) -> Outcome {
+        let Some(i) = self.occupants.of_session(&inbound.sender.jid) else {
+            self.may_look(&inbound.sender)?;
+            if payload.ns() == ns::DISCO_INFO || payload.ns() == ns::DISCO_ITEMS {
+                return Err(error::bad_request("only occupants may ask about occupants"));
+            }
+            return Err(error::not_acceptable("you are not in this room; join it first"));
+        };
+        let target = self.named(to)?;
+        if target == i && payload.is("ping", ns::PING) {
             fx.reply(&inbound.sender, inbound.stanza.result(None).outgoing(Class::Iq));
             return Ok(());
         }
-        Err(error::not_relayed(
-            "rooms do not pass on requests to occupants; send it to their own address",
-        ))
+        self.relay(inbound, i, target, fx)
     }
 }

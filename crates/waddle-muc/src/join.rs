@@ -8,11 +8,13 @@ use waddle_core::{BareJid, Timestamp};
 use waddle_stanza::{Element, ns};
 
 use crate::{
+    activity::Activity,
     api::Arrived,
     error::{self, Outcome},
     history::Wanted,
     occupants::{Occupant, Session},
-    room::{Kind, Person, Plain, Room, members_only},
+    people::{People, Person},
+    room::{Kind, Plain, Room, members_only},
     standing::{Affiliation, Standing},
     state::Effects,
 };
@@ -58,10 +60,10 @@ impl Room {
         };
         let standing = self.standing(&sender.user, &bare);
         if !created {
-            self.admission(inbound, standing, &bare, x)?;
+            self.admission(inbound, standing, x)?;
         }
         let (key, address) = self.check_nick(wanted, &bare, None)?;
-        let session = Session::of(sender);
+        let session = Session::of(sender, &inbound.stanza);
         let mut codes = self.entry_codes();
         if created {
             codes.push("201");
@@ -102,6 +104,7 @@ impl Room {
             stable_id: self.occupant_id(&sender.user),
             sessions: smallvec![session],
             presence: inbound.stanza.clone(),
+            public: self.is_public(standing.role),
             shown: [None, None],
         });
         self.show_all_to(i, fx);
@@ -147,7 +150,11 @@ impl Room {
     }
 
     fn after_entering(&mut self, i: usize, x: Element<'_>, now: Timestamp, fx: &mut Effects) {
-        let wanted = x.child("history", ns::MUC).map(Wanted::parse).unwrap_or_default();
+        let mut wanted = x.child("history", ns::MUC).map(Wanted::parse).unwrap_or_default();
+        if let Some(most) = self.settings.max_history {
+            let most = most as usize;
+            wanted.max_stanzas = Some(wanted.max_stanzas.map_or(most, |n| n.min(most)));
+        }
         let o = self.occupants.at(i);
         if let Some(session) = o.sessions.last() {
             self.send_history(wanted, session, now, fx);
@@ -156,7 +163,7 @@ impl Room {
     }
 
     /// Whether somebody may enter (§7.2.5 to §7.2.10).
-    fn admission(&self, inbound: &Arrived, standing: Standing, bare: &BareJid, x: Element<'_>) -> Outcome {
+    fn admission(&self, inbound: &Arrived, standing: Standing, x: Element<'_>) -> Outcome {
         match &self.kind {
             Kind::Channel(c) => {
                 if standing.join {
@@ -168,7 +175,7 @@ impl Room {
                 Err(members_only())
             }
             Kind::Plain(p) => {
-                if p.locked && p.people.get(bare).map(|p| p.affiliation) != Some(Affiliation::Owner) {
+                if p.locked && standing.affiliation != Affiliation::Owner {
                     return Err(error::item_not_found("this room is not yet open"));
                 }
                 if standing.affiliation == Affiliation::Outcast {
@@ -195,19 +202,17 @@ impl Room {
 
     /// Makes a plain room, locked until its maker has configured it.
     fn create(&mut self, maker: &BareJid) {
-        let mut plain = Plain {
+        let mut people = People::default();
+        people.set(maker.clone(), Some(Person::new(Affiliation::Owner)));
+        self.kind = Kind::Plain(Plain {
+            people,
             locked: true,
             ..Plain::default()
-        };
-        let owner = Person {
-            affiliation: Affiliation::Owner,
-            nick: None,
-            reason: None,
-        };
-        plain.people.insert(maker.clone(), owner);
-        self.kind = Kind::Plain(plain);
+        });
         self.settings = waddle_storage::repo::rooms::RoomSettings::default();
         self.subject = None;
+        self.avatar = None;
+        self.activity = Activity::default();
         self.history.clear();
     }
 
@@ -234,6 +239,7 @@ impl Room {
             Kind::Plain(_) | Kind::Absent { .. } => Kind::Absent { full: false },
         };
         self.subject = None;
+        self.avatar = None;
         self.history.clear();
     }
 }

@@ -9,21 +9,27 @@
 //! - `state` is the reducer's core: inputs, effects, and the queue that keeps commits, broadcasts and the archive
 //!   in one order; `room` is what a room is.
 //! - A feature is a file with an `impl Room`: `join`, `presence`, `message`, `private`, `subject`, `history`,
-//!   `admin`, `owner`, `invite`, `voice`, `disco`, `archive`, `removal`, `post`.
+//!   `admin`, `affiliations`, `owner`, `register`, `invite`, `voice`, `disco`, `avatar`, `relay`, `archive`,
+//!   `removal`, `post`; `audience` says who is told of whom.
 //! - `actor` and `rooms` are the shell: mailboxes, supervision, storage, the list of active rooms.
 //!
 //! Invariants: a room never waits, neither for a socket nor for a commit; nothing that is archived is broadcast
 //! before its commit; what only the room may say is stripped from what clients say.
 
+mod activity;
 mod actor;
 mod admin;
+mod affiliations;
 mod api;
 mod archive;
+mod audience;
+mod avatar;
 mod config;
 mod disco;
 mod error;
 mod events;
 mod fan;
+mod ghost;
 mod history;
 mod invite;
 mod iq;
@@ -37,14 +43,18 @@ mod nick;
 mod occupant_id;
 mod occupants;
 mod owner;
+mod people;
 mod policy;
 mod post;
 mod presence;
 mod private;
+mod register;
+mod relay;
 mod removal;
 mod room;
 mod rooms;
 mod rules;
+mod search;
 mod service;
 mod show;
 mod stamp;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use ahash::AHashMap;
 use ring::rand::{SecureRandom, SystemRandom};
 use waddle_archive::retraction;
 use waddle_community::{Channel as ChannelRow, ChannelKind, Visibility, Waddle};
@@ -12,16 +11,19 @@ use waddle_storage::{
     Db, StorageError, Tx,
     repo::{
         archive::{self, ArchiveKey, NewMessage, Trace, With},
-        rooms::{self, PlainRooms, RoomSettings, StoredRoom, Subject},
+        rooms::{self, PlainRooms, PrivateMessages, RoomSettings, StoredRoom, Subject},
     },
 };
 
 use crate::{
     api::Deps,
+    activity::{self, Activity},
+    avatar::Avatar,
     fan::Fan,
     occupant_id::RoomSecret,
     policy::ChannelPolicy,
-    room::{Channel, Kind, Person, Plain, Room},
+    people::{People, Person},
+    room::{Channel, Kind, Plain, Room},
     stamp,
     standing::Affiliation,
     state::{Message, Write},
@@ -135,14 +137,17 @@ async fn plain(deps: &Deps, jid: BareJid, name: String, parsed: &RoomName) -> Re
         RoomName::Channel { waddle, .. } | RoomName::Below { waddle } => deps.community.is_slug_taken(waddle),
         RoomName::Plain => false,
     };
+    let mut avatar = None;
     let (kind, settings, subject, secret) = match stored {
         Some(StoredRoom {
             secret,
             settings,
             subject,
             affiliates,
+            vcard,
         }) => {
-            let mut people = AHashMap::with_capacity(affiliates.len());
+            avatar = vcard.and_then(Avatar::stored);
+            let mut people = People::default();
             for a in affiliates {
                 if let (Ok(jid), Some(affiliation)) = (a.jid.parse(), Affiliation::parse(&a.affiliation)) {
                     let person = Person {
@@ -150,12 +155,12 @@ async fn plain(deps: &Deps, jid: BareJid, name: String, parsed: &RoomName) -> Re
                         nick: a.nick,
                         reason: a.reason,
                     };
-                    people.insert(jid, person);
+                    people.set(jid, Some(person));
                 }
             }
             let plain = Plain {
                 people,
-                locked: false,
+                ..Plain::default()
             };
             (Kind::Plain(plain), settings, subject, secret)
         }
@@ -171,6 +176,7 @@ async fn plain(deps: &Deps, jid: BareJid, name: String, parsed: &RoomName) -> Re
     };
     let mut room = Room::new(jid, deps.limits.clone(), kind, settings, RoomSecret::new(&secret));
     room.subject = subject;
+    room.avatar = avatar;
     let store = Store {
         db,
         archive: ArchiveKey::room(&name),
@@ -179,6 +185,13 @@ async fn plain(deps: &Deps, jid: BareJid, name: String, parsed: &RoomName) -> Re
     };
     if exists {
         read_history(&mut room, &store).await?;
+        let (key, now) = (store.archive.clone(), deps.clock.now());
+        let read = move |c: &waddle_storage::Conn| {
+            rooms::hourly_messages(c, &key, now, activity::HOURS + 1, activity::ROWS)
+        };
+        if room.settings.persistent && room.settings.public {
+            room.activity = Activity::of_archive(store.db.read(read).await?, now);
+        }
     }
     Ok(Loaded { room, store })
 }
@@ -199,8 +212,9 @@ pub(crate) fn settings_of(waddle: &Waddle, channel: &ChannelRow) -> RoomSettings
         max_occupants: 0,
         change_subject: false,
         allow_invites: true,
-        allow_private: true,
+        private: PrivateMessages::Anyone,
         archive: true,
+        ..RoomSettings::default()
     }
 }
 
@@ -240,6 +254,12 @@ impl Store {
             Write::Affiliates(people) => {
                 if let Owner::Plain(name) = &self.owner {
                     rooms::set_affiliates(tx, name, &people)?;
+                }
+                Ok(None)
+            }
+            Write::Avatar(vcard) => {
+                if let Owner::Plain(name) = &self.owner {
+                    rooms::set_vcard(tx, name, vcard.as_deref())?;
                 }
                 Ok(None)
             }

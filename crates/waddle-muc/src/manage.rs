@@ -21,33 +21,15 @@ pub struct Manage {
     pub changes: Vec<Change>,
 }
 
-/// Whose affiliation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Who {
-    /// By address.
-    Jid(BareJid),
-}
-
 /// A change of one affiliation.
 #[derive(Debug, Clone)]
 pub struct Change {
     /// Whose.
-    pub who: Who,
+    pub jid: BareJid,
     /// What they become.
     pub affiliation: Affiliation,
-    /// A nickname to reserve.
-    pub nick: Option<String>,
     /// Why.
     pub reason: Option<Arc<str>>,
-}
-
-impl Change {
-    /// The address.
-    pub fn jid(&self) -> Option<&BareJid> {
-        match &self.who {
-            Who::Jid(jid) => Some(jid),
-        }
-    }
 }
 
 /// People listed at the most.
@@ -64,8 +46,7 @@ pub(crate) async fn change(
 ) -> Outcome<Outgoing> {
     let actor = &inbound.sender.user;
     for c in changes {
-        let Who::Jid(jid) = &c.who;
-        let user = user_of(storage, domain, jid)
+        let user = user_of(storage, domain, &c.jid)
             .await?
             .ok_or_else(|| error::item_not_found("there is no such person on this server"))?;
         let role = match c.affiliation {

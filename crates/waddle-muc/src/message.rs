@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use waddle_core::Timestamp;
-use waddle_stanza::{Stanza, XmlWriter, ns, retract::Retract};
+use waddle_stanza::{Stanza, XmlWriter, forms::Form, ns, retract::Retract};
 
 use crate::{
     api::Arrived,
@@ -15,6 +15,7 @@ use crate::{
     fan::Fan,
     metrics,
     occupants::Occupant,
+    register,
     room::Room,
     show::write_occupant_id,
     stamp,
@@ -29,7 +30,10 @@ impl Room {
         let to_occupant = stanza.to().ok().flatten().is_some_and(|to| !to.is_bare());
         let type_ = stanza.type_().unwrap_or(Cow::Borrowed("normal"));
         match (&*type_, to_occupant) {
-            ("error", _) => Ok(()),
+            ("error", _) => {
+                self.bounced(&inbound, fx);
+                Ok(())
+            }
             ("groupchat", false) => self.groupchat(inbound, now, fx),
             ("groupchat", true) => Err(error::bad_request(
                 "a private message has type chat; one for everybody goes to the room without a nickname",
@@ -41,19 +45,22 @@ impl Room {
 
     /// A message without type `groupchat` for the room itself: an invitation, or a wish for voice.
     fn without_groupchat(&mut self, inbound: &Arrived, now: Timestamp, fx: &mut Effects) -> Outcome {
-        self.absent(&inbound.sender)?;
         let root = inbound.stanza.root();
         if let Some(x) = root.child("x", ns::MUC_USER) {
             return self.mediate(inbound, x, now, fx);
         }
-        if let Some(form) = root.child("x", ns::DATA) {
-            return self.voice(inbound, form, fx);
+        self.may_look(&inbound.sender)?;
+        if let Some(form) = Form::within(root) {
+            return match form.form_type() {
+                Some(ns::MUC_REQUEST) => self.voice(inbound, &form, fx),
+                Some(register::MUC_REGISTER) => self.approve(inbound, &form, now, fx),
+                _ => Err(error::bad_request("a room takes no such form")),
+            };
         }
         Err(error::bad_request("a message for everybody has type groupchat"))
     }
 
     fn groupchat(&mut self, inbound: Arrived, now: Timestamp, fx: &mut Effects) -> Outcome {
-        self.absent(&inbound.sender)?;
         let i = self.occupant_of(&inbound.sender)?;
         self.refresh(i)?;
         if !self.has_place() {
@@ -76,6 +83,7 @@ impl Room {
         }
         let fan = self.fan_of_message(&inbound.stanza, o);
         let retracts = retracts(&inbound)?;
+        self.activity.count(root, now);
         let gone = retracts.as_ref().map(|r| r.id);
         // A retraction is kept in any case: who was away must hear of it.
         if !(self.keeps() && (gone.is_some() || stamp::is_archived(root))) {

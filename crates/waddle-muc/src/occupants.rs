@@ -25,15 +25,18 @@ pub struct Session {
     pub to: ToAttr,
     /// Its outgoing queue.
     pub outbox: Arc<Outbox<Outgoing>>,
+    /// The presence that it sent last.
+    pub presence: Stanza,
 }
 
 impl Session {
-    /// The session that a stanza came from.
-    pub fn of(sender: &Sender) -> Self {
+    /// The session that a presence came from.
+    pub fn of(sender: &Sender, presence: &Stanza) -> Self {
         Self {
             jid: sender.jid.clone(),
             to: ToAttr::new(&sender.jid),
             outbox: sender.outbox.clone(),
+            presence: presence.clone(),
         }
     }
 }
@@ -65,6 +68,8 @@ pub struct Occupant {
     pub sessions: SmallVec<[Session; 1]>,
     /// The presence that one of them sent last.
     pub presence: Stanza,
+    /// Whether everybody is shown them, not only moderators.
+    pub public: bool,
     /// That presence as others get it: with and without the real address.
     pub(crate) shown: [Option<Fan>; 2],
 }

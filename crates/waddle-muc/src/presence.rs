@@ -3,7 +3,7 @@
 //! [XEP-0045 §7.2, §7.6, §7.7, §7.14]: https://xmpp.org/extensions/xep-0045.html#enter
 
 use waddle_core::{Jid, Timestamp};
-use waddle_stanza::ns;
+use waddle_stanza::{Stanza, ns};
 
 use crate::{
     api::Arrived,
@@ -11,7 +11,9 @@ use crate::{
     nick,
     occupants::Session,
     room::{Kind, Room},
-    show::Departure,
+    show::{Departure, Destroyed},
+    stamp,
+    standing::Affiliation,
     state::Effects,
 };
 
@@ -21,9 +23,12 @@ impl Room {
         let stanza = &inbound.stanza;
         match stanza.type_().as_deref() {
             None => {}
-            // A client that answers the room with errors is not there any more.
-            Some("unavailable" | "error") => {
+            Some("unavailable") => {
                 self.leave(inbound, fx);
+                return Ok(());
+            }
+            Some("error") => {
+                self.bounced(inbound, fx);
                 return Ok(());
             }
             Some("probe" | "subscribe" | "subscribed" | "unsubscribe" | "unsubscribed") => return Ok(()),
@@ -48,23 +53,26 @@ impl Room {
             (Some(i), None) => self.rename(i, inbound, wanted, fx),
             // Somebody who enters again has lost track: they are shown everything anew.
             (Some(i), Some(x)) if &*self.occupants.at(i).nick == wanted => {
-                self.occupants.add_session(i, Session::of(&inbound.sender));
+                self.occupants
+                    .add_session(i, Session::of(&inbound.sender, &inbound.stanza));
                 self.welcome_back(i, inbound, x, now, fx);
                 Ok(())
             }
             (Some(i), Some(_)) => self.rename(i, inbound, wanted, fx),
             (None, Some(x)) => self.enter(inbound, wanted, x, now, fx),
             (None, None) => {
-                self.absent(&inbound.sender)?;
-                Err(error::not_acceptable(
-                    "you are not in this room; join it with <x xmlns='http://jabber.org/protocol/muc'/>",
-                ))
+                self.may_look(&inbound.sender)?;
+                let address = self.address(wanted)?;
+                self.not_here(inbound, &address, fx);
+                Ok(())
             }
         }
     }
 
     /// A new status of an occupant.
     fn update(&mut self, i: usize, inbound: &Arrived, fx: &mut Effects) {
+        self.occupants
+            .add_session(i, Session::of(&inbound.sender, &inbound.stanza));
         let o = self.occupants.at_mut(i);
         o.presence = inbound.stanza.clone();
         o.shown = [None, None];
@@ -83,6 +91,8 @@ impl Room {
         };
         self.tell_departure(self.occupants.at(i), d, None, fx);
         self.occupants.rename(i, nick.as_str().into(), key, address);
+        self.occupants
+            .add_session(i, Session::of(&inbound.sender, &inbound.stanza));
         self.occupants.at_mut(i).presence = inbound.stanza.clone();
         self.announce(i, &[], fx);
         Ok(())
@@ -104,14 +114,10 @@ impl Room {
         {
             return Err(taken());
         }
-        if let Kind::Plain(p) = &self.kind {
-            let reserved = p.people.iter().any(|(jid, person)| {
-                let theirs = person.nick.as_deref().and_then(|n| nick::key(n, usize::MAX).ok());
-                jid != bare && theirs.as_deref() == Some(&key)
-            });
-            if reserved {
-                return Err(taken());
-            }
+        if let Kind::Plain(p) = &self.kind
+            && p.people.holder(&key).is_some_and(|holder| holder != bare)
+        {
+            return Err(taken());
         }
         Ok((key, self.address(wanted)?))
     }
@@ -119,17 +125,19 @@ impl Room {
     /// A client leaves.
     fn leave(&mut self, inbound: &Arrived, fx: &mut Effects) {
         let status = inbound.stanza.root().child("status", ns::CLIENT);
-        self.session_leaves(&inbound.sender.jid, status, true, fx);
+        self.session_leaves(&inbound.sender.jid, Departure::default(), status, true, fx);
     }
 
     /// A client's connection is over.
     pub(crate) fn session_ended(&mut self, jid: &Jid, fx: &mut Effects) {
-        self.session_leaves(jid, None, false, fx);
+        self.session_leaves(jid, Departure::default(), None, false, fx);
     }
 
-    fn session_leaves(
+    /// A client is out; with the last one of a person goes the occupant.
+    pub(crate) fn session_leaves(
         &mut self,
         jid: &Jid,
+        mut d: Departure<'_>,
         status: Option<waddle_stanza::Element<'_>>,
         listens: bool,
         fx: &mut Effects,
@@ -141,25 +149,33 @@ impl Room {
         let Some((session, gone)) = self.occupants.remove_session(jid) else {
             return;
         };
-        match gone {
-            Some(mut gone) => {
-                if !listens {
-                    gone.sessions.clear();
-                }
-                self.tell_departure(&gone, Departure::default(), status, fx);
-                self.last_has_left(fx);
+        self.relay_ends(jid, fx);
+        let Some(mut gone) = gone else {
+            // The person stays with another client, and is what that one said last.
+            let o = self.occupants.at_mut(i);
+            if let Some(other) = o.sessions.last()
+                && o.presence.bytes() == session.presence.bytes()
+                && !same_status(&other.presence, &session.presence)
+            {
+                o.presence = other.presence.clone();
+                self.announce(i, &[], fx);
             }
-            // The person stays with another client.
-            None if listens => {
-                let o = self.occupants.at(i);
-                let d = Departure {
-                    affiliation: Some(affiliation),
-                    ..Departure::default()
-                };
-                crate::show::tell_one(o, &session, d, fx);
+            if listens {
+                d.affiliation = Some(affiliation);
+                crate::show::tell_one(self.occupants.at(i), &session, d, fx);
             }
-            None => {}
+            return;
+        };
+        if !listens {
+            gone.sessions.clear();
         }
+        // A room that was never opened is destroyed when its maker goes (§10.1.3).
+        if matches!(&self.kind, Kind::Plain(p) if p.locked) && self.occupants.is_empty() {
+            d.destroyed = Some(Destroyed::default());
+            d.affiliation = Some(Affiliation::None);
+        }
+        self.tell_departure(&gone, d, status, fx);
+        self.last_has_left(fx);
     }
 
     /// Takes out every client whose outbox is closed.
@@ -175,4 +191,13 @@ impl Room {
             self.session_ended(&jid, fx);
         }
     }
+}
+
+/// Whether two presences say the same to others.
+fn same_status(a: &Stanza, b: &Stanza) -> bool {
+    let said = |s: &Stanza| -> Vec<bytes::Bytes> {
+        let children = s.root().children().filter(|c| !stamp::is_forged_presence(*c));
+        children.map(|c| c.raw()).collect()
+    };
+    said(a) == said(b)
 }

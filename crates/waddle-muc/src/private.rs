@@ -3,12 +3,12 @@
 //! [XEP-0045 §7.5]: https://xmpp.org/extensions/xep-0045.html#privatemessage
 
 use waddle_stanza::{XmlWriter, ns};
+use waddle_storage::repo::rooms::PrivateMessages;
 
 use crate::{
     api::Arrived,
     error::{self, Outcome},
     fan::Fan,
-    nick,
     room::Room,
     show::write_occupant_id,
     stamp,
@@ -19,18 +19,23 @@ use crate::{
 impl Room {
     /// A message to one occupant.
     pub(crate) fn private(&mut self, inbound: &Arrived, fx: &mut Effects) -> Outcome {
-        self.absent(&inbound.sender)?;
         let i = self.occupant_of(&inbound.sender)?;
         self.refresh_presence(i)?;
         let to = inbound.stanza.to().ok().flatten();
-        let target = to
-            .as_ref()
-            .and_then(|to| nick::key(to.resource()?, usize::MAX).ok())
-            .and_then(|key| self.occupants.of_key(&key))
-            .ok_or_else(|| error::item_not_found("nobody of that nickname is in the room"))?;
+        let to = to.ok_or_else(|| error::jid_malformed("this is no address"))?;
+        let target = self.named(&to)?;
         let (from, target) = (self.occupants.at(i), self.occupants.at(target));
-        if !self.settings.allow_private && from.role < Role::Moderator && target.role < Role::Moderator {
-            return Err(error::forbidden("private messages are switched off in this room"));
+        let least = match self.settings.private {
+            PrivateMessages::Anyone => Role::Visitor,
+            PrivateMessages::Participants => Role::Participant,
+            PrivateMessages::Moderators => Role::Moderator,
+            PrivateMessages::Nobody => {
+                return Err(error::forbidden("private messages are switched off in this room"));
+            }
+        };
+        // Moderators may be answered by everybody.
+        if from.role < least && target.role < Role::Moderator {
+            return Err(error::forbidden("you may not send private messages in this room"));
         }
         let mut w = XmlWriter::with_capacity(160);
         write_occupant_id(&mut w, &from.stable_id);

@@ -32,8 +32,9 @@ impl Room {
             let o = self.occupants.at(i);
             let standing = self.standing(&o.user, &o.bare);
             if standing.join {
+                let was = o.role;
                 if self.occupants.at_mut(i).stand(standing, revision) {
-                    self.announce(i, &[], fx);
+                    self.announce_change(i, was, Departure::default(), fx);
                 }
                 continue;
             }
@@ -82,9 +83,9 @@ impl Room {
             let standing = self.standing(&o.user, &o.bare);
             if standing.join && matches!(kind, RemovalKind::Removed | RemovalKind::Left) {
                 // The channel is open to everybody: they stay as a guest.
-                let revision = self.revision();
+                let (was, revision) = (o.role, self.revision());
                 if self.occupants.at_mut(i).stand(standing, revision) {
-                    self.announce(i, &[], fx);
+                    self.announce_change(i, was, Departure::default(), fx);
                 }
                 continue;
             }
@@ -150,7 +151,12 @@ pub(crate) fn changed_codes(old: &RoomSettings, new: &RoomSettings) -> Vec<&'sta
     if old.whois_anyone != new.whois_anyone {
         codes.push(if new.whois_anyone { "172" } else { "173" });
     }
-    if codes.is_empty() {
+    let other = RoomSettings {
+        archive: old.archive,
+        whois_anyone: old.whois_anyone,
+        ..new.clone()
+    };
+    if other != *old {
         codes.push("104");
     }
     codes

@@ -2,17 +2,21 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use ahash::AHashMap;
+use ahash::AHashSet;
 use waddle_core::{BareJid, ChannelId, Jid, Limits, UserId, WaddleId};
 use waddle_storage::repo::rooms::{RoomSettings, Subject};
 
 use crate::{
+    activity::Activity,
     api::Sender,
+    avatar::Avatar,
     error::{self, Outcome},
     history::Past,
     occupant_id::RoomSecret,
     occupants::Occupants,
+    people::People,
     policy::Policy,
+    relay::Relays,
     standing::{Affiliation, Role, Standing},
     state::Queue,
 };
@@ -48,20 +52,11 @@ pub struct Channel {
 #[derive(Debug, Default)]
 pub struct Plain {
     /// Everybody with an affiliation other than none.
-    pub people: AHashMap<BareJid, Person>,
+    pub people: People,
     /// Until its maker has configured it, nobody else gets in (XEP-0045 §10.1).
     pub locked: bool,
-}
-
-/// Somebody on a plain room's list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Person {
-    /// What they are.
-    pub affiliation: Affiliation,
-    /// The nickname that is reserved for them.
-    pub nick: Option<String>,
-    /// Why.
-    pub reason: Option<String>,
+    /// Who waits for an admin to register them (§9.9).
+    pub asked: AHashSet<BareJid>,
 }
 
 /// A room.
@@ -85,6 +80,12 @@ pub struct Room {
     pub subject: Option<Subject>,
     /// The tail of the archive, oldest first.
     pub history: VecDeque<Past>,
+    /// Its vCard.
+    pub(crate) avatar: Option<Avatar>,
+    /// Messages per hour.
+    pub(crate) activity: Activity,
+    /// IQ requests between occupants.
+    pub(crate) relays: Relays,
     pub(crate) queue: Queue,
 }
 
@@ -107,6 +108,9 @@ impl Room {
             occupants: Occupants::default(),
             subject: None,
             history: VecDeque::new(),
+            avatar: None,
+            activity: Activity::default(),
+            relays: Relays::default(),
             queue: Queue::default(),
         }
     }
@@ -139,10 +143,7 @@ impl Room {
     pub fn standing(&self, user: &UserId, bare: &BareJid) -> Standing {
         match &self.kind {
             Kind::Channel(c) => c.policy.standing(user),
-            Kind::Plain(p) => {
-                let affiliation = p.people.get(bare).map_or(Affiliation::None, |p| p.affiliation);
-                self.plain_standing(affiliation)
-            }
+            Kind::Plain(p) => self.plain_standing(p.people.affiliation(bare)),
             Kind::Absent { .. } | Kind::Nothing(_) => Standing::STRANGER,
         }
     }
@@ -172,9 +173,11 @@ impl Room {
 
     /// The occupant of a session, or why there is none.
     pub fn occupant_of(&self, sender: &Sender) -> Outcome<usize> {
-        self.occupants
-            .of_session(&sender.jid)
-            .ok_or_else(|| error::not_acceptable("you are not in this room; join it first"))
+        if let Some(i) = self.occupants.of_session(&sender.jid) {
+            return Ok(i);
+        }
+        self.may_look(sender)?;
+        Err(error::not_acceptable("you are not in this room; join it first"))
     }
 
     /// Brings an occupant's standing up to date; `Err` if they may not be here any more.

@@ -50,6 +50,7 @@ enum Active {
     Running {
         actor: ActorRef<RoomActor>,
         waiting: Arc<AtomicUsize>,
+        occupants: Arc<AtomicUsize>,
     },
 }
 
@@ -254,7 +255,7 @@ impl Inner {
         let Some(active) = self.active.get(name) else {
             return Err(input);
         };
-        let Active::Running { actor, waiting } = active.value() else {
+        let Active::Running { actor, waiting, .. } = active.value() else {
             return Err(input);
         };
         match actor.tell(Envelope::new(input, waiting)).try_send() {
@@ -304,6 +305,14 @@ impl Inner {
         self.active.iter().map(|e| e.key().clone()).collect()
     }
 
+    /// How many are in a room now.
+    pub(crate) fn occupants_of(&self, name: &str) -> usize {
+        match self.active.get(name).as_deref() {
+            Some(Active::Running { occupants, .. }) => occupants.load(Ordering::Relaxed),
+            _ => 0,
+        }
+    }
+
     pub(crate) fn count_occupants(&self, before: usize, now: usize) {
         self.occupants.fetch_add(now, Ordering::Relaxed);
         self.occupants.fetch_sub(before, Ordering::Relaxed);
@@ -341,10 +350,12 @@ impl Inner {
 /// Spawns a room's actor and hands it what waits.
 async fn start(rooms: Arc<Inner>, jid: BareJid) {
     let waiting = Arc::new(AtomicUsize::new(0));
+    let occupants = Arc::new(AtomicUsize::new(0));
     let args = Start {
         jid: jid.clone(),
         rooms: rooms.clone(),
         waiting: waiting.clone(),
+        occupants: occupants.clone(),
     };
     let Some(supervisor) = rooms.supervisor.get() else {
         return;
@@ -363,7 +374,11 @@ async fn start(rooms: Arc<Inner>, jid: BareJid) {
             // What finds no place is refused.
             let _ = actor.tell(Envelope::new(input, &waiting)).try_send();
         }
-        *active = Active::Running { actor, waiting };
+        *active = Active::Running {
+            actor,
+            waiting,
+            occupants,
+        };
     }
 }
 

@@ -13,19 +13,17 @@ pub enum Verdict {
     Forbidden,
     /// The asker may ask such things, but not of this person: `not-allowed`.
     NotAllowed,
-    /// Nobody may do it: a room keeps its last owner: `conflict`.
-    Conflict,
 }
 
-/// Whether `actor` may turn `target` into `new`; `owners` counts those the room has.
-pub fn affiliation(actor: Affiliation, target: Affiliation, new: Affiliation, owners: usize) -> Verdict {
+/// Whether `actor` may turn `target` into `new`. That a room keeps its last owner is another question.
+pub fn affiliation(actor: Affiliation, target: Affiliation, new: Affiliation) -> Verdict {
     match actor {
-        Affiliation::Owner if target == Affiliation::Owner && new != Affiliation::Owner && owners <= 1 => {
-            Verdict::Conflict
-        }
         Affiliation::Owner => Verdict::Allowed,
-        Affiliation::Admin if target >= Affiliation::Admin => Verdict::NotAllowed,
-        Affiliation::Admin if new >= Affiliation::Admin => Verdict::Forbidden,
+        // Nobody is banned by those below them (§9.1); the lists of owners and admins are the owners' (§10).
+        Affiliation::Admin if target >= Affiliation::Admin && new == Affiliation::Outcast => {
+            Verdict::NotAllowed
+        }
+        Affiliation::Admin if target >= Affiliation::Admin || new >= Affiliation::Admin => Verdict::Forbidden,
         Affiliation::Admin => Verdict::Allowed,
         _ => Verdict::Forbidden,
     }
@@ -55,7 +53,9 @@ pub fn role(actor: (Affiliation, Role), target: (Affiliation, Role), new: Role) 
             false => Verdict::NotAllowed,
         };
     }
-    if target.0 > affiliation {
+    // Nobody is kicked by those below them, and keeps their voice before their equals (§8.2, §8.4).
+    let equals = new == Role::Visitor && affiliation >= Affiliation::Member && target.0 == affiliation;
+    if target.0 > affiliation || equals {
         return Verdict::NotAllowed;
     }
     Verdict::Allowed
@@ -70,24 +70,19 @@ mod tests {
 
     #[test]
     fn affiliations() {
-        for (actor, target, new, owners, want) in [
-            (A::Owner, A::Owner, A::Admin, 1, V::Conflict),
-            (A::Owner, A::Owner, A::Outcast, 1, V::Conflict),
-            (A::Owner, A::Owner, A::Owner, 1, V::Allowed),
-            (A::Owner, A::Owner, A::None, 2, V::Allowed),
-            (A::Admin, A::Owner, A::None, 2, V::NotAllowed),
-            (A::Admin, A::Admin, A::None, 2, V::NotAllowed),
-            (A::Admin, A::Member, A::Admin, 2, V::Forbidden),
-            (A::Admin, A::None, A::Outcast, 1, V::Allowed),
-            (A::Member, A::None, A::Member, 1, V::Forbidden),
-            (A::None, A::None, A::Owner, 1, V::Forbidden),
-            (A::Outcast, A::Outcast, A::None, 1, V::Forbidden),
+        for (actor, target, new, want) in [
+            (A::Owner, A::Owner, A::Admin, V::Allowed),
+            (A::Admin, A::Owner, A::Outcast, V::NotAllowed),
+            (A::Admin, A::Admin, A::Outcast, V::NotAllowed),
+            (A::Admin, A::Owner, A::None, V::Forbidden),
+            (A::Admin, A::Admin, A::None, V::Forbidden),
+            (A::Admin, A::Member, A::Admin, V::Forbidden),
+            (A::Admin, A::None, A::Outcast, V::Allowed),
+            (A::Member, A::None, A::Member, V::Forbidden),
+            (A::None, A::None, A::Owner, V::Forbidden),
+            (A::Outcast, A::Outcast, A::None, V::Forbidden),
         ] {
-            assert_eq!(
-                affiliation(actor, target, new, owners),
-                want,
-                "{actor:?} {target:?} {new:?}"
-            );
+            assert_eq!(affiliation(actor, target, new), want, "{actor:?} {target:?} {new:?}");
         }
     }
 
@@ -117,6 +112,18 @@ mod tests {
                 (A::Member, R::Participant),
                 R::None,
                 V::NotAllowed,
+            ),
+            (
+                (A::Member, R::Moderator),
+                (A::Member, R::Participant),
+                R::Visitor,
+                V::NotAllowed,
+            ),
+            (
+                (A::Member, R::Moderator),
+                (A::Member, R::Participant),
+                R::None,
+                V::Allowed,
             ),
             (
                 (A::None, R::Moderator),

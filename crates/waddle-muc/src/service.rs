@@ -13,15 +13,24 @@ use waddle_stanza::{
     ns,
     rsm::{PageRequest, PageResult, Place},
 };
-use waddle_storage::repo::rooms::PlainRooms;
+use waddle_storage::repo::{
+    room_list::{self, DescribedRoom},
+    rooms,
+};
 
 use crate::{
     api::Arrived,
+    avatar,
     error::{self, Outcome},
     rooms::{Inner, refuse},
+    search,
     state::Input,
 };
 
+/// A name for a room that nobody has, in old versions of XEP-0045.
+const UNIQUE: &str = "http://jabber.org/protocol/muc#unique";
+/// Rooms that one request takes somebody's registration back from, at the most.
+const UNREGISTER: usize = 1_000;
 /// Rooms of one page at the most.
 const PAGE: usize = 500;
 /// Public waddles whose channels are listed for strangers, at the most.
@@ -43,6 +52,21 @@ pub(crate) fn route(rooms: &Arc<Inner>, inbound: Arrived) {
             let inner = rooms.clone();
             rooms.aside(inbound, async move |inbound| items(&inner, &inbound).await);
         }
+        Some(("search", search::SEARCH, _)) => {
+            let inner = rooms.clone();
+            rooms.aside(inbound, async move |inbound| search::answer(&inner, &inbound).await);
+        }
+        Some(("query", ns::REGISTER, false)) if payload.is_some_and(|p| p.has("remove", ns::REGISTER)) => {
+            let inner = rooms.clone();
+            rooms.aside(inbound, async move |inbound| unregister(&inner, &inbound).await);
+        }
+        Some(("unique", UNIQUE, true)) => {
+            let mut w = stanza.result(None);
+            w.open_ns("unique", UNIQUE)
+                .text(&waddle_core::SessionId::new().to_string().to_lowercase())
+                .close();
+            let _ = sender.outbox.push(w.outgoing(Class::Iq));
+        }
         Some(("ping", ns::PING, true)) => {
             let _ = sender.outbox.push(stanza.result(None).outgoing(Class::Iq));
         }
@@ -63,12 +87,46 @@ fn info() -> DiscoInfo {
         ns::MAM,
         ns::OCCUPANT_ID,
         ns::MUC_SELF_PING,
+        search::SEARCH,
+        "http://jabber.org/protocol/muc#stable_id",
+        "muc_rooms",
+        avatar::VCARD,
+        ns::REGISTER,
+        UNIQUE,
     ];
     DiscoInfo {
         node: None,
         identities: vec![Identity::new("conference", "text", "Rooms")],
         features: features.map(str::to_owned).into(),
         forms: Vec::new(),
+    }
+}
+
+/// Takes back all registrations of somebody with plain rooms (XEP-0077 §3.2, for the whole service).
+async fn unregister(inner: &Arc<Inner>, inbound: &Arrived) -> Vec<Outgoing> {
+    let bare = inbound.sender.jid.bare();
+    let (db, jid) = (inner.deps.storage.server(), bare.to_string());
+    let found = db.read(move |c| rooms::registered_in(c, &jid, UNREGISTER)).await;
+    match found {
+        Ok(names) if names.is_empty() => {
+            error::registration_required("you are registered with no room of this service")
+                .reply(&inbound.stanza, &inbound.sender)
+                .into_iter()
+                .collect()
+        }
+        Ok(names) => {
+            for name in names {
+                inner.send(&name, Input::Unregistered(bare.clone()));
+            }
+            vec![inbound.stanza.result(None).outgoing(Class::Iq)]
+        }
+        Err(e) => {
+            tracing::error!(error = %e, "registrations cannot be read");
+            error::internal("your registrations cannot be read at present")
+                .reply(&inbound.stanza, &inbound.sender)
+                .into_iter()
+                .collect()
+        }
     }
 }
 
@@ -91,6 +149,7 @@ async fn items(rooms: &Arc<Inner>, inbound: &Arrived) -> Vec<Outgoing> {
         Err(why) => return why.reply(stanza, &inbound.sender).into_iter().collect(),
     };
     let mut w = stanza.result(None);
+    let all = all.into_iter().map(Listed::item).collect();
     page(all, &request).write(&mut w);
     vec![w.outgoing(Class::Iq)]
 }
@@ -121,8 +180,35 @@ fn page(all: Vec<DiscoItem>, request: &PageRequest) -> DiscoItems {
     }
 }
 
+/// A room as a list shows it.
+#[derive(Debug, Clone)]
+pub(crate) struct Listed {
+    pub jid: String,
+    /// The name that people read.
+    pub name: String,
+    pub description: String,
+    /// The language that is spoken; empty where unknown.
+    pub lang: String,
+    /// Whether anybody may enter.
+    pub open: bool,
+    /// Whether everybody sees real addresses.
+    pub whois_anyone: bool,
+    /// Occupants now.
+    pub users: usize,
+}
+
+impl Listed {
+    fn item(self) -> DiscoItem {
+        DiscoItem {
+            jid: self.jid,
+            node: None,
+            name: Some(self.name),
+        }
+    }
+}
+
 /// All rooms that somebody may see, in the order of their addresses.
-async fn visible(rooms: &Arc<Inner>, user: &UserId) -> Outcome<Vec<DiscoItem>> {
+pub(crate) async fn visible(rooms: &Arc<Inner>, user: &UserId) -> Outcome<Vec<Listed>> {
     let community = &rooms.deps.community;
     let failed = |e: &dyn std::fmt::Display| {
         tracing::error!(error = %e, "the list of rooms cannot be read");
@@ -142,13 +228,17 @@ async fn visible(rooms: &Arc<Inner>, user: &UserId) -> Outcome<Vec<DiscoItem>> {
         .collect();
     public.sort_unstable_by(|a, b| a.slug.cmp(&b.slug));
     waddles.extend(public.into_iter().take(PUBLIC));
-    let item = |name: &str, title: String| {
-        Some(DiscoItem {
-            jid: waddle_core::BareJid::new(Some(name), rooms.service.domain())
+    let room = |r: DescribedRoom| {
+        Some(Listed {
+            jid: waddle_core::BareJid::new(Some(&r.name), rooms.service.domain())
                 .ok()?
                 .to_string(),
-            node: None,
-            name: Some(if title.is_empty() { name.to_owned() } else { title }),
+            users: rooms.occupants_of(&r.name),
+            name: if r.title.is_empty() { r.name } else { r.title },
+            description: r.description,
+            lang: r.lang,
+            open: r.open,
+            whois_anyone: r.whois_anyone,
         })
     };
     let mut all = Vec::new();
@@ -159,16 +249,20 @@ async fn visible(rooms: &Arc<Inner>, user: &UserId) -> Outcome<Vec<DiscoItem>> {
         for c in access.visible_channels(user) {
             if access.channel_allows(c.id, "join", user) {
                 let title = [w.name.as_str(), " / ", c.name.as_str()].concat();
-                all.extend(item(&RoomName::localpart(&w.slug, &c.slug), title));
+                all.extend(room(DescribedRoom {
+                    name: RoomName::localpart(&w.slug, &c.slug),
+                    title,
+                    description: c.topic.clone(),
+                    lang: String::new(),
+                    open: w.visibility == Visibility::Public && !c.private,
+                    whois_anyone: false,
+                }));
             }
         }
     }
     let server = rooms.deps.storage.server();
-    let plain = PlainRooms(&server);
-    let listed = plain.listed(None, rooms.deps.limits.muc_plain_rooms);
-    for room in listed.await.map_err(|e| failed(&e))? {
-        all.extend(item(&room.name, room.title));
-    }
+    let plain = room_list::described(&server, rooms.deps.limits.muc_plain_rooms).await;
+    all.extend(plain.map_err(|e| failed(&e))?.into_iter().filter_map(room));
     all.sort_unstable_by(|a, b| a.jid.cmp(&b.jid));
     Ok(all)
 }

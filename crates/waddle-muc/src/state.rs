@@ -13,7 +13,7 @@ use std::{collections::VecDeque, sync::Arc};
 use bytes::Bytes;
 use tokio::sync::oneshot;
 use waddle_community::RemovalKind;
-use waddle_core::{Jid, MessageId, Timestamp, UserId};
+use waddle_core::{BareJid, Jid, MessageId, Timestamp, UserId};
 use waddle_outbox::Outbox;
 use waddle_stanza::{Kind, Outgoing, Stanza, retract::Moderated};
 use waddle_storage::repo::rooms::{Affiliate, RoomSettings, Subject};
@@ -47,6 +47,8 @@ pub enum Input {
     Deleted,
     /// A waddle has taken the slug that the room's name begins with.
     Claimed,
+    /// Somebody took back their registrations with all rooms.
+    Unregistered(BareJid),
     /// A fault of the program, for tests of what follows.
     #[cfg(test)]
     Fault,
@@ -112,6 +114,8 @@ pub enum Write {
     Settings(Box<RoomSettings>, Vec<Affiliate>),
     /// People of a plain room.
     Affiliates(Vec<Affiliate>),
+    /// A plain room's vCard.
+    Avatar(Option<Bytes>),
     /// The end of a plain room.
     Delete,
 }
@@ -168,6 +172,12 @@ impl Effects {
         if let Some(item) = why.reply(stanza, sender) {
             self.reply(sender, item);
         }
+    }
+
+    /// Adds what is to come behind.
+    pub fn append(&mut self, mut later: Self) {
+        self.deliveries.append(&mut later.deliveries);
+        self.rest.append(&mut later.rest);
     }
 
     /// Sends to a session.
@@ -260,6 +270,7 @@ impl Room {
             Input::Renewed(settings) => self.renewed(*settings, fx),
             Input::Deleted => self.channel_deleted(fx),
             Input::Claimed => self.claimed(fx),
+            Input::Unregistered(bare) => self.unregistered(&bare, now, fx),
             Input::Written(..) => {}
             #[cfg(test)]
             Input::Fault => panic!("as asked"),

@@ -3,7 +3,7 @@
 //! [XEP-0045 §7.13]: https://xmpp.org/extensions/xep-0045.html#requestvoice
 
 use waddle_stanza::{
-    Class, Element, XmlWriter,
+    Class, XmlWriter,
     forms::{Field, FieldKind, Form, FormKind},
     ns,
 };
@@ -13,16 +13,14 @@ use crate::{
     error::{self, Outcome},
     nick,
     room::{Kind, Room},
+    show::Departure,
     standing::Role,
     state::Effects,
 };
 
 impl Room {
     /// A form about voice: a visitor asks, or a moderator gives.
-    pub(crate) fn voice(&mut self, inbound: &Arrived, form: Element<'_>, fx: &mut Effects) -> Outcome {
-        let form = Form::read(form)
-            .filter(|f| f.form_type() == Some(ns::MUC_REQUEST))
-            .ok_or_else(|| error::bad_request("a room takes no such form"))?;
+    pub(crate) fn voice(&mut self, inbound: &Arrived, form: &Form, fx: &mut Effects) -> Outcome {
         let i = self.occupant_of(&inbound.sender)?;
         if matches!(self.kind, Kind::Channel(_)) {
             return Err(error::not_allowed(
@@ -31,21 +29,33 @@ impl Room {
         }
         let o = self.occupants.at(i);
         if let Some(target) = form.value("muc#roomnick").filter(|_| o.role == Role::Moderator) {
-            if form.flag("muc#request_allow") == Some(true) {
+            if form.kind == FormKind::Submit && form.flag("muc#request_allow") == Some(true) {
                 let key = nick::key(target, usize::MAX).unwrap_or_default();
                 let at = self
                     .occupants
                     .of_key(&key)
                     .ok_or_else(|| error::item_not_found("nobody of that nickname is in the room"))?;
+                let actor = self.occupants.at(i).nick.clone();
                 let visitor = self.occupants.at_mut(at);
                 if visitor.role == Role::Visitor {
                     visitor.role = Role::Participant;
                     visitor.role_set = Some(Role::Participant);
                     visitor.shown = [None, None];
-                    self.announce(at, &[], fx);
+                    let change = Departure {
+                        actor: Some(&actor),
+                        ..Departure::default()
+                    };
+                    self.announce_change(at, Role::Visitor, change, fx);
                 }
             }
             return Ok(());
+        }
+        if form.kind != FormKind::Submit
+            || form
+                .value("muc#role")
+                .is_some_and(|role| role != Role::Participant.as_str())
+        {
+            return Err(error::bad_request("a visitor asks for the role participant"));
         }
         if o.role != Role::Visitor {
             return Err(error::not_acceptable("you have voice already"));

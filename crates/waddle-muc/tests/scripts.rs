@@ -32,24 +32,34 @@ scripts! {
     admin
     affiliations
     archive
+    avatar
+    broadcast
     channel_access
     channel_admin
     config
+    config_people
     create
+    crowd
     destroy
     disco
     forged
+    ghosts
     groupchat
     history
     invite
     join_errors
     leave
+    lists
     live_changes
     multi_session
     nick
     ping
     post
     private
+    private_modes
+    register
+    register_approval
+    relay
     restart
     subject
     voice

@@ -212,6 +212,12 @@ impl World {
             .unwrap();
     }
 
+    /// The service goes down and comes back.
+    pub async fn restart(&mut self) {
+        self.rooms.shutdown().await;
+        self.rooms = Self::rooms(&self.storage, &self.community, &self.limits, &self.mail).await;
+    }
+
     async fn step(&mut self, line: &str, xml: &str) {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words[..] {
@@ -273,17 +279,17 @@ impl World {
                 };
                 self.rooms.post(post).await.unwrap();
             }
-            ["restart"] => {
-                self.rooms.shutdown().await;
-                self.rooms = Self::rooms(&self.storage, &self.community, &self.limits, &self.mail).await;
-            }
+            ["restart"] => self.restart().await,
             [name, "connects"] => self.connect(name).await,
             [name, "disconnects"] => {
                 let client = self.clients.remove(name).unwrap();
                 client.sender.outbox.close();
                 self.rooms.session_ended(&client.sender.jid);
             }
-            [name, "joins", room, "as", nick] => self.join(name, room, nick).await,
+            [name, "joins", room, "as", nick] => {
+                let room = pattern::fill(room, &self.names);
+                self.join(name, &room, nick).await;
+            }
             [name, "sends:"] => self.send(name, xml),
             [name, "receives:"] => {
                 let came = self.next(name).await;
@@ -370,6 +376,7 @@ pub async fn play(script: &str) {
                 "muc_history" => limits.muc_history = n,
                 "muc_occupants" => limits.muc_occupants = n,
                 "muc_plain_rooms" => limits.muc_plain_rooms = n,
+                "muc_presence_occupants" => limits.muc_presence_occupants = n,
                 _ => panic!("no such limit"),
             }
             continue;

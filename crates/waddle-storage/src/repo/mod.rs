@@ -19,6 +19,7 @@ pub mod oauth;
 pub mod offline;
 pub mod pubsub;
 pub mod pubsub_items;
+pub mod room_list;
 pub mod rooms;
 pub mod roster;
 pub mod tuples;

@@ -1,64 +1,17 @@
 //! Rooms (XEP-0045): plain rooms in the server database, what a channel's room keeps in its waddle's.
 
+mod settings;
+
+use bytes::Bytes;
 use waddle_core::{ChannelId, Slug, Timestamp};
+
+pub use settings::{PrivateMessages, RoleSet, RoomSettings};
 
 use super::archive::{self, ArchiveKey};
 use crate::{Conn, Db, Result, Row, StorageError, Tx, params};
 
 /// Rows that one write deletes at the most.
 const CHUNK: usize = 1_000;
-
-/// Settings of a room (XEP-0045 §10.2). A channel's follow from the channel and are not stored here.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RoomSettings {
-    /// The name that people read.
-    pub title: String,
-    /// One line on what it is for.
-    pub description: String,
-    /// Whether it stays when the last occupant leaves.
-    pub persistent: bool,
-    /// Whether it is listed.
-    pub public: bool,
-    /// Whether only members may enter.
-    pub members_only: bool,
-    /// Whether newcomers enter without voice.
-    pub moderated: bool,
-    /// The password, if one is asked for.
-    pub password: Option<String>,
-    /// Whether everybody sees real addresses, not only moderators.
-    pub whois_anyone: bool,
-    /// The most occupants; 0 for the server's limit.
-    pub max_occupants: u32,
-    /// Whether participants may change the subject.
-    pub change_subject: bool,
-    /// Whether every member may invite others, not only admins.
-    pub allow_invites: bool,
-    /// Whether occupants may send each other private messages.
-    pub allow_private: bool,
-    /// Whether messages are archived.
-    pub archive: bool,
-}
-
-impl Default for RoomSettings {
-    /// A new plain room: gone with its last occupant, listed, open, half anonymous, archived while it lasts.
-    fn default() -> Self {
-        Self {
-            title: String::new(),
-            description: String::new(),
-            persistent: false,
-            public: true,
-            members_only: false,
-            moderated: false,
-            password: None,
-            whois_anyone: false,
-            max_occupants: 0,
-            change_subject: false,
-            allow_invites: false,
-            allow_private: true,
-            archive: true,
-        }
-    }
-}
 
 /// The subject of a room, who set it and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +48,8 @@ pub struct StoredRoom {
     pub subject: Option<Subject>,
     /// Its people.
     pub affiliates: Vec<Affiliate>,
+    /// Its vCard (XEP-0486), a complete `<vCard/>`.
+    pub vcard: Option<Bytes>,
 }
 
 /// What a channel's room keeps.
@@ -198,8 +153,8 @@ pub fn count(conn: &Conn) -> Result<usize> {
 pub fn load(conn: &Conn, name: &str) -> Result<Option<StoredRoom>> {
     let room = conn.query_opt(
         "SELECT secret, subject, subject_nick, subject_at, title, description, persistent, public, members_only, \
-         moderated, password, whois_anyone, max_occupants, change_subject, allow_invites, allow_private, archive \
-         FROM rooms WHERE name = ?1",
+         moderated, password, whois_anyone, max_occupants, change_subject, allow_invites, allow_private, archive, \
+         lang, presence_of, member_list_for, max_history, contacts, vcard FROM rooms WHERE name = ?1",
         (name,),
         |r| {
             Ok(StoredRoom {
@@ -217,10 +172,16 @@ pub fn load(conn: &Conn, name: &str) -> Result<Option<StoredRoom>> {
                     max_occupants: r.get::<i64>(12)? as u32,
                     change_subject: r.get(13)?,
                     allow_invites: r.get(14)?,
-                    allow_private: r.get(15)?,
+                    private: PrivateMessages::from_row(r.get(15)?),
                     archive: r.get(16)?,
+                    lang: r.get(17)?,
+                    presence_of: RoleSet(r.get::<i64>(18)? as u8),
+                    member_list_for: RoleSet(r.get::<i64>(19)? as u8),
+                    max_history: r.get::<Option<i64>>(20)?.map(|n| n as u32),
+                    contacts: r.get::<String>(21)?.lines().map(str::to_owned).collect(),
                 },
                 affiliates: Vec::new(),
+                vcard: r.get::<Option<Vec<u8>>>(22)?.map(Bytes::from),
             })
         },
     )?;
@@ -277,16 +238,23 @@ pub fn save(tx: &mut Tx, name: &str, secret: &[u8], s: &RoomSettings) -> Result<
         i64::from(s.max_occupants),
         s.change_subject,
         s.allow_invites,
-        s.allow_private,
+        s.private.to_row(),
         s.archive,
+        s.lang.as_str(),
+        i64::from(s.presence_of.0),
+        i64::from(s.member_list_for.0),
+        s.max_history.map(i64::from),
+        s.contacts.join("\n"),
     ];
     tx.execute(
         "INSERT INTO rooms (name, secret, created, title, description, persistent, public, members_only, moderated, \
-         password, whois_anyone, max_occupants, change_subject, allow_invites, allow_private, archive) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) \
+         password, whois_anyone, max_occupants, change_subject, allow_invites, allow_private, archive, \
+         lang, presence_of, member_list_for, max_history, contacts) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21) \
          ON CONFLICT (name) DO UPDATE SET title = ?4, description = ?5, persistent = ?6, public = ?7, \
          members_only = ?8, moderated = ?9, password = ?10, whois_anyone = ?11, max_occupants = ?12, \
-         change_subject = ?13, allow_invites = ?14, allow_private = ?15, archive = ?16",
+         change_subject = ?13, allow_invites = ?14, allow_private = ?15, archive = ?16, lang = ?17, \
+         presence_of = ?18, member_list_for = ?19, max_history = ?20, contacts = ?21",
         values,
     )?;
     Ok(())
@@ -315,6 +283,49 @@ pub fn set_affiliates(tx: &mut Tx, room: &str, list: &[Affiliate]) -> Result<()>
         }
     }
     Ok(())
+}
+
+/// Sets a plain room's vCard, or takes it away; without effect where the room is not stored.
+pub fn set_vcard(tx: &mut Tx, name: &str, vcard: Option<&[u8]>) -> Result<()> {
+    tx.execute("UPDATE rooms SET vcard = ?2 WHERE name = ?1", (name, vcard))?;
+    Ok(())
+}
+
+/// The plain rooms where somebody has a reserved nickname, at most `max`.
+pub fn registered_in(conn: &Conn, jid: &str, max: usize) -> Result<Vec<String>> {
+    conn.query(
+        "SELECT room FROM room_affiliations WHERE jid = ?1 AND nick IS NOT NULL ORDER BY room LIMIT ?2",
+        (jid, max as i64),
+        |r| r.get(0),
+    )
+}
+
+/// Messages with a text in each of the last hours, the present one first (XEP-0502). At most `max` rows are looked
+/// at; hours that they do not reach are left out.
+pub fn hourly_messages(
+    conn: &Conn,
+    archive: &ArchiveKey,
+    now: Timestamp,
+    hours: usize,
+    max: usize,
+) -> Result<Vec<u32>> {
+    const HOUR: i64 = 3_600_000_000;
+    let mut counts = vec![0_u32; hours];
+    let sql = "SELECT at, body IS NOT NULL AND kind = 0 FROM archive WHERE archive = ?1 ORDER BY id DESC LIMIT ?2";
+    let rows = conn.query(sql, (archive.as_str(), max as i64), |r| {
+        Ok((r.get::<i64>(0)?, r.get::<bool>(1)?))
+    })?;
+    if rows.len() == max {
+        let reached = rows.last().map_or(0, |(at, _)| now.0 / HOUR - at / HOUR);
+        counts.truncate(usize::try_from(reached).unwrap_or(0));
+    }
+    for (at, counted) in rows {
+        let age = now.0 / HOUR - at / HOUR;
+        if let (true, Some(n)) = (counted, usize::try_from(age).ok().and_then(|a| counts.get_mut(a))) {
+            *n += 1;
+        }
+    }
+    Ok(counts)
 }
 
 /// Sets a plain room's subject; without effect where the room is not stored.
