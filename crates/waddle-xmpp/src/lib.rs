@@ -12,6 +12,7 @@ mod listener;
 mod metrics;
 pub mod rate;
 mod resume;
+mod retention;
 pub mod router;
 mod server;
 pub mod service;

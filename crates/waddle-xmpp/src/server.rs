@@ -223,6 +223,7 @@ impl XmppServer {
             tokio::spawn(listener::run(inner.clone(), l, kind));
         }
         tokio::spawn(watch_identity(inner.clone()));
+        crate::retention::start(&inner, deps.storage);
         Ok(Self {
             inner,
             listening: Arc::new(listening),

@@ -9,16 +9,13 @@ use waddle_core::{Jid, MessageId, Timestamp, UserId};
 use waddle_stanza::{Condition, Element, ErrorType, Stanza, StanzaError, ns};
 use waddle_storage::{
     StorageError, Tx,
-    repo::{
-        accounts,
-        archive::{self, ArchiveKey, Kind, NewMessage, With},
-        offline,
-    },
+    repo::{accounts, offline},
 };
 
 use super::{
     Origin, Routed, Sent,
     deliver::{self, Post},
+    keep,
 };
 use crate::{
     session::Waiting,
@@ -254,35 +251,8 @@ fn store(
     let bytes = post.stanza.concat();
     let local = post.to.local().unwrap_or_default();
     if wanted.archive {
-        let root = stanza.root();
-        let body = root
-            .child_text("body", ns::CLIENT)
-            .map(std::borrow::Cow::into_owned);
-        let message = |with: &Jid| NewMessage {
-            at,
-            kind: if body.is_some() {
-                Kind::Message
-            } else {
-                Kind::Other
-            },
-            with: Some(With::Jid(with.clone())),
-            author: post.from.user().map(ToString::to_string),
-            origin_id: root
-                .child("origin-id", ns::SID)
-                .and_then(|o| o.attr("id"))
-                .map(std::borrow::Cow::into_owned),
-            body: body.clone(),
-            stanza: bytes.clone(),
-        };
-        if let Some(user) = post.from.user() {
-            stored.own = Some(archive::append(tx, &ArchiveKey::user(user), message(&post.to))?);
-        }
-        stored.recipient = if post.from.user() == Some(recipient) {
-            stored.own
-        } else {
-            let of = message(post.from.jid());
-            Some(archive::append(tx, &ArchiveKey::user(recipient), of)?)
-        };
+        let kept = keep::archive(tx, server, post, stanza, recipient, at, &bytes)?;
+        (stored.own, stored.recipient) = (kept.own, kept.recipient);
     }
     if waits {
         let bytes = match stored.recipient {

@@ -17,6 +17,7 @@ pub mod deliver;
 pub(crate) mod end;
 pub mod guests;
 pub mod iq;
+mod keep;
 pub mod message;
 mod origin;
 mod outward;

@@ -16,6 +16,9 @@ use super::{
     xep0280::Carbons, xep0313::Archive, xep0352::ClientState, xep0359::StanzaIds, xep0368::DirectTls,
     xep0410::SelfPing, xep0421::OccupantIds, xep0440::ChannelBindings, xep0478::StreamLimits,
 };
+use super::{
+    xep0059::ResultSets, xep0085::ChatStates, xep0184::Receipts, xep0297::Forwarding, xep0308::Correction, xep0333::Markers, xep0334::Hints, xep0372::References, xep0380::ExplicitEncryption, xep0393::Styling, xep0424::Retraction, xep0425::Moderation, xep0428::Fallback, xep0441::ArchivePrefs, xep0444::Reactions, xep0446::FileMetadata, xep0447::FileSharing, xep0461::Replies,
+};
 use crate::{server::Server, service::Service, session::Session};
 
 /// All extensions, by number.
@@ -24,22 +27,40 @@ pub static ALL: &[&dyn Extension] = &[
     &Disco,
     &Muc,
     &Commands,
+    &ResultSets,
     &InBandRegistration,
+    &ChatStates,
     &Version,
     &CapsFeature,
     &Offline,
+    &Receipts,
     &StreamManagement,
     &Ping,
     &Time,
     &Delay,
     &Carbons,
+    &Forwarding,
+    &Correction,
     &Archive,
+    &Markers,
+    &Hints,
     &ClientState,
     &StanzaIds,
     &DirectTls,
+    &References,
+    &ExplicitEncryption,
+    &Styling,
     &SelfPing,
     &OccupantIds,
+    &Retraction,
+    &Moderation,
+    &Fallback,
     &ChannelBindings,
+    &ArchivePrefs,
+    &Reactions,
+    &FileMetadata,
+    &FileSharing,
+    &Replies,
     &StreamLimits,
 ];
 
