@@ -1,5 +1,7 @@
 //! Stanza errors: [RFC 6120 §8.3](https://www.rfc-editor.org/rfc/rfc6120#section-8.3).
 
+use bytes::Bytes;
+
 use crate::{Element, Outgoing, Stanza, XmlWriter, ns};
 
 /// What the sender may do about an error (RFC 6120 §8.3.2).
@@ -126,6 +128,8 @@ pub struct StanzaError {
     pub app: Option<(&'static str, &'static str)>,
     /// The feature that an application's `unsupported` names (XEP-0060).
     pub feature: Option<&'static str>,
+    /// Further elements of an application, complete: details beside its condition.
+    pub extra: Option<Box<Bytes>>,
 }
 
 impl From<Condition> for StanzaError {
@@ -145,6 +149,7 @@ impl StanzaError {
             address: None,
             app: None,
             feature: None,
+            extra: None,
         }
     }
 
@@ -184,6 +189,12 @@ impl StanzaError {
         self
     }
 
+    /// Adds elements of an application with what is in them.
+    pub fn extra(mut self, elements: XmlWriter) -> Self {
+        self.extra = Some(Box::new(elements.finish()));
+        self
+    }
+
     /// Writes the `<error/>` element.
     pub fn write(&self, w: &mut XmlWriter) {
         w.open("error")
@@ -199,6 +210,9 @@ impl StanzaError {
         }
         if let Some((name, ns)) = self.app {
             w.open_ns(name, ns).attr_opt("feature", self.feature).close();
+        }
+        if let Some(extra) = &self.extra {
+            w.trusted(extra);
         }
         w.close();
     }
@@ -244,6 +258,7 @@ impl StanzaError {
                 .map(Into::into),
             app: None,
             feature: None,
+            extra: None,
         }
     }
 }

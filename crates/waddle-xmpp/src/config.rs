@@ -34,6 +34,8 @@ pub struct XmppConfig {
     pub rate_limits: bool,
     /// Who may make an account in band.
     pub registration: Registration,
+    /// Whom to write to, as URIs (XEP-0157).
+    pub contacts: Vec<(crate::xep::xep0157::Concern, Vec<String>)>,
     /// Numbers of XEPs that are switched off.
     pub disabled: Vec<u16>,
 }
@@ -51,6 +53,7 @@ impl XmppConfig {
             allow_plaintext: false,
             rate_limits: true,
             registration: Registration::Closed,
+            contacts: Vec::new(),
             disabled: Vec::new(),
         }
     }

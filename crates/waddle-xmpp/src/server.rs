@@ -78,6 +78,8 @@ pub struct Server {
     pub registry: Registry,
     /// Hosts beside the domain.
     pub services: Services,
+    /// Services outside XMPP (XEP-0215).
+    pub external: crate::xep::xep0215::External,
     /// Ad-hoc commands under way.
     pub commands: CommandSessions,
     /// Sessions that ended and could not be resumed, with what was handled of them.
@@ -178,6 +180,7 @@ impl XmppServer {
         let inner = Arc::new(Server {
             registry: Registry::without(&config.disabled),
             services: Services::default(),
+            external: crate::xep::xep0215::External::default(),
             addresses: Addresses::new(deps.limits.connections, each),
             limits: deps.limits,
             clock: deps.clock,

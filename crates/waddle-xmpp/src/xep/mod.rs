@@ -17,12 +17,17 @@ pub mod xep0077;
 pub mod xep0085;
 pub mod xep0092;
 pub mod xep0115;
+pub mod xep0124;
+pub mod xep0156;
+pub mod xep0157;
 pub mod xep0160;
 pub mod xep0184;
 pub mod xep0198;
 pub mod xep0199;
 pub mod xep0202;
 pub mod xep0203;
+pub mod xep0206;
+pub mod xep0215;
 pub mod xep0280;
 pub mod xep0297;
 pub mod xep0308;
@@ -31,6 +36,7 @@ pub mod xep0333;
 pub mod xep0334;
 pub mod xep0352;
 pub mod xep0359;
+pub mod xep0363;
 pub mod xep0368;
 pub mod xep0372;
 pub mod xep0380;
@@ -216,6 +222,11 @@ pub trait Extension: Send + Sync + 'static {
     /// Identities for disco#info.
     fn identities(&self, _scope: Scope) -> &'static [Identity] {
         &[]
+    }
+
+    /// Forms in disco#info (XEP-0128); the same for everybody, for they are part of the capabilities' hash.
+    fn forms(&self, _server: &Server, _scope: Scope) -> Vec<waddle_stanza::forms::Form> {
+        Vec::new()
     }
 
     /// Items for disco#items of the server, as (JID, name).

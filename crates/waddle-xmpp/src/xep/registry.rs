@@ -19,6 +19,10 @@ use super::{
 use super::{
     xep0059::ResultSets, xep0085::ChatStates, xep0184::Receipts, xep0297::Forwarding, xep0308::Correction, xep0333::Markers, xep0334::Hints, xep0372::References, xep0380::ExplicitEncryption, xep0393::Styling, xep0424::Retraction, xep0425::Moderation, xep0428::Fallback, xep0441::ArchivePrefs, xep0444::Reactions, xep0446::FileMetadata, xep0447::FileSharing, xep0461::Replies,
 };
+use super::{
+    xep0124::Bosh, xep0156::AlternativeConnections, xep0157::Contacts, xep0206::XmppOverBosh, xep0215::ExternalServices,
+    xep0363::FileUpload,
+};
 use crate::{server::Server, service::Service, session::Session};
 
 /// All extensions, by number.
@@ -32,12 +36,17 @@ pub static ALL: &[&dyn Extension] = &[
     &ChatStates,
     &Version,
     &CapsFeature,
+    &Bosh,
+    &AlternativeConnections,
+    &Contacts,
     &Offline,
     &Receipts,
     &StreamManagement,
     &Ping,
     &Time,
     &Delay,
+    &XmppOverBosh,
+    &ExternalServices,
     &Carbons,
     &Forwarding,
     &Correction,
@@ -46,6 +55,7 @@ pub static ALL: &[&dyn Extension] = &[
     &Hints,
     &ClientState,
     &StanzaIds,
+    &FileUpload,
     &DirectTls,
     &References,
     &ExplicitEncryption,
@@ -154,6 +164,11 @@ impl Registry {
     /// Identities, sorted.
     pub fn identities(&self, scope: Scope) -> &[Identity] {
         &self.identities[usize::from(scope == Scope::Account)]
+    }
+
+    /// Forms of disco#info.
+    pub fn forms(&self, server: &Server, scope: Scope) -> Vec<waddle_stanza::forms::Form> {
+        self.active.iter().flat_map(|e| e.forms(server, scope)).collect()
     }
 
     /// Items of the server.

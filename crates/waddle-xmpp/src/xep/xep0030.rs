@@ -7,7 +7,8 @@ use waddle_stanza::{
 };
 use waddle_storage::repo::roster;
 
-use super::{Answer, BoxFuture, Extension, IqRequest, IqResult, Scope, Target, Xep, registry::Registry};
+use super::{Answer, BoxFuture, Extension, IqRequest, IqResult, Scope, Target, Xep};
+use crate::server::Server;
 
 /// Service discovery.
 pub struct Disco;
@@ -74,7 +75,7 @@ impl Extension for Disco {
             }
             let mut w = XmlWriter::new();
             if r.payload.is("query", ns::DISCO_INFO) {
-                let mut info = info(&r.server.registry, scope);
+                let mut info = info(r.server, scope);
                 let caps = Caps::of(NODE, &info).map(|c| c.disco_node());
                 if node.is_some() && (scope == Scope::Account || node != caps) {
                     return Err(StanzaError::new(Condition::ItemNotFound).text("no such node"));
@@ -110,7 +111,8 @@ impl Extension for Disco {
 }
 
 /// What the active extensions say.
-pub fn info(registry: &Registry, scope: Scope) -> DiscoInfo {
+pub fn info(server: &Server, scope: Scope) -> DiscoInfo {
+    let registry = &server.registry;
     DiscoInfo {
         identities: registry
             .identities(scope)
@@ -118,6 +120,7 @@ pub fn info(registry: &Registry, scope: Scope) -> DiscoInfo {
             .map(|i| Identity::new(i.category, i.kind, i.name))
             .collect(),
         features: registry.features(scope).iter().map(|f| (*f).to_owned()).collect(),
+        forms: registry.forms(server, scope),
         ..DiscoInfo::default()
     }
 }

@@ -23,7 +23,7 @@ impl Extension for CapsFeature {
     }
 
     fn stream_features(&self, server: &Server, out: &mut XmlWriter) {
-        if let Some(caps) = Caps::of(xep0030::NODE, &xep0030::info(&server.registry, Scope::Server)) {
+        if let Some(caps) = Caps::of(xep0030::NODE, &xep0030::info(server, Scope::Server)) {
             caps.write(out);
         }
     }
