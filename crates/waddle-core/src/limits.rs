@@ -82,8 +82,30 @@ limits! {
     xmpp_roster_changes: usize = 200,
     /// XMPP: addresses that one session keeps directed presence for; one more gets `resource-constraint`.
     xmpp_directed_presence: usize = 1_000,
+    /// XMPP: addresses that one account may block; one more is `policy-violation`.
+    xmpp_blocked: usize = 5_000,
+    /// XMPP: block lists in memory, beside those of who is connected.
+    xmpp_block_lists: usize = 20_000,
+    /// XMPP: reports of spam and abuse that are kept; then the oldest go (XEP-0377).
+    xmpp_reports: usize = 10_000,
+    /// XMPP: bytes of one report's text, reason and stanza ids; more is `policy-violation`.
+    xmpp_report_bytes: usize = 16_384,
+    /// XMPP: bytes of a goodbye that is remembered with the time (RFC 6121 §4.3); of a longer one, the time alone.
+    xmpp_goodbye_bytes: usize = 2_048,
+    /// XMPP: senders, recipients and pairs of acquaintances that are remembered for the limits on strangers.
+    xmpp_strangers: usize = 100_000,
+    /// XMPP: messages and requests to those who do not know the sender, and private messages in rooms, of one sender.
+    xmpp_rate_strangers: Rate = rate(20, 60),
+    /// XMPP: messages and requests from strangers to one recipient.
+    xmpp_rate_from_strangers: Rate = rate(60, 60),
     /// XMPP: occupants of rooms that are no sessions of this server; one more gets `resource-constraint`.
     xmpp_guests: usize = 10_000,
+    /// XMPP: push services of one account (XEP-0357); one more is `policy-violation`.
+    xmpp_push_services: usize = 16,
+    /// XMPP: bytes of a push service's node and options; more is `not-acceptable`.
+    xmpp_push_bytes: usize = 4_096,
+    /// XMPP: notifications of one push service that fail in a row before it is disabled.
+    xmpp_push_failures: u32 = 16,
     /// XMPP: requests of the server itself that wait for their answer.
     xmpp_questions: usize = 10_000,
     /// XMPP: ad-hoc commands of one account under way (XEP-0050); the oldest is forgotten.
@@ -246,6 +268,8 @@ limits! {
     identity_sessions: usize = 50,
     /// Identity: live XMPP tokens of one account; the oldest goes.
     identity_tokens: usize = 50,
+    /// XMPP: bytes of one account's private storage (XEP-0049); more is `resource-constraint`.
+    xmpp_private_bytes: usize = 1_048_576,
     /// PubSub: nodes of one account (XEP-0163); one more is `resource-constraint`.
     pubsub_nodes_per_account: usize = 500,
     /// PubSub: nodes that one person may make on the service; one more is `policy-violation`.

@@ -58,6 +58,8 @@ pub const RSM: &str = "http://jabber.org/protocol/rsm";
 pub const REGISTER: &str = "jabber:iq:register";
 /// XEP-0077: the stream feature of in-band registration.
 pub const REGISTER_FEATURE: &str = "http://jabber.org/features/iq-register";
+/// XEP-0012: last activity.
+pub const LAST: &str = "jabber:iq:last";
 /// XEP-0085: chat states.
 pub const CHAT_STATES: &str = "http://jabber.org/protocol/chatstates";
 /// XEP-0092: software version.
@@ -72,6 +74,10 @@ pub const VALIDATE: &str = "http://jabber.org/protocol/xdata-validate";
 pub const ADMIN: &str = "http://jabber.org/protocol/admin";
 /// XEP-0184: delivery receipts.
 pub const RECEIPTS: &str = "urn:xmpp:receipts";
+/// XEP-0191: blocking command.
+pub const BLOCKING: &str = "urn:xmpp:blocking";
+/// XEP-0191: the condition of an error.
+pub const BLOCKING_ERRORS: &str = "urn:xmpp:blocking:errors";
 /// XEP-0198: stream management.
 pub const SM: &str = "urn:xmpp:sm:3";
 /// XEP-0199: ping.
@@ -94,6 +100,10 @@ pub const MAM: &str = "urn:xmpp:mam:2";
 pub const MAM_EXTENDED: &str = "urn:xmpp:mam:2#extended";
 /// XEP-0313: the field `include-groupchat` is understood.
 pub const MAM_GROUPCHAT_FIELD: &str = "urn:xmpp:mam:2#groupchat-field";
+/// XEP-0319: last user interaction in presence.
+pub const IDLE: &str = "urn:xmpp:idle:1";
+/// XEP-0377: reports with a block.
+pub const REPORTING: &str = "urn:xmpp:reporting:1";
 /// XEP-0333: chat markers.
 pub const MARKERS: &str = "urn:xmpp:chat-markers:0";
 /// XEP-0334: message processing hints.

@@ -37,9 +37,15 @@ pub const SERVER: &[Migration] = migrations! {
     "server/0032_room_settings.sql"
     "server/0040_roster.sql"
     "server/0041_offline.sql"
+    "server/0043_roster_changes.sql"
+    "server/0044_last_seen.sql"
     "server/0050_mqtt.sql"
     "server/0070_pubsub.sql"
+    "server/0071_personal.sql"
     "server/0080_files.sql"
+    "server/0090_blocking.sql"
+    "server/0091_reports.sql"
+    "server/0092_push.sql"
 };
 
 /// Of every waddle's database.

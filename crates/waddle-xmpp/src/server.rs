@@ -20,6 +20,7 @@ use waddle_community::Community;
 use waddle_core::{BareJid, Jid, Limits, SharedClock, Timestamp, UserId};
 use waddle_identity::{Identity, IdentityEvent};
 use waddle_muc::Rooms;
+use waddle_pubsub::PubSub;
 use waddle_stanza::{Outgoing, StreamError};
 use waddle_storage::{Db, Storage};
 
@@ -34,6 +35,7 @@ use crate::{
     listener,
     resume::Expired,
     router,
+    push::Push,
     service::Services,
     sessions::Sessions,
     xep::registry::Registry,
@@ -72,6 +74,10 @@ pub struct Server {
     pub community: Community,
     /// Rooms.
     pub rooms: Rooms,
+    /// Nodes of the accounts and of the service.
+    pub pubsub: PubSub,
+    /// What capabilities of clients stand for.
+    pub(crate) caps: crate::interests::KnownCaps,
     /// Bound resources.
     pub sessions: Sessions,
     /// Extensions.
@@ -80,10 +86,18 @@ pub struct Server {
     pub services: Services,
     /// Services outside XMPP (XEP-0215).
     pub external: crate::xep::xep0215::External,
+    /// Who wants to be woken.
+    pub push: Push,
     /// Ad-hoc commands under way.
     pub commands: CommandSessions,
     /// Sessions that ended and could not be resumed, with what was handled of them.
     pub(crate) expired: Expired,
+    /// When it started.
+    pub(crate) started: Timestamp,
+    /// Who blocks whom.
+    pub(crate) blocks: router::blocks::Blocks,
+    /// Who wrote to whom.
+    pub(crate) strangers: router::strangers::Strangers,
     /// Occupants of rooms that are no sessions.
     pub(crate) guests: router::guests::Guests,
     /// Requests of the server itself that wait for their answer.
@@ -181,8 +195,12 @@ impl XmppServer {
             registry: Registry::without(&config.disabled),
             services: Services::default(),
             external: crate::xep::xep0215::External::default(),
+            push: Push::default(),
             addresses: Addresses::new(deps.limits.connections, each),
+            pubsub: PubSub::new(deps.storage.server(), deps.limits.clone()),
+            caps: crate::interests::KnownCaps::default(),
             limits: deps.limits,
+            started: deps.clock.now(),
             clock: deps.clock,
             db: deps.storage.server(),
             identity: deps.identity,
@@ -191,6 +209,8 @@ impl XmppServer {
             sessions: Sessions::default(),
             commands: CommandSessions::default(),
             expired: Expired::default(),
+            blocks: router::blocks::Blocks::default(),
+            strangers: router::strangers::Strangers::default(),
             guests: router::guests::Guests::default(),
             questions: router::ask::Questions::default(),
             stop: CancellationToken::new(),
@@ -204,6 +224,12 @@ impl XmppServer {
             domain,
             config,
         });
+        inner
+            .pubsub
+            .set_host(crate::nodes::Around(Arc::downgrade(&inner)));
+        if inner.registry.has(357) {
+            inner.push.load(&inner.db).await?;
+        }
         for (host, service) in inner.registry.services(&inner) {
             inner.services.add(&host, service);
         }

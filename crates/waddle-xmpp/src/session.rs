@@ -1,8 +1,11 @@
 //! A bound resource: what routing must know of it (RFC 6121 §8.5) and where its stanzas go.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI8, AtomicI64, AtomicU8, AtomicU32, Ordering},
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicI8, AtomicI64, AtomicU8, AtomicU32, Ordering},
+    },
 };
 
 use kameo::actor::ActorRef;
@@ -16,6 +19,9 @@ use waddle_stanza::{HeadTemplate, Outgoing};
 
 use crate::connection::ConnectionActor;
 
+/// Copied messages whose errors are copied too.
+const COPIED: usize = 64;
+
 /// Something that is switched on or off for a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -26,6 +32,8 @@ pub enum Flag {
     Interested = 2,
     /// Message carbons are on (XEP-0280).
     Carbons = 4,
+    /// The block list was asked for: it gets pushes (XEP-0191).
+    BlockList = 8,
     /// The offline messages were handed over.
     GotOffline = 16,
     /// The connection is lost; the session waits for its resumption (XEP-0198).
@@ -60,8 +68,14 @@ pub struct Session {
     pub outbox: Arc<Outbox<Outgoing>>,
     /// What it announced.
     pub announced: Mutex<Announced>,
+    /// The hash of the account's avatar.
+    pub(crate) avatar: Mutex<Option<Box<str>>>,
+    /// What its client wants to hear of.
+    pub(crate) heard: Mutex<crate::interests::Heard>,
     /// Messages of this session whose commit is awaited: later stanzas queue behind them.
     pub(crate) flow: Arc<Flow>,
+    /// Fingerprints of the ids of messages that the other devices got copies of, for the errors that answer them.
+    copied: Mutex<VecDeque<u64>>,
     flags: AtomicU8,
     priority: AtomicI8,
     available_since: AtomicI64,
@@ -93,7 +107,10 @@ impl Session {
             user,
             outbox,
             announced: Mutex::default(),
+            avatar: Mutex::default(),
+            heard: Mutex::default(),
             flow: Arc::default(),
+            copied: Mutex::default(),
             flags: AtomicU8::new(0),
             priority: AtomicI8::new(0),
             available_since: AtomicI64::new(0),
@@ -155,6 +172,20 @@ impl Session {
     pub(crate) fn withdraw(&self) -> Announced {
         self.set(Flag::Available, false);
         std::mem::take(&mut *self.announced.lock())
+    }
+
+    /// A message of this id was copied to the other devices.
+    pub(crate) fn remember_copied(&self, id: u64) {
+        let mut copied = self.copied.lock();
+        if copied.len() >= COPIED {
+            copied.pop_front();
+        }
+        copied.push_back(id);
+    }
+
+    /// Whether a message of this id was copied to the other devices lately.
+    pub(crate) fn was_copied(&self, id: u64) -> bool {
+        self.copied.lock().contains(&id)
     }
 
     /// Sends to the client. A full outbox closes the session by itself.

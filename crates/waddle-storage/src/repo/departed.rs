@@ -16,7 +16,11 @@ pub(super) fn leave(tx: &mut Tx, user: &UserId, localpart: &str) -> Result<()> {
     for sql in [
         "DELETE FROM roster WHERE owner = ?1",
         "DELETE FROM roster_version WHERE owner = ?1",
+        "DELETE FROM roster_removed WHERE owner = ?1",
+        "DELETE FROM last_seen WHERE owner = ?1",
+        "DELETE FROM blocked WHERE owner = ?1",
         "DELETE FROM offline WHERE owner = ?1",
+        "DELETE FROM push WHERE owner = ?1",
         "DELETE FROM archive_prefs WHERE owner = ?1",
         "DELETE FROM archive_prefs_jids WHERE owner = ?1",
     ] {
@@ -24,6 +28,7 @@ pub(super) fn leave(tx: &mut Tx, user: &UserId, localpart: &str) -> Result<()> {
     }
     files::remove_all(tx, user)?;
     super::pubsub::forget(tx, localpart)?;
+    super::personal::forget(tx, localpart)?;
     let now = tx.now();
     tx.execute(
         "UPDATE mqtt_session SET expiry = 0, gone_at = coalesce(gone_at, ?2), will = NULL, will_payload = NULL, \

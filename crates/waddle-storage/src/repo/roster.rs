@@ -174,13 +174,126 @@ pub fn put(tx: &mut Tx, owner: &str, c: &Contact) -> Result<()> {
     Ok(())
 }
 
-/// Raises the version after a change of an item; the answer is the new version.
-pub fn raise_version(tx: &mut Tx, owner: &str) -> Result<i64> {
+/// Raises the version after a change of `item`, which is removed where it is not listed; the answer is the new
+/// version. Of removed items the newest `keep` are remembered.
+pub fn raise_version(tx: &mut Tx, owner: &str, item: &Contact, keep: usize) -> Result<i64> {
     tx.execute(
         "INSERT INTO roster_version (owner, version) \
          SELECT ?1, 1 WHERE EXISTS (SELECT 1 FROM accounts WHERE localpart = ?1) \
          ON CONFLICT (owner) DO UPDATE SET version = version + 1",
         (owner,),
     )?;
-    version(tx, owner)
+    let version = version(tx, owner)?;
+    tx.execute(
+        "UPDATE roster SET version = ?3 WHERE owner = ?1 AND jid = ?2",
+        (owner, &item.jid, version),
+    )?;
+    if item.listed {
+        tx.execute(
+            "DELETE FROM roster_removed WHERE owner = ?1 AND jid = ?2",
+            (owner, &item.jid),
+        )?;
+        return Ok(version);
+    }
+    tx.execute(
+        "INSERT OR REPLACE INTO roster_removed (owner, jid, version) \
+         SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM accounts WHERE localpart = ?1)",
+        (owner, &item.jid, version),
+    )?;
+    let oldest = tx.query_opt(
+        "SELECT version FROM roster_removed WHERE owner = ?1 ORDER BY version DESC LIMIT 1 OFFSET ?2",
+        (owner, keep),
+        |r| r.get::<i64>(0),
+    )?;
+    if let Some(oldest) = oldest {
+        tx.execute(
+            "DELETE FROM roster_removed WHERE owner = ?1 AND version <= ?2",
+            (owner, oldest),
+        )?;
+        tx.execute(
+            "UPDATE roster_version SET floor = ?2 WHERE owner = ?1",
+            (owner, oldest),
+        )?;
+    }
+    Ok(version)
+}
+
+/// The items that changed after `since`, in the order of their last change, each with the version of that; items
+/// that are not listed were removed. `None` where that is not known, or more than `max`.
+pub fn changes(conn: &Conn, owner: &str, since: i64, max: usize) -> Result<Option<Vec<(i64, Contact)>>> {
+    let known = conn.query_opt(
+        "SELECT version, floor FROM roster_version WHERE owner = ?1",
+        (owner,),
+        |r| Ok((r.get::<i64>(0)?, r.get::<i64>(1)?)),
+    )?;
+    let (newest, floor) = known.unwrap_or((0, 0));
+    if since < floor || since > newest {
+        return Ok(None);
+    }
+    let sql = [
+        "SELECT ",
+        COLUMNS,
+        ", version FROM roster WHERE owner = ?1 AND listed AND version > ?2 UNION ALL \
+         SELECT jid, NULL, '', 0, 0, 0, 0, NULL, version FROM roster_removed WHERE owner = ?1 AND version > ?2 \
+         ORDER BY version LIMIT ?3",
+    ]
+    .concat();
+    let changed = conn.query(&sql, (owner, since, max.saturating_add(1)), |r| {
+        Ok((r.get::<i64>(8)?, contact(r)?))
+    })?;
+    Ok((changed.len() <= max).then_some(changed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Storage, StorageConfig, repo::accounts::Accounts};
+
+    #[tokio::test]
+    async fn only_what_changed_and_all_where_that_is_not_known() {
+        let dir = tempfile::tempdir().unwrap();
+        let storage = Storage::open(StorageConfig::new(dir.path())).await.unwrap();
+        let db = storage.server();
+        let alice = waddle_core::UserId::local("alice");
+        let accounts = Accounts(&db);
+        accounts
+            .create_local(alice, "alice".into(), false, None)
+            .await
+            .unwrap();
+        db.write(|tx| {
+            let change = |tx: &mut Tx, jid: &str, listed| {
+                let mut c = Contact::unknown(jid.parse().unwrap());
+                c.listed = listed;
+                put(tx, "alice", &c)?;
+                raise_version(tx, "alice", &c, 2)
+            };
+            let since = |tx: &mut Tx, v, max| -> Result<Option<Vec<String>>> {
+                let found = changes(tx, "alice", v, max)?;
+                let show = |(v, c): (i64, Contact)| format!("{v}{}{}", if c.listed { '+' } else { '-' }, c.jid);
+                Ok(found.map(|f| f.into_iter().map(show).collect()))
+            };
+            assert_eq!(since(tx, 0, 9)?, Some(vec![]));
+            for (jid, listed) in [("a@x", true), ("b@x", true), ("a@x", true), ("b@x", false)] {
+                change(tx, jid, listed)?;
+            }
+            let both = Some(vec!["3+a@x".to_owned(), "4-b@x".to_owned()]);
+            assert_eq!(since(tx, 0, 2)?, both);
+            assert_eq!(since(tx, 2, 2)?, both);
+            assert_eq!(since(tx, 3, 2)?, Some(vec!["4-b@x".to_owned()]));
+            assert_eq!(since(tx, 4, 2)?, Some(vec![]));
+            assert_eq!(since(tx, 0, 1)?, None, "too many");
+            assert_eq!((since(tx, 5, 9)?, since(tx, -1, 9)?), (None, None), "never given");
+            change(tx, "b@x", true)?;
+            assert_eq!(since(tx, 4, 9)?, Some(vec!["5+b@x".to_owned()]), "back again");
+            for jid in ["c@x", "d@x", "e@x"] {
+                change(tx, jid, false)?;
+            }
+            assert_eq!(since(tx, 5, 9)?, None, "the removal of c is forgotten");
+            assert_eq!(since(tx, 6, 9)?.map(|f| f.len()), Some(2));
+            Ok(())
+        })
+        .await
+        .unwrap();
+        storage.close().await;
+    }
 }

@@ -9,6 +9,7 @@ use waddle_storage::repo::offline;
 
 use super::{Origin, message::Type};
 use crate::{
+    push,
     server::Server,
     session::{Flag, Session},
     sessions::Few,
@@ -27,6 +28,8 @@ pub struct Post {
     pub stanza: Outgoing,
     /// Whether other devices get carbons.
     pub copy: bool,
+    /// The hash of its id, for errors that answer it; 0 for none.
+    pub id: u64,
 }
 
 impl Post {
@@ -91,13 +94,13 @@ fn memchr_end(tail: &[u8]) -> Option<usize> {
 }
 
 /// A carbon copy for one session (XEP-0280 §6).
-fn carbon(of: &Outgoing, kind: Type, way: Carbon, to: &Session) -> Outgoing {
+pub(super) fn carbon(of: &Outgoing, kind: Type, way: Carbon, to: &Session) -> Outgoing {
     let kind = (kind == Type::Chat).then_some("chat");
     way.wrap(to.bare.as_str(), to.jid.as_str(), kind, of)
 }
 
 /// Delivers a message to everybody who gets it; `false` if the recipient has nobody who takes it.
-pub(super) fn post(server: &Server, p: &Post, recipient: Option<MessageId>, own: Option<MessageId>) -> bool {
+pub(super) fn post(server: &Arc<Server>, p: &Post, recipient: Option<MessageId>, own: Option<MessageId>) -> bool {
     let few = server.sessions.of(p.to.local().unwrap_or_default());
     let mut got = targets(&few, p.kind, &p.to);
     let to_self = p.from.account_name().is_some_and(|me| Some(me) == p.to.local());
@@ -126,6 +129,12 @@ pub(super) fn post(server: &Server, p: &Post, recipient: Option<MessageId>, own:
         && let Some(me) = p.from.account_name()
     {
         let others = server.sessions.of(me);
+        if p.kind != Type::Error
+            && let Some(own) = p.from.session()
+            && others.iter().any(|s| carbons(&s))
+        {
+            own.remember_copied(p.id);
+        }
         let mut stamped = None;
         for s in others.iter().filter(carbons).filter(|s| !p.from.is(s)) {
             let stamped = stamped.get_or_insert_with(|| match own {
@@ -135,6 +144,7 @@ pub(super) fn post(server: &Server, p: &Post, recipient: Option<MessageId>, own:
             let _ = s.send(carbon(stamped, p.kind, Carbon::Sent, s));
         }
     }
+    push::delivered(server, p);
     found
 }
 

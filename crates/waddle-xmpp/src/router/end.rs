@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use waddle_core::{MessageId, Timestamp};
 use waddle_stanza::{Class, Condition, Outgoing, StanzaError, ns};
 
-use super::{deliver, message::Type, presence};
+use super::{deliver, message::{Type, is_worth_keeping}, presence};
 use crate::{
     server::Server,
     session::{Flag, Session},
@@ -50,7 +50,7 @@ fn undelivered(server: &Arc<Server>, session: &Arc<Session>, out: &Outgoing) {
         return;
     }
     let copy = root.children().any(|c| c.in_ns(ns::CARBONS) || c.in_ns(ns::MAM));
-    if copy || !matches!(Type::of(&stanza), Type::Chat | Type::Normal) || !root.has("body", ns::CLIENT) {
+    if copy || !is_worth_keeping(Type::of(&stanza), root) {
         return;
     }
     // A session that was there when the message came has got it too: it is only for those that came later.

@@ -5,7 +5,8 @@ use std::{collections::VecDeque, sync::Arc};
 use waddle_core::Jid;
 use waddle_identity::CredentialId;
 use waddle_outbox::Outbox;
-use waddle_stanza::{Class, Condition, Outgoing, Stanza, StanzaError, XmlWriter};
+use waddle_stanza::{Class, Condition, Outgoing, Stanza, StanzaError, XmlWriter, ns};
+use waddle_storage::repo::roster;
 
 use super::{Routed, Sent, ask};
 use crate::{
@@ -68,6 +69,16 @@ pub(super) fn route(sent: Sent, to: Option<Jid>) -> Routed {
         Err(routed) => return routed,
     };
     if let Some(to) = to.as_ref().filter(|t| !t.is_bare() && t.local().is_some()) {
+        let asks_when = request && sent.stanza.payload().is_some_and(|p| p.in_ns(ns::LAST));
+        if asks_when && to.bare_str() != sent.origin.bare().as_str() {
+            let to = to.clone();
+            return Routed::Later(Box::pin(async move {
+                match forward_if_seen(&sent, &to).await {
+                    Routed::Error(e) => sent.refuse(&e),
+                    _ => {}
+                }
+            }));
+        }
         return forward(&sent, to, request);
     }
     if !request {
@@ -85,6 +96,20 @@ pub(super) fn route(sent: Sent, to: Option<Jid>) -> Routed {
         Some(to) => Target::Other(to.bare()),
     };
     Routed::Later(Box::pin(answer(sent, target)))
+}
+
+/// To a resource of an account of this server, if the sender may see its presence (XEP-0012 §5).
+async fn forward_if_seen(sent: &Sent, to: &Jid) -> Routed {
+    let (owner, me) = (to.bare(), sent.origin.bare().clone());
+    let read = sent
+        .server
+        .db
+        .read(move |conn| roster::get(conn, owner.local().unwrap_or_default(), &me));
+    if read.await.is_ok_and(|c| c.from()) {
+        forward(sent, to, true)
+    } else {
+        Routed::from(Condition::Forbidden)
+    }
 }
 
 /// To a resource of an account of this server.
@@ -160,6 +185,11 @@ pub(super) fn stand_in(sent: &Sent) -> Arc<Session> {
 fn reply(sent: &Sent, outcome: IqResult) {
     let answer: Outgoing = match outcome {
         Ok(Answer::Empty) => result(sent).outgoing(Class::Iq),
+        Ok(Answer::Followed(stanzas)) => {
+            sent.answer(result(sent).outgoing(Class::Iq));
+            stanzas.into_iter().for_each(|s| sent.answer(s));
+            return;
+        }
         Ok(Answer::Payload(payload)) => {
             let mut w = result(sent);
             w.trusted(&payload.finish());

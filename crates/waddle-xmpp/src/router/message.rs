@@ -3,10 +3,13 @@
 //! A message is committed, then delivered: `write_then` runs the delivery on the storage thread, in the order
 //! of the commits, so the connection goes on reading and a sender's messages keep their order.
 
-use std::sync::Arc;
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::Arc,
+};
 
 use waddle_core::{Jid, MessageId, Timestamp, UserId};
-use waddle_stanza::{Condition, Element, ErrorType, Stanza, StanzaError, ns};
+use waddle_stanza::{Condition, Element, ErrorType, Stanza, StanzaError, XmlWriter, forward::Carbon, ns};
 use waddle_storage::{
     StorageError, Tx,
     repo::{accounts, offline},
@@ -15,11 +18,13 @@ use waddle_storage::{
 use super::{
     Origin, Routed, Sent,
     deliver::{self, Post},
-    keep,
+    keep, strangers,
 };
 use crate::{
-    session::Waiting,
-    xep::{MessageEvent, Phase, Verdict},
+    connection::too_fast,
+    rate::Wait,
+    session::{Flag, Waiting},
+    xep::{MessageEvent, Phase, Verdict, xep0280::Carbons},
 };
 
 /// The types of RFC 6121 §5.2.2; anything else is `normal`.
@@ -64,7 +69,6 @@ pub(super) fn route(sent: Sent, to: Option<Jid>) -> Routed {
     if kind == Type::Groupchat && to.is_bare() {
         return Routed::from(Condition::ServiceUnavailable);
     }
-    let body = sent.stanza.root().has("body", ns::CLIENT);
     let mut event = MessageEvent {
         server: &sent.server,
         origin: &sent.origin,
@@ -72,7 +76,7 @@ pub(super) fn route(sent: Sent, to: Option<Jid>) -> Routed {
         to: &to,
         strip: false,
         archive: false,
-        offline: matches!(kind, Type::Chat | Type::Normal) && body,
+        offline: is_worth_keeping(kind, sent.stanza.root()),
         copy: false,
     };
     for phase in [
@@ -119,6 +123,59 @@ pub(super) fn route(sent: Sent, to: Option<Jid>) -> Routed {
     }))
 }
 
+/// Whether a message waits for who is away (XEP-0160 §3): one that is more than a chat state.
+pub(super) fn is_worth_keeping(kind: Type, message: Element<'_>) -> bool {
+    let passing = |c: &Element<'_>| {
+        c.in_ns(ns::CHAT_STATES)
+            || c.is("thread", ns::CLIENT)
+            || c.in_ns(ns::HINTS) && c.name() != "store"
+            || c.in_ns(ns::SID)
+            || c.in_ns(ns::CARBONS)
+    };
+    match kind {
+        Type::Normal => true,
+        Type::Chat => !message.children().all(|c| passing(&c)),
+        Type::Error | Type::Groupchat | Type::Headline => false,
+    }
+}
+
+/// What is remembered of an id.
+pub(crate) fn fingerprint(id: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    id.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Whether a message to a room's host is for one occupant (XEP-0045 §7.5).
+pub(super) fn is_private(stanza: &Stanza) -> bool {
+    matches!(Type::of(stanza), Type::Chat | Type::Normal)
+        && stanza.to().is_ok_and(|to| to.is_some_and(|to| !to.is_bare()))
+}
+
+/// Carbons of a private message to an occupant, for the sender's other devices (XEP-0280 §6.1); the room itself gives
+/// the recipient's devices what they get.
+pub(super) fn copy_private(sent: &Sent, stanza: &Stanza) {
+    let Some(session) = sent.origin.session() else { return };
+    if !sent.server.registry.has(280) || !Carbons::is_eligible(stanza) {
+        return;
+    }
+    let mut copy = None;
+    for s in sent.server.sessions.of(session.localpart()) {
+        if s.id == session.id || !s.is(Flag::Carbons) || s.is(Flag::Ended) {
+            continue;
+        }
+        let copy = copy.get_or_insert_with(|| {
+            // The mark by which clients know what it is.
+            let mut x = XmlWriter::new();
+            if !stanza.root().has("x", ns::MUC_USER) {
+                x.empty("x", ns::MUC_USER);
+            }
+            stanza.rewrite().append(&x.finish()).finish().head().build()
+        });
+        let _ = s.send(deliver::carbon(copy, Type::of(stanza), Carbon::Sent, &s));
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Wanted {
     strip: bool,
@@ -133,6 +190,8 @@ struct Stored {
     own: Option<MessageId>,
     /// Whether it waits for the recipient.
     offline: bool,
+    /// It is nothing of this: a stranger sent too much.
+    refused: Option<Wait>,
 }
 
 /// Commits what is to be kept, then delivers.
@@ -154,6 +213,7 @@ fn accept(sent: Sent, to: Jid, kind: Type, recipient: UserId, wanted: Wanted) ->
         from: sent.origin.clone(),
         stanza: stamped,
         copy: wanted.copy,
+        id: sent.stanza.id().map_or(0, |id| fingerprint(&id)),
     };
     let keep = wanted.archive || wanted.offline;
     let db = server.db.clone();
@@ -172,6 +232,9 @@ fn accept(sent: Sent, to: Jid, kind: Type, recipient: UserId, wanted: Wanted) ->
     let then = {
         move |result: Result<Stored, StorageError>| {
             match result {
+                Ok(Stored {
+                    refused: Some(wait), ..
+                }) => sent.refuse(&too_fast(wait)),
                 Ok(stored) => {
                     let found = deliver::post(&server, &post, stored.recipient, stored.own);
                     if !found && !stored.offline {
@@ -237,7 +300,14 @@ fn store(
         recipient: None,
         own: None,
         offline: false,
+        refused: None,
     };
+    if matches!(post.kind, Type::Chat | Type::Normal)
+        && let Err(wait) = strangers::pass(tx, server, &post.from, &post.to.bare())?
+    {
+        stored.refused = Some(wait);
+        return Ok(stored);
+    }
     let waits = wanted.offline && post.may_wait() && !deliver::somebody_takes(server, &post.to);
     if !wanted.archive && !waits {
         return Ok(stored);

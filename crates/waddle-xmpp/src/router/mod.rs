@@ -7,12 +7,14 @@ use waddle_stanza::{Condition, Kind, Outgoing, Stanza, StanzaError, StreamError,
 
 use crate::{
     connection::{Buckets, Counted, too_fast},
+    personal::avatar,
     server::Server,
     session::Session,
     xep::BoxFuture,
 };
 
 pub mod ask;
+pub mod blocks;
 pub mod deliver;
 pub(crate) mod end;
 pub mod guests;
@@ -22,6 +24,7 @@ pub mod message;
 mod origin;
 mod outward;
 pub mod presence;
+pub mod strangers;
 pub mod subscription;
 
 pub use origin::{Elsewhere, Origin};
@@ -98,6 +101,11 @@ pub(crate) fn route(
     let Ok(to) = stanza.to() else {
         return Routed::from(Condition::JidMalformed);
     };
+    // What presence says of the avatar, rooms get too (XEP-0398 §4).
+    let stamped = (stanza.kind() == Kind::Presence && stanza.type_().is_none())
+        .then(|| avatar::stamped(session, stanza))
+        .flatten();
+    let stanza = stamped.as_ref().unwrap_or(stanza);
     let to_room = to
         .as_ref()
         .is_some_and(|t| t.domain() == server.config.muc_domain);

@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use waddle_core::Jid;
 use waddle_muc::Inbound;
-use waddle_stanza::{Condition, Kind, Outgoing, Stanza, StanzaError};
+use waddle_stanza::{Condition, ErrorType, Kind, Outgoing, Stanza, StanzaError};
 
-use super::{Origin, Routed, Sent, guests, iq, message, presence};
-use crate::{command::run, server::Server, session::Waiting};
+use super::{
+    Origin, Routed, Sent,
+    blocks::{self, Blocked},
+    guests, iq, message, presence, strangers,
+};
+use crate::{command::run, connection::too_fast, server::Server, session::Waiting};
 
 /// Takes a complete stanza of any kind from somebody who is no session: `from` and `to` are set, and `from` was checked
 /// to be `origin`'s. It goes the way of everybody's stanzas; errors and answers go back to `from`. Stanzas of one connection keep their
@@ -47,9 +51,17 @@ fn begin(server: &Arc<Server>, origin: Origin, stanza: Stanza) -> Option<crate::
     }
 }
 
-/// By address, then by kind.
+/// By block lists, by address, then by kind.
 pub(super) fn dispatch(sent: Sent, to: Option<Jid>) -> Routed {
     if let Some(to) = &to {
+        match blocks::check(&sent, to) {
+            Blocked::No => {}
+            Blocked::Yes(routed) => return routed,
+            Blocked::Unknown(owner) => {
+                let to = to.clone();
+                return Routed::Later(Box::pin(dispatch_later(sent, to, owner)));
+            }
+        }
         if to.domain() == sent.server.config.muc_domain {
             return run::to_rooms(&sent, to).unwrap_or_else(|| to_rooms(&sent));
         }
@@ -67,6 +79,19 @@ pub(super) fn dispatch(sent: Sent, to: Option<Jid>) -> Routed {
         Kind::Presence => presence::route(sent, to),
         Kind::Iq => iq::route(sent, to),
         Kind::Other => Routed::Done,
+    }
+}
+
+/// [`dispatch`], after a block list was read.
+async fn dispatch_later(sent: Sent, to: Jid, owner: String) {
+    if !blocks::load(&sent.server, &owner).await {
+        sent.refuse(&StanzaError::new(Condition::ResourceConstraint).of_type(ErrorType::Wait));
+        return;
+    }
+    match dispatch(sent.clone(), Some(to)) {
+        Routed::Later(work) => work.await,
+        Routed::Error(e) => sent.refuse(&e),
+        Routed::Done | Routed::Close(_) => {}
     }
 }
 
@@ -150,6 +175,12 @@ fn to_rooms(sent: &Sent) -> Routed {
         return Routed::from(Condition::ResourceConstraint);
     };
     let message = stanza.kind() == Kind::Message;
+    if message && sent.origin.session().is_some() && message::is_private(&stanza) {
+        if let Err(wait) = strangers::private(&sent.server, sent.origin.bare()) {
+            return Routed::Error(too_fast(wait));
+        }
+        message::copy_private(sent, &stanza);
+    }
     let inbound = Inbound { stanza, sender };
     if message {
         // Stream management acknowledges a message after its commit, not before.

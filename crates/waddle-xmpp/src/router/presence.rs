@@ -2,12 +2,17 @@
 
 use std::sync::Arc;
 
-use waddle_core::{BareJid, Jid};
-use waddle_stanza::{Class, Condition, Outgoing, Stanza, XmlWriter, ns};
-use waddle_storage::repo::roster::{self, FROM};
+use waddle_core::{BareJid, Jid, Timestamp};
+use waddle_stanza::{Class, Condition, Delay, Outgoing, Stanza, XmlWriter, ns};
+use waddle_storage::repo::{
+    last_seen::{self, LastSeen},
+    roster::{self, FROM},
+};
 
 use super::{
-    Origin, Routed, Sent, deliver, outward,
+    Origin, Routed, Sent,
+    blocks::BlockList,
+    deliver, outward,
     subscription::{self, states::Kind},
 };
 use crate::{
@@ -92,10 +97,13 @@ struct Known {
     /// Contacts elsewhere that do so.
     abroad: Vec<BareJid>,
     requests: Vec<bytes::Bytes>,
+    /// When contacts that are away were here for the last time.
+    last: Vec<(BareJid, LastSeen)>,
 }
 
-async fn known(server: &Server, session: &Session, first: bool) -> Known {
+async fn known(server: &Arc<Server>, session: &Session, first: bool) -> Known {
     let me = session.bare.clone();
+    let of = server.clone();
     let read = server.db.read(move |conn| {
         let owner = me.local().unwrap_or_default();
         if !first {
@@ -120,6 +128,14 @@ async fn known(server: &Server, session: &Session, first: bool) -> Known {
         known
             .to
             .retain(|c| roster::get(conn, c.local().unwrap_or_default(), &me).is_ok_and(|c| c.from()));
+        for c in &known.to {
+            let name = c.local().unwrap_or_default();
+            if !is_there(&of, name)
+                && let Some(seen) = last_seen::get(conn, name)?
+            {
+                known.last.push((c.clone(), seen));
+            }
+        }
         Ok(known)
     });
     read.await.unwrap_or_else(|e| {
@@ -152,7 +168,14 @@ async fn available(sent: Sent, session: Arc<Session>, priority: i8) {
         }
         for contact in &known.to {
             for s in server.sessions.of(contact.local().unwrap_or_default()) {
-                show(&s, &session, session.bare.as_str());
+                if !server.blocks.between(&server, &session.jid, &s.jid) {
+                    show(&s, &session, session.bare.as_str());
+                }
+            }
+        }
+        for (contact, seen) in known.last {
+            if !server.blocks.between(&server, &session.jid, contact.as_jid()) {
+                let _ = session.send(away_since(&server, &contact, seen, session.bare.as_str()));
             }
         }
         // §4.3: contacts of other hosts are asked there.
@@ -206,6 +229,9 @@ fn broadcast(
     own: bool,
 ) {
     for contact in to {
+        if server.blocks.between(server, &session.jid, contact.as_jid()) {
+            continue;
+        }
         if contact.domain() != session.bare.domain() {
             let stanza = presence(contact.as_str());
             outward::abroad_now(server, &Origin::from(session), contact.as_jid(), &stanza);
@@ -217,7 +243,9 @@ fn broadcast(
         }
         let stanza = presence(contact.as_str());
         for s in few.iter().filter(|s| s.is(Flag::Available)) {
-            let _ = s.send(stanza.clone());
+            if !server.blocks.between(server, &session.jid, &s.jid) {
+                let _ = s.send(stanza.clone());
+            }
         }
     }
     let stanza = presence(session.bare.as_str());
@@ -242,6 +270,9 @@ pub(crate) async fn unavailable(
         Vec::new()
     };
     if was {
+        if !is_there(server, session.localpart()) {
+            note_last_seen(server, session, &goodbye);
+        }
         broadcast(server, session, &goodbye, &from, false);
         server
             .registry
@@ -303,13 +334,134 @@ async fn probe(sent: &Sent, to: &Jid) {
             .await
             .is_ok_and(|c| c.from());
     if !allowed {
+        // The same for an account that does not exist.
+        sent.answer(said(Some("unsubscribed"), to.bare_str(), Some(sent.origin.bare().as_str())));
         return;
     }
+    let mut found = false;
     for s in sent.server.sessions.of(to.local().unwrap_or_default()) {
         if (to.is_bare() || s.jid == *to)
             && let Some(presence) = shown(&s, sent.origin.bare().as_str())
         {
+            found = true;
             sent.answer(presence);
+        }
+    }
+    if found {
+        return;
+    }
+    let name = to.local().unwrap_or_default().to_owned();
+    if let Ok(seen) = sent.server.db.read(move |conn| last_seen::get(conn, &name)).await {
+        let seen = seen.unwrap_or_else(|| LastSeen {
+            at: Timestamp(0),
+            presence: said(Some("unavailable"), to.bare_str(), None).concat(),
+        });
+        sent.answer(away_since(&sent.server, &to.bare(), seen, sent.origin.bare().as_str()));
+    }
+}
+
+/// A presence of the server's own making.
+fn said(kind: Option<&str>, from: &str, to: Option<&str>) -> Outgoing {
+    let mut w = XmlWriter::presence();
+    w.attr_opt("type", kind).attr("from", from).attr_opt("to", to);
+    w.outgoing(Class::Presence)
+}
+
+/// Whether the account has an available session.
+fn is_there(server: &Server, localpart: &str) -> bool {
+    server.sessions.of(localpart).iter().any(|s| s.is(Flag::Available))
+}
+
+/// Remembers how the last session of an account went away.
+fn note_last_seen(server: &Arc<Server>, session: &Session, goodbye: &(impl Fn(&str) -> Outgoing + Send)) {
+    let mut presence = goodbye(session.bare.as_str());
+    if presence.len() > server.limits.xmpp_goodbye_bytes {
+        presence = self::goodbye(session, session.bare.as_str());
+    }
+    let (owner, seen) = (
+        session.localpart().to_owned(),
+        LastSeen {
+            at: server.now(),
+            presence: presence.concat(),
+        },
+    );
+    let work = move |tx: &mut waddle_storage::Tx| last_seen::put(tx, &owner, &seen);
+    if let Err(e) = server.db.write_then(work, |_| {}) {
+        tracing::warn!(error = %e, "when somebody was here for the last time is not known");
+    }
+}
+
+/// The last goodbye of a contact that is away, with its time (§4.3.2); without one where it was never here.
+fn away_since(server: &Server, contact: &BareJid, seen: LastSeen, to: &str) -> Outgoing {
+    let Ok(stanza) = Stanza::parse(seen.presence) else {
+        return said(Some("unavailable"), contact.as_str(), Some(to));
+    };
+    let mut w = XmlWriter::new();
+    if seen.at > Timestamp(0) {
+        Delay::by(server.config.domain.as_str(), seen.at).write(&mut w);
+    }
+    let payload = stanza.rewrite().append(&w.finish()).finish();
+    payload.head().to(to).no_id().build()
+}
+
+/// What a change of the block list of `owner` means for presence (XEP-0191 §3.3, §3.4): who is blocked sees everybody go,
+/// who is no longer blocked sees them again.
+pub(crate) async fn blocked(server: &Arc<Server>, owner: &BareJid, jids: &[Jid], block: bool) {
+    if jids.is_empty() {
+        return;
+    }
+    let list = BlockList::new(jids);
+    let me = owner.clone();
+    let read = server
+        .db
+        .read(move |conn| roster::all(conn, me.local().unwrap_or_default()));
+    let contacts = read.await.unwrap_or_else(|e| {
+        tracing::error!(error = %e, "a roster could not be read");
+        Vec::new()
+    });
+    for s in server.sessions.of(owner.local().unwrap_or_default()) {
+        if !s.is(Flag::Available) {
+            continue;
+        }
+        let tell = |to: &Jid, presence: Outgoing| {
+            if server.is_local(to) {
+                for other in server.sessions.of(to.local().unwrap_or_default()) {
+                    if other.is(Flag::Available) && (to.is_bare() || other.jid == *to) && list.matches(&other.jid) {
+                        let _ = other.send(presence.clone());
+                    }
+                }
+            } else if list.matches(to) {
+                outward::abroad_now(server, &Origin::from(&s), to, &presence);
+            }
+        };
+        let directed = if block {
+            // Who got it directly is told as well, and is no longer kept.
+            let mut announced = s.announced.lock();
+            let (gone, kept) = announced.directed.drain(..).partition(|d| list.matches(d));
+            announced.directed = kept;
+            gone
+        } else {
+            Vec::new()
+        };
+        for to in &directed {
+            tell(to, goodbye(&s, to.as_str()));
+        }
+        for c in contacts.iter().filter(|c| c.from()) {
+            let to = c.jid.as_jid();
+            if block {
+                tell(to, goodbye(&s, to.as_str()));
+            } else if let Some(presence) = shown(&s, to.as_str()) {
+                tell(to, presence);
+            }
+        }
+        if !block {
+            for c in contacts.iter().filter(|c| c.to() && server.is_local(c.jid.as_jid())) {
+                for other in server.sessions.of(c.jid.local().unwrap_or_default()) {
+                    if list.matches(&other.jid) && !server.blocks.between(server, &s.jid, &other.jid) {
+                        show(&other, &s, owner.as_str());
+                    }
+                }
+            }
         }
     }
 }
@@ -323,6 +475,9 @@ pub(super) fn reveal(server: &Arc<Server>, owner: &BareJid, viewer: &BareJid, vi
             s.is(Flag::Available).then(|| goodbye(&s, viewer.as_str()))
         };
         let Some(presence) = presence else { continue };
+        if server.blocks.between(server, &s.jid, viewer.as_jid()) {
+            continue;
+        }
         if server.is_local(viewer.as_jid()) {
             deliver::presence(server, viewer.as_jid(), &presence);
         } else {

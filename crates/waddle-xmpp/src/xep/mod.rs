@@ -3,49 +3,71 @@
 use std::{future::Future, pin::Pin, sync::Arc};
 
 use waddle_core::{BareJid, Jid};
-use waddle_stanza::{Condition, Element, Stanza, StanzaError, XmlWriter};
+use waddle_stanza::{Condition, Element, Outgoing, Stanza, StanzaError, XmlWriter};
 
 use crate::{router::Origin, server::Server, service::Service, session::Session};
 
 pub mod registry;
 pub mod rfc6121_roster;
+pub mod xep0012;
 pub mod xep0030;
 pub mod xep0045;
+pub mod xep0048;
+pub mod xep0049;
 pub mod xep0050;
+pub mod xep0054;
 pub mod xep0059;
+pub mod xep0060;
 pub mod xep0077;
+pub mod xep0084;
 pub mod xep0085;
 pub mod xep0092;
+pub mod xep0107;
 pub mod xep0115;
+pub mod xep0118;
 pub mod xep0124;
+pub mod xep0153;
 pub mod xep0156;
 pub mod xep0157;
 pub mod xep0160;
+pub mod xep0163;
+pub mod xep0172;
 pub mod xep0184;
+pub mod xep0191;
 pub mod xep0198;
 pub mod xep0199;
 pub mod xep0202;
 pub mod xep0203;
 pub mod xep0206;
 pub mod xep0215;
+pub mod xep0222;
+pub mod xep0223;
 pub mod xep0280;
+pub mod xep0292;
 pub mod xep0297;
 pub mod xep0308;
 pub mod xep0313;
+pub mod xep0319;
 pub mod xep0333;
 pub mod xep0334;
 pub mod xep0352;
+pub mod xep0357;
 pub mod xep0359;
 pub mod xep0363;
 pub mod xep0368;
 pub mod xep0372;
+pub mod xep0377;
 pub mod xep0380;
+pub mod xep0384;
 pub mod xep0393;
+pub mod xep0398;
+pub mod xep0402;
 pub mod xep0410;
 pub mod xep0421;
 pub mod xep0424;
 pub mod xep0425;
 pub mod xep0428;
+pub mod xep0433;
 pub mod xep0440;
 pub mod xep0441;
 pub mod xep0444;
@@ -53,6 +75,9 @@ pub mod xep0446;
 pub mod xep0447;
 pub mod xep0461;
 pub mod xep0478;
+pub mod xep0486;
+pub mod xep0490;
+pub mod xep0502;
 
 /// A future that an extension returns.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -143,6 +168,8 @@ pub enum Answer {
     Empty,
     /// `<iq type='result'>` with this payload.
     Payload(XmlWriter),
+    /// `<iq type='result'/>`, and then these complete stanzas.
+    Followed(Vec<Outgoing>),
 }
 
 /// How an IQ request ends.

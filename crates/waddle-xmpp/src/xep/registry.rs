@@ -11,60 +11,88 @@ use waddle_stanza::{Element, XmlWriter};
 
 use super::{
     Extension, Identity, IqRequest, MessageEvent, Phase, Scope, SessionEvent, Verdict, Xep,
-    rfc6121_roster::Roster, xep0030::Disco, xep0045::Muc, xep0050::Commands, xep0077::InBandRegistration, xep0092::Version, xep0115::CapsFeature,
-    xep0160::Offline, xep0198::StreamManagement, xep0199::Ping, xep0202::Time, xep0203::Delay,
-    xep0280::Carbons, xep0313::Archive, xep0352::ClientState, xep0359::StanzaIds, xep0368::DirectTls,
-    xep0410::SelfPing, xep0421::OccupantIds, xep0440::ChannelBindings, xep0478::StreamLimits,
+    rfc6121_roster::Roster, xep0030::Disco, xep0045::Muc, xep0050::Commands, xep0077::InBandRegistration,
+    xep0092::Version, xep0115::CapsFeature, xep0160::Offline, xep0198::StreamManagement, xep0199::Ping,
+    xep0202::Time, xep0203::Delay, xep0280::Carbons, xep0313::Archive, xep0352::ClientState, xep0357::PushNotifications,
+    xep0359::StanzaIds, xep0368::DirectTls, xep0410::SelfPing, xep0421::OccupantIds, xep0433::ChannelSearch,
+    xep0440::ChannelBindings, xep0478::StreamLimits,
 };
 use super::{
     xep0059::ResultSets, xep0085::ChatStates, xep0184::Receipts, xep0297::Forwarding, xep0308::Correction, xep0333::Markers, xep0334::Hints, xep0372::References, xep0380::ExplicitEncryption, xep0393::Styling, xep0424::Retraction, xep0425::Moderation, xep0428::Fallback, xep0441::ArchivePrefs, xep0444::Reactions, xep0446::FileMetadata, xep0447::FileSharing, xep0461::Replies,
 };
 use super::{
+    xep0060::PubSub, xep0163::Personal, xep0048::Bookmarks, xep0049::Private, xep0054::VCards, xep0084::UserAvatars, xep0107::UserMood, xep0118::UserTune, xep0153::PresenceAvatars, xep0172::Nicknames, xep0222::PublicData, xep0223::PrivateData, xep0292::VCard4, xep0384::Omemo, xep0398::AvatarConversion, xep0402::NativeBookmarks, xep0490::DisplayedSync,
+};
+use super::{xep0012::LastActivity, xep0191::Blocking, xep0319::Idle, xep0377::Reports};
+use super::{
     xep0124::Bosh, xep0156::AlternativeConnections, xep0157::Contacts, xep0206::XmppOverBosh, xep0215::ExternalServices,
     xep0363::FileUpload,
 };
+use super::{xep0486::RoomAvatars, xep0502::RoomActivity};
 use crate::{server::Server, service::Service, session::Session};
 
 /// All extensions, by number.
 pub static ALL: &[&dyn Extension] = &[
     &Roster,
+    &LastActivity,
     &Disco,
     &Muc,
+    &Bookmarks,
+    &Private,
     &Commands,
+    &VCards,
     &ResultSets,
+    &PubSub,
     &InBandRegistration,
+    &UserAvatars,
     &ChatStates,
     &Version,
+    &UserMood,
     &CapsFeature,
+    &UserTune,
     &Bosh,
+    &PresenceAvatars,
     &AlternativeConnections,
     &Contacts,
     &Offline,
+    &Personal,
+    &Nicknames,
     &Receipts,
+    &Blocking,
     &StreamManagement,
     &Ping,
     &Time,
     &Delay,
     &XmppOverBosh,
     &ExternalServices,
+    &PublicData,
+    &PrivateData,
     &Carbons,
+    &VCard4,
     &Forwarding,
     &Correction,
     &Archive,
+    &Idle,
     &Markers,
     &Hints,
     &ClientState,
+    &PushNotifications,
     &StanzaIds,
     &FileUpload,
     &DirectTls,
     &References,
+    &Reports,
     &ExplicitEncryption,
+    &Omemo,
     &Styling,
+    &AvatarConversion,
+    &NativeBookmarks,
     &SelfPing,
     &OccupantIds,
     &Retraction,
     &Moderation,
     &Fallback,
+    &ChannelSearch,
     &ChannelBindings,
     &ArchivePrefs,
     &Reactions,
@@ -72,6 +100,9 @@ pub static ALL: &[&dyn Extension] = &[
     &FileSharing,
     &Replies,
     &StreamLimits,
+    &RoomAvatars,
+    &DisplayedSync,
+    &RoomActivity,
 ];
 
 /// The README's table of extensions, as Markdown.

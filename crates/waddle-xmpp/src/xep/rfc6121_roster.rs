@@ -1,11 +1,15 @@
 //! The roster and what of RFC 6121 is asked by IQ ([RFC 6121 §2](https://www.rfc-editor.org/rfc/rfc6121#section-2)).
 
 use waddle_core::{BareJid, Limits};
-use waddle_stanza::{Class, Condition, Element, StanzaError, XmlWriter, ns};
+use waddle_stanza::{Class, Condition, Element, Outgoing, StanzaError, XmlWriter, ns};
 use waddle_storage::repo::roster::{self, Contact};
 
 use super::{Answer, BoxFuture, Extension, IqRequest, IqResult, Xep};
-use crate::{router::subscription, server::Server, session::Flag};
+use crate::{
+    router::subscription,
+    server::Server,
+    session::{Flag, Session},
+};
 
 /// Roster, its versions and the session request of RFC 3921.
 pub struct Roster;
@@ -51,21 +55,23 @@ async fn get(r: &IqRequest<'_>) -> IqResult {
     let known = r.payload.attr("ver").map(std::borrow::Cow::into_owned);
     // From here on it gets pushes: what changes while the roster is read is not missed.
     r.session.set(Flag::Interested, true);
+    let most = r.server.limits.xmpp_roster_changes;
     let read = r.server.db.read(move |conn| {
-        let version = roster::version(conn, &owner)?;
-        let same = known.as_deref() == Some(&*version.to_string());
-        Ok((
-            version,
-            if same {
-                None
-            } else {
-                Some(roster::all(conn, &owner)?)
-            },
-        ))
+        if let Some(since) = known.and_then(|k| k.parse().ok())
+            && let Some(changes) = roster::changes(conn, &owner, since, most)?
+        {
+            return Ok(Known::Changes(changes));
+        }
+        Ok(Known::All(roster::version(conn, &owner)?, roster::all(conn, &owner)?))
     });
     match read.await {
-        Ok((_, None)) => Ok(Answer::Empty),
-        Ok((version, Some(contacts))) => {
+        Ok(Known::Changes(changes)) => Ok(Answer::Followed(
+            changes
+                .iter()
+                .map(|(version, c)| pushed(r.server, r.session, c, *version))
+                .collect(),
+        )),
+        Ok(Known::All(version, contacts)) => {
             let mut w = XmlWriter::with_capacity(256 + contacts.len() * 96);
             w.open_ns("query", ns::ROSTER).attr_display("ver", version);
             for c in contacts.iter().filter(|c| c.listed) {
@@ -79,6 +85,14 @@ async fn get(r: &IqRequest<'_>) -> IqResult {
             Err(Condition::InternalServerError.into())
         }
     }
+}
+
+/// What a client has to learn of the roster (§2.6.3).
+enum Known {
+    /// Only this, each with its version.
+    Changes(Vec<(i64, Contact)>),
+    /// Everything.
+    All(i64, Vec<Contact>),
 }
 
 async fn set(r: &IqRequest<'_>) -> IqResult {
@@ -146,25 +160,29 @@ fn item(w: &mut XmlWriter, c: &Contact) {
     w.close();
 }
 
-/// A roster push to each interested session (RFC 6121 §2.1.6); a contact that is no item any more was removed.
+/// A roster push to each interested session (RFC 6121 §2.1.6).
 pub(crate) fn push(server: &Server, owner: &BareJid, contact: &Contact, version: i64) {
     for s in server.sessions.of(owner.local().unwrap_or_default()) {
-        if !s.is(Flag::Interested) {
-            continue;
+        if s.is(Flag::Interested) {
+            let _ = s.send(pushed(server, &s, contact, version));
         }
-        let mut w = XmlWriter::iq();
-        w.attr("type", "set")
-            .attr("id", &server.random_text::<9>())
-            .attr("to", s.jid.as_str());
-        w.open_ns("query", ns::ROSTER).attr_display("ver", version);
-        if contact.listed {
-            item(&mut w, contact);
-        } else {
-            w.open("item")
-                .attr("jid", contact.jid.as_str())
-                .attr("subscription", "remove")
-                .close();
-        }
-        let _ = s.send(w.outgoing(Class::Iq));
     }
+}
+
+/// A roster push; a contact that is no item any more was removed.
+fn pushed(server: &Server, to: &Session, contact: &Contact, version: i64) -> Outgoing {
+    let mut w = XmlWriter::iq();
+    w.attr("type", "set")
+        .attr("id", &server.random_text::<9>())
+        .attr("to", to.jid.as_str());
+    w.open_ns("query", ns::ROSTER).attr_display("ver", version);
+    if contact.listed {
+        item(&mut w, contact);
+    } else {
+        w.open("item")
+            .attr("jid", contact.jid.as_str())
+            .attr("subscription", "remove")
+            .close();
+    }
+    w.outgoing(Class::Iq)
 }

@@ -169,7 +169,7 @@ pub(crate) async fn stranger(
     let answered = register(server, address, stanza).await;
     let made = matches!(answered, Ok(Answer::Empty));
     let answer = match answered {
-        Ok(Answer::Empty) => Some(stanza.result(Some(domain)).outgoing(Class::Iq)),
+        Ok(Answer::Empty | Answer::Followed(_)) => Some(stanza.result(Some(domain)).outgoing(Class::Iq)),
         Ok(Answer::Payload(payload)) => {
             let mut w = stanza.result(Some(domain));
             w.trusted(&payload.finish());

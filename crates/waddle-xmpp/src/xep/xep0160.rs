@@ -13,7 +13,7 @@ impl Extension for Offline {
             number: 160,
             title: "Best Practices for Handling Offline Messages",
             version: "1.0.1",
-            notes: "chat and normal messages with a body, stored before they are acknowledged, handed over once",
+            notes: "chat and normal messages but for chat states, stored before they are acknowledged, handed over once",
         }
     }
 

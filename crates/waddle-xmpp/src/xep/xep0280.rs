@@ -1,10 +1,13 @@
 //! [XEP-0280](https://xmpp.org/extensions/xep-0280.html) Message Carbons: who wants copies, and of what.
 
 use waddle_core::Jid;
-use waddle_stanza::{Condition, Element, ns};
+use waddle_stanza::{Condition, Element, Stanza, ns};
 
 use super::{Answer, BoxFuture, Extension, IqRequest, IqResult, MessageEvent, Phase, Scope, Verdict, Xep};
-use crate::{router::message::Type, session::Flag};
+use crate::{
+    router::message::{Type, fingerprint},
+    session::Flag,
+};
 
 /// Copies for the other devices of sender and recipient.
 pub struct Carbons;
@@ -15,7 +18,7 @@ impl Extension for Carbons {
             number: 280,
             title: "Message Carbons",
             version: "1.0.1",
-            notes: "chat, messages with a body and what belongs to them; `private` and `no-copy` are heeded",
+            notes: "all rules of §6: chat, what belongs to it, invitations, private messages in rooms, errors",
         }
     }
 
@@ -44,31 +47,43 @@ impl Extension for Carbons {
     }
 
     fn on_message(&self, phase: Phase, event: &mut MessageEvent<'_>) -> Verdict {
-        let root = event.stanza.root();
-        let private = root.has("private", ns::CARBONS);
         if phase == Phase::Rewrite {
-            event.strip |= private || root.children().any(forged);
+            event.strip |= event.stanza.root().children().any(forged);
             return Verdict::Continue;
         }
-        // §6.1: what is eligible; chat states, markers and receipts of a chat are of type chat.
-        let kind = Type::of(event.stanza);
-        let muc_private = root.has("x", ns::MUC_USER);
-        let worth = match kind {
-            Type::Chat => true,
-            Type::Normal => {
-                root.has("body", ns::CLIENT)
-                    || root
-                        .children()
-                        .any(|c| c.in_ns(ns::RECEIPTS) || c.in_ns(ns::MARKERS) || c.in_ns(ns::CHAT_STATES))
-            }
-            Type::Error | Type::Groupchat | Type::Headline => false,
+        event.copy = match Type::of(event.stanza) {
+            // What answers a message of this session that was copied.
+            Type::Error => event.stanza.id().is_some_and(|id| {
+                let to = event.server.sessions.get(event.to);
+                to.is_some_and(|s| s.was_copied(fingerprint(&id)))
+            }),
+            _ => Self::is_eligible(event.stanza),
         };
-        event.copy = worth && !private && !muc_private && !root.has("no-copy", ns::HINTS);
         Verdict::Continue
     }
 
     fn strips(&self, child: Element<'_>, _: &Jid) -> bool {
-        forged(child) || child.is("private", ns::CARBONS)
+        forged(child)
+    }
+}
+
+impl Carbons {
+    /// §6.1: whether a message that is no error is copied.
+    pub(crate) fn is_eligible(stanza: &Stanza) -> bool {
+        let root = stanza.root();
+        let worth = match Type::of(stanza) {
+            Type::Chat => true,
+            Type::Normal | Type::Headline => root.children().any(|c| {
+                c.is("body", ns::CLIENT) && Type::of(stanza) == Type::Normal
+                    || c.in_ns(ns::RECEIPTS)
+                    || c.in_ns(ns::MARKERS)
+                    || c.in_ns(ns::CHAT_STATES)
+                    || c.in_ns(ns::CONFERENCE)
+                    || c.is("x", ns::MUC_USER) && c.has("invite", ns::MUC_USER)
+            }),
+            Type::Error | Type::Groupchat => false,
+        };
+        worth && !root.has("private", ns::CARBONS) && !root.has("no-copy", ns::HINTS)
     }
 }
 

@@ -3,7 +3,7 @@
 //! [`states`] has the tables, for one side at a time. Where both sides are accounts of this server, one transaction
 //! changes both rosters; what is to be sent follows its commit.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use waddle_core::BareJid;
@@ -14,8 +14,10 @@ use waddle_storage::{
 };
 
 use self::states::{Inbound, Kind};
-use super::{Origin, Sent, outward, presence};
-use crate::{server::Server, session::Flag, xep::rfc6121_roster::push};
+use super::{Origin, Sent, outward, presence, strangers};
+use crate::{
+    connection::too_fast, rate::Wait, server::Server, session::Flag, xep::rfc6121_roster::push,
+};
 
 pub mod states;
 
@@ -57,6 +59,10 @@ pub enum After {
 struct Change<'a> {
     tx: &'a mut Tx,
     server: &'a Server,
+    /// Who asks for it, where that is limited.
+    origin: Option<Origin>,
+    /// How long they have to wait, if they have to.
+    wait: Arc<OnceLock<Wait>>,
     after: Vec<After>,
 }
 
@@ -100,7 +106,8 @@ impl Change<'_> {
     }
 
     fn push(&mut self, owner: &BareJid, item: Contact) -> Result<()> {
-        let version = roster::raise_version(self.tx, name(owner))?;
+        let keep = self.server.limits.xmpp_roster_changes;
+        let version = roster::raise_version(self.tx, name(owner), &item, keep)?;
         self.after.push(After::Push {
             owner: owner.clone(),
             item,
@@ -144,20 +151,19 @@ impl Change<'_> {
             return Ok(());
         }
         if !roster::has_account(self.tx, name(to))? {
-            // §3.1.3 rule 1: as if the contact had said no.
-            return if kind == Kind::Subscribe {
-                self.receive(Kind::Unsubscribed, to, from, None)
-            } else {
-                Ok(())
-            };
+            // §8.5.1: silence, so that nobody learns that there is no such account.
+            return Ok(());
         }
         let before = self.get(to, from)?;
         let mut now = before.clone();
         let request = || stanza.clone().unwrap_or_else(|| written(kind, from, to));
         let outcome = states::inbound(kind, &mut now, request);
         let new = now.request.is_some() && before.request.is_none();
-        if new && roster::requests(self.tx, name(to))? >= self.server.limits.xmpp_subscription_requests {
-            return Ok(());
+        if new {
+            self.may_ask(to)?;
+            if roster::requests(self.tx, name(to))? >= self.server.limits.xmpp_subscription_requests {
+                return Ok(());
+            }
         }
         let (saw, sees) = (before.from(), now.from());
         match outcome {
@@ -175,6 +181,16 @@ impl Change<'_> {
         Ok(())
     }
 
+    /// Requests of strangers are limited.
+    fn may_ask(&mut self, account: &BareJid) -> Result<()> {
+        let Some(origin) = &self.origin else { return Ok(()) };
+        if let Err(wait) = strangers::pass(self.tx, self.server, origin, account)? {
+            let _ = self.wait.set(wait);
+            return Err(StorageError::Constraint("strangers".into()));
+        }
+        Ok(())
+    }
+
     fn tell(&mut self, kind: Kind, from: &BareJid, to: &BareJid, stanza: Option<Bytes>) {
         self.after.push(After::Tell {
             kind,
@@ -188,13 +204,17 @@ impl Change<'_> {
 /// Changes rosters and sends what follows.
 async fn write(
     server: &Arc<Server>,
+    origin: Option<Origin>,
     work: impl FnOnce(&mut Change<'_>) -> Result<()> + Send + 'static,
 ) -> std::result::Result<(), StanzaError> {
-    let of = server.clone();
+    let (of, wait) = (server.clone(), Arc::new(OnceLock::new()));
+    let waits = wait.clone();
     let done = server.db.write(move |tx| {
         let mut change = Change {
             tx,
             server: &of,
+            origin,
+            wait: waits,
             after: Vec::new(),
         };
         work(&mut change)?;
@@ -205,7 +225,7 @@ async fn write(
             follow(server, after);
             Ok(())
         }
-        Err(e) => Err(refused(&e)),
+        Err(e) => Err(wait.get().map_or_else(|| refused(&e), |w| too_fast(*w))),
     }
 }
 
@@ -218,7 +238,7 @@ pub(super) async fn change(sent: Sent, contact: BareJid, kind: Kind) {
     let stamped = sent.stanza.head().from(user.as_str()).to(contact.as_str());
     let bytes = stamped.default_lang(sent.lang.as_deref()).build().concat();
     let max = sent.server.limits.xmpp_roster_items;
-    let done = write(&sent.server, move |c| {
+    let done = write(&sent.server, Some(sent.origin.clone()), move |c| {
         if !c.get(&user, &contact)?.listed
             && matches!(kind, Kind::Subscribe | Kind::Subscribed)
             && roster::count(c.tx, name(&user))? >= max
@@ -237,7 +257,7 @@ pub(super) async fn arrived(sent: Sent, account: BareJid, kind: Kind) {
     let from = sent.origin.bare().clone();
     let stamped = sent.stanza.head().from(from.as_str()).to(account.as_str());
     let bytes = stamped.build().concat();
-    let done = write(&sent.server, move |c| {
+    let done = write(&sent.server, Some(sent.origin.clone()), move |c| {
         c.receive(kind, &from, &account, Some(bytes))
     });
     if let Err(e) = done.await {
@@ -266,7 +286,7 @@ pub(crate) async fn remove(server: &Arc<Server>, user: BareJid, contact: BareJid
         roster::put(c.tx, name(&user), &gone)?;
         c.push(&user, gone)
     };
-    write(server, work).await
+    write(server, None, work).await
 }
 
 /// A roster set (§2.3, §2.4): name and groups.
@@ -298,7 +318,7 @@ pub(crate) async fn set(
         }
         c.put(&user, &before, now)
     };
-    write(server, work).await
+    write(server, None, work).await
 }
 
 fn refused(e: &StorageError) -> StanzaError {
@@ -321,7 +341,10 @@ fn refused(e: &StorageError) -> StanzaError {
 fn follow(server: &Arc<Server>, after: Vec<After>) {
     for a in after {
         match a {
-            After::Push { owner, item, version } => push(server, &owner, &item, version),
+            After::Push { owner, item, version } => {
+                server.strangers.forget(item.jid.as_str(), owner.as_str());
+                push(server, &owner, &item, version);
+            }
             After::Reveal {
                 owner,
                 viewer,

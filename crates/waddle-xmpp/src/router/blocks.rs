@@ -1,0 +1,213 @@
+//! Who is blocked by whom ([XEP-0191](https://xmpp.org/extensions/xep-0191.html)): the lists in memory, and what they
+//! do to a stanza.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use ahash::AHashSet;
+use dashmap::DashMap;
+use waddle_core::Jid;
+use waddle_stanza::{Condition, ErrorType, Kind, StanzaError, ns};
+use waddle_storage::repo::blocking;
+
+use super::{Routed, Sent};
+use crate::server::Server;
+
+/// How often a list is read anew that changes meanwhile.
+const TRIES: usize = 3;
+
+/// The addresses that one account blocks.
+#[derive(Debug, Default)]
+pub struct BlockList {
+    jids: AHashSet<Box<str>>,
+    /// Whether there are entries of the form `domain/resource`, which are rare.
+    host_resources: bool,
+}
+
+impl BlockList {
+    /// A list of these.
+    pub fn new(jids: &[Jid]) -> Self {
+        Self {
+            jids: jids.iter().map(|j| j.as_str().into()).collect(),
+            host_resources: jids.iter().any(|j| j.local().is_none() && !j.is_bare()),
+        }
+    }
+
+    /// Whether an address is blocked (§5): itself, its bare JID, its host with its resource, or its host.
+    pub fn matches(&self, jid: &Jid) -> bool {
+        if self.jids.is_empty() {
+            return false;
+        }
+        let has = |s: &str| self.jids.contains(s);
+        has(jid.as_str())
+            || has(jid.bare_str())
+            || has(jid.domain())
+            || self.host_resources
+                && jid
+                    .resource()
+                    .is_some_and(|r| has(&[jid.domain(), "/", r].concat()))
+    }
+}
+
+/// The lists that were needed lately; bounded, and right for as long as they are here.
+#[derive(Debug, Default)]
+pub struct Blocks {
+    lists: DashMap<Box<str>, Arc<BlockList>, ahash::RandomState>,
+    /// Counts changes: what was read before one is not remembered after it.
+    changes: AtomicU64,
+}
+
+impl Blocks {
+    /// The list of an account, if it is here.
+    pub fn peek(&self, owner: &str) -> Option<Arc<BlockList>> {
+        self.lists.get(owner).map(|l| l.value().clone())
+    }
+
+    /// A list changed; called in the order of the commits.
+    pub(crate) fn changed(&self, owner: &str, jids: &[Jid]) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.lists.insert(owner.into(), Arc::new(BlockList::new(jids)));
+    }
+
+    /// Whether `a` or `b`, each an account of this server or not, blocks the other; what is not here is not asked for.
+    pub(super) fn between(&self, server: &Server, a: &Jid, b: &Jid) -> bool {
+        let blocks = |owner: &Jid, other: &Jid| {
+            server.is_local(owner)
+                && owner
+                    .local()
+                    .and_then(|l| self.peek(l))
+                    .is_some_and(|list| list.matches(other))
+        };
+        a.bare_str() != b.bare_str() && (blocks(a, b) || blocks(b, a))
+    }
+}
+
+/// Reads the list of an account, so that it is here; `false` if that failed.
+pub(crate) async fn load(server: &Arc<Server>, owner: &str) -> bool {
+    let blocks = &server.blocks;
+    for _ in 0..TRIES {
+        if blocks.lists.contains_key(owner) {
+            return true;
+        }
+        let before = blocks.changes.load(Ordering::Acquire);
+        let of = owner.to_owned();
+        let jids = match server.db.read(move |conn| blocking::list(conn, &of)).await {
+            Ok(jids) => jids,
+            Err(e) => {
+                tracing::error!(error = %e, "a block list could not be read");
+                return false;
+            }
+        };
+        if blocks.lists.len() >= server.limits.xmpp_block_lists {
+            blocks.lists.retain(|owner, _| server.sessions.has(owner));
+        }
+        let entry = blocks.lists.entry(owner.into());
+        if blocks.changes.load(Ordering::Acquire) == before {
+            entry.or_insert_with(|| Arc::new(BlockList::new(&jids)));
+            return true;
+        }
+    }
+    false
+}
+
+/// Whose list it is: an account of this server.
+fn account<'a>(server: &Server, jid: &'a Jid) -> Option<&'a str> {
+    jid.local().filter(|_| server.is_local(jid))
+}
+
+/// What block lists do to a stanza; nothing, mostly.
+pub(super) enum Blocked {
+    /// It goes on.
+    No,
+    /// It ends here.
+    Yes(Routed),
+    /// A list has to be read first: of this account.
+    Unknown(String),
+}
+
+pub(super) fn check(sent: &Sent, to: &Jid) -> Blocked {
+    let server = &sent.server;
+    let from = sent.origin.jid();
+    // Nobody is kept from their own devices and server.
+    if to.bare_str() == from.bare_str() || *to == server.domain || *from == server.domain {
+        return Blocked::No;
+    }
+    if let Some(me) = sent.origin.account_name() {
+        match server.blocks.peek(me) {
+            None => return Blocked::Unknown(me.to_owned()),
+            Some(list) if list.matches(to) && !is_goodbye(sent) => return Blocked::Yes(outgoing(sent)),
+            Some(_) => {}
+        }
+    }
+    if let Some(them) = account(server, to) {
+        match server.blocks.peek(them) {
+            None => return Blocked::Unknown(them.to_owned()),
+            Some(list) if list.matches(from) => return Blocked::Yes(incoming(sent)),
+            Some(_) => {}
+        }
+    }
+    Blocked::No
+}
+
+/// Who blocks a room can still leave it.
+fn is_goodbye(sent: &Sent) -> bool {
+    sent.stanza.kind() == Kind::Presence && sent.stanza.is_type("unavailable")
+}
+
+/// §3.3: from who blocks.
+fn outgoing(sent: &Sent) -> Routed {
+    if !sent.stanza.may_bounce() {
+        return Routed::Done;
+    }
+    Routed::Error(
+        StanzaError::new(Condition::NotAcceptable)
+            .of_type(ErrorType::Cancel)
+            .app("blocked", ns::BLOCKING_ERRORS)
+            .text("you have blocked this address; unblock it first"),
+    )
+}
+
+/// §3.3: to who blocks. It looks as if nobody were there.
+fn incoming(sent: &Sent) -> Routed {
+    match sent.stanza.kind() {
+        Kind::Message | Kind::Iq if sent.stanza.may_bounce() => Routed::from(Condition::ServiceUnavailable),
+        _ => Routed::Done,
+    }
+}
+
+/// Whether the account `owner` takes what comes from one of these addresses: for senders that do not come this way.
+pub fn takes(server: &Server, owner: &Jid, from: &[&Jid]) -> bool {
+    let list = account(server, owner).and_then(|l| server.blocks.peek(l));
+    list.is_none_or(|list| !from.iter().any(|f| list.matches(f)))
+}
+
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn four_forms() {
+        let list = |jids: &[&str]| {
+            BlockList::new(&jids.iter().map(|j| j.parse().unwrap()).collect::<Vec<_>>())
+        };
+        let cases: [(&str, &[&str], &[&str]); 4] = [
+            ("a@x/1", &["a@x/1"], &["a@x/2", "a@x", "x", "x/1"]),
+            ("a@x", &["a@x/1", "a@x"], &["b@x/1", "x"]),
+            ("x/1", &["x/1", "a@x/1"], &["a@x/2", "a@x", "x"]),
+            ("x", &["x", "x/1", "a@x", "a@x/1"], &["y", "a@y", "z.x"]),
+        ];
+        for (blocked, yes, no) in cases {
+            let list = list(&[blocked]);
+            for j in yes {
+                assert!(list.matches(&j.parse().unwrap()), "{blocked} {j}");
+            }
+            for j in no {
+                assert!(!list.matches(&j.parse().unwrap()), "{blocked} {j}");
+            }
+        }
+        assert!(!list(&[]).matches(&"a@x".parse().unwrap()));
+    }
+}

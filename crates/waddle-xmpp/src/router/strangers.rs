@@ -1,0 +1,100 @@
+//! A small bucket for what comes from strangers (mission line 13): messages and requests to who does not know the sender,
+//! and private messages in rooms. One per sender, and one per recipient.
+
+use dashmap::{DashMap, DashSet};
+use waddle_core::{BareJid, Timestamp, limits::Rate};
+use waddle_storage::{Result, Tx, repo::roster};
+
+use super::Origin;
+use crate::{
+    rate::{Bucket, Wait},
+    server::Server,
+};
+
+type Map<K, V> = DashMap<K, V, ahash::RandomState>;
+
+/// Who wrote to whom lately; bounded.
+#[derive(Debug, Default)]
+pub struct Strangers {
+    senders: Map<Box<str>, Bucket>,
+    recipients: Map<Box<str>, Bucket>,
+    /// Hashes of (sender, recipient): the recipient knows the sender.
+    known: DashSet<u64, ahash::RandomState>,
+    hasher: ahash::RandomState,
+}
+
+impl Strangers {
+    fn pair(&self, from: &str, to: &str) -> u64 {
+        self.hasher.hash_one((from, to))
+    }
+
+    /// From now on `to` knows `from`.
+    fn meet(&self, from: &str, to: &str, max: usize) {
+        let pair = self.pair(from, to);
+        if !self.known.contains(&pair) {
+            if self.known.len() >= max {
+                // Who is known is found out again.
+                self.known.clear();
+            }
+            self.known.insert(pair);
+        }
+    }
+
+    /// Whether `to` knows `from` has to be found out again.
+    pub(super) fn forget(&self, from: &str, to: &str) {
+        self.known.remove(&self.pair(from, to));
+    }
+}
+
+fn take(map: &Map<Box<str>, Bucket>, who: &str, rate: Rate, max: usize, now: Timestamp) -> std::result::Result<(), Wait> {
+    if map.len() >= max {
+        // A full bucket says nothing: it can go. Where none is full, all senders are told to wait.
+        map.retain(|_, b| b.take(rate, rate.count, now).is_err());
+        if map.len() >= max {
+            return Err(Wait(rate.seconds.max(1)));
+        }
+    }
+    map.entry(who.into())
+        .or_insert_with(|| Bucket::new(rate, now))
+        .take(rate, 1, now)
+}
+
+/// Takes a token of a sender, for a private message in a room.
+pub(super) fn private(server: &Server, from: &BareJid) -> std::result::Result<(), Wait> {
+    if !server.config.rate_limits {
+        return Ok(());
+    }
+    let (l, s) = (&server.limits, &server.strangers);
+    take(&s.senders, from.as_str(), l.xmpp_rate_strangers, l.xmpp_strangers, server.now())
+}
+
+/// Whether something from `from` to the account `to` may pass: yes between who know each other; strangers need a token
+/// of each side.
+pub(super) fn pass(tx: &Tx, server: &Server, from: &Origin, to: &BareJid) -> Result<std::result::Result<(), Wait>> {
+    let (l, s) = (&server.limits, &server.strangers);
+    if !server.config.rate_limits || from.bare() == to || trusted(server, from) {
+        return Ok(Ok(()));
+    }
+    // Who writes to somebody wants to hear from them.
+    s.meet(to.as_str(), from.bare().as_str(), l.xmpp_strangers);
+    if s.known.contains(&s.pair(from.bare().as_str(), to.as_str())) {
+        return Ok(Ok(()));
+    }
+    let contact = roster::get(tx, to.local().unwrap_or_default(), from.bare())?;
+    if contact.listed || contact.from() || contact.to() {
+        s.meet(from.bare().as_str(), to.as_str(), l.xmpp_strangers);
+        return Ok(Ok(()));
+    }
+    let (max, now) = (l.xmpp_strangers, server.now());
+    let sender = take(&s.senders, from.bare().as_str(), l.xmpp_rate_strangers, max, now);
+    Ok(sender.and_then(|()| take(&s.recipients, to.as_str(), l.xmpp_rate_from_strangers, max, now)))
+}
+
+/// The server, its rooms and services, and components limit themselves.
+fn trusted(server: &Server, from: &Origin) -> bool {
+    let jid = from.jid();
+    from.session().is_none()
+        && (server.is_local(jid)
+            || jid.domain() == server.config.muc_domain
+            || server.services.get(jid.domain()).is_some())
+}
