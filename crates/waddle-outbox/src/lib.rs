@@ -165,6 +165,23 @@ impl<T: Weight> Outbox<T> {
         self.wake.notify_one();
     }
 
+    /// Lets even that wait which hurries: nobody takes it now. What comes later and hurries is due again.
+    pub fn defer(&self) {
+        if let Some(held) = &mut self.inner.lock().held {
+            *held = Held::default();
+        }
+    }
+
+    /// The last of what waits, and how many there are that `count`.
+    pub fn last(&self, count: impl Fn(&T) -> bool) -> Option<(usize, T)>
+    where
+        T: Clone,
+    {
+        let inner = self.inner.lock();
+        let last = inner.items.iter().rev().find(|i| count(i))?.clone();
+        Some((inner.items.iter().filter(|i| count(i)).count(), last))
+    }
+
     /// Whether there is something that may not wait.
     pub fn is_due(&self) -> bool {
         self.inner.lock().due()

@@ -35,6 +35,7 @@ pub const SERVER: &[Migration] = migrations! {
     "server/0024_device_credentials.sql"
     "server/0030_rooms.sql"
     "server/0032_room_settings.sql"
+    "server/0033_subject_occupant.sql"
     "server/0040_roster.sql"
     "server/0041_offline.sql"
     "server/0043_roster_changes.sql"
@@ -56,6 +57,7 @@ pub const WADDLE: &[Migration] = migrations! {
     "waddle/0004_archive_rules.sql"
     "waddle/0010_community.sql"
     "waddle/0030_rooms.sql"
+    "waddle/0033_subject_occupant.sql"
     "waddle/0050_mqtt_retained.sql"
 };
 

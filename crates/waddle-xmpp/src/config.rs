@@ -34,6 +34,8 @@ pub struct XmppConfig {
     pub rate_limits: bool,
     /// Who may make an account in band.
     pub registration: Registration,
+    /// What push services are told besides that there is something (XEP-0357).
+    pub push_details: crate::push::Details,
     /// Whom to write to, as URIs (XEP-0157).
     pub contacts: Vec<(crate::xep::xep0157::Concern, Vec<String>)>,
     /// Numbers of XEPs that are switched off.
@@ -53,6 +55,7 @@ impl XmppConfig {
             allow_plaintext: false,
             rate_limits: true,
             registration: Registration::Closed,
+            push_details: crate::push::Details::default(),
             contacts: Vec::new(),
             disabled: Vec::new(),
         }

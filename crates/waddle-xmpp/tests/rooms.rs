@@ -165,3 +165,122 @@ async fn a_message_to_a_room_is_acknowledged_after_its_commit() {
     let stored = db.read(move |c| archive::last(c, &lounge, 10, None)).await;
     assert_eq!(stored.unwrap().len(), 5, "acknowledged before it was stored");
 }
+
+/// XEP-0433: the public room is found by its name and says how many are in it; the hidden one is not.
+#[tokio::test]
+async fn rooms_are_found_by_words() {
+    let w = world().await;
+    w.account("alice").await;
+    let mut a = w.online("alice", "one").await;
+    for (room, public) in [("garden", "1"), ("cellar", "0")] {
+        join(&mut a, room, "Alice").await;
+        a.send(&format!(
+            "<iq type='set' id='{room}' to='{room}@muc.waddle.test'><query xmlns='http://jabber.org/protocol/muc#owner'>\
+             <x xmlns='jabber:x:data' type='submit'>\
+             <field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#roomconfig</value></field>\
+             <field var='muc#roomconfig_roomname'><value>The quiet {room}</value></field>\
+             <field var='muc#roomconfig_publicroom'><value>{public}</value></field></x></query></iq>"
+        ))
+        .await;
+        while a.next().await.id().as_deref() != Some(room) {}
+    }
+    a.sync().await;
+    let form = a
+        .request("<iq type='get' id='f' to='muc.waddle.test'><search xmlns='urn:xmpp:channel-search:0:search'/></iq>")
+        .await;
+    assert!(text(&form).contains("sindescription"), "{}", text(&form));
+    let search = |words: &str| {
+        format!(
+            "<iq type='get' id='s' to='muc.waddle.test'><search xmlns='urn:xmpp:channel-search:0:search'>\
+             <x xmlns='jabber:x:data' type='submit'>\
+             <field var='FORM_TYPE'><value>urn:xmpp:channel-search:0:search-params</value></field>\
+             <field var='q'><value>{words}</value></field></x></search></iq>"
+        )
+    };
+    let found = text(&a.request(&search("QUIET")).await);
+    assert!(
+        found.contains(
+            "<item address=\"garden@muc.waddle.test\"><name>The quiet garden</name><nusers>1</nusers>"
+        ),
+        "{found}"
+    );
+    assert!(!found.contains("cellar"), "{found}");
+    let e = a.request(&search("")).await;
+    assert_eq!(condition(&e), "bad-request");
+    assert!(text(&e).contains("no-search-conditions"));
+}
+
+/// A persistent room that `a` opens.
+async fn lounge(a: &mut Client) {
+    join(a, "lounge", "Alice").await;
+    a.send(
+        "<iq type='set' id='open' to='lounge@muc.waddle.test'><query xmlns='http://jabber.org/protocol/muc#owner'>\
+         <x xmlns='jabber:x:data' type='submit'><field var='muc#roomconfig_persistentroom'><value>1</value></field></x>\
+         </query></iq>",
+    )
+    .await;
+    while a.next().await.id().as_deref() != Some("open") {}
+}
+
+#[tokio::test]
+async fn the_avatar_of_a_room() {
+    // XEP-0486; how the room keeps it is played in waddle-muc's avatar.txt.
+    let w = world().await;
+    w.account("alice").await;
+    w.account("bob").await;
+    let mut a = w.online("alice", "one").await;
+    lounge(&mut a).await;
+    let mut b = w.online("bob", "two").await;
+    let set = "<iq type='set' id='v' to='lounge@muc.waddle.test'><vCard xmlns='vcard-temp'>\
+               <PHOTO><TYPE>image/png</TYPE><BINVAL>aGVsbG8=</BINVAL></PHOTO></vCard></iq>";
+    assert_eq!(condition(&b.request(set).await), "forbidden");
+    assert_eq!(a.request(set).await.type_().unwrap(), "result");
+    let got = b
+        .request("<iq type='get' id='g' to='lounge@muc.waddle.test'><vCard xmlns='vcard-temp'/></iq>")
+        .await;
+    assert!(text(&got).contains("aGVsbG8="), "{}", text(&got));
+    let info = b
+        .request("<iq type='get' id='i' to='lounge@muc.waddle.test'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>")
+        .await;
+    assert!(text(&info).contains("aaf4c61ddcc5e8a2dabede0f3b482cd9aea9434d"), "{}", text(&info));
+    // XEP-0502: nothing is known of the first hour; the figures are tested in waddle-muc's activity.rs.
+    assert!(!text(&info).contains("message-activity"));
+}
+
+#[tokio::test]
+async fn occupants_ask_each_other_through_the_room() {
+    let w = world().await;
+    w.account("alice").await;
+    w.account("bob").await;
+    let mut a = w.online("alice", "one").await;
+    lounge(&mut a).await;
+    let mut b = w.online("bob", "two").await;
+    join(&mut b, "lounge", "Bob").await;
+    b.send("<iq type='get' id='q' to='lounge@muc.waddle.test/Alice'><time xmlns='urn:xmpp:time'/></iq>")
+        .await;
+    let asked = loop {
+        let s = a.next().await;
+        if s.is_request() {
+            break s;
+        }
+    };
+    assert_eq!(asked.root().attr("from").unwrap(), "lounge@muc.waddle.test/Bob");
+    let id = asked.id().unwrap().into_owned();
+    a.send(&format!("<iq type='result' id='{id}' to='lounge@muc.waddle.test/Bob'><time xmlns='urn:xmpp:time'/></iq>"))
+        .await;
+    let answer = b.next().await;
+    assert_eq!(answer.id().as_deref(), Some("q"));
+    assert_eq!(answer.root().attr("from").unwrap(), "lounge@muc.waddle.test/Alice");
+    // What the account's server keeps, it answers; nobody's real address is seen.
+    a.request("<iq type='set' id='sv'><vCard xmlns='vcard-temp'><FN>Alice Liddell</FN></vCard></iq>")
+        .await;
+    let vcard = b
+        .request("<iq type='get' id='gv' to='lounge@muc.waddle.test/Alice'><vCard xmlns='vcard-temp'/></iq>")
+        .await;
+    assert!(text(&vcard).contains("Alice Liddell"), "{}", text(&vcard));
+    assert_eq!(vcard.root().attr("from").unwrap(), "lounge@muc.waddle.test/Alice");
+    let refused = b
+        .request("<iq type='get' id='n' to='lounge@muc.waddle.test/Nobody'><time xmlns='urn:xmpp:time'/></iq>")
+        .await;
+    assert_eq!(condition(&refused), "item-not-found");
+}

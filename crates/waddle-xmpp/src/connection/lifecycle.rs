@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
+use waddle_outbox::{Urgency, Weight as _};
 use waddle_stanza::{Class, Outgoing, StreamError, XmlWriter, ns, sm::SmError, stream_close};
 
 use super::{
@@ -11,7 +12,7 @@ use super::{
     stream::{Bound, Connection, Mode},
     transport::Transport,
 };
-use crate::{metrics, router::end, session::Flag};
+use crate::{metrics, push, router::end, session::Flag};
 
 /// How long a closing stream may take to send what is left.
 const LINGER: Duration = Duration::from_secs(3);
@@ -130,11 +131,29 @@ impl Connection {
                 self.flush = false;
                 self.gone();
                 b.session.set(Flag::Hibernating, true);
+                // What hurries wakes the device; the rest is kept to the newest of each sender.
+                b.session.outbox.hold(true);
+                if let Some((count, last)) = b.sm.as_ref().and_then(|sm| sm.urgent()) {
+                    push::waiting(&self.server, &b.session, count, &last);
+                }
                 self.mode = Mode::Hibernating(b);
                 self.set_timer(Instant::now() + Duration::from_secs(wait));
             }
             Mode::Hibernating(b) => self.end_session(b).await,
             _ => {}
+        }
+    }
+
+    /// A lost session has got something that hurries: its device is woken.
+    pub(super) fn waiting(&mut self) {
+        let Mode::Hibernating(b) = &self.mode else { return };
+        if !b.session.outbox.is_due() {
+            return;
+        }
+        b.session.outbox.defer();
+        let rings = |i: &Outgoing| i.class == Class::Message && i.urgency() == Urgency::Now;
+        if let Some((count, last)) = b.session.outbox.last(rings) {
+            push::waiting(&self.server, &b.session, count as u32, &last);
         }
     }
 

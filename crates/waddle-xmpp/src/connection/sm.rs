@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 
 use waddle_core::Limits;
+use waddle_outbox::{Urgency, Weight as _};
 use waddle_stanza::{
-    Outgoing,
+    Class, Outgoing,
     sm::{self, SmError, SmState},
 };
 
@@ -91,6 +92,17 @@ impl Sm {
     pub(super) fn resend(&mut self) -> Vec<Outgoing> {
         self.awaited = false;
         self.state.unacked().cloned().collect()
+    }
+
+    /// The messages that hurry and may not have arrived: how many, and the last.
+    pub(super) fn urgent(&self) -> Option<(u32, Outgoing)> {
+        let rings = |i: &&Outgoing| i.class == Class::Message && i.urgency() == Urgency::Now;
+        let (count, last) = self
+            .state
+            .unacked()
+            .filter(rings)
+            .fold((0, None), |(n, _), item| (n + 1, Some(item)));
+        Some((count, last?.clone()))
     }
 
     /// What the client never acknowledged, when the session ends.

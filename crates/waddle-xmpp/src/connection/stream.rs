@@ -189,6 +189,7 @@ impl Connection {
             Box::pin(self.direct_tls()).await;
         }
         loop {
+            self.waiting();
             if self.overflowed() || self.pump().is_err() {
                 // The slow reader pays: what it did not get is kept for it, the stream ends.
                 tracing::info!(parent: &self.span, "outbox overflow");
@@ -243,7 +244,7 @@ impl Connection {
                     Watch::Overflow(outbox)
                 }
             }
-            Mode::Hibernating(b) => Watch::Overflow(b.session.outbox.clone()),
+            Mode::Hibernating(b) => Watch::Ready(b.session.outbox.clone()),
             _ => Watch::Nothing,
         }
     }
