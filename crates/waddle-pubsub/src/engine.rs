@@ -4,6 +4,7 @@
 use std::sync::{Arc, OnceLock};
 
 use ahash::AHashSet;
+use bytes::Bytes;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::sync::oneshot;
 use waddle_core::{BareJid, Jid, Limits};
@@ -34,6 +35,24 @@ pub struct Resource {
     pub interests: Arc<Interests>,
 }
 
+/// The item that a node now has as its newest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// Its identifier.
+    pub id: String,
+    /// One self-contained element, or nothing.
+    pub payload: Option<Bytes>,
+}
+
+/// What a write came to beside its answer.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// Notifications, in order.
+    pub events: Vec<Event>,
+    /// Nodes of accounts whose newest item changed.
+    pub changes: Vec<(BareJid, String, Option<Changed>)>,
+}
+
 /// What the engine needs of the server around it. Nothing here may block: it is called between two writes.
 pub trait Host: Send + Sync + 'static {
     /// Delivers a message to a user of this server by the rules of RFC 6121 §8.5, or elsewhere.
@@ -41,6 +60,9 @@ pub trait Host: Send + Sync + 'static {
 
     /// The available resources of an account.
     fn resources(&self, account: &BareJid) -> Vec<Resource>;
+
+    /// The newest item of an account's node is another one now, or there is none any more.
+    fn changed(&self, _account: &BareJid, _node: &str, _item: Option<&Changed>) {}
 }
 
 pub(crate) struct Shared {
@@ -81,9 +103,12 @@ impl Shared {
     }
 
     /// Sends what follows a commit.
-    pub fn tell(&self, events: Vec<Event>) {
+    pub fn tell(&self, outcome: Outcome) {
         let Some(host) = self.host.get() else { return };
-        for e in events {
+        for (account, node, item) in &outcome.changes {
+            host.changed(account, node, item.as_ref());
+        }
+        for e in outcome.events {
             let sent = send(&**host, &e);
             metrics::notified(sent);
         }
@@ -224,14 +249,14 @@ impl PubSub {
     ) -> Result<T> {
         let (done, wait) = oneshot::channel();
         let (shared, after) = (self.shared.clone(), self.shared.clone());
-        let job = move |tx: &mut Tx| -> Result<(T, Vec<Event>)> {
+        let job = move |tx: &mut Tx| -> Result<(T, Outcome)> {
             let mut desk = Desk::new(tx, &shared, &service, &from);
             let t = work(&mut desk)?;
-            Ok((t, desk.into_events()))
+            Ok((t, desk.into_outcome()))
         };
-        let on_commit = move |outcome: Result<(T, Vec<Event>)>| {
-            let answer = outcome.map(|(t, events)| {
-                after.tell(events);
+        let on_commit = move |done_so: Result<(T, Outcome)>| {
+            let answer = done_so.map(|(t, outcome)| {
+                after.tell(outcome);
                 t
             });
             let _ = done.send(answer);

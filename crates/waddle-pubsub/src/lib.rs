@@ -26,7 +26,7 @@ mod view;
 
 pub use affiliation::Affiliation;
 pub use config::{Access, Config, ItemReply, Notification, OrMax, PublishModel, SendLast, WhenFull};
-pub use engine::{Answer, Host, Interests, PubSub, Resource};
+pub use engine::{Answer, Changed, Host, Interests, PubSub, Resource};
 pub use error::{Error, Result};
 pub use options::Options;
 pub use request::{NewItem, Request};

@@ -37,8 +37,8 @@ fn send_last(desk: &mut Desk<'_>, service: &Service, open: &Open, to: &Jid) -> R
         // The node may be of another service than the request is for: that of a contact.
         let mut theirs = Desk::new(desk.tx, desk.shared, service, to);
         theirs.event(open, To::Resource(to.clone()), &News::Item(&item, Late::Yes));
-        let events = theirs.into_events();
-        desk.append(events);
+        let outcome = theirs.into_outcome();
+        desk.append(outcome);
     }
     Ok(())
 }
@@ -149,8 +149,8 @@ impl PubSub {
                 let Some(service) = service else { continue };
                 let mut theirs = Desk::new(desk.tx, desk.shared, &service, who.as_jid());
                 theirs.purge_offline(&Open::of(node), &who)?;
-                let events = theirs.into_events();
-                desk.append(events);
+                let outcome = theirs.into_outcome();
+                desk.append(outcome);
             }
             Ok(())
         });

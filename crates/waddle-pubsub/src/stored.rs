@@ -46,4 +46,27 @@ impl PubSub {
         });
         Ok(items.await?)
     }
+
+    /// One item of a node, as far as `from` may retrieve it.
+    pub async fn stored_item(
+        &self,
+        service: Service,
+        from: Jid,
+        node: String,
+        id: String,
+    ) -> Result<Option<StoredItem>, StanzaError> {
+        let item = self.read(service, from, move |view| {
+            let Some(open) = view.find(&node).ok().flatten() else {
+                return Ok(None);
+            };
+            access::retrieve(&open.config, view.mine(&open)?)?;
+            let since = open.since(view.conn.now());
+            Ok(store::get(view.conn, open.node.id, &id, since)?.map(|i| StoredItem {
+                id: i.id,
+                payload: i.payload,
+                at: i.at,
+            }))
+        });
+        Ok(item.await?)
+    }
 }

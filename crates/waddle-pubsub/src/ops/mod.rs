@@ -11,7 +11,7 @@ use crate::{
     access::{self, Approval},
     affiliation::Affiliation,
     config::Config,
-    engine::{Answer, Shared},
+    engine::{Answer, Changed, Outcome, Shared},
     error::Result,
     event::{self, Event, News, Recipient, To},
     ns,
@@ -34,7 +34,7 @@ pub(crate) struct Desk<'a> {
     pub shared: &'a Shared,
     pub service: &'a Service,
     pub from: &'a Jid,
-    events: Vec<Event>,
+    outcome: Outcome,
 }
 
 impl<'a> Desk<'a> {
@@ -44,16 +44,26 @@ impl<'a> Desk<'a> {
             shared,
             service,
             from,
-            events: Vec::new(),
+            outcome: Outcome::default(),
         }
     }
 
-    pub fn append(&mut self, events: Vec<Event>) {
-        self.events.extend(events);
+    pub fn append(&mut self, outcome: Outcome) {
+        self.outcome.events.extend(outcome.events);
+        self.outcome.changes.extend(outcome.changes);
     }
 
-    pub fn into_events(self) -> Vec<Event> {
-        self.events
+    pub fn into_outcome(self) -> Outcome {
+        self.outcome
+    }
+
+    /// Notes what an account's node now has as its newest item.
+    fn changed(&mut self, node: &str, item: Option<Changed>) {
+        if let Some(account) = self.service.account() {
+            self.outcome
+                .changes
+                .push((account.clone(), node.to_owned(), item));
+        }
     }
 
     /// The same look that a reading request has.
@@ -135,7 +145,7 @@ impl<'a> Desk<'a> {
 
     fn push(&mut self, open: &Open, to: To, message: Option<HeadTemplate>) {
         if let Some(message) = message {
-            self.events.push(Event {
+            self.outcome.events.push(Event {
                 to,
                 node: open.node.name.clone(),
                 available_only: open.config.presence_based_delivery,

@@ -115,6 +115,7 @@ impl Desk<'_> {
         }
         let to = self.view().recipients(&open)?;
         repo::delete(self.tx, &open.node, redirect)?;
+        self.changed(name, None);
         if open.config.notify_delete {
             self.notify_these(&open, to, &News::Deleted(redirect));
         }

@@ -10,7 +10,7 @@ use crate::{
     access,
     affiliation::Affiliation,
     config::WhenFull,
-    engine::Answer,
+    engine::{Answer, Changed},
     error::{self, Result},
     event::{Late, News},
     metrics,
@@ -59,6 +59,11 @@ impl Desk<'_> {
         answer.open("item").attr("id", &id).close();
         let gone = self.keep(&open, &id, &item)?;
         metrics::published();
+        let changed = Changed {
+            id: id.clone(),
+            payload: item.payload.clone(),
+        };
+        self.changed(name, Some(changed));
         if open.config.deliver_notifications {
             let published = store::Item {
                 seq: 0,
@@ -162,6 +167,11 @@ impl Desk<'_> {
             }
             store::remove(self.tx, open.node.id, id)?;
         }
+        let newest = store::last(self.tx, open.node.id, since)?.map(|i| Changed {
+            id: i.id,
+            payload: i.payload,
+        });
+        self.changed(name, newest);
         if (notify || open.config.notify_retract) && open.config.deliver_notifications {
             self.notify(&open, &News::Retracted(ids))?;
         }
@@ -174,6 +184,7 @@ impl Desk<'_> {
             return Err(error::unsupported("persistent-items"));
         }
         store::purge(self.tx, open.node.id)?;
+        self.changed(name, None);
         if open.config.notify_retract && open.config.deliver_notifications {
             self.notify(&open, &News::Purged)?;
         }

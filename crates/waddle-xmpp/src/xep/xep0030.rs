@@ -92,7 +92,10 @@ impl Extension for Disco {
                         items.extend(r.server.services.items());
                         items
                     }
-                    Scope::Account => Vec::new(),
+                    Scope::Account => {
+                        super::xep0163::items(&r).await?.write(&mut w);
+                        return Ok(Answer::Payload(w));
+                    }
                 };
                 let item = |(jid, name): (String, String)| DiscoItem {
                     jid,
