@@ -24,6 +24,8 @@ const NAME: usize = 100;
 const DESCRIPTION: usize = 1_000;
 /// Bytes of a password at the most.
 const PASSWORD: usize = 1_000;
+/// Our own field: no registered one says how long messages are kept (XEP-0068 §3.4).
+const RETENTION: &str = "x-archive_days";
 /// Characters of a language tag at the most.
 const LANG: usize = 35;
 /// Contacts at the most.
@@ -169,6 +171,11 @@ pub(crate) fn form(s: &RoomSettings, people: &People, most_occupants: usize) -> 
             "Who may read the list of members",
             s.member_list_for,
         ))
+        .field(text(
+            RETENTION,
+            "Days that messages are kept; 0 as the server does",
+            &s.retention_days.to_string(),
+        ))
         .field(flag(
             "muc#roomconfig_enablelogging",
             "Keeps messages for everybody who may enter",
@@ -281,6 +288,7 @@ pub(crate) fn read(form: &Form, old: &RoomSettings) -> Outcome<Wish> {
                     n => Some(n.parse().map_err(|_| wrong())?),
                 }
             }
+            RETENTION => s.retention_days = value.trim().parse().map_err(|_| wrong())?,
             "muc#roominfo_contactjid" => {
                 let list = read_jids(f, var)?;
                 if list.len() > CONTACTS {

@@ -63,6 +63,7 @@ impl Room {
             ns::MUC_SELF_PING,
             ns::OCCUPANT_ID,
             ns::SID,
+            ns::RETRACT,
             "http://jabber.org/protocol/muc#stable_id",
             ns::MUC_ROOMINFO,
             avatar::VCARD,
@@ -82,7 +83,12 @@ impl Room {
             ]);
         }
         if s.archive {
-            features.extend([ns::MAM, ns::MAM_EXTENDED]);
+            features.extend([
+                ns::MAM,
+                ns::MAM_EXTENDED,
+                ns::RETRACT_TOMBSTONE,
+                ns::MODERATE,
+            ]);
         }
         DiscoInfo {
             node: None,

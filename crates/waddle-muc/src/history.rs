@@ -9,6 +9,8 @@ use waddle_stanza::Element;
 
 use crate::{fan::Fan, occupants::Session, room::Room, state::Effects};
 
+const DAY: Duration = Duration::from_secs(86_400);
+
 /// A message of the archive's tail, with its archive identifier.
 #[derive(Debug, Clone)]
 pub struct Past {
@@ -75,6 +77,8 @@ impl Room {
         let oldest = [
             wanted.since,
             wanted.seconds.map(|s| now.minus(Duration::from_secs(s))),
+            (self.settings.retention_days > 0)
+                .then(|| now.minus(DAY.saturating_mul(self.settings.retention_days))),
         ];
         for past in self.history.iter().rev() {
             chars = chars.saturating_add(past.fan.size());

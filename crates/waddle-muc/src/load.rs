@@ -220,7 +220,11 @@ pub(crate) fn settings_of(waddle: &Waddle, channel: &ChannelRow) -> RoomSettings
 
 async fn read_history(room: &mut Room, store: &Store) -> Result<(), LoadError> {
     let (key, most) = (store.archive.clone(), room.limits.muc_history);
-    let items = store.db.read(move |c| archive::last(c, &key, most, None)).await?;
+    let read = move |c: &waddle_storage::Conn| {
+        Ok((archive::kept(c, &key)?, archive::last(c, &key, most, None)?))
+    };
+    let (days, items) = store.db.read(read).await?;
+    room.settings.retention_days = days;
     let said = |m: &archive::Archived| m.kind != archive::Kind::Subject && !m.retracted;
     for m in items.into_iter().filter(said) {
         if let Some(fan) = Fan::stored(m.stanza) {

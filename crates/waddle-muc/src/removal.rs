@@ -100,7 +100,9 @@ impl Room {
     }
 
     /// New settings of a channel: tell everybody that something changed (XEP-0045 §10.2.1).
-    pub(crate) fn renewed(&mut self, settings: RoomSettings, fx: &mut Effects) {
+    pub(crate) fn renewed(&mut self, mut settings: RoomSettings, fx: &mut Effects) {
+        // It does not follow from the channel's row.
+        settings.retention_days = self.settings.retention_days;
         if self.settings != settings {
             let codes = changed_codes(&self.settings, &settings);
             self.settings = settings;

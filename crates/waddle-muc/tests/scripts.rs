@@ -51,6 +51,7 @@ scripts! {
     leave
     lists
     live_changes
+    moderate
     multi_session
     nick
     ping

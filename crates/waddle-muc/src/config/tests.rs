@@ -34,6 +34,7 @@ fn what_is_shown_reads_back() {
         member_list_for: RoleSet(0),
         archive: false,
         max_history: Some(3),
+        retention_days: 30,
         contacts: vec!["a@x".to_owned(), "b@x".to_owned()],
         ..RoomSettings::default()
     };

@@ -22,6 +22,8 @@ pub struct Subject {
     pub nick: String,
     /// When.
     pub at: Timestamp,
+    /// The occupant id of who set it (XEP-0421).
+    pub occupant: Option<String>,
 }
 
 /// One line of a plain room's list of people.
@@ -126,7 +128,11 @@ impl PlainRooms<'_> {
             }
         }
         let sql = "DELETE FROM rooms WHERE name = ?1";
-        self.0.write(move |tx| tx.execute(sql, (name,))).await.map(drop)
+        let gone = self.0.write(move |tx| {
+            archive::keep(tx, &ArchiveKey::room(&name), 0)?;
+            tx.execute(sql, (name,))
+        });
+        gone.await.map(drop)
     }
 }
 
@@ -154,12 +160,12 @@ pub fn load(conn: &Conn, name: &str) -> Result<Option<StoredRoom>> {
     let room = conn.query_opt(
         "SELECT secret, subject, subject_nick, subject_at, title, description, persistent, public, members_only, \
          moderated, password, whois_anyone, max_occupants, change_subject, allow_invites, allow_private, archive, \
-         lang, presence_of, member_list_for, max_history, contacts, vcard FROM rooms WHERE name = ?1",
+         lang, presence_of, member_list_for, max_history, contacts, vcard, subject_occupant FROM rooms WHERE name = ?1",
         (name,),
         |r| {
             Ok(StoredRoom {
                 secret: r.get(0)?,
-                subject: subject(r)?,
+                subject: subject(r, 23)?,
                 settings: RoomSettings {
                     title: r.get(4)?,
                     description: r.get(5)?,
@@ -174,6 +180,7 @@ pub fn load(conn: &Conn, name: &str) -> Result<Option<StoredRoom>> {
                     allow_invites: r.get(14)?,
                     private: PrivateMessages::from_row(r.get(15)?),
                     archive: r.get(16)?,
+                    retention_days: 0,
                     lang: r.get(17)?,
                     presence_of: RoleSet(r.get::<i64>(18)? as u8),
                     member_list_for: RoleSet(r.get::<i64>(19)? as u8),
@@ -186,6 +193,7 @@ pub fn load(conn: &Conn, name: &str) -> Result<Option<StoredRoom>> {
         },
     )?;
     let Some(mut room) = room else { return Ok(None) };
+    room.settings.retention_days = archive::kept(conn, &ArchiveKey::room(name))?;
     room.affiliates = conn.query(
         "SELECT jid, affiliation, nick, reason FROM room_affiliations WHERE room = ?1",
         (name,),
@@ -201,8 +209,8 @@ pub fn load(conn: &Conn, name: &str) -> Result<Option<StoredRoom>> {
     Ok(Some(room))
 }
 
-/// Columns 1 to 3 of a row: text, nickname, time.
-fn subject(r: &Row<'_>) -> Result<Option<Subject>> {
+/// Columns 1 to 3 of a row: text, nickname, time; and the occupant id.
+fn subject(r: &Row<'_>, occupant: usize) -> Result<Option<Subject>> {
     let Some(text) = r.get::<Option<String>>(1)? else {
         return Ok(None);
     };
@@ -210,6 +218,7 @@ fn subject(r: &Row<'_>) -> Result<Option<Subject>> {
         text,
         nick: r.get::<Option<String>>(2)?.unwrap_or_default(),
         at: Timestamp(r.get::<Option<i64>>(3)?.unwrap_or_default()),
+        occupant: r.get(occupant)?,
     }))
 }
 
@@ -246,6 +255,7 @@ pub fn save(tx: &mut Tx, name: &str, secret: &[u8], s: &RoomSettings) -> Result<
         s.max_history.map(i64::from),
         s.contacts.join("\n"),
     ];
+    archive::keep(tx, &ArchiveKey::room(name), s.retention_days)?;
     tx.execute(
         "INSERT INTO rooms (name, secret, created, title, description, persistent, public, members_only, moderated, \
          password, whois_anyone, max_occupants, change_subject, allow_invites, allow_private, archive, \
@@ -331,8 +341,8 @@ pub fn hourly_messages(
 /// Sets a plain room's subject; without effect where the room is not stored.
 pub fn set_subject(tx: &mut Tx, name: &str, s: &Subject) -> Result<()> {
     tx.execute(
-        "UPDATE rooms SET subject = ?2, subject_nick = ?3, subject_at = ?4 WHERE name = ?1",
-        (name, s.text.as_str(), s.nick.as_str(), s.at.0),
+        "UPDATE rooms SET subject = ?2, subject_nick = ?3, subject_at = ?4, subject_occupant = ?5 WHERE name = ?1",
+        (name, s.text.as_str(), s.nick.as_str(), s.at.0, s.occupant.as_deref()),
     )?;
     Ok(())
 }
@@ -341,12 +351,12 @@ pub fn set_subject(tx: &mut Tx, name: &str, s: &Subject) -> Result<()> {
 pub async fn channel_room(db: &Db, channel: ChannelId, secret: Vec<u8>) -> Result<StoredChannelRoom> {
     let read = move |c: &Conn| {
         c.query_opt(
-            "SELECT secret, subject, subject_nick, subject_at FROM channel_rooms WHERE channel = ?1",
+            "SELECT secret, subject, subject_nick, subject_at, subject_occupant FROM channel_rooms WHERE channel = ?1",
             (channel.to_string(),),
             |r| {
                 Ok(StoredChannelRoom {
                     secret: r.get(0)?,
-                    subject: subject(r)?,
+                    subject: subject(r, 4)?,
                 })
             },
         )
@@ -382,7 +392,14 @@ pub async fn clear_channels(db: &Db, afterwards: archive::Afterwards) -> Result<
 /// Sets a channel's subject.
 pub fn set_channel_subject(tx: &mut Tx, channel: ChannelId, s: &Subject) -> Result<()> {
     tx.execute_one(
-        "UPDATE channel_rooms SET subject = ?2, subject_nick = ?3, subject_at = ?4 WHERE channel = ?1",
-        (channel.to_string(), s.text.as_str(), s.nick.as_str(), s.at.0),
+        "UPDATE channel_rooms SET subject = ?2, subject_nick = ?3, subject_at = ?4, subject_occupant = ?5 \
+         WHERE channel = ?1",
+        (
+            channel.to_string(),
+            s.text.as_str(),
+            s.nick.as_str(),
+            s.at.0,
+            s.occupant.as_deref(),
+        ),
     )
 }

@@ -90,6 +90,8 @@ pub struct RoomSettings {
     pub member_list_for: RoleSet,
     /// Whether messages are archived.
     pub archive: bool,
+    /// For how many days; 0 for as long as the server does.
+    pub retention_days: u32,
     /// The most messages of history for a newcomer; `None` for the server's limit.
     pub max_history: Option<u32>,
     /// Whom to ask about the room: bare JIDs.
@@ -116,6 +118,7 @@ impl Default for RoomSettings {
             presence_of: RoleSet::ALL,
             member_list_for: RoleSet(RoleSet::MODERATOR),
             archive: true,
+            retention_days: 0,
             max_history: None,
             contacts: Vec::new(),
         }
