@@ -6,15 +6,16 @@
 use std::collections::VecDeque;
 
 use waddle_core::Jid;
-use waddle_stanza::{Condition, StanzaError};
+use waddle_stanza::{Condition, Stanza, StanzaError};
 
 use crate::{
     api::{Arrived, Sender},
+    avatar,
     error::{self, Outcome},
     nick,
     occupants::Occupant,
     room::Room,
-    state::Effects,
+    state::{Effect, Effects},
 };
 
 /// A request on its way.
@@ -22,12 +23,12 @@ use crate::{
 struct Relay {
     /// The identifier that the asked client sees.
     number: u64,
-    /// The client that was asked.
+    /// The client that was asked; or the account, whose server answers for it.
     asked: Jid,
     /// The room address that was asked.
     asked_as: Jid,
     /// The request, for its answer.
-    request: waddle_stanza::Stanza,
+    request: Stanza,
     /// Who asks.
     sender: Sender,
 }
@@ -37,6 +38,15 @@ struct Relay {
 pub(crate) struct Relays {
     waiting: VecDeque<Relay>,
     number: u64,
+}
+
+/// What an account's server keeps and answers: its vCard, and what it publishes (XEP-0054, XEP-0163).
+fn is_for_account(stanza: &Stanza) -> bool {
+    let Some(payload) = stanza.payload() else {
+        return false;
+    };
+    stanza.is_type("get")
+        && (payload.is("vCard", avatar::VCARD) || payload.is("pubsub", "http://jabber.org/protocol/pubsub"))
 }
 
 impl Relay {
@@ -64,17 +74,27 @@ impl Room {
         }
         self.relays.number += 1;
         let number = self.relays.number;
+        let account = is_for_account(&inbound.stanza);
+        let asked = if account {
+            Jid::from(o.bare.clone())
+        } else {
+            session.jid.clone()
+        };
         let item = inbound
             .stanza
             .head()
             .from(asker.as_str())
-            .to(session.jid.as_str())
+            .to(asked.as_str())
             .id(&number.to_string())
             .build();
-        fx.push(&session.outbox, item, false);
+        if account {
+            fx.rest.push(Effect::Outside(asked.clone(), item));
+        } else {
+            fx.push(&session.outbox, item, false);
+        }
         self.relays.waiting.push_back(Relay {
             number,
-            asked: session.jid.clone(),
+            asked,
             asked_as: o.address.clone(),
             request: inbound.stanza.clone(),
             sender: inbound.sender.clone(),

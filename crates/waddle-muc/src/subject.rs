@@ -12,6 +12,7 @@ use crate::{
     message::{not_stored, to_archive},
     occupants::Session,
     room::{Kind, Room},
+    show::write_occupant_id,
     stamp,
     standing::Role,
     state::{Effects, Write},
@@ -45,6 +46,7 @@ impl Room {
             text,
             nick: o.nick.to_string(),
             at: now,
+            occupant: Some(o.stable_id.clone()),
         };
         let set = subject.clone();
         let then = move |room: &mut Room, result, _, fx: &mut Effects| {
@@ -79,6 +81,9 @@ impl Room {
         let text = self.subject.as_ref().map_or("", |s| s.text.as_str());
         w.leaf("subject", text);
         if let Some(s) = &self.subject {
+            if let Some(id) = &s.occupant {
+                write_occupant_id(&mut w, id);
+            }
             w.open_ns("delay", ns::DELAY)
                 .attr("from", &self.at)
                 .attr_display("stamp", s.at)

@@ -242,7 +242,11 @@ async fn the_avatar_of_a_room() {
     let info = b
         .request("<iq type='get' id='i' to='lounge@muc.waddle.test'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>")
         .await;
-    assert!(text(&info).contains("aaf4c61ddcc5e8a2dabede0f3b482cd9aea9434d"), "{}", text(&info));
+    assert!(
+        text(&info).contains("aaf4c61ddcc5e8a2dabede0f3b482cd9aea9434d"),
+        "{}",
+        text(&info)
+    );
     // XEP-0502: nothing is known of the first hour; the figures are tested in waddle-muc's activity.rs.
     assert!(!text(&info).contains("message-activity"));
 }
@@ -266,11 +270,16 @@ async fn occupants_ask_each_other_through_the_room() {
     };
     assert_eq!(asked.root().attr("from").unwrap(), "lounge@muc.waddle.test/Bob");
     let id = asked.id().unwrap().into_owned();
-    a.send(&format!("<iq type='result' id='{id}' to='lounge@muc.waddle.test/Bob'><time xmlns='urn:xmpp:time'/></iq>"))
-        .await;
+    a.send(&format!(
+        "<iq type='result' id='{id}' to='lounge@muc.waddle.test/Bob'><time xmlns='urn:xmpp:time'/></iq>"
+    ))
+    .await;
     let answer = b.next().await;
     assert_eq!(answer.id().as_deref(), Some("q"));
-    assert_eq!(answer.root().attr("from").unwrap(), "lounge@muc.waddle.test/Alice");
+    assert_eq!(
+        answer.root().attr("from").unwrap(),
+        "lounge@muc.waddle.test/Alice"
+    );
     // What the account's server keeps, it answers; nobody's real address is seen.
     a.request("<iq type='set' id='sv'><vCard xmlns='vcard-temp'><FN>Alice Liddell</FN></vCard></iq>")
         .await;
@@ -280,7 +289,184 @@ async fn occupants_ask_each_other_through_the_room() {
     assert!(text(&vcard).contains("Alice Liddell"), "{}", text(&vcard));
     assert_eq!(vcard.root().attr("from").unwrap(), "lounge@muc.waddle.test/Alice");
     let refused = b
-        .request("<iq type='get' id='n' to='lounge@muc.waddle.test/Nobody'><time xmlns='urn:xmpp:time'/></iq>")
+        .request(
+            "<iq type='get' id='n' to='lounge@muc.waddle.test/Nobody'><time xmlns='urn:xmpp:time'/></iq>",
+        )
         .await;
     assert_eq!(condition(&refused), "item-not-found");
+}
+
+fn hats(s: &waddle_stanza::Stanza) -> Vec<String> {
+    let hats = s.root().child("hats", "urn:xmpp:hats:0");
+    let titles = hats
+        .iter()
+        .flat_map(|h| h.children())
+        .filter_map(|h| h.attr("title"));
+    titles.map(std::borrow::Cow::into_owned).collect()
+}
+
+fn hat_command(action: &str, fields: &[(&str, &str)]) -> String {
+    let field =
+        |(var, value): &(&str, &str)| format!("<field var='hats#{var}'><value>{value}</value></field>");
+    let fields: String = fields.iter().map(field).collect();
+    format!(
+        "<iq type='set' id='h' to='lounge@muc.waddle.test'><command xmlns='http://jabber.org/protocol/commands' \
+         action='execute' node='urn:xmpp:hats:commands:{action}'><x xmlns='jabber:x:data' type='submit'>\
+         <field var='FORM_TYPE'><value>urn:xmpp:hats:commands</value></field>{fields}</x></command></iq>"
+    )
+}
+
+async fn until(c: &mut Client, id: &str) -> waddle_stanza::Stanza {
+    loop {
+        let s = c.next().await;
+        if s.id().as_deref() == Some(id) {
+            return s;
+        }
+    }
+}
+
+/// XEP-0317: made, given, seen, and taken away with the hat itself; nobody puts one on by themselves.
+#[tokio::test]
+async fn hats_are_given_by_admins_and_seen_by_all() {
+    let w = world().await;
+    w.account("alice").await;
+    w.account("bob").await;
+    let mut a = w.online("alice", "one").await;
+    join(&mut a, "lounge", "Alice").await;
+    a.send("<iq type='set' id='c' to='lounge@muc.waddle.test'><query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'/></query></iq>").await;
+    until(&mut a, "c").await;
+    let mut b = w.online("bob", "two").await;
+    b.send(
+        "<presence to='lounge@muc.waddle.test/Bob'><x xmlns='http://jabber.org/protocol/muc'/>\
+         <hats xmlns='urn:xmpp:hats:0'><hat title='King' uri='urn:x:king'/></hats></presence>",
+    )
+    .await;
+    assert!(
+        hats(&a.next().await).is_empty(),
+        "a hat of one's own is taken off"
+    );
+    b.sync().await;
+    let uri = "urn:x:host";
+    a.send(&hat_command("create", &[("title", "Host"), ("uri", uri)]))
+        .await;
+    let r = until(&mut a, "h").await;
+    assert!(text(&r).contains("status=\"completed\""), "{}", text(&r));
+    assert!(text(&b.message().await).contains("104"), "the list has changed");
+    a.send(&hat_command(
+        "assign",
+        &[("jid", "bob@waddle.test"), ("uri", uri)],
+    ))
+    .await;
+    assert!(text(&until(&mut a, "h").await).contains("completed"));
+    let p = b.next().await;
+    assert_eq!((p.root().name(), hats(&p)), ("presence", vec!["Host".to_owned()]));
+    b.sync().await;
+    b.send(&hat_command(
+        "assign",
+        &[("jid", "bob@waddle.test"), ("uri", uri)],
+    ))
+    .await;
+    assert_eq!(condition(&until(&mut b, "h").await), "forbidden");
+    a.sync().await;
+    a.send(&hat_command(
+        "assign",
+        &[("jid", "bob@waddle.test"), ("uri", "urn:x:none")],
+    ))
+    .await;
+    assert_eq!(
+        condition(&until(&mut a, "h").await),
+        "bad-request",
+        "no option of the form"
+    );
+    a.send(&hat_command("list-assigned", &[])).await;
+    let list = text(&until(&mut a, "h").await);
+    assert!(
+        list.contains("bob@waddle.test") && list.contains("Host"),
+        "{list}"
+    );
+    a.send(&hat_command("destroy", &[("uri", uri)])).await;
+    until(&mut a, "h").await;
+    let p = b.next().await;
+    assert!(
+        p.root().name() == "presence" && hats(&p).is_empty(),
+        "{}",
+        text(&p)
+    );
+}
+
+/// XEP-0317: in a channel the hat is the role.
+#[tokio::test]
+async fn roles_of_a_waddle_are_hats_in_its_channels() {
+    let w = world().await;
+    w.account("alice").await;
+    w.account("bob").await;
+    let alice = w.identity.resolve_name("alice").await.unwrap();
+    let bob = w.identity.resolve_name("bob").await.unwrap();
+    let waddle = w
+        .community
+        .create_waddle(
+            &alice,
+            waddle_community::NewWaddle {
+                slug: "pond".parse().unwrap(),
+                name: "Pond".into(),
+                description: String::new(),
+                visibility: waddle_community::Visibility::Private,
+            },
+        )
+        .await
+        .unwrap();
+    let add = w
+        .community
+        .add_member(&alice, waddle.id, &bob, waddle_community::Role::Member);
+    add.await.unwrap();
+    let mut a = w.online("alice", "one").await;
+    join(&mut a, "pond.general", "Alice").await;
+    let mut b = w.online("bob", "two").await;
+    b.send("<presence to='pond.general@muc.waddle.test/Bob'><x xmlns='http://jabber.org/protocol/muc'/></presence>")
+        .await;
+    let p = b.next().await;
+    assert_eq!(hats(&p), ["Owner"], "{}", text(&p));
+    assert!(hats(&a.next().await).is_empty(), "a plain member wears none");
+    let set = w
+        .community
+        .set_role(&alice, waddle.id, &bob, waddle_community::Role::Moderator);
+    set.await.unwrap();
+    assert_eq!(hats(&a.next().await), ["Moderator"]);
+    a.send(
+        &hat_command("create", &[("title", "Host"), ("uri", "urn:x:h")]).replace("lounge", "pond.general"),
+    )
+    .await;
+    assert_eq!(condition(&until(&mut a, "h").await), "not-allowed");
+}
+
+#[tokio::test]
+async fn direct_invitations() {
+    // XEP-0249: no room has a part in it.
+    let w = world().await;
+    w.account("alice").await;
+    w.account("bob").await;
+    let mut a = w.online("alice", "one").await;
+    let mut b = w.online("bob", "two").await;
+    let invite = |to: &str| {
+        format!(
+            "<message id='inv' to='{to}@waddle.test'><x xmlns='jabber:x:conference' jid='lounge@muc.waddle.test' \
+             password='sesame' reason='Come'/></message>"
+        )
+    };
+    a.send(&invite("bob")).await;
+    let got = b.message().await;
+    let x = got.root().child("x", "jabber:x:conference").unwrap();
+    assert_eq!(x.attr("jid").unwrap(), "lounge@muc.waddle.test");
+    assert_eq!(x.attr("password").unwrap(), "sesame");
+    assert_eq!(got.root().attr("from").unwrap(), "alice@waddle.test/one");
+    a.send(&invite("nobody")).await;
+    assert_eq!(condition(&a.message().await), "service-unavailable");
+    // Who is away gets it later.
+    b.send("</stream:stream>").await;
+    drop(b);
+    a.send(&invite("bob")).await;
+    a.sync().await;
+    let mut b = w.online("bob", "three").await;
+    let kept = b.message().await;
+    assert!(kept.root().has("x", "jabber:x:conference"), "{}", text(&kept));
 }

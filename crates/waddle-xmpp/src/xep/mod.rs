@@ -42,6 +42,7 @@ pub mod xep0206;
 pub mod xep0215;
 pub mod xep0222;
 pub mod xep0223;
+pub mod xep0249;
 pub mod xep0280;
 pub mod xep0292;
 pub mod xep0297;

@@ -28,7 +28,7 @@ use super::{
     xep0124::Bosh, xep0156::AlternativeConnections, xep0157::Contacts, xep0206::XmppOverBosh, xep0215::ExternalServices,
     xep0363::FileUpload,
 };
-use super::{xep0486::RoomAvatars, xep0502::RoomActivity};
+use super::{xep0249::DirectInvitations, xep0486::RoomAvatars, xep0502::RoomActivity};
 use crate::{server::Server, service::Service, session::Session};
 
 /// All extensions, by number.
@@ -67,6 +67,7 @@ pub static ALL: &[&dyn Extension] = &[
     &ExternalServices,
     &PublicData,
     &PrivateData,
+    &DirectInvitations,
     &Carbons,
     &VCard4,
     &Forwarding,
