@@ -58,11 +58,14 @@ class Server:
             "WADDLE_XMPPS_LISTEN": f"{self.address}:5223",
             "WADDLE_S2S_LISTEN": "off", "WADDLE_RATE_LIMITS": "off", "WADDLE_REGISTRATION": "open", "WADDLE_LOG": "info",
         }
+        # Smack registers accounts on one connection that never logs in.
+        (folder / "waddle.toml").write_text("[limits]\nxmpp_login_seconds = 3600\n")
         self.env |= {k: v for k, v in os.environ.items() if k in ("WADDLE_LOG", "WADDLE_LOG_FORMAT")}
 
     def __enter__(self):
-        log = open(self.folder / "server.log", "w")
-        self.process = subprocess.Popen([self.program], env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder)
+        with open(self.folder / "server.log", "w") as log:
+            self.process = subprocess.Popen([self.program, "--config", self.folder / "waddle.toml"], env=self.env,
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder)
         end = time.monotonic() + 20
         while time.monotonic() < end:
             if self.process.poll() is not None:

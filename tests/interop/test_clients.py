@@ -16,12 +16,13 @@ PASSWORD = "battery staple"
 ROOM = "penguins.general@muc.localhost"
 
 
-def library(script, secure=False):
-    """A JavaScript library's client, over WebSocket or STARTTLS."""
+def library(script, secure=False, bosh=False):
+    """A JavaScript library's client, over WebSocket, STARTTLS or BOSH."""
 
     def make(server, username, monkeypatch):
         monkeypatch.setenv("NODE_EXTRA_CA_CERTS", str(server.data_dir / "tls-cert.pem"))
         service = f"xmpp://localhost:{port(server)}" if secure else f"ws://{server.ready['http']}/xmpp-websocket"
+        service = f"{server.url}/http-bind" if bosh else service
         return Process(f"{script}:{username}", ["node", node_folder() / script, service, server.domain, username, "js"], PASSWORD)
 
     return make
@@ -45,8 +46,9 @@ def people(server):
 
 
 @pytest.mark.parametrize(
-    "make", [library("chat.mjs"), library("chat.mjs", secure=True), library("stanza.mjs"), library("strophe.mjs")],
-    ids=["@xmpp/client", "@xmpp/client, STARTTLS", "stanza.js", "strophe.js"])
+    "make", [library("chat.mjs"), library("chat.mjs", secure=True), library("stanza.mjs"), library("strophe.mjs"),
+             library("strophe.mjs", bosh=True)],
+    ids=["@xmpp/client", "@xmpp/client, STARTTLS", "stanza.js", "strophe.js", "strophe.js, BOSH"])
 def test_javascript(people, server, make, monkeypatch):
     alice = people
     with make(server, "bob", monkeypatch) as bob:
