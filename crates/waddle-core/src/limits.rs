@@ -112,6 +112,8 @@ limits! {
     xmpp_commands_per_account: usize = 16,
     /// XMPP: seconds that a form of an ad-hoc command may wait to be filled out.
     xmpp_command_seconds: u64 = 600,
+    /// XMPP: entries of the black or white list of the service, and addresses that one command shows (XEP-0133).
+    xmpp_service_list: usize = 1_000,
     /// XMPP: messages a client may send to one room.
     xmpp_rate_room_messages: Rate = rate(10, 10),
     /// XMPP: messages a client may send elsewhere.

@@ -211,6 +211,7 @@ impl From<LoginError> for Problem {
             }
             LoginError::Server(_) => Self::new(StatusCode::BAD_GATEWAY, "account-server", text),
             LoginError::Denied
+            | LoginError::Disabled
             | LoginError::StateExpired
             | LoginError::OtherBrowser
             | LoginError::OtherAccount

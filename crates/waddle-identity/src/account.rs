@@ -31,6 +31,8 @@ pub struct Account {
     pub display_name: Option<String>,
     /// Whether it may administer the server.
     pub admin: bool,
+    /// Whether an administrator disabled it: it cannot log in.
+    pub disabled: bool,
     /// When it was made.
     pub created_at: Timestamp,
     /// When somebody last logged in with it.
@@ -47,6 +49,7 @@ impl From<AccountRow> for Account {
             handle: r.handle,
             display_name: r.display_name,
             admin: r.admin,
+            disabled: r.disabled,
             created_at: r.created_at,
             last_login_at: r.last_login_at,
             row: r.id,
@@ -135,6 +138,35 @@ impl Identity {
             .set_admin(user.clone(), admin)
             .await
             .map_err(not_found)
+    }
+
+    /// Disables an account, which ends its connections, or enables it again. It keeps everything that it has.
+    pub async fn set_disabled(&self, user: &UserId, disabled: bool) -> Result<(), Error> {
+        Accounts(&self.0.db)
+            .set_disabled(user.clone(), disabled)
+            .await
+            .map_err(not_found)?;
+        if disabled {
+            self.announce(IdentityEvent::AccountDisabled { user: user.clone() });
+        }
+        Ok(())
+    }
+
+    /// The disabled accounts, `limit` of them at the most, and how many there are.
+    pub async fn disabled(&self, limit: usize) -> Result<(Vec<Account>, usize), Error> {
+        let (rows, count) = Accounts(&self.0.db).disabled(limit).await?;
+        Ok((rows.into_iter().map(Account::from).collect(), count))
+    }
+
+    /// The accounts that may administer the server, `limit` of them at the most, and how many there are.
+    pub async fn admins(&self, limit: usize) -> Result<(Vec<Account>, usize), Error> {
+        let (rows, count) = Accounts(&self.0.db).admins(limit).await?;
+        Ok((rows.into_iter().map(Account::from).collect(), count))
+    }
+
+    /// Makes these users, and nobody else, administrators.
+    pub async fn set_admins(&self, users: Vec<UserId>) -> Result<(), Error> {
+        Accounts(&self.0.db).set_admins(users).await.map_err(not_found)
     }
 
     /// Accounts in the order of their localparts, after one.

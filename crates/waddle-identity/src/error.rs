@@ -53,6 +53,9 @@ pub enum LoginError {
     /// Wrong user name or password, or a token that is unknown, expired or revoked.
     #[error("user name or password is wrong, or the token has expired; log in again")]
     NotAuthorized,
+    /// The secret is right, but an administrator disabled the account.
+    #[error("this account is disabled; ask an administrator")]
+    Disabled,
     /// Too many failed logins from this address.
     #[error("too many failed logins; try again in {} s", .0.as_secs().max(1))]
     Throttled(Duration),
@@ -96,6 +99,7 @@ impl LoginError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::NotAuthorized => "not-authorized",
+            Self::Disabled => "disabled",
             Self::Throttled(_) => "throttled",
             Self::Busy => "busy",
             Self::BadHandle => "bad-handle",

@@ -19,6 +19,11 @@ pub enum IdentityEvent {
         /// Whose.
         user: UserId,
     },
+    /// An account was disabled: all of its connections end.
+    AccountDisabled {
+        /// Whose.
+        user: UserId,
+    },
     /// A device's credential was revoked.
     DeviceRevoked {
         /// Which device.

@@ -57,6 +57,8 @@ pub struct LoggedIn {
     pub expires_at: Option<Timestamp>,
     /// Whether they may administer the server.
     pub admin: bool,
+    /// Whether the account is disabled: who looks for a SCRAM proof must refuse the login then.
+    pub disabled: bool,
 }
 
 /// What a SCRAM server needs for one login (RFC 5802 §3); made up where there is no such user.
@@ -102,7 +104,16 @@ fn logged_in(account: &AccountRow, id: CredentialId, token: bool, expires_at: Op
         },
         expires_at,
         admin: account.admin,
+        disabled: account.disabled,
     }
+}
+
+/// Who is disabled is told so after the right secret only.
+fn enabled(who: LoggedIn) -> Result<LoggedIn, LoginError> {
+    if who.disabled {
+        return Err(LoginError::Disabled);
+    }
+    Ok(who)
 }
 
 fn keys_of(c: &Candidate) -> ScramKeys {
@@ -195,7 +206,7 @@ impl Identity {
         let fits = |c: &&Candidate| bool::from(c.stored_key.as_slice().ct_eq(keys.stored_key.as_ref()));
         let fitting = found.candidates.iter().filter(fits).collect::<Vec<_>>();
         match fitting.first() {
-            Some(c) => Ok(logged_in(
+            Some(c) => enabled(logged_in(
                 &found.account,
                 CredentialId(c.id),
                 c.token,
@@ -212,7 +223,7 @@ impl Identity {
         }
         let found = Credentials(&self.0.db).by_digest(digest(token.expose())).await?;
         let (account, c) = found.ok_or(LoginError::NotAuthorized)?;
-        Ok(logged_in(&account, CredentialId(c.id), true, c.expires_at))
+        enabled(logged_in(&account, CredentialId(c.id), true, c.expires_at))
     }
 
     /// Whether a credential still is: for those who missed events.

@@ -97,6 +97,9 @@ impl Identity {
     pub async fn login_complete(&self, callback: Callback, browser: &str) -> Result<NewSession, LoginError> {
         let who = self.atproto()?.complete(callback, browser).await?;
         let account = self.account_of(who).await?;
+        if account.disabled {
+            return Err(LoginError::Disabled);
+        }
         Ok(self.begin_session(account).await?)
     }
 
@@ -116,7 +119,9 @@ impl Identity {
         let found = LoginSessions(&self.0.db)
             .by_digest(digest(access_token.expose()))
             .await?;
-        Ok(found.map(|(account, row)| with_account(row, account.into())))
+        Ok(found
+            .filter(|(account, _)| !account.disabled)
+            .map(|(account, row)| with_account(row, account.into())))
     }
 
     /// The value that requests with the session's cookie must bring in a header.

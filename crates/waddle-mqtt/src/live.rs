@@ -257,6 +257,7 @@ async fn follow_identity(mut events: broadcast::Receiver<IdentityEvent>, to: bro
                 credential: credential.to_string(),
             },
             Ok(IdentityEvent::AccountDeleted { user }) => Change::AccountDeleted(user),
+            Ok(IdentityEvent::AccountDisabled { user }) => Change::AccountDisabled(user),
             Ok(IdentityEvent::DeviceRevoked { device }) => Change::DeviceRevoked(device),
             Ok(_) => continue,
             Err(RecvError::Lagged(_)) => Change::CredentialsUnknown,

@@ -129,6 +129,8 @@ pub enum Change {
     DeviceRevoked(DeviceId),
     /// An account is gone with all that is its.
     AccountDeleted(UserId),
+    /// An account may not log in for now: its connections end, its sessions stay.
+    AccountDisabled(UserId),
     /// A person's credential is no longer valid.
     CredentialRevoked {
         /// Whose.

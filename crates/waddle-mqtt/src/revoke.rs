@@ -42,6 +42,7 @@ impl Core {
             }
             Change::DeviceRevoked(device) => self.end_principal(&UserId::device(device)).await,
             Change::AccountDeleted(user) => self.end_principal(&user).await,
+            Change::AccountDisabled(user) => self.close_links_of(&user),
             Change::CredentialRevoked { user, credential } => self.revoke_credential(&user, &credential),
             Change::CredentialsUnknown => {
                 for l in &self.links {
@@ -183,6 +184,14 @@ impl Core {
             let (link, session, used) = l.value();
             if session.key.user == *user && used.as_deref() == Some(credential) {
                 link.close(Close::Fault(REVOKED));
+            }
+        }
+    }
+
+    fn close_links_of(&self, user: &UserId) {
+        for l in &self.links {
+            if l.1.key.user == *user {
+                l.0.close(Close::Fault(REVOKED));
             }
         }
     }

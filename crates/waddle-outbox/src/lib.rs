@@ -182,6 +182,11 @@ impl<T: Weight> Outbox<T> {
         Some((inner.items.iter().filter(|i| count(i)).count(), last))
     }
 
+    /// Whether items may wait: nobody looks at the client.
+    pub fn is_held(&self) -> bool {
+        self.inner.lock().held.is_some()
+    }
+
     /// Whether there is something that may not wait.
     pub fn is_due(&self) -> bool {
         self.inner.lock().due()

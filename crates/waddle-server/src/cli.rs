@@ -22,6 +22,13 @@ pub struct Cli {
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 the command failed; 2 wrong usage; 3 the configuration cannot \
 be used; 4 an address cannot be bound; 5 the data directory is in use, unreadable or of a newer version.";
 
+/// `xep …`
+#[derive(Debug, Subcommand)]
+pub enum XepCommand {
+    /// List them: number, version, title and what works.
+    List,
+}
+
 /// The sub-commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -29,6 +36,9 @@ pub enum Command {
     Run,
     /// Read the configuration and say whether it can be used.
     CheckConfig,
+    /// XMPP extensions of this program.
+    #[command(subcommand)]
+    Xep(XepCommand),
     /// Show what the running server serves.
     Status,
     /// Accounts of this server.

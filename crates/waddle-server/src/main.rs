@@ -15,11 +15,12 @@ mod status;
 mod telemetry;
 mod tls;
 
-use std::process::ExitCode;
+use std::{os::unix::process::CommandExt, process::ExitCode};
 
 use clap::Parser;
+use waddle_xmpp::office::Ending;
 
-use cli::{Cli, Command};
+use cli::{Cli, Command, XepCommand};
 use config::Config;
 use exit::Exit;
 
@@ -34,6 +35,21 @@ fn main() -> ExitCode {
     }
 }
 
+/// The same program with the same arguments in this process: whoever watches it sees no end. It comes back only to say
+/// why that did not work.
+fn again() -> Exit {
+    let exec = |program| {
+        std::process::Command::new(program)
+            .args(std::env::args_os().skip(1))
+            .exec()
+    };
+    let error = match std::env::current_exe() {
+        Ok(program) => exec(program),
+        Err(e) => e,
+    };
+    Exit::failed(format!("cannot start again: {error}"))
+}
+
 fn dispatch(cli: Cli) -> Result<(), Exit> {
     let config = Config::load(cli.config.as_deref(), |k| std::env::var(k).ok())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -41,7 +57,15 @@ fn dispatch(cli: Cli) -> Result<(), Exit> {
         .build()
         .map_err(|e| Exit::failed(format!("cannot start: {e}")))?;
     match cli.command.unwrap_or(Command::Run) {
-        Command::Run => runtime.block_on(run::run(config)),
+        Command::Run => {
+            let ending = runtime.block_on(run::run(config))?;
+            drop(runtime);
+            match ending {
+                Ending::Stop => Ok(()),
+                Ending::Restart => Err(again()),
+            }
+        }
+        Command::Xep(XepCommand::List) => offline::xep_list(cli.json),
         Command::CheckConfig => offline::check_config(&config, cli.json),
         Command::Restore { dir, waddle } => {
             runtime.block_on(offline::restore(&config, &dir, waddle, cli.json))

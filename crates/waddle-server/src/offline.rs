@@ -7,6 +7,7 @@ use std::{
 
 use serde_json::json;
 use waddle_core::Secret;
+use waddle_xmpp::xep::registry;
 
 use crate::{
     admin::{
@@ -37,6 +38,22 @@ pub fn check_config(config: &Config, json: bool) -> Result<(), Exit> {
         &Reply {
             text,
             json: json!({"ok": true, "domain": config.domain, "warnings": warnings}),
+        },
+        json,
+    )
+}
+
+/// The extensions, as the README's table has them.
+pub fn xep_list(json: bool) -> Result<(), Exit> {
+    let all: Vec<_> = registry::ALL.iter().map(|e| e.xep()).filter(|x| x.number > 0).collect();
+    let text = all.iter().map(|x| format!("{:04} {:<8} {}: {}", x.number, x.version, x.title, x.notes));
+    let rows = all.iter().map(|x| {
+        json!({"number": x.number, "title": x.title, "version": x.version, "notes": x.notes})
+    });
+    print(
+        &Reply {
+            text: text.collect::<Vec<_>>().join("\n"),
+            json: rows.collect(),
         },
         json,
     )
@@ -216,6 +233,6 @@ fn request(command: Command) -> Result<AdminCommand, Exit> {
                 std::path::absolute(&dir).map_err(|e| Exit::failed(format!("{}: {e}", dir.display())))?;
             A::Backup { dir, with_keys }
         }
-        Command::Run | Command::CheckConfig | Command::Status | Command::Restore { .. } => A::Status,
+        Command::Run | Command::Xep(_) | Command::CheckConfig | Command::Status | Command::Restore { .. } => A::Status,
     })
 }

@@ -19,6 +19,8 @@ pub struct Bound {
     pub xmpp: Vec<SocketAddr>,
     /// XMPP over TLS.
     pub xmpps: Vec<SocketAddr>,
+    /// Components.
+    pub component: Vec<SocketAddr>,
     /// MQTT.
     pub mqtt: Vec<SocketAddr>,
     /// MQTT over TLS.
@@ -56,6 +58,7 @@ fn document(bound: &Bound) -> Value {
         ("https", &bound.https),
         ("xmpp", &bound.xmpp),
         ("xmpps", &bound.xmpps),
+        ("component", &bound.component),
         ("mqtt", &bound.mqtt),
         ("mqtts", &bound.mqtts),
         ("s2s", &none),

@@ -19,13 +19,14 @@ use arc_swap::ArcSwap;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    sync::mpsc,
 };
 use tokio_util::sync::CancellationToken;
 use waddle_feed::{FeedDeps, Feeds};
 use waddle_http::{HttpConfig, HttpDeps, HttpServer};
 use waddle_mqtt::{Broker, BrokerConfig, LivePolicy};
 use waddle_muc::Rooms;
-use waddle_xmpp::{XmppConfig, XmppServer};
+use waddle_xmpp::{XmppConfig, XmppServer, office::Ending};
 
 use crate::{
     admin::{ops::Operations, socket::AdminSocket},
@@ -54,8 +55,8 @@ struct Running {
     stop: CancellationToken,
 }
 
-/// Starts the server and serves until a signal ends it.
-pub async fn run(config: Config) -> Result<(), Exit> {
+/// Starts the server and serves until a signal or an administrator ends it.
+pub async fn run(config: Config) -> Result<Ending, Exit> {
     let telemetry = Telemetry::start(&config)?;
     for warning in config.warnings() {
         tracing::warn!("{warning}");
@@ -65,7 +66,7 @@ pub async fn run(config: Config) -> Result<(), Exit> {
     result
 }
 
-async fn serve(config: &Config, telemetry: &Telemetry) -> Result<(), Exit> {
+async fn serve(config: &Config, telemetry: &Telemetry) -> Result<Ending, Exit> {
     let http = listen::bind("http_listen", &config.http_listen)?;
     let https = listen::bind("https_listen", &config.https_listen)?;
     let public = PublicNames::new(config, http.first().and_then(|l| l.local_addr().ok()))?;
@@ -76,11 +77,11 @@ async fn serve(config: &Config, telemetry: &Telemetry) -> Result<(), Exit> {
 
     let ready = ReadyFile::write(&config.data_dir, &bound).context("ready.json")?;
     announce(config, &public, &bound, first_admin.as_ref());
-    until_told(&tls).await?;
+    let ending = until_told(&tls, wishes(&running.xmpp)).await?;
     drop(ready);
-    tracing::info!("shutting down");
+    tracing::info!(?ending, "shutting down");
     running.stop().await;
-    Ok(())
+    Ok(ending)
 }
 
 async fn start(
@@ -109,6 +110,9 @@ async fn start(
         tls: Some(tls.config()),
         rate_limits: config.rate_limits,
         registration: config.registration,
+        component_listen: config.component_listen.0.clone(),
+        components: config.components.clone(),
+        disabled: if config.show_version { Vec::new() } else { vec![92] },
         ..XmppConfig::new(&config.domain)
     };
     let xmpp_deps = waddle_xmpp::Deps {
@@ -151,6 +155,7 @@ async fn start(
     let mut bound = Bound {
         xmpp: xmpp.listening().starttls.clone(),
         xmpps: xmpp.listening().tls.clone(),
+        component: xmpp.listening().component.clone(),
         mqtt: broker.addresses().tcp.clone(),
         mqtts: broker.addresses().tls.clone(),
         ..Bound::default()
@@ -268,15 +273,27 @@ fn announce(config: &Config, public: &PublicNames, bound: &Bound, admin: Option<
     );
 }
 
-/// Waits for SIGTERM or SIGINT; SIGHUP reads the certificate again.
-async fn until_told(tls: &Tls) -> anyhow::Result<()> {
+/// What administrators want from within (XEP-0133 §4.30, §4.31).
+fn wishes(xmpp: &XmppServer) -> mpsc::Receiver<Ending> {
+    let (tell, wishes) = mpsc::channel(1);
+    let on_end = move |ending| {
+        // One wish is enough.
+        let _ = tell.try_send(ending);
+    };
+    xmpp.server().office.set_on_end(Arc::new(on_end));
+    wishes
+}
+
+/// Waits for SIGTERM, SIGINT or an administrator's wish; SIGHUP reads the certificate again.
+async fn until_told(tls: &Tls, mut wishes: mpsc::Receiver<Ending>) -> anyhow::Result<Ending> {
     let mut term = signal(SignalKind::terminate()).context("signals")?;
     let mut int = signal(SignalKind::interrupt()).context("signals")?;
     let mut hup = signal(SignalKind::hangup()).context("signals")?;
     loop {
         tokio::select! {
-            _ = term.recv() => return Ok(()),
-            _ = int.recv() => return Ok(()),
+            _ = term.recv() => return Ok(Ending::Stop),
+            _ = int.recv() => return Ok(Ending::Stop),
+            Some(ending) = wishes.recv() => return Ok(ending),
             _ = hup.recv() => match tls.reload() {
                 Ok(()) => tracing::info!("the certificate was read again"),
                 Err(e) => tracing::error!(error = format!("{e:#}"), "the certificate stays as it was"),

@@ -30,6 +30,7 @@ pub struct HeadBuilder<'a> {
     id: Field<'a>,
     type_: Field<'a>,
     default_lang: Option<&'a str>,
+    namespace: &'static str,
 }
 
 impl<'a> HeadBuilder<'a> {
@@ -43,6 +44,7 @@ impl<'a> HeadBuilder<'a> {
             id: Field::Keep,
             type_: Field::Keep,
             default_lang: None,
+            namespace: ns::CLIENT,
         }
     }
 
@@ -84,6 +86,11 @@ impl<'a> HeadBuilder<'a> {
     /// Removes `type`.
     pub fn no_type(mut self) -> Self {
         self.type_ = Field::Drop;
+        self
+    }
+    /// Puts it into the namespace of another kind of stream, such as [`ns::COMPONENT`].
+    pub fn namespace(mut self, namespace: &'static str) -> Self {
+        self.namespace = namespace;
         self
     }
     /// Sets `xml:lang` where the stanza has none (RFC 6120 §8.1.5: the stream's default).
@@ -134,16 +141,25 @@ impl<'a> HeadBuilder<'a> {
         let bytes: &[u8] = self.stanza.bytes();
         out.push(b'<');
         out.extend_from_slice(root.node().name.qname(bytes));
-        // A stanza of a server stream becomes one of jabber:client, as what it inherits does.
+        // A stanza of another kind of stream becomes one of jabber:client, as what it inherits does.
         let kind_ns = root
             .attr("xmlns")
-            .is_none_or(|v| v == ns::SERVER && root.node().name.prefix == 0);
+            .is_none_or(|v| root.node().name.prefix == 0 && self.replaces(v.as_bytes()));
         if kind_ns {
-            out.extend_from_slice(b" xmlns=\"jabber:client\"");
+            out.extend_from_slice(b" xmlns=\"");
+            out.extend_from_slice(self.namespace.as_bytes());
+            out.push(b'"');
         }
         if root.node().ns == NsRef::STREAMS {
             out.extend_from_slice(b" xmlns:stream=\"http://etherx.jabber.org/streams\"");
         }
+    }
+
+    /// Whether this default namespace is one of another kind of stream.
+    fn replaces(&self, namespace: &[u8]) -> bool {
+        [ns::CLIENT, ns::SERVER, ns::COMPONENT]
+            .iter()
+            .any(|n| *n != self.namespace && n.as_bytes() == namespace)
     }
 
     fn write_rest(&self, out: &mut Vec<u8>, keep_to: bool) {
@@ -159,8 +175,8 @@ impl<'a> HeadBuilder<'a> {
                 b"id" => matches!(self.id, Field::Keep),
                 b"type" => matches!(self.type_, Field::Keep),
                 b"xmlns" => {
-                    let server = a.value_bytes(bytes) == ns::SERVER.as_bytes();
-                    !(server && self.stanza.root().node().name.prefix == 0)
+                    let replaced = self.replaces(a.value_bytes(bytes));
+                    !(replaced && self.stanza.root().node().name.prefix == 0)
                 }
                 b"xml:lang" => {
                     has_lang = true;

@@ -18,18 +18,21 @@ pub struct StreamHeader {
     pub from: Option<String>,
     /// The default language of what the peer sends.
     pub lang: Option<String>,
-    /// `version`, as sent: its major part is 1 or more.
+    /// `version`, as sent: its major part is 1 or more. Streams of components have none.
     pub version: String,
     /// The stream's id; only the answering side sets one.
     pub id: Option<String>,
-    /// The default namespace: [`ns::CLIENT`] or [`ns::SERVER`].
+    /// The default namespace: [`ns::CLIENT`], [`ns::SERVER`] or [`ns::COMPONENT`].
     pub namespace: &'static str,
 }
 
 impl StreamHeader {
     pub(crate) fn read(e: Element<'_>, namespace: &'static str) -> Result<Self, StreamError> {
         let get = |name| e.attr(name).map(Into::into);
-        let version: String = get("version").ok_or(StreamError::UnsupportedVersion)?;
+        let component = (namespace == ns::COMPONENT).then(|| "1.0".to_owned());
+        let version: String = get("version")
+            .or(component)
+            .ok_or(StreamError::UnsupportedVersion)?;
         let number =
             |s: &str| s.len() <= 4 && s.bytes().all(|b| b.is_ascii_digit()) && s.parse::<u16>().is_ok();
         match version.split_once('.') {
@@ -57,9 +60,11 @@ impl StreamHeader {
         }
         w.attr_opt("from", self.from.as_deref())
             .attr_opt("to", self.to.as_deref())
-            .attr_opt("id", self.id.as_deref())
-            .attr("version", &self.version)
-            .attr_opt("xml:lang", self.lang.as_deref());
+            .attr_opt("id", self.id.as_deref());
+        if self.namespace != ns::COMPONENT {
+            w.attr("version", &self.version);
+        }
+        w.attr_opt("xml:lang", self.lang.as_deref());
         if framing == Framing::Stream {
             w.finish_open()
         } else {

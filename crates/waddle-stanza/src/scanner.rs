@@ -262,11 +262,20 @@ impl Scanner {
             stream: true,
             ..Scope::default()
         };
+        let mut namespace = ns::CLIENT;
         for a in stanza.root().attrs() {
             if a.name() == "xmlns" && a.ns().is_empty() {
                 scope.default = match &*a.value() {
                     ns::CLIENT => Some(NsRef::CLIENT),
-                    ns::SERVER => Some(NsRef::SERVER),
+                    ns::SERVER => {
+                        namespace = ns::SERVER;
+                        Some(NsRef::SERVER)
+                    }
+                    // What a component sends is a client's stanza in all but the name (XEP-0114 §3).
+                    ns::COMPONENT => {
+                        namespace = ns::COMPONENT;
+                        Some(NsRef::CLIENT)
+                    }
                     _ => None,
                 };
             } else if a.ns() == ns::XMLNS && a.name() != "stream" && a.name() != "xml" {
@@ -277,14 +286,7 @@ impl Scanner {
             return Err(InvalidNamespace);
         }
         self.scope = scope;
-        let header = StreamHeader::read(
-            stanza.root(),
-            if self.default_ns() == NsRef::SERVER {
-                ns::SERVER
-            } else {
-                ns::CLIENT
-            },
-        )?;
+        let header = StreamHeader::read(stanza.root(), namespace)?;
         self.lexer.reset();
         self.stage = Stage::Content;
         Ok(header)

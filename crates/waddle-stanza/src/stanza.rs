@@ -194,7 +194,9 @@ impl Stanza {
 fn is_content(reference: NsRef, bytes: &[u8]) -> bool {
     reference == NsRef::CLIENT
         || reference == NsRef::SERVER
-        || matches!(reference.bytes(bytes), b if b == ns::CLIENT.as_bytes() || b == ns::SERVER.as_bytes())
+        || [ns::CLIENT, ns::SERVER, ns::COMPONENT]
+            .iter()
+            .any(|n| n.as_bytes() == reference.bytes(bytes))
 }
 
 impl fmt::Debug for Stanza {

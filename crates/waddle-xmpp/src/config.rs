@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use crate::component::Component;
+
 /// Who may make an account in band (XEP-0077).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Registration {
@@ -28,6 +30,10 @@ pub struct XmppConfig {
     /// TLS; without it there is no STARTTLS and no direct TLS. Its certificate resolver may change what it
     /// answers while the server runs.
     pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Addresses for components (XEP-0114), without TLS.
+    pub component_listen: Vec<SocketAddr>,
+    /// The components that may connect there.
+    pub components: Vec<Component>,
     /// Whether a client may log in over TCP without TLS, with SCRAM only.
     pub allow_plaintext: bool,
     /// Whether message, presence, join, IQ and byte rates and connections per address are limited.
@@ -52,6 +58,8 @@ impl XmppConfig {
             listen: Vec::new(),
             listen_tls: Vec::new(),
             tls: None,
+            component_listen: Vec::new(),
+            components: Vec::new(),
             allow_plaintext: false,
             rate_limits: true,
             registration: Registration::Closed,

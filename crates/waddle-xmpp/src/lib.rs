@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod command;
+pub mod component;
 mod config;
 pub mod connection;
 mod error;
@@ -14,6 +15,7 @@ mod metrics;
 mod nodes;
 pub mod push;
 mod personal;
+pub mod office;
 pub mod rate;
 mod resume;
 mod retention;

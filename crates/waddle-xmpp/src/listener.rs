@@ -15,6 +15,7 @@ use crate::{
 pub(crate) enum Kind {
     StartTls,
     DirectTls,
+    Component,
 }
 
 impl Kind {
@@ -22,6 +23,7 @@ impl Kind {
         match self {
             Self::StartTls => "xmpp_listen",
             Self::DirectTls => "xmpps_listen",
+            Self::Component => "component_listen",
         }
     }
 }
@@ -66,7 +68,7 @@ fn accept(server: &Arc<Server>, socket: TcpStream, address: SocketAddr, kind: Ki
     let _ = socket.set_nodelay(true);
     let socket = Socket::Tcp(socket);
     let start = match kind {
-        Kind::StartTls => Start::Stream(Transport::Plain(socket)),
+        Kind::StartTls | Kind::Component => Start::Stream(Transport::Plain(socket)),
         Kind::DirectTls => Start::DirectTls(socket),
     };
     let peer = Peer {

@@ -10,6 +10,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use ahash::AHashMap;
 use dashmap::DashMap;
 use kameo::actor::ActorRef;
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -27,12 +28,14 @@ use waddle_storage::{Db, Storage};
 use crate::{
     address::Addresses,
     command::CommandSessions,
+    component::{self, Component, ComponentHost},
     config::XmppConfig,
     connection::{
         self, ConnectionActor, End, Peer, ReadWrite, Start, TextFrames, Transport, transport::Socket,
     },
     error::Error,
     listener,
+    office::Office,
     resume::Expired,
     router,
     push::Push,
@@ -88,6 +91,12 @@ pub struct Server {
     pub external: crate::xep::xep0215::External,
     /// Who wants to be woken.
     pub push: Push,
+    /// The components that may connect.
+    pub(crate) components: Arc<[Component]>,
+    /// Their hosts.
+    pub(crate) component_hosts: AHashMap<Box<str>, Arc<ComponentHost>>,
+    /// What administrators have set for everybody.
+    pub office: Office,
     /// Ad-hoc commands under way.
     pub commands: CommandSessions,
     /// Sessions that ended and could not be resumed, with what was handled of them.
@@ -160,6 +169,8 @@ pub struct Listening {
     pub starttls: Vec<SocketAddr>,
     /// Direct TLS.
     pub tls: Vec<SocketAddr>,
+    /// Components.
+    pub component: Vec<SocketAddr>,
 }
 
 /// A running XMPP server; clones are handles to the same.
@@ -196,6 +207,12 @@ impl XmppServer {
             services: Services::default(),
             external: crate::xep::xep0215::External::default(),
             push: Push::default(),
+            component_hosts: config
+                .components
+                .iter()
+                .map(|c| (c.host.as_str().into(), ComponentHost::new(&c.host)))
+                .collect(),
+            components: config.components.clone().into(),
             addresses: Addresses::new(deps.limits.connections, each),
             pubsub: PubSub::new(deps.storage.server(), deps.limits.clone()),
             caps: crate::interests::KnownCaps::default(),
@@ -208,6 +225,7 @@ impl XmppServer {
             rooms: deps.rooms,
             sessions: Sessions::default(),
             commands: CommandSessions::default(),
+            office: Office::load(&deps.storage.server()).await?,
             expired: Expired::default(),
             blocks: router::blocks::Blocks::default(),
             strangers: router::strangers::Strangers::default(),
@@ -238,18 +256,23 @@ impl XmppServer {
         for (kind, addresses) in [
             (listener::Kind::StartTls, &inner.config.listen),
             (listener::Kind::DirectTls, &inner.config.listen_tls),
+            (listener::Kind::Component, &inner.config.component_listen),
         ] {
             for address in addresses {
                 let (l, local) = listener::bind(kind, *address).await?;
                 match kind {
                     listener::Kind::StartTls => listening.starttls.push(local),
                     listener::Kind::DirectTls => listening.tls.push(local),
+                    listener::Kind::Component => listening.component.push(local),
                 }
                 bound.push((l, kind));
             }
         }
         for (l, kind) in bound {
-            tokio::spawn(listener::run(inner.clone(), l, kind));
+            match kind {
+                listener::Kind::Component => tokio::spawn(component::link::listen(inner.clone(), l)),
+                _ => tokio::spawn(listener::run(inner.clone(), l, kind)),
+            };
         }
         tokio::spawn(watch_identity(inner.clone()));
         crate::retention::start(&inner, deps.storage);
@@ -357,10 +380,8 @@ impl std::fmt::Debug for Server {
 
 fn end_where(server: &Server, which: impl Fn(&crate::session::Session) -> bool) {
     for s in server.sessions.all() {
-        if which(&s)
-            && let Some(actor) = s.control()
-        {
-            let _ = actor.tell(End(StreamError::NotAuthorized)).try_send();
+        if which(&s) {
+            s.end(StreamError::NotAuthorized);
         }
     }
 }
@@ -378,7 +399,9 @@ async fn watch_identity(server: Arc<Server>) {
             Ok(IdentityEvent::CredentialRevoked { user, credential }) => {
                 end_where(&server, |s| s.user == user && s.credential() == credential);
             }
-            Ok(IdentityEvent::AccountDeleted { user }) => end_where(&server, |s| s.user == user),
+            Ok(IdentityEvent::AccountDeleted { user } | IdentityEvent::AccountDisabled { user }) => {
+                end_where(&server, |s| s.user == user);
+            }
             Ok(_) => {}
             Err(RecvError::Lagged(missed)) => {
                 // What was missed may have been a revocation: everybody logs in again.

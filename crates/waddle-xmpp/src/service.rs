@@ -14,6 +14,11 @@ pub trait Service: Send + Sync + 'static {
     /// Its name in the server's disco#items; empty for none.
     fn name(&self) -> &str;
 
+    /// Whether it is in the server's disco#items now.
+    fn is_listed(&self) -> bool {
+        true
+    }
+
     /// Takes a complete stanza to an address of the host: requests and messages, and the answers to its own requests.
     /// Requests are best answered by [`iq::serve`](crate::router::iq::serve), anything else by
     /// [`Sent::answer`]; what it sends by itself goes through [`inbound`](crate::router::inbound).
@@ -52,6 +57,7 @@ impl Services {
         let hosts = self.hosts.read();
         let mut items: Vec<_> = hosts
             .iter()
+            .filter(|(_, s)| s.is_listed())
             .map(|(h, s)| (h.to_string(), s.name().to_owned()))
             .collect();
         items.sort();

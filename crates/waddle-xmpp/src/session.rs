@@ -15,9 +15,9 @@ use waddle_core::{BareJid, Jid, Timestamp, UserId};
 use waddle_identity::CredentialId;
 use waddle_muc::Sender;
 use waddle_outbox::{Outbox, PushError};
-use waddle_stanza::{HeadTemplate, Outgoing};
+use waddle_stanza::{HeadTemplate, Outgoing, StreamError};
 
-use crate::connection::ConnectionActor;
+use crate::connection::{ConnectionActor, End};
 
 /// Copied messages whose errors are copied too.
 const COPIED: usize = 64;
@@ -210,6 +210,13 @@ impl Session {
     /// The actor that serves it now.
     pub(crate) fn control(&self) -> Option<ActorRef<ConnectionActor>> {
         self.control.lock().actor.clone()
+    }
+
+    /// Ends its stream with an error.
+    pub(crate) fn end(&self, error: StreamError) {
+        if let Some(actor) = self.control() {
+            let _ = actor.tell(End(error)).try_send();
+        }
     }
 
     /// Another actor serves it from now on, or none.

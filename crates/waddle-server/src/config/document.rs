@@ -12,7 +12,7 @@ pub fn page() -> String {
          `--config` (TOML, the key as written here), else it has the default. A wrong value or an unknown key stops \
          the start with one line. Switches take `on` or `off`; a listener takes `address:port`, several separated by \
          commas, port 0 for any free one, or `off`. Bounds stand below `[limits]` in the file: `specs/limits.md`; rules for MQTT topics below `[mqtt_policy]`: \
-         `specs/topics.md`. \
+         `specs/topics.md`; components, host and secret, below `[components]`. \
          Telemetry follows the standard `OTEL_*` variables: `OTEL_EXPORTER_OTLP_ENDPOINT` (http) turns it on.\n\n\
          This page is generated from `crates/waddle-server/src/config/mod.rs` and checked by a test.\n\n\
          | key | default | meaning |\n|---|---|---|\n",

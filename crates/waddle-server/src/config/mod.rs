@@ -22,6 +22,7 @@ use waddle_core::Limits;
 use waddle_http::Network;
 use waddle_mqtt::rules::TopicPolicy;
 pub use waddle_xmpp::Registration;
+use waddle_xmpp::component::Component;
 
 /// The log's shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +54,8 @@ macro_rules! settings {
             pub limits: Limits,
             /// Who may use which MQTT topics, `[mqtt_policy]` in the file (`specs/topics.md`).
             pub mqtt_policy: TopicPolicy,
+            /// Hosts and secrets of components, `[components]` in the file.
+            pub components: Vec<Component>,
         }
 
         impl Config {
@@ -67,6 +70,7 @@ macro_rules! settings {
                     $($field: texts.read(stringify!($field), $default, $parse)?,)*
                     limits: texts.limits.clone(),
                     mqtt_policy: texts.mqtt_policy.clone(),
+                    components: texts.components.clone(),
                 })
             }
 
@@ -94,6 +98,8 @@ settings! {
     xmpp_listen: Listen = "127.0.0.1:5222", parse::listen;
     /// Listener for XMPP over TLS (XEP-0368).
     xmpps_listen: Listen = "127.0.0.1:5223", parse::listen;
+    /// Listener for components (XEP-0114), which is not encrypted; their hosts and secrets stand below `[components]`.
+    component_listen: Listen = "off", parse::listen;
     /// Listener for federation. This version has none: an address is only warned about.
     s2s_listen: Listen = "off", parse::listen;
     /// Listener for MQTT.
@@ -108,6 +114,8 @@ settings! {
     allow_plaintext: bool = "off", parse::switch;
     /// In-band registration: `open` to anybody, by invitation (`invite`), or `closed`.
     registration: Registration = "closed", parse::registration;
+    /// Whether clients may ask for name and version of the server (XEP-0092).
+    show_version: bool = "on", parse::switch;
     /// Message, presence, join, IQ and byte rates; `off` only for load tests.
     rate_limits: bool = "on", parse::switch;
     /// Filter of the log: `error`, `warn`, `info`, `debug`, `trace`, or per target.
@@ -131,6 +139,7 @@ struct Texts {
     values: BTreeMap<String, (String, String)>,
     limits: Limits,
     mqtt_policy: TopicPolicy,
+    components: Vec<Component>,
 }
 
 impl Texts {
@@ -155,6 +164,7 @@ impl Config {
             values: BTreeMap::new(),
             limits: Limits::default(),
             mqtt_policy: TopicPolicy::default(),
+            components: Vec::new(),
         };
         if let Some(path) = file {
             let shown = path.display();
@@ -189,6 +199,18 @@ impl Config {
                 "mqtt_listen: {addr} is not a local address and MQTT on it is not encrypted: \
                  use mqtts_listen, or set allow_plaintext to on"
             )));
+        }
+        if let Some(addr) = self.component_listen.0.iter().find(|a| !is_local(a))
+            && !self.allow_plaintext
+        {
+            return Err(ConfigError(format!(
+                "component_listen: {addr} is not a local address and streams of components are not encrypted: \
+                 set allow_plaintext to on if the network between is private"
+            )));
+        }
+        let own = |host: &str| host == self.domain || host == ["muc.", &self.domain].concat();
+        if let Some(c) = self.components.iter().find(|c| own(&c.host)) {
+            return Err(ConfigError(format!("[components]: {} is this server's own", c.host)));
         }
         Ok(())
     }
@@ -227,6 +249,11 @@ impl Texts {
                 self.limits = value.try_into().map_err(|e: toml::de::Error| {
                     ConfigError(format!("{shown}: [limits]: {}", one_line(&e)))
                 })?;
+                continue;
+            }
+            if key == "components" {
+                self.components = parse::components(&value)
+                    .map_err(|allowed| ConfigError(format!("{shown}: [components]: {allowed}")))?;
                 continue;
             }
             if !Config::KEYS.contains(&key.as_str()) {
@@ -285,6 +312,31 @@ mod tests {
         let pairs = [("WADDLE_S2S_LISTEN", "127.0.0.1:5269")];
         let warnings = Config::load(None, env(&pairs)).unwrap().warnings();
         assert_eq!(warnings.len(), 1, "{warnings:?}");
+    }
+
+    #[test]
+    fn components_have_secrets_that_nobody_sees() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("waddle.toml");
+        let load = |text: &str, pairs: &[(&str, &str)]| {
+            std::fs::write(&file, text).unwrap();
+            Config::load(Some(&file), env(pairs))
+        };
+        let ok = "domain = \"x.example\"\n[components]\n\"Bridge.example\" = \"sesame\"\n";
+        let c = load(ok, &[("WADDLE_COMPONENT_LISTEN", "127.0.0.1:5347")]).unwrap();
+        assert_eq!((c.components[0].host.as_str(), c.components[0].secret.expose()), ("bridge.example", "sesame"));
+        assert!(!format!("{c:?}").contains("sesame"));
+        for (text, part) in [
+            ("[components]\n\"a b\" = \"sesame\"", "host names"),
+            ("[components]\n\"a.example\" = \"\"", "host names"),
+            ("components = \"sesame\"", "host names"),
+            ("domain = \"x.example\"\n[components]\n\"muc.x.example\" = \"sesame\"", "own"),
+        ] {
+            let e = load(text, &[]).unwrap_err().0;
+            assert!(e.contains(part) && !e.contains("sesame") && !e.contains('\n'), "{e}");
+        }
+        let e = load(ok, &[("WADDLE_COMPONENT_LISTEN", "0.0.0.0:5347")]).unwrap_err().0;
+        assert!(e.contains("allow_plaintext"), "{e}");
     }
 
     #[test]

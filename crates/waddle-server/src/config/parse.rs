@@ -7,8 +7,9 @@ use std::{
 
 use tracing_subscriber::EnvFilter;
 use url::Url;
-use waddle_core::BareJid;
+use waddle_core::{BareJid, Secret};
 use waddle_http::Network;
+use waddle_xmpp::component::Component;
 
 use super::{LogFormat, Registration};
 
@@ -58,6 +59,20 @@ pub(super) fn listen(s: &str) -> Parsed<Listen> {
             .map_err(|_| "address:port (several separated by commas) or off is expected")
     };
     s.split(',').map(one).collect::<Result<_, _>>().map(Listen)
+}
+
+/// Hosts of components and their secrets. The texts are not shown in errors: they may be secret.
+pub(super) fn components(value: &toml::Value) -> Parsed<Vec<Component>> {
+    const ALLOWED: &str = "host names with their secrets, as in \"bridge.example.org\" = \"secret\", are expected";
+    let table = value.as_table().ok_or(ALLOWED)?;
+    let one = |(host, secret): (&String, &toml::Value)| {
+        let secret = secret.as_str().filter(|s| !s.is_empty()).ok_or(ALLOWED)?;
+        Ok(Component {
+            host: domain(host).map_err(|_| ALLOWED)?,
+            secret: Secret::new(secret),
+        })
+    };
+    table.iter().map(one).collect()
 }
 
 pub(super) fn networks(s: &str) -> Parsed<Vec<Network>> {

@@ -29,6 +29,8 @@ pub struct AccountRow {
     pub display_name: Option<String>,
     /// Whether it may administer the server.
     pub admin: bool,
+    /// Whether it may not log in for now.
+    pub disabled: bool,
     /// When it was made.
     pub created_at: Timestamp,
     /// When somebody last logged in with it.
@@ -36,9 +38,10 @@ pub struct AccountRow {
 }
 
 const COLUMNS: &str =
-    "a.id, a.user_id, a.localpart, a.did, a.handle, a.display_name, a.admin, a.created_at, a.last_login_at";
+    "a.id, a.user_id, a.localpart, a.did, a.handle, a.display_name, a.admin, a.created_at, a.last_login_at, \
+     a.disabled";
 /// Number of columns that [`AccountRow`] takes.
-pub(super) const WIDTH: usize = 9;
+pub(super) const WIDTH: usize = 10;
 
 pub(super) fn columns() -> &'static str {
     COLUMNS
@@ -55,6 +58,7 @@ pub(super) fn account(row: &Row<'_>) -> Result<AccountRow> {
         admin: row.get(6)?,
         created_at: row.get(7)?,
         last_login_at: row.get(8)?,
+        disabled: row.get(9)?,
     })
 }
 
@@ -166,9 +170,13 @@ impl Accounts<'_> {
     pub async fn list(&self, after: Option<String>, limit: usize) -> Result<Vec<AccountRow>> {
         self.0
             .read(move |conn| {
-                let sql = "SELECT a.id, a.user_id, a.localpart, a.did, a.handle, a.display_name, a.admin, a.created_at, a.last_login_at \
-                           FROM accounts a WHERE a.localpart > ?1 ORDER BY a.localpart LIMIT ?2";
-                conn.query(sql, (after.unwrap_or_default(), limit), account)
+                let sql = [
+                    "SELECT ",
+                    COLUMNS,
+                    " FROM accounts a WHERE a.localpart > ?1 ORDER BY a.localpart LIMIT ?2",
+                ]
+                .concat();
+                conn.query(&sql, (after.unwrap_or_default(), limit), account)
             })
             .await
     }
@@ -188,6 +196,41 @@ impl Accounts<'_> {
                     "UPDATE accounts SET admin = ?2 WHERE user_id = ?1",
                     (&user, admin),
                 )
+            })
+            .await
+    }
+
+    /// Takes the right to log in, or gives it back.
+    pub async fn set_disabled(&self, user: UserId, disabled: bool) -> Result<()> {
+        self.0
+            .write(move |tx| {
+                tx.execute_one(
+                    "UPDATE accounts SET disabled = ?2 WHERE user_id = ?1",
+                    (&user, disabled),
+                )
+            })
+            .await
+    }
+
+    /// Accounts that may not log in, in the order of their localparts, and how many there are.
+    pub async fn disabled(&self, limit: usize) -> Result<(Vec<AccountRow>, usize)> {
+        self.0.read(move |conn| flagged(conn, "a.disabled = 1", limit)).await
+    }
+
+    /// Accounts that may administer the server, and how many there are.
+    pub async fn admins(&self, limit: usize) -> Result<(Vec<AccountRow>, usize)> {
+        self.0.read(move |conn| flagged(conn, "a.admin = 1", limit)).await
+    }
+
+    /// Makes these users, and nobody else, administrators.
+    pub async fn set_admins(&self, users: Vec<UserId>) -> Result<()> {
+        self.0
+            .write(move |tx| {
+                tx.execute("UPDATE accounts SET admin = 0 WHERE admin = 1", ())?;
+                for user in &users {
+                    tx.execute_one("UPDATE accounts SET admin = 1 WHERE user_id = ?1", (user,))?;
+                }
+                Ok(())
             })
             .await
     }
@@ -212,6 +255,20 @@ impl Accounts<'_> {
             })
             .await
     }
+}
+
+fn flagged(conn: &Conn, which: &'static str, limit: usize) -> Result<(Vec<AccountRow>, usize)> {
+    let sql = [
+        "SELECT ",
+        COLUMNS,
+        " FROM accounts a WHERE ",
+        which,
+        " ORDER BY a.localpart LIMIT ?1",
+    ]
+    .concat();
+    let rows = conn.query(&sql, (limit,), account)?;
+    let sql = ["SELECT count(*) FROM accounts a WHERE ", which].concat();
+    Ok((rows, conn.query_one(&sql, (), |r| r.get(0))?))
 }
 
 pub(super) fn find(conn: &Conn, column: &'static str, value: &str) -> Result<Option<AccountRow>> {

@@ -27,6 +27,7 @@ pub mod push;
 pub mod room_list;
 pub mod rooms;
 pub mod roster;
+pub mod service;
 pub mod tuples;
 pub mod waddle_devices;
 pub mod waddles;

@@ -1,9 +1,40 @@
 //! The commands of this server; what lists or runs them reads [`ALL`].
 
-use super::{Access, Asker, Command, Place};
+use super::{Access, Asker, Command, Place, admin};
 
 /// All commands, in the order in which menus show them.
-pub static ALL: &[&dyn Command] = &[];
+pub static ALL: &[&dyn Command] = &[
+    &admin::ADD_USER,
+    &admin::DELETE_USER,
+    &admin::DISABLE_USER,
+    &admin::REENABLE_USER,
+    &admin::END_USER_SESSION,
+    &admin::CHANGE_USER_PASSWORD,
+    &admin::GET_USER_ROSTER,
+    &admin::GET_USER_LASTLOGIN,
+    &admin::USER_STATS,
+    &admin::EDIT_BLACKLIST,
+    &admin::EDIT_WHITELIST,
+    &admin::REGISTERED_NUM,
+    &admin::DISABLED_NUM,
+    &admin::ONLINE_NUM,
+    &admin::ACTIVE_NUM,
+    &admin::IDLE_NUM,
+    &admin::REGISTERED_LIST,
+    &admin::DISABLED_LIST,
+    &admin::ONLINE_LIST,
+    &admin::ACTIVE_LIST,
+    &admin::IDLE_LIST,
+    &admin::ANNOUNCE,
+    &admin::SET_MOTD,
+    &admin::EDIT_MOTD,
+    &admin::DELETE_MOTD,
+    &admin::SET_WELCOME,
+    &admin::DELETE_WELCOME,
+    &admin::EDIT_ADMIN,
+    &admin::RESTART,
+    &admin::SHUTDOWN,
+];
 
 /// Whether somebody may see and run a command here.
 pub async fn may(command: &dyn Command, asker: &Asker<'_>) -> bool {

@@ -89,7 +89,7 @@ impl Reply<'_> {
 
 /// §4.1: a language that is none cannot be spoken; all others are answered in English.
 fn check_language(command: Element<'_>) -> Result<(), StanzaError> {
-    match command.attr("xml:lang") {
+    match command.attr_ns("lang", ns::XML) {
         Some(l) if l.is_empty() || !l.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') => {
             Err(bad("bad-locale"))
         }

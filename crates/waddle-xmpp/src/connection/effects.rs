@@ -45,6 +45,8 @@ pub struct Keys {
 pub enum LoginFailure {
     /// Wrong user or password.
     NotAuthorized,
+    /// The secret is right, the account is disabled.
+    Disabled,
     /// Too many failures from this address; the seconds to wait.
     Throttled(u64),
     /// A failure of the server's own.

@@ -21,7 +21,7 @@ mod stream;
 pub mod transport;
 
 pub use actor::{ConnectionActor, End, Farewell, Parked, Probe, TakeOver};
-pub(crate) use bound::{Buckets, Counted, too_fast};
+pub(crate) use bound::{Buckets, Counted, PENDING, too_fast};
 pub use transport::{ReadWrite, TextFrames, Transport};
 
 /// Who is on the other end.

@@ -47,6 +47,7 @@ fn random() -> String {
 fn failure(e: &LoginError) -> LoginFailure {
     match e {
         LoginError::NotAuthorized => LoginFailure::NotAuthorized,
+        LoginError::Disabled => LoginFailure::Disabled,
         LoginError::Throttled(wait) => LoginFailure::Throttled(wait.as_secs()),
         e => {
             tracing::error!(error = %e, "login could not be checked");

@@ -356,6 +356,9 @@ impl Negotiation {
         if authzid.is_some_and(|z| !own(z)) {
             return self.fail(SaslError::InvalidAuthzid, false);
         }
+        if login.disabled {
+            return self.fail(SaslError::AccountDisabled, false);
+        }
         let login = Box::new(login);
         self.login = Some(login.clone());
         self.phase = Phase::Header;
@@ -376,6 +379,7 @@ impl Negotiation {
     fn refuse(&mut self, failure: LoginFailure) -> Effects {
         match failure {
             LoginFailure::NotAuthorized => self.fail(SaslError::NotAuthorized, true),
+            LoginFailure::Disabled => self.fail(SaslError::AccountDisabled, false),
             LoginFailure::Throttled(_) => self.fail(SaslError::TemporaryAuthFailure, false),
             LoginFailure::Temporary => self.fail(SaslError::TemporaryAuthFailure, false),
         }

@@ -43,6 +43,7 @@ fn login() -> LoggedIn {
         kind: CredentialKind::Password,
         expires_at: None,
         admin: false,
+        disabled: false,
     }
 }
 

@@ -51,8 +51,37 @@ fn begin(server: &Arc<Server>, origin: Origin, stanza: Stanza) -> Option<crate::
     }
 }
 
+/// Whether an administrator forbade this (XEP-0133 §4.11, §4.12). Who is on the black list can still reach the server
+/// and the own account.
+fn forbidden(sent: &Sent, to: Option<&Jid>) -> Option<Routed> {
+    let server = &sent.server;
+    let foreign = |jid: &Jid| {
+        let domain = jid.domain();
+        !server.is_local(jid) && domain != server.config.muc_domain && server.services.get(domain).is_none()
+    };
+    let talks = |jid: &Jid| server.office.talks_with(jid, foreign(jid));
+    let home = to.is_none_or(|to| {
+        *to == server.domain || sent.origin.user().is_some() && to.bare_str() == sent.origin.bare().as_str()
+    });
+    let refused = |c, text: &str| Some(Routed::Error(StanzaError::new(c).text(text)));
+    if !talks(sent.origin.jid()) && !(home && sent.origin.user().is_some()) {
+        return refused(Condition::Forbidden, "this service does not talk to you");
+    }
+    match to {
+        Some(to) if !home && !talks(to) => {
+            refused(Condition::NotAllowed, "this service does not talk to that address")
+        }
+        _ => None,
+    }
+}
+
 /// By block lists, by address, then by kind.
 pub(super) fn dispatch(sent: Sent, to: Option<Jid>) -> Routed {
+    if sent.server.office.has_lists()
+        && let Some(refused) = forbidden(&sent, to.as_ref())
+    {
+        return refused;
+    }
     if let Some(to) = &to {
         match blocks::check(&sent, to) {
             Blocked::No => {}

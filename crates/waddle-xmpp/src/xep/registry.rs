@@ -17,6 +17,7 @@ use super::{
     xep0359::StanzaIds, xep0368::DirectTls, xep0410::SelfPing, xep0421::OccupantIds, xep0433::ChannelSearch,
     xep0440::ChannelBindings, xep0478::StreamLimits,
 };
+use super::{xep0114::Components, xep0133::Administration};
 use super::{
     xep0059::ResultSets, xep0085::ChatStates, xep0184::Receipts, xep0297::Forwarding, xep0308::Correction, xep0333::Markers, xep0334::Hints, xep0372::References, xep0380::ExplicitEncryption, xep0393::Styling, xep0424::Retraction, xep0425::Moderation, xep0428::Fallback, xep0441::ArchivePrefs, xep0444::Reactions, xep0446::FileMetadata, xep0447::FileSharing, xep0461::Replies,
 };
@@ -48,9 +49,11 @@ pub static ALL: &[&dyn Extension] = &[
     &ChatStates,
     &Version,
     &UserMood,
+    &Components,
     &CapsFeature,
     &UserTune,
     &Bosh,
+    &Administration,
     &PresenceAvatars,
     &AlternativeConnections,
     &Contacts,

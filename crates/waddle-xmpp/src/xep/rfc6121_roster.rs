@@ -144,7 +144,8 @@ fn groups(item: Element<'_>, limits: &Limits) -> Result<Vec<String>, StanzaError
     Ok(out)
 }
 
-fn item(w: &mut XmlWriter, c: &Contact) {
+/// One item of a roster.
+pub(crate) fn item(w: &mut XmlWriter, c: &Contact) {
     w.open("item")
         .attr("jid", c.jid.as_str())
         .attr_opt("name", c.name.as_deref());

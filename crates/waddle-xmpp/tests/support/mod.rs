@@ -116,6 +116,22 @@ impl World {
     }
 
     /// A client that has logged in with a password or token but bound nothing.
+    /// The condition with which a login is refused.
+    pub async fn login_failure(&self, name: &str, password: &str) -> String {
+        let mut c = self.raw();
+        c.open().await;
+        c.next().await;
+        let message = STANDARD.encode(format!("\0{name}\0{password}"));
+        c.send(&format!(
+            "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{message}</auth>"
+        ))
+        .await;
+        let s = c.next().await;
+        assert_eq!(s.root().name(), "failure", "{}", text(&s));
+        let condition = s.root().children().find(|c| c.name() != "text").unwrap();
+        condition.name().to_owned()
+    }
+
     pub async fn login_with(&self, name: &str, password: &str) -> Client {
         let mut c = self.raw();
         c.open().await;
