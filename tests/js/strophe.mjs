@@ -1,9 +1,12 @@
-// A chat client on strophe.js over WebSocket (RFC 7395), driven by JSON lines as chat.mjs is.
+// A chat client on strophe.js over WebSocket (RFC 7395) or, where SERVICE is http, BOSH (XEP-0124), driven by JSON lines as chat.mjs is.
 //   node strophe.mjs SERVICE DOMAIN USERNAME RESOURCE    (the password comes as the first line of stdin)
 // Commands: {"do":"join","room","nick"} {"do":"say","room","body","id"} {"do":"chat","to","body","id"}
 //           {"do":"befriend","to"} {"do":"roster"} {"do":"close"}
 import { createInterface } from 'node:readline'
 import { Strophe, $iq, $msg, $pres } from 'strophe.js'
+import { XMLHttpRequest } from './xhr.mjs'
+
+globalThis.XMLHttpRequest ??= XMLHttpRequest
 
 // The library's own log must not come between the events.
 for (const level of ['log', 'info', 'debug', 'warn']) console[level] = console.error

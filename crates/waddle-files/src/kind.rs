@@ -95,7 +95,10 @@ const ENDINGS: &[(&str, &str)] = &[
     ("bmp", "image/bmp"),
     ("csv", "text/csv"),
     ("doc", "application/msword"),
-    ("docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
+    (
+        "docx",
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    ),
     ("epub", "application/epub+zip"),
     ("flac", "audio/flac"),
     ("gif", "image/gif"),
@@ -121,7 +124,10 @@ const ENDINGS: &[(&str, &str)] = &[
     ("opus", "audio/opus"),
     ("pdf", "application/pdf"),
     ("png", "image/png"),
-    ("pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation"),
+    (
+        "pptx",
+        "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+    ),
     ("rtf", "application/rtf"),
     ("tar", "application/x-tar"),
     ("tiff", "image/tiff"),
@@ -130,7 +136,10 @@ const ENDINGS: &[(&str, &str)] = &[
     ("wav", "audio/wav"),
     ("webm", "video/webm"),
     ("webp", "image/webp"),
-    ("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+    (
+        "xlsx",
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ),
     ("xz", "application/x-xz"),
     ("zip", "application/zip"),
 ];

@@ -19,7 +19,10 @@ pub fn check(name: &str, max_bytes: usize) -> Result<(), &'static str> {
         return Err("the file's name has control characters");
     }
     // U+202E and its like show `exe.jpg` for `gpj.exe`
-    if name.chars().any(|c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')) {
+    if name
+        .chars()
+        .any(|c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+    {
         return Err("the file's name has characters that turn the direction of the text");
     }
     Ok(())
@@ -53,7 +56,14 @@ pub fn disposition(inline: bool, name: &str) -> String {
     if simple == name {
         return [kind, "; filename=\"", name, "\""].concat();
     }
-    [kind, "; filename=\"", &simple, "\"; filename*=UTF-8''", &encode(name)].concat()
+    [
+        kind,
+        "; filename=\"",
+        &simple,
+        "\"; filename*=UTF-8''",
+        &encode(name),
+    ]
+    .concat()
 }
 
 #[cfg(test)]
@@ -62,10 +72,28 @@ mod tests {
 
     #[test]
     fn names_of_any_script_and_no_tricks() {
-        for good in ["a.txt", "très cool.jpg", "写真 1.png", "تصویر.jpg", "👩‍🚀.gif", "50%.txt", "a\"b"] {
+        for good in [
+            "a.txt",
+            "très cool.jpg",
+            "写真 1.png",
+            "تصویر.jpg",
+            "👩‍🚀.gif",
+            "50%.txt",
+            "a\"b",
+        ] {
             assert_eq!(check(good, 255), Ok(()), "{good}");
         }
-        for bad in ["", "  ", ".", "..", "a/b", "a\\b", "a\nb", "a\u{7f}", "x\u{202e}gpj.exe"] {
+        for bad in [
+            "",
+            "  ",
+            ".",
+            "..",
+            "a/b",
+            "a\\b",
+            "a\nb",
+            "a\u{7f}",
+            "x\u{202e}gpj.exe",
+        ] {
             assert!(check(bad, 255).is_err(), "{bad:?}");
         }
         assert!(check(&"é".repeat(128), 255).is_err());

@@ -212,9 +212,7 @@ impl Drop for Upload {
         if self.done {
             return;
         }
-        if let (Some(mut parts), Ok(runtime)) =
-            (self.parts.take(), tokio::runtime::Handle::try_current())
-        {
+        if let (Some(mut parts), Ok(runtime)) = (self.parts.take(), tokio::runtime::Handle::try_current()) {
             runtime.spawn(async move {
                 if let Err(error) = parts.abort().await {
                     tracing::debug!(%error, "aborting an upload");

@@ -90,7 +90,11 @@ impl Stored {
             ..GetOptions::default()
         };
         let path = store.path(&self.row.id);
-        let found = store.objects.get_opts(&path, options).await.map_err(Error::store)?;
+        let found = store
+            .objects
+            .get_opts(&path, options)
+            .await
+            .map_err(Error::store)?;
         if found.meta.size != self.row.size {
             tracing::error!(id = %self.row.id, "a file in the store has another size than its row");
             return Err(Error::NotFound);

@@ -74,12 +74,17 @@ pub struct Slot {
 
 /// Whether a text can be the id of a file.
 pub(crate) fn is_id(text: &str) -> bool {
-    text.len() == TEXT && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+    text.len() == TEXT
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
 }
 
 /// What is stored of an upload token.
 pub(crate) fn token_digest(token: &str) -> Vec<u8> {
-    digest::digest(&digest::SHA256, token.as_bytes()).as_ref().to_vec()
+    digest::digest(&digest::SHA256, token.as_bytes())
+        .as_ref()
+        .to_vec()
 }
 
 fn random_text() -> Result<String, Error> {

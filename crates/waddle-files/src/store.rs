@@ -3,8 +3,7 @@
 use std::{fmt, path::PathBuf, sync::Arc};
 
 use object_store::{
-    ClientOptions, ObjectStore, ObjectStoreExt as _, aws::AmazonS3Builder, local::LocalFileSystem,
-    path::Path,
+    ClientOptions, ObjectStore, ObjectStoreExt as _, aws::AmazonS3Builder, local::LocalFileSystem, path::Path,
 };
 
 use crate::{

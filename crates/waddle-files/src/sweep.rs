@@ -65,6 +65,8 @@ pub(crate) async fn step(files: &Files) -> Result<(usize, bool), Error> {
         .into_iter()
         .collect::<Result<_, _>>()?;
     let removed = outcomes.iter().filter(|gone| **gone).count();
-    METRICS.removed.add(removed as u64, &[]);
+    if removed > 0 {
+        METRICS.removed.add(removed as u64, &[]);
+    }
     Ok((removed, more))
 }

@@ -17,16 +17,33 @@ const DAY: Duration = Duration::from_secs(86_400);
 async fn what_was_uploaded_is_read_back_whole_and_in_parts() {
     let w = world(|_| ()).await;
     // around the size of one write to the disk
-    for (size, piece) in [(1, 1), (1_000, 7), (262_143, 16_000), (262_144, 9_999), (262_145, 1 << 20), (700_000, 65_536)] {
+    for (size, piece) in [
+        (1, 1),
+        (1_000, 7),
+        (262_143, 16_000),
+        (262_144, 9_999),
+        (262_145, 1 << 20),
+        (700_000, 65_536),
+    ] {
         let bytes = noise(size);
         let slot = w.slot("très cool.jpg", size as u64).await;
-        assert!(slot.get.starts_with("https://upload.example.org/upload/"), "{}", slot.get);
+        assert!(
+            slot.get.starts_with("https://upload.example.org/upload/"),
+            "{}",
+            slot.get
+        );
         assert!(slot.get.ends_with("/tr%C3%A8s%20cool.jpg") && slot.put.starts_with(&slot.get));
-        assert!(matches!(w.read(&slot, 0..1).await, Err(Error::NotFound)), "not before it is there");
+        assert!(
+            matches!(w.read(&slot, 0..1).await, Err(Error::NotFound)),
+            "not before it is there"
+        );
         w.put(&slot, &bytes, piece).await.unwrap();
         assert_eq!(w.read(&slot, 0..size as u64).await.unwrap(), bytes, "{size}");
         let middle = size as u64 / 2;
-        assert_eq!(w.read(&slot, middle..size as u64).await.unwrap(), bytes[middle as usize..]);
+        assert_eq!(
+            w.read(&slot, middle..size as u64).await.unwrap(),
+            bytes[middle as usize..]
+        );
         let again = w.put(&slot, &bytes, piece).await;
         assert!(matches!(again, Err(Error::Conflict)), "{again:?}");
     }
@@ -37,26 +54,54 @@ async fn what_was_uploaded_is_read_back_whole_and_in_parts() {
 #[tokio::test]
 async fn an_upload_must_be_what_was_announced() {
     let w = world(|_| ()).await;
-    let slot = w.ask(SlotRequest { kind: Some("Image/PNG".into()), ..request("a.png", 600_000) }).await.unwrap();
+    let slot = w
+        .ask(SlotRequest {
+            kind: Some("Image/PNG".into()),
+            ..request("a.png", 600_000)
+        })
+        .await
+        .unwrap();
     let (id, name, token) = parts(&slot.put);
     let put = |n: &'static str, t: &str, length, kind| {
         let (id, t, files) = (id.clone(), t.to_owned(), w.files.clone());
         async move { files.put(&id, n, &t, length, kind).await.map(drop) }
     };
-    assert!(matches!(put("a.png", "wrong", 600_000, None).await, Err(Error::Forbidden)));
-    assert!(matches!(put("b.png", &token, 600_000, None).await, Err(Error::Forbidden)));
-    assert!(matches!(put("a.png", &token, 600_001, None).await, Err(Error::Length(600_000))));
-    assert!(matches!(put("a.png", &token, 600_000, Some("text/html")).await, Err(Error::Kind(_))));
-    assert!(matches!(w.files.put("../../etc/passwd", "x", "y", 1, None).await, Err(Error::Forbidden)));
+    assert!(matches!(
+        put("a.png", "wrong", 600_000, None).await,
+        Err(Error::Forbidden)
+    ));
+    assert!(matches!(
+        put("b.png", &token, 600_000, None).await,
+        Err(Error::Forbidden)
+    ));
+    assert!(matches!(
+        put("a.png", &token, 600_001, None).await,
+        Err(Error::Length(600_000))
+    ));
+    assert!(matches!(
+        put("a.png", &token, 600_000, Some("text/html")).await,
+        Err(Error::Kind(_))
+    ));
+    assert!(matches!(
+        w.files.put("../../etc/passwd", "x", "y", 1, None).await,
+        Err(Error::Forbidden)
+    ));
 
     // too short, too long: nothing is kept
-    let mut short = w.files.put(&id, &name, &token, 600_000, Some("image/png")).await.unwrap();
+    let mut short = w
+        .files
+        .put(&id, &name, &token, 600_000, Some("image/png"))
+        .await
+        .unwrap();
     short.write(noise(599_999).into()).await.unwrap();
     let second = w.files.put(&id, &name, &token, 600_000, None).await;
     assert!(matches!(second, Err(Error::Conflict)), "one upload at a time");
     assert!(matches!(short.finish().await, Err(Error::Cut(600_000))));
     let mut long = w.files.put(&id, &name, &token, 600_000, None).await.unwrap();
-    assert!(matches!(long.write(noise(600_001).into()).await, Err(Error::Cut(_))));
+    assert!(matches!(
+        long.write(noise(600_001).into()).await,
+        Err(Error::Cut(_))
+    ));
     drop(long);
     assert!(w.files.find(&id, &name).await.is_err());
     // a client may try again while the slot lives
@@ -74,12 +119,25 @@ async fn what_cannot_be_accepted_is_said() {
     let w = world(|c| c.max_bytes = 1_000).await;
     assert_eq!(w.ask(request("a", 1_001)).await, Err(Refusal::TooLarge(1_000)));
     for bad in ["", "../x", "a\u{202e}gpj.exe", "a\u{0}b", &"x".repeat(256)] {
-        assert!(matches!(w.ask(request(bad, 1)).await, Err(Refusal::Name(_))), "{bad:?}");
+        assert!(
+            matches!(w.ask(request(bad, 1)).await, Err(Refusal::Name(_))),
+            "{bad:?}"
+        );
     }
-    let odd = SlotRequest { kind: Some("text/html\r\nx: y".into()), ..request("a", 1) };
+    let odd = SlotRequest {
+        kind: Some("text/html\r\nx: y".into()),
+        ..request("a", 1)
+    };
     assert_eq!(w.ask(odd).await, Err(Refusal::Kind));
     let past = Purpose::Ephemeral("2026-01-31T12:00:00Z".parse().unwrap());
-    assert_eq!(w.ask(SlotRequest { purpose: past, ..request("a", 1) }).await, Err(Refusal::Expired));
+    assert_eq!(
+        w.ask(SlotRequest {
+            purpose: past,
+            ..request("a", 1)
+        })
+        .await,
+        Err(Refusal::Expired)
+    );
 }
 
 #[tokio::test]
@@ -89,29 +147,57 @@ async fn quotas_hold_for_slots_already() {
         c.limits.upload_slots = 3;
     })
     .await;
-    assert_eq!(w.ask(request("a", 1_001)).await, Err(Refusal::TooLarge(1_000)), "it could never be");
+    assert_eq!(
+        w.ask(request("a", 1_001)).await,
+        Err(Refusal::TooLarge(1_000)),
+        "it could never be"
+    );
     let first = w.slot("a", 900).await;
-    let Err(Refusal::Quota(_, Some(when))) = w.ask(request("b", 101)).await else { panic!() };
+    let Err(Refusal::Quota(_, Some(when))) = w.ask(request("b", 101)).await else {
+        panic!()
+    };
     assert_eq!(when.to_string(), "2026-02-01T12:00:00Z", "when the day is over");
     w.put(&first, &noise(900), 900).await.unwrap();
 
     w.clock.advance(DAY + Duration::from_secs(1));
     let (id, _, _) = parts(&w.slot("b", 500).await.put);
-    let Err(Refusal::Quota(_, Some(when))) = w.ask(request("c", 101)).await else { panic!() };
-    assert_eq!(when.to_string(), "2026-05-01T12:00:00Z", "when the first file expires");
-    let bob = SlotRequest { owner: UserId::local("bob"), ..request("c", 400) };
+    let Err(Refusal::Quota(_, Some(when))) = w.ask(request("c", 101)).await else {
+        panic!()
+    };
+    assert_eq!(
+        when.to_string(),
+        "2026-05-01T12:00:00Z",
+        "when the first file expires"
+    );
+    let bob = SlotRequest {
+        owner: UserId::local("bob"),
+        ..request("c", 400)
+    };
     assert_eq!(w.ask(bob).await, Err(Refusal::ServerFull));
     // what is deleted frees its place, though not its day
     assert!(!w.files.delete(&id, Some(&UserId::local("bob"))).await.unwrap());
-    assert!(w.files.delete(&parts(&first.put).0, Some(&alice())).await.unwrap());
+    assert!(
+        w.files
+            .delete(&parts(&first.put).0, Some(&alice()))
+            .await
+            .unwrap()
+    );
     for name in ["x", "y"] {
         w.slot(name, 10).await;
     }
-    let Err(Refusal::Quota(_, Some(_))) = w.ask(request("z", 10)).await else { panic!() };
+    let Err(Refusal::Quota(_, Some(_))) = w.ask(request("z", 10)).await else {
+        panic!()
+    };
 }
 
 async fn stored(w: &World, purpose: Purpose) -> waddle_files::Slot {
-    let slot = w.ask(SlotRequest { purpose, ..request("a.txt", 3) }).await.unwrap();
+    let slot = w
+        .ask(SlotRequest {
+            purpose,
+            ..request("a.txt", 3)
+        })
+        .await
+        .unwrap();
     w.put(&slot, b"abc", 3).await.unwrap();
     slot
 }
@@ -126,7 +212,10 @@ async fn files_expire_by_their_purpose_and_their_bytes_go() {
     assert_eq!(w.on_disk().len(), 3);
 
     w.clock.advance(DAY);
-    assert!(w.read(&story, 0..3).await.is_err(), "not a moment longer, swept or not");
+    assert!(
+        w.read(&story, 0..3).await.is_err(),
+        "not a moment longer, swept or not"
+    );
     assert_eq!(w.read(&message, 0..3).await.unwrap(), b"abc");
     w.files.sweep().await.unwrap();
     assert_eq!(w.on_disk().len(), 2);
@@ -143,10 +232,18 @@ async fn files_expire_by_their_purpose_and_their_bytes_go() {
 #[tokio::test]
 async fn deletion_is_at_once_and_by_address_too() {
     let w = world(|_| ()).await;
-    let (a, b) = (stored(&w, Purpose::Message).await, stored(&w, Purpose::Message).await);
+    let (a, b) = (
+        stored(&w, Purpose::Message).await,
+        stored(&w, Purpose::Message).await,
+    );
     assert_eq!(w.files.list(&alice(), None, 10).await.unwrap().len(), 2);
     assert!(w.files.delete_at(&a.get.parse().unwrap()).await.unwrap());
-    assert!(!w.files.delete_at(&"https://elsewhere.example/upload/x/y".parse().unwrap()).await.unwrap());
+    assert!(
+        !w.files
+            .delete_at(&"https://elsewhere.example/upload/x/y".parse().unwrap())
+            .await
+            .unwrap()
+    );
     assert!(w.read(&a, 0..3).await.is_err() && w.read(&b, 0..3).await.is_ok());
     assert_eq!(w.files.delete_all(&alice()).await.unwrap(), 1);
     assert!(w.read(&b, 0..3).await.is_err());
@@ -158,7 +255,10 @@ async fn deletion_is_at_once_and_by_address_too() {
 async fn a_deleted_account_takes_its_files_along() {
     let w = world(|_| ()).await;
     let db = w.storage.server();
-    let account = Accounts(&db).create_local(alice(), "alice".into(), false, None).await.unwrap();
+    let account = Accounts(&db)
+        .create_local(alice(), "alice".into(), false, None)
+        .await
+        .unwrap();
     let slot = stored(&w, Purpose::Profile).await;
     let begun = w.slot("later.txt", 3).await;
     let (id, name, token) = parts(&begun.put);
@@ -166,7 +266,10 @@ async fn a_deleted_account_takes_its_files_along() {
     upload.write(b"abc".as_slice().into()).await.unwrap();
     Accounts(&db).delete(account.user).await.unwrap();
     assert!(w.read(&slot, 0..3).await.is_err());
-    assert!(matches!(upload.finish().await, Err(Error::Forbidden)), "its slot is gone");
+    assert!(
+        matches!(upload.finish().await, Err(Error::Forbidden)),
+        "its slot is gone"
+    );
     w.files.sweep().await.unwrap();
     assert!(w.on_disk().is_empty());
 }
@@ -179,7 +282,10 @@ async fn a_broken_disk_is_an_error_and_a_crash_leaves_nothing() {
     let shard = w.dir.path().join("uploads").join(&id[..2]);
     // a file where the directory should be: the store cannot write
     std::fs::write(&shard, b"x").unwrap();
-    assert!(matches!(w.put(&slot, &noise(700_000), 65_536).await, Err(Error::Store(_))));
+    assert!(matches!(
+        w.put(&slot, &noise(700_000), 65_536).await,
+        Err(Error::Store(_))
+    ));
     std::fs::remove_file(&shard).unwrap();
     // what a crash left of an upload
     std::fs::create_dir(&shard).unwrap();

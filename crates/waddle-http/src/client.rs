@@ -75,6 +75,8 @@ fn is_misplaced(req: &Request, app: &App) -> bool {
         "/.well-known/",
         "/xmpp-websocket",
         "/mqtt",
+        "/http-bind",
+        "/upload/",
         "/api/",
     ];
     name.eq_ignore_ascii_case("localhost")

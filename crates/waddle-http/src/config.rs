@@ -7,9 +7,13 @@ use serde::Serialize;
 use url::Url;
 use waddle_community::Community;
 use waddle_core::Limits;
+use waddle_files::Files;
 use waddle_identity::Identity;
 
-use crate::websocket::{ByteSocket, TextSocket};
+use crate::{
+    bosh::BoshDoor,
+    websocket::{ByteSocket, TextSocket},
+};
 
 /// Settings of the HTTP server.
 #[derive(Debug, Clone)]
@@ -113,8 +117,12 @@ pub struct HttpDeps {
     pub identity: Identity,
     /// Waddles, channels, members.
     pub community: Community,
+    /// `/upload/…`.
+    pub files: Option<Files>,
     /// `/xmpp-websocket`.
     pub xmpp: Option<XmppDoor>,
+    /// `/http-bind`.
+    pub bosh: Option<BoshDoor>,
     /// `/mqtt`.
     pub mqtt: Option<MqttDoor>,
     /// `/status`.

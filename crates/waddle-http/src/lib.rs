@@ -5,6 +5,7 @@
 
 mod api;
 mod auth;
+mod bosh;
 mod client;
 mod config;
 mod layers;
@@ -15,6 +16,7 @@ mod problem;
 mod rate;
 mod server;
 mod status;
+mod uploads;
 mod websocket;
 mod well_known;
 
@@ -27,6 +29,7 @@ use axum::{
     routing::{any, delete, get, post},
 };
 
+pub use bosh::{BoshDoor, BoshSocket};
 pub use client::Conn;
 pub use config::{
     HttpConfig, HttpDeps, MetricsDoor, MqttDoor, Network, ServiceStatus, StatusDoor, WsPeer, XmppDoor,
@@ -45,6 +48,7 @@ pub(crate) struct Inner {
     config: HttpConfig,
     deps: HttpDeps,
     rates: Rates,
+    bosh: bosh::Sessions,
 }
 
 impl std::ops::Deref for App {
@@ -59,6 +63,7 @@ pub fn router(config: HttpConfig, deps: HttpDeps) -> Router {
     let body = config.limits.http_body_bytes;
     let app = App(Arc::new(Inner {
         rates: Rates::new(config.limits.http_rate),
+        bosh: bosh::Sessions::default(),
         config,
         deps,
     }));
@@ -99,7 +104,9 @@ pub fn router(config: HttpConfig, deps: HttpDeps) -> Router {
     // no time limit on these: they last as long as the connection
     let sockets = Router::new()
         .route("/xmpp-websocket", any(websocket::xmpp))
-        .route("/mqtt", any(websocket::mqtt));
+        .route("/mqtt", any(websocket::mqtt))
+        .route("/http-bind", any(bosh::bind))
+        .route("/upload/{id}/{name}", any(uploads::file));
     known
         .merge(open)
         .merge(sockets)

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use waddle_http::{MqttDoor, XmppDoor};
+use waddle_http::{BoshDoor, MqttDoor, XmppDoor};
 use waddle_mqtt::Broker;
 use waddle_xmpp::{Peer, XmppServer};
 
@@ -15,6 +15,21 @@ pub fn xmpp(server: &XmppServer) -> XmppDoor {
             Peer {
                 address: peer.addr,
                 transport: "websocket",
+                secure: peer.secure,
+            },
+        )
+    })
+}
+
+/// `/http-bind`.
+pub fn bosh(server: &XmppServer) -> BoshDoor {
+    let server = server.clone();
+    Arc::new(move |socket, peer| {
+        server.serve_websocket(
+            socket,
+            Peer {
+                address: peer.addr,
+                transport: "bosh",
                 secure: peer.secure,
             },
         )

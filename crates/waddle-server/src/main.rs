@@ -8,6 +8,7 @@ mod doors;
 mod exit;
 mod listen;
 mod offline;
+mod outside;
 mod ready;
 mod run;
 mod secrets;

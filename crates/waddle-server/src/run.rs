@@ -23,6 +23,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use waddle_feed::{FeedDeps, Feeds};
+use waddle_files::Files;
 use waddle_http::{HttpConfig, HttpDeps, HttpServer};
 use waddle_mqtt::{Broker, BrokerConfig, LivePolicy};
 use waddle_muc::Rooms;
@@ -34,7 +35,7 @@ use crate::{
     config::{Config, PublicNames},
     doors,
     exit::Exit,
-    listen,
+    listen, outside,
     ready::{Bound, ReadyFile},
     status::Status,
     telemetry::Telemetry,
@@ -51,6 +52,7 @@ struct Running {
     xmpp: XmppServer,
     broker: Broker,
     feeds: Feeds,
+    files: Option<Files>,
     http: HttpServer,
     stop: CancellationToken,
 }
@@ -113,6 +115,7 @@ async fn start(
         component_listen: config.component_listen.0.clone(),
         components: config.components.clone(),
         disabled: if config.show_version { Vec::new() } else { vec![92] },
+        contacts: outside::contacts(config),
         ..XmppConfig::new(&config.domain)
     };
     let xmpp_deps = waddle_xmpp::Deps {
@@ -127,6 +130,16 @@ async fn start(
         .await
         .map_err(listen::xmpp)?;
     rooms.set_postman(Arc::new(xmpp.clone()));
+
+    let files = if config.upload {
+        let settings = outside::files(config, public);
+        let files = Files::open(settings, app.storage.server(), app.clock.clone()).await;
+        let files = files.context("uploads")?;
+        waddle_xmpp::xep::xep0363::offer(xmpp.server(), files.clone());
+        Some(files)
+    } else {
+        None
+    };
 
     let policy = LivePolicy::new(
         app.identity.clone(),
@@ -160,6 +173,7 @@ async fn start(
         mqtts: broker.addresses().tls.clone(),
         ..Bound::default()
     };
+    xmpp.server().external.set(outside::services(config, public, &bound));
     let status = Status::new(
         xmpp.clone(),
         broker.clone(),
@@ -173,7 +187,9 @@ async fn start(
         HttpDeps {
             identity: app.identity.clone(),
             community: app.community.clone(),
+            files: files.clone(),
             xmpp: Some(doors::xmpp(&xmpp)),
+            bosh: Some(doors::bosh(&xmpp)),
             mqtt: Some(doors::mqtt(&broker)),
             status: status.door(),
             metrics: Some(Arc::new(telemetry.scrape())),
@@ -200,6 +216,7 @@ async fn start(
             xmpp,
             broker,
             feeds,
+            files,
             http,
             stop,
         },
@@ -310,6 +327,9 @@ impl Running {
             self.xmpp.shutdown(GRACE),
             self.broker.shutdown()
         );
+        if let Some(files) = &self.files {
+            files.close();
+        }
         self.feeds.shutdown().await;
         self.rooms.shutdown().await;
         self.app.close().await;

@@ -77,9 +77,21 @@ async fn answer(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    assert!(headers.get("authorization").unwrap().to_str().unwrap().starts_with("AWS4-HMAC-SHA256"));
+    assert!(
+        headers
+            .get("authorization")
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .starts_with("AWS4-HMAC-SHA256")
+    );
     let mut all = objects.lock().unwrap();
-    let key = uri.path().strip_prefix("/waddle").unwrap().trim_start_matches('/').to_owned();
+    let key = uri
+        .path()
+        .strip_prefix("/waddle")
+        .unwrap()
+        .trim_start_matches('/')
+        .to_owned();
     let part = query.get("partNumber").map(|n| format!("{key}#{n:0>5}"));
     match method {
         Method::PUT => {
@@ -99,7 +111,11 @@ async fn answer(
         }
         Method::POST if query.contains_key("delete") => {
             let text = String::from_utf8(body.to_vec()).unwrap();
-            for key in text.split("<Key>").skip(1).filter_map(|k| k.split("</Key>").next()) {
+            for key in text
+                .split("<Key>")
+                .skip(1)
+                .filter_map(|k| k.split("</Key>").next())
+            {
                 all.remove(key);
             }
             xml("<DeleteResult></DeleteResult>".into())
@@ -138,7 +154,10 @@ fn range(bytes: &[u8], headers: &HeaderMap) -> Response {
         .status(status)
         .header("etag", "\"x\"")
         .header("last-modified", "Sat, 31 Jan 2026 12:00:00 GMT")
-        .header("content-range", format!("bytes {from}-{}/{}", to - 1, bytes.len()))
+        .header(
+            "content-range",
+            format!("bytes {from}-{}/{}", to - 1, bytes.len()),
+        )
         .body(Body::from(bytes[from..to].to_vec()))
         .unwrap()
 }

@@ -3,6 +3,7 @@
 //! Somebody who may not see a waddle gets 403 for everything in it, whether it exists or not.
 
 mod channels;
+mod files;
 mod invites;
 mod members;
 mod waddles;
@@ -46,6 +47,8 @@ pub fn routes() -> Router<App> {
         .route("/waddles/{w}/invites", get(invites::list).post(invites::create))
         .route("/waddles/{w}/invites/{code}", delete(invites::revoke))
         .route("/waddles/{w}/invites/{code}/accept", post(invites::accept))
+        .route("/files", get(files::list))
+        .route("/files/{id}", delete(files::remove))
         .route("/invites/{code}", get(invites::show))
         .route("/invites/{code}/accept", post(invites::accept_any))
 }

@@ -18,6 +18,7 @@ use tower::ServiceExt as _;
 use url::Url;
 use waddle_community::Community;
 use waddle_core::{Limits, ManualClock, Secret, Timestamp};
+use waddle_files::{Files, FilesConfig};
 use waddle_http::{Conn, HttpConfig, HttpDeps, ServiceStatus, router};
 use waddle_identity::{Identity, IdentityConfig};
 use waddle_storage::{Storage, StorageConfig};
@@ -28,6 +29,7 @@ pub struct Setup {
     pub config: HttpConfig,
     pub deps: HttpDeps,
     pub identity: Identity,
+    pub storage: Storage,
     pub clock: Arc<ManualClock>,
     pub dir: TempDir,
 }
@@ -47,13 +49,18 @@ pub async fn open_with(change: impl FnOnce(&mut HttpConfig, &mut IdentityConfig)
     id.limits = http.limits.clone();
     let identity = Identity::open(&storage, clock.clone(), id).await.unwrap();
     let limits = Arc::new(Limits::default());
-    let community = Community::open(storage, clock.clone(), limits, "example.org")
+    let mut files = FilesConfig::local(http.public_url.clone(), dir.path().join("uploads"));
+    files.limits = http.limits.clone();
+    let files = Files::open(files, storage.server(), clock.clone()).await.unwrap();
+    let community = Community::open(storage.clone(), clock.clone(), limits, "example.org")
         .await
         .unwrap();
     let deps = HttpDeps {
         identity: identity.clone(),
         community,
+        files: Some(files),
         xmpp: None,
+        bosh: None,
         mqtt: None,
         status: Arc::new(|| {
             Box::pin(async {
@@ -71,6 +78,7 @@ pub async fn open_with(change: impl FnOnce(&mut HttpConfig, &mut IdentityConfig)
         config: http,
         deps,
         identity,
+        storage,
         clock,
         dir,
     }

@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod document;
+mod outside;
 mod parse;
 mod public;
 
@@ -18,9 +19,10 @@ use std::{
 pub use parse::Listen;
 pub use public::PublicNames;
 use url::Url;
-use waddle_core::Limits;
+use waddle_core::{Limits, Secret};
 use waddle_http::Network;
 use waddle_mqtt::rules::TopicPolicy;
+use waddle_xmpp::xep::xep0215::ExternalService;
 pub use waddle_xmpp::Registration;
 use waddle_xmpp::component::Component;
 
@@ -118,6 +120,58 @@ settings! {
     show_version: bool = "on", parse::switch;
     /// Message, presence, join, IQ and byte rates; `off` only for load tests.
     rate_limits: bool = "on", parse::switch;
+    /// Uploads of files (XEP-0363).
+    upload: bool = "on", parse::switch;
+    /// What the world sees before `/upload/…`; empty: the public URL. With a host of its own, files are served there alone.
+    upload_url: Option<Url> = "", parse::optional_url;
+    /// Where uploaded files are; empty: `uploads` in the data directory.
+    upload_dir: Option<PathBuf> = "", parse::optional_path;
+    /// Bytes of the largest file; `K`, `M`, `G` and `T` are powers of 1,024, here and below.
+    upload_max_size: u64 = "100M", outside::bytes;
+    /// Bytes that an account may upload in 24 hours.
+    upload_daily: u64 = "1G", outside::bytes;
+    /// Bytes of an account's files.
+    upload_quota: u64 = "10G", outside::bytes;
+    /// Bytes of all files.
+    upload_total: u64 = "100G", outside::bytes;
+    /// Days that a file is kept, those of profiles apart; 0: for ever.
+    upload_days: u64 = "90", outside::number;
+    /// A bucket in which files are instead of the directory.
+    upload_s3_bucket: String = "", outside::text;
+    /// Its region.
+    upload_s3_region: String = "", outside::text;
+    /// The S3-compatible service; empty: Amazon's.
+    upload_s3_endpoint: Option<Url> = "", parse::optional_url;
+    /// Whether the bucket is in the path, not in the host's name.
+    upload_s3_path_style: bool = "on", parse::switch;
+    /// What the names of objects begin with.
+    upload_s3_prefix: String = "", outside::text;
+    /// Access key; empty: as Amazon's tools find it, `AWS_*` and the machine's metadata.
+    upload_s3_access_key: String = "", outside::text;
+    /// Its secret.
+    upload_s3_secret_key: Option<Secret> = "", outside::optional_secret;
+    /// STUN and TURN servers that clients are told about (XEP-0215), such as `stun:stun.example.org:3478` and `turn:turn.example.org:3478?transport=udp`, separated by commas.
+    stun_turn: Vec<ExternalService> = "", outside::relays;
+    /// The secret shared with the TURN servers (coturn: `static-auth-secret`), of which credentials for a limited time are made.
+    turn_secret: Option<Secret> = "", outside::optional_secret;
+    /// Seconds that they hold.
+    turn_seconds: u64 = "86400", outside::number;
+    /// User of the TURN servers, where there is no shared secret.
+    turn_username: String = "", outside::text;
+    /// Its password.
+    turn_password: Option<Secret> = "", outside::optional_secret;
+    /// Whom to write to about misuse (XEP-0157): URIs such as `mailto:abuse@example.org`, separated by commas.
+    contact_abuse: Vec<String> = "", outside::addresses;
+    /// Administrators.
+    contact_admin: Vec<String> = "", outside::addresses;
+    /// Praise and blame.
+    contact_feedback: Vec<String> = "", outside::addresses;
+    /// Vulnerabilities.
+    contact_security: Vec<String> = "", outside::addresses;
+    /// Where it is said whether the server works.
+    contact_status: Vec<String> = "", outside::addresses;
+    /// Help.
+    contact_support: Vec<String> = "", outside::addresses;
     /// Filter of the log: `error`, `warn`, `info`, `debug`, `trace`, or per target.
     log: String = "info", parse::log_filter;
     /// `text` or `json`.

@@ -17,7 +17,7 @@ use super::{LogFormat, Registration};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listen(pub Vec<SocketAddr>);
 
-type Parsed<T> = Result<T, &'static str>;
+pub(super) type Parsed<T> = Result<T, &'static str>;
 
 pub(super) fn path(s: &str) -> Parsed<PathBuf> {
     if s.is_empty() {
