@@ -292,6 +292,12 @@ limits! {
     pubsub_answer_bytes: usize = 2_097_152,
     /// PubSub: capabilities of clients that are remembered (XEP-0115); then all are forgotten.
     pubsub_caps: usize = 10_000,
+    /// Identity: days that a token of FAST lasts (XEP-0484); a client that logs in daily gets new ones.
+    identity_fast_days: u64 = 21,
+    /// Identity: open invitations to make an account, of one account (XEP-0401); one more is `resource-constraint`.
+    identity_invitations: usize = 50,
+    /// Identity: days that such an invitation lasts.
+    identity_invitation_days: u64 = 14,
     /// XMPP: accounts that one address may register (XEP-0077); one more gets `policy-violation` of type `wait`.
     rate_registrations: Rate = rate(10, 600),
     /// Uploads: slots of one account that wait for their upload; one more is `resource-constraint`.

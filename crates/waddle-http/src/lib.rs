@@ -8,9 +8,11 @@ mod auth;
 mod bosh;
 mod client;
 mod config;
+mod invitation;
 mod layers;
 mod login;
 mod metrics;
+mod oauth;
 mod pages;
 mod problem;
 mod rate;
@@ -49,6 +51,7 @@ pub(crate) struct Inner {
     deps: HttpDeps,
     rates: Rates,
     bosh: bosh::Sessions,
+    oauth: oauth::Pending,
 }
 
 impl std::ops::Deref for App {
@@ -64,6 +67,7 @@ pub fn router(config: HttpConfig, deps: HttpDeps) -> Router {
     let app = App(Arc::new(Inner {
         rates: Rates::new(config.limits.http_rate),
         bosh: bosh::Sessions::default(),
+        oauth: oauth::Pending::default(),
         config,
         deps,
     }));
@@ -88,6 +92,7 @@ pub fn router(config: HttpConfig, deps: HttpDeps) -> Router {
         .route("/invite/{code}", get(pages::invite).post(pages::join));
     let known = known
         .merge(pages)
+        .merge(oauth::routes())
         .route_layer(from_fn_with_state(app.clone(), auth::authenticate))
         .route_layer(from_fn_with_state(app.clone(), layers::contain));
     let open = Router::new()

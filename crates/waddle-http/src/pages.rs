@@ -14,7 +14,7 @@ use crate::{
     App,
     auth::{Fields, MaybeAuth},
     config::ServiceStatus,
-    login,
+    invitation, login,
     problem::Problem,
 };
 
@@ -39,13 +39,13 @@ fn escape(text: &str, out: &mut String) {
 }
 
 /// A value for a template: text, which is escaped, or HTML that was built here.
-enum Part<'a> {
+pub(crate) enum Part<'a> {
     Text(&'a str),
     Html(&'a str),
 }
 
 /// Replaces `{{name}}`; a name that is not given becomes nothing.
-fn fill(template: &str, values: &[(&str, Part<'_>)]) -> String {
+pub(crate) fn fill(template: &str, values: &[(&str, Part<'_>)]) -> String {
     let mut out = String::with_capacity(template.len() + 512);
     let mut rest = template;
     while let Some((before, after)) = rest.split_once("{{") {
@@ -64,7 +64,7 @@ fn fill(template: &str, values: &[(&str, Part<'_>)]) -> String {
     out
 }
 
-fn page(app: &App, status: StatusCode, title: &str, main: &str) -> Response {
+pub(crate) fn page(app: &App, status: StatusCode, title: &str, main: &str) -> Response {
     let html = fill(
         FRAME,
         &[
@@ -239,6 +239,9 @@ pub async fn invite(
     MaybeAuth(session): MaybeAuth,
     Path(code): Path<String>,
 ) -> Response {
+    if let Some(page) = invitation::landing(&app, &code).await {
+        return page;
+    }
     let (waddle, _) = match app.deps.community.invite_info(&Secret::new(code.as_str())).await {
         Ok(found) => found,
         Err(e) => {

@@ -19,6 +19,12 @@ pub enum Error {
     /// There is no such account, credential, device or session.
     #[error("not found")]
     NotFound,
+    /// The invitation is unknown, used or over, or it is for another name.
+    #[error("this invitation was used, has expired or is for another name; ask for a new one")]
+    Invitation,
+    /// The account has as many open invitations as it may have.
+    #[error("too many invitations are open; wait until some are used or over")]
+    Invitations,
     /// The operation needs a local account, this one logs in with Bluesky.
     #[error("not a local account")]
     NotLocal,
@@ -56,6 +62,9 @@ pub enum LoginError {
     /// The secret is right, but an administrator disabled the account.
     #[error("this account is disabled; ask an administrator")]
     Disabled,
+    /// What was right once has ended (RFC 6120 §6.5.3).
+    #[error("the token has expired; log in again")]
+    Expired,
     /// Too many failed logins from this address.
     #[error("too many failed logins; try again in {} s", .0.as_secs().max(1))]
     Throttled(Duration),
@@ -100,6 +109,7 @@ impl LoginError {
         match self {
             Self::NotAuthorized => "not-authorized",
             Self::Disabled => "disabled",
+            Self::Expired => "credentials-expired",
             Self::Throttled(_) => "throttled",
             Self::Busy => "busy",
             Self::BadHandle => "bad-handle",

@@ -10,6 +10,8 @@ mod deletion;
 pub mod device;
 mod error;
 mod event;
+pub mod fast;
+pub mod invitation;
 pub mod keys;
 pub mod login;
 mod metrics;
@@ -32,6 +34,8 @@ pub use config::{AtprotoConfig, IdentityConfig, MIN_ITERATIONS};
 pub use device::{DeviceInfo, DeviceLogin, NewDeviceCredential};
 pub use error::{Error, LoginError};
 pub use event::IdentityEvent;
+pub use fast::{FastAttempt, FastLogin, NewFastToken};
+pub use invitation::{Invitation, NewInvitation};
 pub use login::{CredentialId, CredentialKind, LoggedIn, ScramLookup};
 pub use metrics::Attempt;
 pub use session::{NewSession, Session};
@@ -170,6 +174,13 @@ impl Identity {
         }
         let Attempt { protocol, mechanism } = attempt;
         tracing::info!(%addr, protocol, mechanism, reason = error.reason(), "login failed");
+    }
+
+    /// Counts a login that failed for another reason than a wrong secret: nothing is held against its address.
+    pub fn login_refused(&self, attempt: Attempt, reason: &'static str) {
+        let [protocol, mechanism] = attempt.labels();
+        let reason = opentelemetry::KeyValue::new("reason", reason);
+        metrics::METRICS.failed.add(1, &[protocol, mechanism, reason]);
     }
 
     /// Counts a login that began a session.

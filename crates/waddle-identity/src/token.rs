@@ -109,6 +109,17 @@ impl Identity {
         })
     }
 
+    /// A mark under what a program said of itself, so that nothing of it need be kept (RFC 7591).
+    pub fn oauth_mark(&self, said: &[u8]) -> [u8; 32] {
+        self.0.keys.mac("oauth client", said)
+    }
+
+    /// Whether a mark is [`Identity::oauth_mark`]'s; in constant time.
+    pub fn oauth_mark_fits(&self, said: &[u8], mark: &[u8]) -> bool {
+        use subtle::ConstantTimeEq as _;
+        self.oauth_mark(said).ct_eq(mark).into()
+    }
+
     /// Live tokens of a user, the newest first.
     pub async fn tokens(&self, user: &UserId) -> Result<Vec<TokenInfo>, Error> {
         let account = self.by_user(user).await?.ok_or(Error::NotFound)?;
@@ -121,11 +132,13 @@ impl Identity {
     pub async fn revoke_token(&self, user: &UserId, id: CredentialId) -> Result<(), Error> {
         let account = self.by_user(user).await?.ok_or(Error::NotFound)?;
         match Credentials(&self.0.db).revoke_token(account.row, id.0).await {
-            Ok(()) => {
-                self.announce(IdentityEvent::CredentialRevoked {
-                    user: user.clone(),
-                    credential: id,
-                });
+            Ok(gone) => {
+                for id in gone {
+                    self.announce(IdentityEvent::CredentialRevoked {
+                        user: user.clone(),
+                        credential: CredentialId(id),
+                    });
+                }
                 Ok(())
             }
             Err(StorageError::NotFound) => Err(Error::NotFound),

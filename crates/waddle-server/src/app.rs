@@ -9,7 +9,7 @@ use waddle_identity::{AtprotoConfig, Identity, IdentityConfig};
 use waddle_storage::{Storage, StorageConfig};
 
 use crate::{
-    config::{Config, PublicNames},
+    config::{Config, PublicNames, Registration},
     secrets::random_password,
 };
 
@@ -24,6 +24,8 @@ pub struct App {
     pub community: Community,
     /// The machine's clock.
     pub clock: SharedClock,
+    /// Who may make an account in band.
+    pub registration: Registration,
 }
 
 /// The first administrator, whose password is shown once.
@@ -59,6 +61,7 @@ impl App {
             identity,
             community,
             clock,
+            registration: config.registration,
         })
     }
 

@@ -44,6 +44,9 @@ pub enum Command {
     /// Accounts of this server.
     #[command(subcommand)]
     Account(AccountCommand),
+    /// Invitations to make an account.
+    #[command(subcommand)]
+    Invite(InviteCommand),
     /// Waddles: communities.
     #[command(subcommand)]
     Waddle(WaddleCommand),
@@ -102,6 +105,17 @@ pub enum AccountCommand {
     Delete {
         /// Name, address, DID or handle.
         name: String,
+    },
+}
+
+/// Sub-commands of `invite`.
+#[derive(Debug, Subcommand)]
+pub enum InviteCommand {
+    /// Make a link with which one person can make an account; registration must be open or by invitation.
+    Create {
+        /// Keep this name for them.
+        #[arg(long)]
+        name: Option<String>,
     },
 }
 

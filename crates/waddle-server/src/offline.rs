@@ -17,7 +17,7 @@ use crate::{
         socket::{self, Execute},
     },
     app::App,
-    cli::{AccountCommand, ChannelCommand, Command, DeviceCommand, FeedCommand, WaddleCommand},
+    cli::{AccountCommand, ChannelCommand, Command, DeviceCommand, FeedCommand, InviteCommand, WaddleCommand},
     config::{Config, PublicNames},
     exit::Exit,
     tls::Tls,
@@ -178,6 +178,7 @@ fn request(command: Command) -> Result<AdminCommand, Exit> {
             AccountCommand::List => A::AccountList,
             AccountCommand::Delete { name } => A::AccountDelete { name },
         },
+        Command::Invite(InviteCommand::Create { name }) => A::InviteCreate { name },
         Command::Waddle(c) => match c {
             WaddleCommand::Create {
                 slug,

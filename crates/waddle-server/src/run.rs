@@ -116,6 +116,7 @@ async fn start(
         components: config.components.clone(),
         disabled: if config.show_version { Vec::new() } else { vec![92] },
         contacts: outside::contacts(config),
+        oauth_discovery: Some(oauth_discovery(public)),
         ..XmppConfig::new(&config.domain)
     };
     let xmpp_deps = waddle_xmpp::Deps {
@@ -222,6 +223,13 @@ async fn start(
         },
         bound,
     ))
+}
+
+/// Where chat programs find out how to be let in (RFC 8414 §3).
+fn oauth_discovery(public: &PublicNames) -> Arc<str> {
+    let mut url = public.url.clone();
+    url.set_path("/.well-known/oauth-authorization-server");
+    url.as_str().into()
 }
 
 /// HTTP/2 is negotiated in the handshake (RFC 9113 §3.2).

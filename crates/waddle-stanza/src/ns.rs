@@ -60,6 +60,16 @@ pub const REGISTER: &str = "jabber:iq:register";
 pub const REGISTER_FEATURE: &str = "http://jabber.org/features/iq-register";
 /// XEP-0012: last activity.
 pub const LAST: &str = "jabber:iq:last";
+/// XEP-0379: pre-authenticated roster subscriptions.
+pub const PARS: &str = "urn:xmpp:pars:0";
+/// XEP-0386: Bind 2.
+pub const BIND2: &str = "urn:xmpp:bind:0";
+/// XEP-0388: the extensible profile of SASL.
+pub const SASL2: &str = "urn:xmpp:sasl:2";
+/// XEP-0445: the stream feature of registration by invitation.
+pub const REGISTER_TOKEN: &str = "urn:xmpp:ibr-token:0";
+/// XEP-0484: fast authentication by tokens.
+pub const FAST: &str = "urn:xmpp:fast:0";
 /// XEP-0085: chat states.
 pub const CHAT_STATES: &str = "http://jabber.org/protocol/chatstates";
 /// XEP-0092: software version.

@@ -44,6 +44,9 @@ pub struct XmppConfig {
     pub push_details: crate::push::Details,
     /// Whom to write to, as URIs (XEP-0157).
     pub contacts: Vec<(crate::xep::xep0157::Concern, Vec<String>)>,
+    /// Where OAuth begins (RFC 8414): the URL of the metadata that OAUTHBEARER tells of (XEP-0493). Without it there
+    /// is no OAUTHBEARER.
+    pub oauth_discovery: Option<Arc<str>>,
     /// Numbers of XEPs that are switched off.
     pub disabled: Vec<u16>,
 }
@@ -65,6 +68,7 @@ impl XmppConfig {
             registration: Registration::Closed,
             push_details: crate::push::Details::default(),
             contacts: Vec::new(),
+            oauth_discovery: None,
             disabled: Vec::new(),
         }
     }

@@ -187,6 +187,7 @@ impl XmppServer {
         let acceptor = |alpn: &[&[u8]]| {
             config.tls.as_ref().map(|base| {
                 let mut c = rustls::ServerConfig::clone(base);
+                c.cert_resolver = Arc::new(connection::binding::Witness(c.cert_resolver));
                 // One is enough to come back with; each costs every login some CPU and bytes.
                 c.send_tls13_tickets = 1;
                 c.alpn_protocols = alpn.iter().map(|p| p.to_vec()).collect();

@@ -88,6 +88,7 @@ struct Control {
     actor: Option<ActorRef<ConnectionActor>>,
     credential: CredentialId,
     resumption: Option<Box<str>>,
+    client: Option<Box<str>>,
 }
 
 impl Session {
@@ -118,6 +119,7 @@ impl Session {
                 actor: control,
                 credential,
                 resumption: None,
+                client: None,
             }),
         })
     }
@@ -231,6 +233,15 @@ impl Session {
 
     pub(crate) fn set_credential(&self, credential: CredentialId) {
         self.control.lock().credential = credential;
+    }
+
+    /// The installation that it is a session of, where the client said so (XEP-0388).
+    pub fn client(&self) -> Option<Box<str>> {
+        self.control.lock().client.clone()
+    }
+
+    pub(crate) fn set_client(&self, client: Option<&str>) {
+        self.control.lock().client = client.map(Into::into);
     }
 
     /// The name under which it can be resumed (XEP-0198).

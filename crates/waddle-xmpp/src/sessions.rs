@@ -41,7 +41,9 @@ impl Sessions {
     pub(crate) fn add(&self, session: Arc<Session>, max: usize) -> Result<Option<Arc<Session>>, Refused> {
         let mut few = self.accounts.entry(session.localpart().into()).or_default();
         if let Some(i) = few.iter().position(|s| s.jid == session.jid) {
-            if few[i].is(Flag::Hibernating) || few[i].is(Flag::Ended) {
+            // The same installation again: what it had is lost to it (XEP-0386 §3.2).
+            let same = session.client().is_some() && few[i].client() == session.client();
+            if few[i].is(Flag::Hibernating) || few[i].is(Flag::Ended) || same {
                 let old = std::mem::replace(&mut few[i], session);
                 return Ok(Some(old));
             }

@@ -1,4 +1,5 @@
-//! Accounts made, changed and cancelled in band (XEP-0077).
+//! Accounts made, changed and cancelled in band (XEP-0077), by invitation (XEP-0401, XEP-0445), and contacts that were
+//! invited (XEP-0379).
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
@@ -199,4 +200,171 @@ async fn a_token_changes_no_account() {
     let remove = format!("<iq type='set' id='d'><query xmlns='{REGISTER}'><remove/></query></iq>");
     assert_eq!(condition(&c.request(&remove).await), "not-allowed");
     c.quiet().await;
+}
+
+async fn invite_world() -> World {
+    world_with(|_| {}, |c| c.registration = Registration::Invite).await
+}
+
+fn preauth(token: &str) -> String {
+    format!("<iq type='set' id='p' to='waddle.test'><preauth xmlns='urn:xmpp:pars:0' token='{token}'/></iq>")
+}
+
+/// The fields of an invitation by command.
+async fn invited(c: &mut Client, node: &str, form: &str) -> (String, String) {
+    let answer = c
+        .request(&format!(
+            "<iq type='set' id='i' to='waddle.test'><command xmlns='http://jabber.org/protocol/commands' node='{node}' action='execute'>{form}</command></iq>"
+        ))
+        .await;
+    let command = answer
+        .root()
+        .child("command", "http://jabber.org/protocol/commands")
+        .unwrap_or_else(|| panic!("{}", text(&answer)));
+    assert_eq!(command.attr("status").as_deref(), Some("completed"), "{}", text(&answer));
+    let form = waddle_stanza::forms::Form::within(command).unwrap();
+    assert_eq!(form.form_type(), Some("urn:xmpp:invite#invitation"));
+    let uri = form.value("uri").unwrap().to_owned();
+    let token = uri.split("preauth=").nth(1).unwrap().split(';').next().unwrap().to_owned();
+    assert!(form.value("landing-url").unwrap().ends_with(&format!("/invite/{token}")));
+    assert!(form.value("expire").unwrap().ends_with('Z'));
+    (uri, token)
+}
+
+#[tokio::test]
+async fn who_is_invited_registers_and_is_a_contact() {
+    let w = invite_world().await;
+    w.account("romeo").await;
+    let mut romeo = w.online("romeo", "x").await;
+    romeo
+        .request("<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>")
+        .await;
+    let (uri, token) = invited(&mut romeo, "urn:xmpp:invite#invite", "").await;
+    assert_eq!(uri, format!("xmpp:romeo@waddle.test?roster;preauth={token};ibr=y"));
+    let (mut c, features) = stranger(&w).await;
+    assert!(features.contains("<register xmlns=\"urn:xmpp:ibr-token:0\"/>"), "{features}");
+    assert_eq!(condition(&c.request(&account("juliet", "secret")).await), "not-allowed");
+    for wrong in ["", "nonsense", &"0".repeat(32)] {
+        assert_eq!(condition(&c.request(&preauth(wrong)).await), "item-not-found");
+    }
+    let shown = c.request(&preauth(&token)).await;
+    assert_eq!(shown.type_().as_deref(), Some("result"), "{}", text(&shown));
+    assert_eq!(condition(&c.request(&account("a b", "secret")).await), "not-acceptable");
+    let made = c.request(&account("juliet", "secret")).await;
+    assert_eq!(made.type_().as_deref(), Some("result"), "a mistake does not use it up");
+    assert_eq!(
+        condition(&c.request(&account("another", "secret")).await),
+        "not-allowed",
+        "it is used up"
+    );
+    let (mut other, _) = stranger(&w).await;
+    assert_eq!(condition(&other.request(&preauth(&token)).await), "item-not-found");
+    // Romeo hears of it, and both see each other.
+    let push = loop {
+        let s = romeo.next().await;
+        if s.root().name() == "iq" && text(&s).contains("both") {
+            break s;
+        }
+    };
+    assert!(text(&push).contains("juliet@waddle.test"));
+    let mut juliet = w.client("juliet", "y").await;
+    let roster = juliet
+        .request("<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>")
+        .await;
+    assert!(
+        text(&roster).contains("romeo@waddle.test") && text(&roster).contains("\"both\""),
+        "{}",
+        text(&roster)
+    );
+}
+
+#[tokio::test]
+async fn an_administrator_keeps_a_name() {
+    let w = world_with(|_| {}, |c| c.registration = Registration::Open).await;
+    w.identity
+        .create_local("admin", &Secret::new("secret"), true)
+        .await
+        .unwrap();
+    w.account("bob").await;
+    let mut bob = w.online("bob", "x").await;
+    let e = bob
+        .request("<iq type='set' id='i' to='waddle.test'><command xmlns='http://jabber.org/protocol/commands' node='urn:xmpp:invite#create-account'/></iq>")
+        .await;
+    assert!(["forbidden", "item-not-found"].contains(&&*condition(&e)), "{}", text(&e));
+    let mut admin = w.online("admin", "x").await;
+    let form = admin
+        .request("<iq type='set' id='i' to='waddle.test'><command xmlns='http://jabber.org/protocol/commands' node='urn:xmpp:invite#create-account' action='execute'/></iq>")
+        .await;
+    let command = form
+        .root()
+        .child("command", "http://jabber.org/protocol/commands")
+        .unwrap();
+    let session = command.attr("sessionid").unwrap().into_owned();
+    let done = admin
+        .request(&format!(
+            "<iq type='set' id='i' to='waddle.test'><command xmlns='http://jabber.org/protocol/commands' \
+             node='urn:xmpp:invite#create-account' sessionid='{session}'><x xmlns='jabber:x:data' type='submit'>\
+             <field var='username'><value>juliet</value></field></x></command></iq>"
+        ))
+        .await;
+    let uri = text(&done);
+    assert!(uri.contains("xmpp:juliet@waddle.test?register;preauth="), "{uri}");
+    let token = uri.split("preauth=").nth(1).unwrap()[..32].to_owned();
+    let (mut c, _) = stranger(&w).await;
+    assert_eq!(
+        condition(&c.request(&account("juliet", "secret")).await),
+        "conflict",
+        "the name is kept"
+    );
+    c.request(&preauth(&token)).await;
+    assert_eq!(condition(&c.request(&account("eve", "secret")).await), "not-allowed");
+    assert_eq!(
+        c.request(&account("juliet", "secret")).await.type_().as_deref(),
+        Some("result")
+    );
+}
+
+#[tokio::test]
+async fn an_invitation_of_a_contact_is_granted_at_once() {
+    let w = invite_world().await;
+    for name in ["romeo", "juliet", "eve"] {
+        w.account(name).await;
+    }
+    let mut romeo = w.online("romeo", "x").await;
+    let (_, token) = invited(&mut romeo, "urn:xmpp:invite#invite", "").await;
+    let mut eve = w.online("eve", "x").await;
+    eve.send("<presence type='subscribe' to='romeo@waddle.test'><preauth xmlns='urn:xmpp:pars:0' token='wrong'/></presence>")
+        .await;
+    assert_eq!(romeo.next().await.type_().as_deref(), Some("subscribe"), "as if there were none");
+    let mut juliet = w.online("juliet", "x").await;
+    juliet
+        .send(&format!(
+            "<presence type='subscribe' to='romeo@waddle.test'><preauth xmlns='urn:xmpp:pars:0' token='{token}'/></presence>"
+        ))
+        .await;
+    loop {
+        let s = juliet.next().await;
+        if s.root().name() == "presence" && s.type_().is_none() {
+            assert_eq!(s.root().attr("from").as_deref(), Some("romeo@waddle.test/x"));
+            break;
+        }
+    }
+    let roster = romeo
+        .request("<iq type='get' id='roster'><query xmlns='jabber:iq:roster'/></iq>")
+        .await;
+    let mut roster = roster;
+    while roster.id().as_deref() != Some("roster") {
+        roster = romeo.next().await;
+    }
+    assert!(
+        text(&roster).contains("jid=\"juliet@waddle.test\" subscription=\"both\""),
+        "{}",
+        text(&roster)
+    );
+    // Once.
+    eve.send(&format!(
+        "<presence type='subscribe' to='romeo@waddle.test'><preauth xmlns='urn:xmpp:pars:0' token='{token}'/></presence>"
+    ))
+    .await;
+    assert!(w.identity.invitation(&token).await.unwrap().is_none());
 }

@@ -69,9 +69,13 @@ async fn tls() -> Tls {
 
 impl Tls {
     fn connector(&self, alpn: &[&str]) -> TlsConnector {
+        self.connector_of(alpn, rustls::DEFAULT_VERSIONS)
+    }
+
+    fn connector_of(&self, alpn: &[&str], versions: &[&'static rustls::SupportedProtocolVersion]) -> TlsConnector {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut c = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .unwrap()
             .with_root_certificates(self.roots.clone())
             .with_no_client_auth();
@@ -129,20 +133,30 @@ fn features(s: &Stanza) -> String {
 }
 
 async fn scram_plus(w: &mut Wire<TlsStream<TcpStream>>, flip: bool) -> Stanza {
-    let mut data = [0_u8; 32];
     let (_, c) = w.io.get_ref();
-    data = c
-        .export_keying_material(data, b"EXPORTER-Channel-Binding", Some(&[]))
+    let mut data = c
+        .export_keying_material([0_u8; 32], b"EXPORTER-Channel-Binding", Some(&[]))
         .unwrap();
     if flip {
         data[0] ^= 1;
     }
+    scram_bound(w, "tls-exporter", &data).await
+}
+
+/// SCRAM bound to the server's certificate (RFC 5929 §4), whose signature is of SHA-256.
+async fn scram_end_point(w: &mut Wire<TlsStream<TcpStream>>) -> Stanza {
+    let (_, c) = w.io.get_ref();
+    let data = ring::digest::digest(&ring::digest::SHA256, &c.peer_certificates().unwrap()[0]);
+    scram_bound(w, "tls-server-end-point", data.as_ref()).await
+}
+
+async fn scram_bound(w: &mut Wire<TlsStream<TcpStream>>, name: &str, data: &[u8]) -> Stanza {
     let hash = ScramHash::Sha256;
     let mut scram = ScramClient::new(
         hash,
         "bob",
         Secret::new("secret"),
-        Some(("tls-exporter", &data)),
+        Some((name, data)),
         "abc",
     );
     let first = STANDARD.encode(scram.first());
@@ -203,11 +217,24 @@ async fn starttls_forgets_what_was_sent_before_it() {
 #[tokio::test]
 async fn direct_tls_and_its_alpn() {
     let t = tls().await;
+    t.world.account("bob").await;
     for alpn in [&["xmpp-client"][..], &[]] {
         let mut w = Wire::new(t.direct(alpn).await.unwrap());
         w.send(HEADER).await;
-        assert!(features(&w.stanza().await).contains("SCRAM-SHA-256-PLUS"));
+        let offered = features(&w.stanza().await);
+        assert!(offered.contains("SCRAM-SHA-256-PLUS") && offered.contains("HT-SHA-256-ENDP"));
+        let both = "<channel-binding type=\"tls-exporter\"/><channel-binding type=\"tls-server-end-point\"/>";
+        assert!(offered.contains(both), "{offered}");
+        assert_eq!(scram_end_point(&mut w).await.root().name(), "success");
     }
+    // TLS 1.2 binds to the certificate only.
+    let tcp = TcpStream::connect(t.world.server.listening().tls[0]).await.unwrap();
+    let old = t.connector_of(&[], &[&rustls::version::TLS12]);
+    let mut w = Wire::new(old.connect(ServerName::try_from(DOMAIN).unwrap(), tcp).await.unwrap());
+    w.send(HEADER).await;
+    let offered = features(&w.stanza().await);
+    assert!(offered.contains("SCRAM-SHA-512-PLUS") && !offered.contains("tls-exporter"), "{offered}");
+    assert_eq!(scram_end_point(&mut w).await.root().name(), "success");
     assert!(t.direct(&["h2"]).await.is_err());
     // what is no TLS at all is closed, and the next one served
     let mut tcp = TcpStream::connect(t.world.server.listening().tls[0])

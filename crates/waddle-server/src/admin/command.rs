@@ -23,6 +23,9 @@ pub enum AdminCommand {
     AccountDelete {
         name: String,
     },
+    InviteCreate {
+        name: Option<String>,
+    },
     WaddleCreate {
         slug: String,
         owner: String,

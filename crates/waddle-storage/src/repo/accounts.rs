@@ -81,22 +81,7 @@ impl Accounts<'_> {
         password: Option<FirstPassword>,
     ) -> Result<AccountRow> {
         self.0
-            .write(move |tx| {
-                if is_retired(tx, &localpart)? {
-                    return Err(StorageError::Conflict("the name was another account's".into()));
-                }
-                let now = tx.now();
-                tx.execute(
-                    "INSERT INTO accounts (user_id, localpart, admin, created_at) VALUES (?1, ?2, ?3, ?4)",
-                    (&user, &localpart, admin, now),
-                )?;
-                let row = find(tx, "a.localpart", &localpart)?.ok_or(StorageError::NotFound)?;
-                if let Some(p) = password {
-                    credentials::put_salts(tx, row.id, &p.salts)?;
-                    credentials::put_password(tx, row.id, &p.keys)?;
-                }
-                Ok(row)
-            })
+            .write(move |tx| add_local(tx, &user, &localpart, admin, password.as_ref()))
             .await
     }
 
@@ -271,6 +256,30 @@ fn flagged(conn: &Conn, which: &'static str, limit: usize) -> Result<(Vec<Accoun
     Ok((rows, conn.query_one(&sql, (), |r| r.get(0))?))
 }
 
+/// Makes a local account within a write.
+pub(super) fn add_local(
+    tx: &mut Tx,
+    user: &UserId,
+    localpart: &str,
+    admin: bool,
+    password: Option<&FirstPassword>,
+) -> Result<AccountRow> {
+    if is_retired(tx, localpart)? {
+        return Err(StorageError::Conflict("the name was another account's".into()));
+    }
+    let now = tx.now();
+    tx.execute(
+        "INSERT INTO accounts (user_id, localpart, admin, created_at) VALUES (?1, ?2, ?3, ?4)",
+        (user, localpart, admin, now),
+    )?;
+    let row = find(tx, "a.localpart", localpart)?.ok_or(StorageError::NotFound)?;
+    if let Some(p) = password {
+        credentials::put_salts(tx, row.id, &p.salts)?;
+        credentials::put_password(tx, row.id, &p.keys)?;
+    }
+    Ok(row)
+}
+
 pub(super) fn find(conn: &Conn, column: &'static str, value: &str) -> Result<Option<AccountRow>> {
     let sql = ["SELECT ", COLUMNS, " FROM accounts a WHERE ", column, " = ?1"].concat();
     conn.query_opt(&sql, (value,), account)
@@ -281,7 +290,7 @@ pub fn must_exist(conn: &Conn, user: &UserId) -> Result<()> {
     conn.query_one("SELECT 1 FROM accounts WHERE user_id = ?1", (user,), |_| Ok(()))
 }
 
-fn is_retired(conn: &Conn, localpart: &str) -> Result<bool> {
+pub(super) fn is_retired(conn: &Conn, localpart: &str) -> Result<bool> {
     let found = conn.query_opt(
         "SELECT 1 FROM retired_localparts WHERE localpart = ?1",
         (localpart,),

@@ -142,10 +142,11 @@ impl Credentials<'_> {
         self.0
             .write(move |tx| {
                 let old = tx.query(
-                    "DELETE FROM credentials WHERE account = ?1 AND kind = 'password' RETURNING id",
+                    "SELECT id FROM credentials WHERE account = ?1 AND kind = 'password'",
                     (account,),
                     |r| r.get(0),
                 )?;
+                let old = remove(tx, &old)?;
                 Ok((put_password(tx, account, &keys)?, old))
             })
             .await
@@ -160,12 +161,13 @@ impl Credentials<'_> {
                     "DELETE FROM credentials WHERE account = ?1 AND expires_at <= ?2",
                     (account, now),
                 )?;
-                let evicted = tx.query(
-                    "DELETE FROM credentials WHERE id IN (SELECT id FROM credentials WHERE account = ?1 AND kind = 'token' \
-                     ORDER BY id DESC LIMIT -1 OFFSET ?2) RETURNING id",
+                let over = tx.query(
+                    "SELECT id FROM credentials WHERE account = ?1 AND kind = 'token' \
+                     ORDER BY id DESC LIMIT -1 OFFSET ?2",
                     (account, most.saturating_sub(1)),
                     |r| r.get(0),
                 )?;
+                let evicted = remove(tx, &over)?;
                 let id = tx.query_one(
                     "INSERT INTO credentials (account, kind, label, digest, created_at, expires_at) \
                      VALUES (?1, 'token', ?2, ?3, ?4, ?5) RETURNING id",
@@ -201,24 +203,28 @@ impl Credentials<'_> {
             .await
     }
 
-    /// Deletes a token of an account; `NotFound` where it has no such token.
-    pub async fn revoke_token(&self, account: i64, id: i64) -> Result<()> {
+    /// Deletes a token of an account with those that were made from it, whose identifiers are the answer; `NotFound`
+    /// where it has no such token.
+    pub async fn revoke_token(&self, account: i64, id: i64) -> Result<Vec<i64>> {
         self.0
             .write(move |tx| {
-                tx.execute_one(
-                    "DELETE FROM credentials WHERE id = ?1 AND account = ?2 AND kind = 'token'",
+                tx.query_one(
+                    "SELECT 1 FROM credentials WHERE id = ?1 AND account = ?2 AND kind = 'token'",
                     (id, account),
-                )
+                    |_| Ok(()),
+                )?;
+                remove(tx, &[id])
             })
             .await
     }
 
-    /// Whether a live credential is a token; none where there is no such credential.
+    /// Whether a credential is a token, or was made from one; none where there is no such credential.
     pub async fn is_token(&self, id: i64) -> Result<Option<bool>> {
         self.0
             .read(move |conn| {
                 conn.query_opt(
-                    "SELECT kind = 'token' FROM credentials WHERE id = ?1",
+                    "SELECT coalesce(o.kind, c.kind) = 'token' FROM credentials c \
+                     LEFT JOIN credentials o ON o.id = c.origin WHERE c.id = ?1",
                     (id,),
                     |r| r.get(0),
                 )
@@ -281,6 +287,21 @@ pub fn lookup(conn: &Conn, localpart: &str, hash: u16) -> Result<Option<Lookup>>
         salt,
         candidates,
     }))
+}
+
+/// Deletes credentials with those that were made from them; answers all that are gone.
+pub(super) fn remove(tx: &mut Tx, ids: &[i64]) -> Result<Vec<i64>> {
+    let mut gone = Vec::new();
+    for id in ids {
+        gone.extend(
+            tx.query("SELECT id FROM credentials WHERE id = ?1 OR origin = ?1", (*id,), |r| {
+                r.get::<i64>(0)
+            })?,
+        );
+        // What was made from it goes by its foreign key.
+        tx.execute("DELETE FROM credentials WHERE id = ?1", (*id,))?;
+    }
+    Ok(gone)
 }
 
 pub(super) fn put_salts(tx: &mut Tx, account: i64, salts: &[Salt]) -> Result<()> {

@@ -1,5 +1,6 @@
 //! The repositories, a file per topic: the only place of the product that holds SQL.
 
+pub mod account_invites;
 pub mod accounts;
 pub mod archive;
 pub mod archive_prefs;
@@ -10,6 +11,7 @@ pub mod channels;
 pub mod credentials;
 pub mod departed;
 pub mod device_credentials;
+pub mod fast;
 pub mod files;
 pub mod invites;
 pub mod last_seen;

@@ -82,6 +82,25 @@ pub fn hand_over(
     Ok(more)
 }
 
+/// Deletes the messages that `which` picks; they are found elsewhere.
+pub fn forget(tx: &mut Tx, owner: &str, mut which: impl FnMut(&Bytes) -> bool) -> Result<()> {
+    let mut gone = Vec::new();
+    tx.each(
+        "SELECT id, stanza FROM offline WHERE owner = ?1",
+        crate::params![owner],
+        |r| {
+            if which(&r.get(1)?) {
+                gone.push(r.get::<i64>(0)?);
+            }
+            Ok(true)
+        },
+    )?;
+    for id in gone {
+        tx.execute("DELETE FROM offline WHERE id = ?1", (id,))?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

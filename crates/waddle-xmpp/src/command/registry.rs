@@ -1,9 +1,14 @@
 //! The commands of this server; what lists or runs them reads [`ALL`].
 
-use super::{Access, Asker, Command, Place, admin};
+use super::{
+    Access, Asker, Command, Place, admin,
+    invite::{CreateAccount, Invite},
+};
 
 /// All commands, in the order in which menus show them.
 pub static ALL: &[&dyn Command] = &[
+    &Invite,
+    &CreateAccount,
     &admin::ADD_USER,
     &admin::DELETE_USER,
     &admin::DISABLE_USER,

@@ -188,7 +188,7 @@ impl Connection {
         self.close(Some(StreamError::UnsupportedStanzaType), None).await;
     }
 
-    fn stream_management(
+    pub(super) fn stream_management(
         &mut self,
         request: Option<SmRequest>,
     ) -> Result<Option<Outgoing>, waddle_stanza::sm::SmError> {

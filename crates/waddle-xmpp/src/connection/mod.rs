@@ -10,11 +10,15 @@ use kameo::{actor::Spawn as _, mailbox};
 use crate::{address::Place, server::Server};
 
 mod actor;
+mod begin;
+pub(crate) mod binding;
 mod bound;
 pub mod effects;
 mod features;
 mod lifecycle;
+mod login;
 mod negotiate;
+pub mod sasl2;
 mod sm;
 pub mod state;
 mod stream;

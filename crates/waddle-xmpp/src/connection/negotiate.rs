@@ -1,39 +1,27 @@
-//! Doing what the negotiation decided: TLS, login, bind, resumption.
+//! Doing what the negotiation decided: TLS, looking credentials up, registration. What comes of a login is in `begin`.
 
-use std::{collections::VecDeque, future::poll_fn, net::IpAddr, sync::Arc, time::Duration};
+use std::{collections::VecDeque, future::poll_fn, net::IpAddr, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::BytesMut;
-use kameo::error::SendError;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::time::{Instant, timeout_at};
-use tokio_rustls::server::TlsStream;
 use waddle_core::{Jid, Secret};
-use waddle_identity::{Attempt, LoggedIn, LoginError};
-use waddle_outbox::Outbox;
+use waddle_identity::{Attempt, FastAttempt, FastLogin, LoggedIn, LoginError};
 use waddle_stanza::{
-    Condition, ErrorType, Framing, Outgoing, ScanLimits, StanzaError, StreamError, StreamHeader, ns,
-    sasl::ScramHash, sm::failed,
+    Framing, Outgoing, ScanLimits, StreamHeader, ns,
+    sasl::{ChannelBinding, ScramHash},
 };
 
 use super::{
-    actor::{Parked, Probe, TakeOver},
-    bound::Buckets,
-    effects::{Effect, Effects, Input, Keys, LoginFailure, Policy},
+    binding,
+    effects::{Effect, Effects, FastProof, Input, Keys, LoginFailure, Policy, Register},
     features,
-    lifecycle::PROBE,
-    sm::Sm,
     state::Negotiation,
-    stream::{Bound, Connection, Mode},
-    transport::{Socket, Transport},
+    stream::{Connection, Mode},
+    transport::Transport,
 };
-use crate::{
-    config::Registration,
-    server::Server,
-    session::{Flag, Session},
-    sessions::Refused,
-    xep::{SessionEvent, xep0077},
-};
+use crate::{config::Registration, server::Server, xep::xep0077};
 
 fn random() -> String {
     let mut bytes = [0; 18];
@@ -48,22 +36,13 @@ fn failure(e: &LoginError) -> LoginFailure {
     match e {
         LoginError::NotAuthorized => LoginFailure::NotAuthorized,
         LoginError::Disabled => LoginFailure::Disabled,
+        LoginError::Expired => LoginFailure::Expired,
         LoginError::Throttled(wait) => LoginFailure::Throttled(wait.as_secs()),
         e => {
             tracing::error!(error = %e, "login could not be checked");
             LoginFailure::Temporary
         }
     }
-}
-
-/// The channel binding of RFC 9266, which needs TLS 1.3.
-fn exporter(tls: &TlsStream<Socket>) -> Option<[u8; 32]> {
-    let (_, c) = tls.get_ref();
-    if c.protocol_version() != Some(rustls::ProtocolVersion::TLSv1_3) {
-        return None;
-    }
-    c.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(&[]))
-        .ok()
 }
 
 /// The keys of an account, unless the address has to wait.
@@ -105,18 +84,49 @@ pub(super) async fn verify(
         .map_err(|e| failure(&e))
 }
 
+/// Who a token belongs to that says so itself, unless the address has to wait.
+async fn verify_token(server: &Server, address: IpAddr, token: &Secret) -> Result<LoggedIn, LoginFailure> {
+    let identity = &server.identity;
+    identity.login_allowed(address).map_err(|e| failure(&e))?;
+    identity.verify_token(token).await.map_err(|e| failure(&e))
+}
+
+/// Who a token of FAST belongs to, unless the address has to wait.
+async fn verify_fast(server: &Server, address: IpAddr, p: &FastProof) -> Result<FastLogin, LoginFailure> {
+    let identity = &server.identity;
+    identity.login_allowed(address).map_err(|e| failure(&e))?;
+    let attempt = FastAttempt {
+        request: &p.request,
+        client: &p.client,
+        mechanism: p.mechanism,
+        binding: &p.binding,
+        count: p.used.count,
+        invalidate: p.used.invalidate,
+    };
+    identity.fast_login(attempt).await.map_err(|e| failure(&e))
+}
+
 impl Connection {
-    pub(super) fn negotiation(&self, secure: bool, exporter: Option<[u8; 32]>) -> Negotiation {
+    pub(super) fn negotiation(&self, secure: bool, channel: ChannelBinding) -> Negotiation {
+        let config = &self.server.config;
+        let has = |number| self.server.registry.has(number);
+        let open = config.registration != Registration::Closed;
         let policy = Policy {
-            domain: self.server.config.domain.as_str().into(),
+            domain: config.domain.as_str().into(),
             framing: self.framing,
             starttls: self.framing == Framing::Stream && self.server.starttls.is_some(),
-            login_without_tls: self.server.config.allow_plaintext,
-            register: self.server.registry.has(77)
-                && self.server.config.registration != Registration::Closed,
+            login_without_tls: config.allow_plaintext,
+            register: Register {
+                accounts: open && has(77),
+                invited: open && has(77) && has(445),
+            },
+            oauth: config.oauth_discovery.clone().filter(|_| has(493)),
+            sasl2: has(388),
+            fast: has(484),
+            downgrade: has(474),
             attempts: self.server.limits.xmpp_sasl_attempts,
         };
-        Negotiation::new(policy, secure, exporter, random)
+        Negotiation::new(policy, secure, channel, random)
     }
 
     pub(super) async fn perform(&mut self, effects: Effects) {
@@ -155,16 +165,32 @@ impl Connection {
                     verify(&self.server, self.peer.address, &username, &password).await,
                 ));
             }
-            Effect::Register(stanza) => {
-                let (answer, made) = xep0077::stranger(&self.server, self.peer.address, &stanza).await;
-                if made {
+            Effect::VerifyToken(token) => {
+                return Some(Input::Verified(
+                    verify_token(&self.server, self.peer.address, &token).await,
+                ));
+            }
+            Effect::VerifyFast(proof) => {
+                return Some(Input::Fast(
+                    verify_fast(&self.server, self.peer.address, &proof).await,
+                ));
+            }
+            Effect::Establish(e) => return Box::pin(self.establish(*e)).await,
+            Effect::Register(stanza, shown) => {
+                let peer = self.peer.address;
+                let done = xep0077::stranger(&self.server, peer, &stanza, shown.as_deref()).await;
+                if done.made {
                     // Who made an account needs time to log in with it.
                     let login = Duration::from_secs(self.server.limits.xmpp_login_seconds);
                     self.set_timer(Instant::now() + login);
                 }
-                if let Some(answer) = answer {
+                if let Some(answer) = done.answer {
                     self.out.push(answer);
                 }
+                return match done.invitation {
+                    Some(token) => Some(Input::Invited(Some(token))),
+                    None => done.made.then_some(Input::Invited(None)),
+                };
             }
             Effect::Failed {
                 mechanism,
@@ -180,6 +206,7 @@ impl Connection {
                     identity.login_failed(self.peer.address, attempt, &LoginError::NotAuthorized);
                 } else {
                     tracing::debug!(parent: &self.span, mechanism, reason, "login failed");
+                    self.server.identity.login_refused(attempt, reason);
                 }
             }
             Effect::LoggedIn(login, mechanism) => {
@@ -192,7 +219,7 @@ impl Connection {
                     .set_limits(ScanLimits::after_login(&self.server.limits));
             }
             Effect::Bind { login, resource } => {
-                return Some(Input::Bound(self.bind(&login, resource.as_deref())));
+                return Some(Input::Bound(self.bind(&login, resource.as_deref(), None)));
             }
             Effect::Resume { login, previd, h } => return self.resume(&login, &previd, h).await,
             Effect::Done(jid) => self.start_session(&jid).await,
@@ -202,7 +229,7 @@ impl Connection {
     }
 
     /// The TLS handshake, in this task and within the time for logging in.
-    async fn handshake(&mut self, direct: bool) -> Option<[u8; 32]> {
+    async fn handshake(&mut self, direct: bool) -> Option<ChannelBinding> {
         let acceptor = if direct {
             &self.server.direct_tls
         } else {
@@ -215,11 +242,10 @@ impl Connection {
             self.mode = Mode::Over;
             return None;
         };
-        match timeout_at(self.timer.deadline(), acceptor.accept(socket)).await {
-            Ok(Ok(tls)) => {
-                let exporter = exporter(&tls);
+        match timeout_at(self.timer.deadline(), binding::accept(&acceptor, socket)).await {
+            Ok(Ok((tls, channel))) => {
                 self.io = Transport::Tls(Box::new(tls));
-                exporter
+                Some(channel)
             }
             Ok(Err(e)) => {
                 tracing::debug!(parent: &self.span, error = %e, "TLS handshake failed");
@@ -234,9 +260,8 @@ impl Connection {
     }
 
     pub(super) async fn direct_tls(&mut self) {
-        let exporter = self.handshake(true).await;
-        if !matches!(self.mode, Mode::Over) {
-            self.mode = Mode::Negotiating(Box::new(self.negotiation(true, exporter)));
+        if let Some(channel) = self.handshake(true).await {
+            self.mode = Mode::Negotiating(Box::new(self.negotiation(true, channel)));
         }
     }
 
@@ -252,8 +277,7 @@ impl Connection {
             return None;
         }
         self.header_sent = false;
-        let exporter = self.handshake(false).await;
-        (!matches!(self.mode, Mode::Over)).then_some(Input::Secured(exporter))
+        self.handshake(false).await.map(Input::Secured)
     }
 
     pub(super) fn send_header(&mut self, to: Option<&Jid>) {
@@ -267,112 +291,5 @@ impl Connection {
         };
         self.out.push(Outgoing::nonza(header.to_bytes(self.framing)));
         self.header_sent = true;
-    }
-
-    /// Binds a resource: the name asked for or one of ours (RFC 6120 §7.6, §7.7).
-    pub(super) fn bind(&self, login: &LoggedIn, resource: Option<&str>) -> Result<Jid, StanzaError> {
-        let server = &self.server;
-        let bare = server
-            .account(&login.localpart)
-            .ok_or_else(|| StanzaError::new(Condition::InternalServerError))?;
-        let made = resource.is_none().then(|| server.random_text::<9>());
-        let resource = resource.or(made.as_deref()).unwrap_or_default();
-        let jid = bare.with_resource(resource).map_err(|_| {
-            StanzaError::new(Condition::BadRequest)
-                .text("this resource is not allowed (RFC 7622); choose another")
-        })?;
-        let limits = &server.limits;
-        let outbox = Arc::new(Outbox::new(limits.xmpp_outbox_stanzas, limits.xmpp_outbox_bytes));
-        let session = Session::new(
-            server.sessions.next_id(),
-            jid.clone(),
-            login.user.clone(),
-            login.credential,
-            outbox,
-            Some(self.me.clone()),
-        );
-        match server.sessions.add(session, limits.xmpp_sessions_per_account) {
-            Ok(replaced) => {
-                if let Some(actor) = replaced.and_then(|old| old.control()) {
-                    let _ = actor.tell(super::End(StreamError::Conflict)).try_send();
-                }
-                Ok(jid)
-            }
-            Err(Refused::Conflict(holder)) => {
-                // It may be this client's own lost connection: find that out soon.
-                if let Some(actor) = holder.control() {
-                    let _ = actor.tell(Probe).try_send();
-                }
-                Err(StanzaError::new(Condition::Conflict)
-                    .text("another connection uses this resource; choose another or try again in a moment"))
-            }
-            Err(Refused::TooMany) => Err(StanzaError::new(Condition::ResourceConstraint)
-                .of_type(ErrorType::Wait)
-                .text("this account has too many sessions; end one of them")),
-        }
-    }
-
-    /// The session of `jid`, just bound by this connection, begins.
-    pub(super) async fn start_session(&mut self, jid: &Jid) {
-        let Some(session) = self.server.sessions.get(jid) else {
-            self.mode = Mode::Over;
-            return;
-        };
-        self.span.record("jid", jid.as_str());
-        self.serve(session, None, Buckets::new(&self.server));
-        if let Mode::Bound(b) = &self.mode {
-            let session = b.session.clone();
-            self.server
-                .registry
-                .session(&self.server, &session, SessionEvent::Bound)
-                .await;
-        }
-    }
-
-    fn serve(&mut self, session: Arc<Session>, sm: Option<Box<Sm>>, buckets: Buckets) {
-        self.mode = Mode::Bound(Box::new(Bound { session, sm, buckets }));
-        self.set_timer(self.idle_at());
-    }
-
-    /// Takes a lost session over (XEP-0198 §5).
-    pub(super) async fn resume(&mut self, login: &LoggedIn, previd: &str, h: u32) -> Option<Input> {
-        let of = self.server.sessions.of(&login.localpart);
-        let session = of
-            .iter()
-            .find(|s| s.resumption_id().is_some_and(|id| *id == *previd));
-        let parked = match session.and_then(|s| s.control()) {
-            Some(actor) => match actor.ask(TakeOver { h }).reply_timeout(PROBE).await {
-                Ok(parked) => parked,
-                Err(SendError::HandlerError(e)) => {
-                    self.close_with(Some(e.to_bytes())).await;
-                    return None;
-                }
-                Err(_) => None,
-            },
-            None => None,
-        };
-        let Some(parked) = parked else {
-            let handled = self.server.expired.handled(previd);
-            let failed = failed(Condition::ItemNotFound, handled);
-            return Some(Input::NotResumed(Outgoing::nonza(failed)));
-        };
-        let Parked {
-            session,
-            mut sm,
-            buckets,
-        } = *parked;
-        session.set_control(Some(self.me.clone()));
-        session.set_credential(login.credential);
-        self.span.record("jid", session.jid.as_str());
-        self.out.push(sm.resumed(previd));
-        for item in sm.resend() {
-            self.out.push(item);
-        }
-        self.flush = true;
-        self.serve(session.clone(), Some(sm), buckets);
-        session.set(Flag::Hibernating, false);
-        // XEP-0352 §5.2: a resumed stream is active.
-        session.outbox.hold(false);
-        None
     }
 }

@@ -6,6 +6,7 @@ use waddle_identity::{CredentialId, CredentialKind};
 use waddle_stanza::sasl::ScramKeys;
 
 use super::*;
+use crate::connection::effects::LoginFailure;
 
 fn policy(framing: Framing) -> Policy {
     Policy {
@@ -13,7 +14,11 @@ fn policy(framing: Framing) -> Policy {
         framing,
         starttls: framing == Framing::Stream,
         login_without_tls: false,
-        register: true,
+        register: Register::default(),
+        oauth: Some("https://waddle.test/oauth".into()),
+        sasl2: true,
+        fast: true,
+        downgrade: true,
         attempts: 3,
     }
 }
@@ -47,10 +52,15 @@ fn login() -> LoggedIn {
     }
 }
 
+fn channel() -> ChannelBinding {
+    ChannelBinding::offered(vec![
+        ("tls-exporter", vec![9; 32]),
+        ("tls-server-end-point", vec![8; 32]),
+    ])
+}
+
 fn secure() -> Negotiation {
-    let mut n = Negotiation::new(policy(Framing::Stream), true, Some([9; 32]), || {
-        "server".to_owned()
-    });
+    let mut n = Negotiation::new(policy(Framing::Stream), true, channel(), || "server".to_owned());
     n.handle(header("waddle.test", None));
     n
 }
@@ -87,7 +97,7 @@ const PLAIN: &str =
 
 #[test]
 fn nothing_but_tls_is_offered_in_the_clear() {
-    let mut n = Negotiation::new(policy(Framing::Stream), false, None, String::new);
+    let mut n = Negotiation::new(policy(Framing::Stream), false, ChannelBinding::none(), String::new);
     let e = n.handle(header("waddle.test", Some("bob@waddle.test")));
     assert!(matches!(&e[0], Effect::Open { to: Some(j), .. } if j.as_str() == "bob@waddle.test"));
     assert_eq!(
@@ -100,11 +110,11 @@ fn nothing_but_tls_is_offered_in_the_clear() {
     assert!(sent(&n.handle(stanza(PLAIN))).contains("encryption-required"));
     let e = n.handle(stanza("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"));
     assert!(matches!(e[1], Effect::StartTls) && sent(&e).contains("proceed"));
-    let e = n.handle(Input::Secured(Some([1; 32])));
+    let e = n.handle(Input::Secured(channel()));
     assert!(matches!(e[0], Effect::Restart));
     let e = n.handle(header("waddle.test", None));
     let o = offer(&e);
-    assert!(o.starttls.is_none() && o.channel_binding && o.mechanisms.len() == 7);
+    assert!(o.starttls.is_none() && o.bindings.len() == 2 && o.mechanisms.len() == 8 && o.sasl2);
     assert_eq!(o.mechanisms[0], "SCRAM-SHA-512-PLUS");
     // twice is an error that ends the stream
     let e = n.handle(stanza("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"));
@@ -113,7 +123,7 @@ fn nothing_but_tls_is_offered_in_the_clear() {
 
 #[test]
 fn a_websocket_without_tls_offers_scram_only() {
-    let mut n = Negotiation::new(policy(Framing::WebSocket), false, None, String::new);
+    let mut n = Negotiation::new(policy(Framing::WebSocket), false, ChannelBinding::none(), String::new);
     let e = n.handle(header("waddle.test", None));
     assert_eq!(
         offer(&e).mechanisms,
@@ -131,7 +141,7 @@ fn wrong_hosts_and_headers_out_of_order() {
         "",
         "a@@b",
     ] {
-        let mut n = Negotiation::new(policy(Framing::Stream), true, None, String::new);
+        let mut n = Negotiation::new(policy(Framing::Stream), true, ChannelBinding::none(), String::new);
         let e = n.handle(header(to, None));
         assert!(matches!(e[0], Effect::Open { .. }), "its own header first");
         assert_eq!(closed(&e), Some(StreamError::HostUnknown), "{to}");
@@ -265,4 +275,138 @@ fn nothing_is_routed_before_bind() {
             "{xml}"
         );
     }
+}
+
+const AUTHENTICATE: &str = "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'>\
+    <initial-response>AGJvYgBzZWNyZXQ=</initial-response><bind xmlns='urn:xmpp:bind:0'/></authenticate>";
+
+#[test]
+fn the_newer_profile_needs_no_restart() {
+    let mut n = secure();
+    let e = n.handle(stanza(AUTHENTICATE));
+    assert!(matches!(&e[0], Effect::VerifyPlain { username, .. } if username == "bob"));
+    let e = n.handle(Input::Verified(Ok(login())));
+    assert!(matches!(&e[0], Effect::LoggedIn(_, "PLAIN")));
+    assert!(matches!(&e[1], Effect::Establish(e) if e.wish.bind.is_some() && e.login.localpart == "bob"));
+    assert!(offer(&n.handle(Input::Established)).bind);
+    let mut n = secure();
+    n.handle(stanza(AUTHENTICATE));
+    n.handle(Input::Verified(Ok(login())));
+    let e = n.handle(Input::NotEstablished);
+    assert!(sent(&e).contains("<failure xmlns=\"urn:xmpp:sasl:2\">") && n.login().is_none());
+}
+
+#[test]
+fn nothing_comes_between_in_the_newer_profile() {
+    for xml in [
+        "<presence/>",
+        "<iq type='get' id='1'><query xmlns='jabber:iq:register'/></iq>",
+        PLAIN,
+        AUTHENTICATE,
+    ] {
+        let mut n = secure();
+        n.handle(stanza("<authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'/>"));
+        assert_eq!(
+            closed(&n.handle(stanza(xml))),
+            Some(StreamError::NotAuthorized),
+            "{xml}"
+        );
+    }
+    let mut n = secure();
+    let e = n.handle(stanza("<response xmlns='urn:xmpp:sasl:2'/>"));
+    assert!(sent(&e).contains("malformed-request"));
+    n.handle(stanza("<authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'/>"));
+    let e = n.handle(stanza("<abort xmlns='urn:xmpp:sasl:2'/>"));
+    assert!(sent(&e).contains("<aborted") && sent(&e).contains("urn:xmpp:sasl:2"));
+    let mut n = Negotiation::new(policy(Framing::WebSocket), false, ChannelBinding::none(), String::new);
+    n.handle(header("waddle.test", None));
+    assert_eq!(
+        closed(&n.handle(stanza(AUTHENTICATE))),
+        Some(StreamError::NotAuthorized),
+        "not without TLS"
+    );
+}
+
+#[test]
+fn an_authorization_identity_fits_the_stream() {
+    // bob@waddle.test NUL bob NUL secret
+    const WITH_AUTHZID: &str = "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'>\
+        <initial-response>Ym9iQHdhZGRsZS50ZXN0AGJvYgBzZWNyZXQ=</initial-response></authenticate>";
+    for (from, ok) in [
+        (None, true),
+        (Some("bob@waddle.test"), true),
+        (Some("alice@waddle.test"), false),
+    ] {
+        let mut n = Negotiation::new(policy(Framing::Stream), true, channel(), String::new);
+        n.handle(header("waddle.test", from));
+        n.handle(stanza(WITH_AUTHZID));
+        let e = n.handle(Input::Verified(Ok(login())));
+        assert_eq!(sent(&e).contains("invalid-authzid"), !ok, "{from:?}");
+    }
+}
+
+#[test]
+fn who_says_to_be_of_elsewhere_is_told() {
+    for from in ["bob@elsewhere.example", "a@@b", ""] {
+        let mut n = Negotiation::new(policy(Framing::Stream), true, channel(), String::new);
+        let e = n.handle(header("waddle.test", Some(from)));
+        assert_eq!(closed(&e), Some(StreamError::InvalidFrom), "{from}");
+    }
+}
+
+#[test]
+fn a_bad_token_is_told_where_to_get_a_good_one() {
+    // n,,^Aauth=Bearer x^A^A
+    let mut n = secure();
+    let e = n.handle(stanza(
+        "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='OAUTHBEARER'>biwsAWF1dGg9QmVhcmVyIHgBAQ==</auth>",
+    ));
+    assert!(matches!(&e[0], Effect::VerifyToken(t) if t.expose() == "x"));
+    let e = n.handle(Input::Verified(Err(LoginFailure::NotAuthorized)));
+    assert!(sent(&e).contains("<challenge"));
+    let e = n.handle(stanza(
+        "<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>AQ==</response>",
+    ));
+    assert!(matches!(e[0], Effect::Failed { guess: true, mechanism: "OAUTHBEARER", .. }));
+    assert!(sent(&e).contains("not-authorized"));
+    // n,,^Aauth=Bearer ^A^A
+    let e = n.handle(stanza(
+        "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='OAUTHBEARER'>biwsAWF1dGg9QmVhcmVyIAEB</auth>",
+    ));
+    assert!(sent(&e).contains("<challenge"), "who has none asks");
+    let e = n.handle(stanza("<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>"));
+    assert!(matches!(e[0], Effect::Failed { guess: false, .. }), "and tries no secret");
+}
+
+#[test]
+fn a_token_of_fast_needs_the_word_and_the_client() {
+    const RESPONSE: &str = "Ym9iAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    let xml = |inside: &str| {
+        let xml = [
+            "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='HT-SHA-256-ENDP'><initial-response>",
+            RESPONSE,
+            "</initial-response>",
+            inside,
+            "</authenticate>",
+        ]
+        .concat();
+        Input::Frame(Frame::Stanza(Stanza::parse(xml.into()).unwrap()))
+    };
+    let agent = "<user-agent id='d4565fa7-4d72-4749-b3d3-740edbf87770'/>";
+    for bad in ["", agent, "<fast xmlns='urn:xmpp:fast:0'/>"] {
+        assert!(sent(&secure().handle(xml(bad))).contains("malformed-request"), "{bad}");
+    }
+    let whole = [agent, "<fast xmlns='urn:xmpp:fast:0' count='2'/>"].concat();
+    let mut n = secure();
+    let e = n.handle(xml(&whole));
+    let Effect::VerifyFast(proof) = &e[0] else {
+        panic!("{e:?}")
+    };
+    assert_eq!((proof.binding.as_slice(), proof.used.count), (&[8; 32][..], Some(2)));
+    let e = n.handle(Input::Fast(Err(LoginFailure::Expired)));
+    assert!(sent(&e).contains("credentials-expired"));
+    let mut n = secure();
+    n.handle(stanza("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='HT-SHA-256-NONE'/>"));
+    let e = n.handle(stanza("<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>Ym9iAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA</response>"));
+    assert!(sent(&e).contains("malformed-request"), "not in the older profile");
 }

@@ -17,7 +17,9 @@ use kameo::{
 use tokio::time::{Instant, Sleep};
 use tracing::Span;
 use waddle_outbox::Outbox;
-use waddle_stanza::{Frame, Framing, Outgoing, ScanLimits, Scanner, StreamError, sm::SmError};
+use waddle_stanza::{
+    Frame, Framing, Outgoing, ScanLimits, Scanner, StreamError, sasl::ChannelBinding, sm::SmError,
+};
 
 use super::{
     Peer, Start,
@@ -173,7 +175,7 @@ impl Connection {
             open: true,
             server,
         });
-        c.mode = mode.unwrap_or_else(|| Mode::Negotiating(Box::new(c.negotiation(c.peer.secure, None))));
+        c.mode = mode.unwrap_or_else(|| Mode::Negotiating(Box::new(c.negotiation(c.peer.secure, ChannelBinding::none()))));
         if c.server.stop.is_cancelled() {
             let _ = c.me.tell(End(StreamError::SystemShutdown)).try_send();
         }

@@ -30,6 +30,14 @@ use super::{
     xep0363::FileUpload,
 };
 use super::{xep0249::DirectInvitations, xep0486::RoomAvatars, xep0502::RoomActivity};
+use super::xep0379::PreAuthenticated;
+use super::xep0386::Bind2;
+use super::xep0388::Sasl2;
+use super::xep0401::Invitations;
+use super::xep0445::Invited;
+use super::xep0474::DowngradeProtection;
+use super::xep0484::Fast;
+use super::xep0493::OauthLogin;
 use crate::{server::Server, service::Service, session::Session};
 
 /// All extensions, by number.
@@ -86,10 +94,14 @@ pub static ALL: &[&dyn Extension] = &[
     &DirectTls,
     &References,
     &Reports,
+    &PreAuthenticated,
     &ExplicitEncryption,
     &Omemo,
+    &Bind2,
+    &Sasl2,
     &Styling,
     &AvatarConversion,
+    &Invitations,
     &NativeBookmarks,
     &SelfPing,
     &OccupantIds,
@@ -100,12 +112,16 @@ pub static ALL: &[&dyn Extension] = &[
     &ChannelBindings,
     &ArchivePrefs,
     &Reactions,
+    &Invited,
     &FileMetadata,
     &FileSharing,
     &Replies,
+    &DowngradeProtection,
     &StreamLimits,
+    &Fast,
     &RoomAvatars,
     &DisplayedSync,
+    &OauthLogin,
     &RoomActivity,
 ];
 

@@ -14,8 +14,10 @@ use waddle_stanza::{
     ns,
 };
 
-use super::{Answer, BoxFuture, Extension, IqRequest, IqResult, Scope, Target, Xep};
-use crate::{config::Registration, connection::Farewell, server::Server};
+use super::{Answer, BoxFuture, Extension, IqRequest, IqResult, Scope, Target, Xep, xep0445};
+use crate::{
+    config::Registration, connection::Farewell, router::subscription, server::Server,
+};
 
 /// Registration with the server itself.
 pub struct InBandRegistration;
@@ -146,6 +148,7 @@ fn refused(e: &Error) -> StanzaError {
             Condition::NotAllowed,
             "this account logs in with Bluesky and has no password here",
         ),
+        Error::Invitation => error(Condition::NotAllowed, e.to_string()),
         Error::NotFound => error(Condition::RegistrationRequired, "there is no such account any more"),
         Error::OnlyOwner(_) => error(Condition::NotAllowed, e.to_string()),
         e => {
@@ -158,16 +161,35 @@ fn refused(e: &Error) -> StanzaError {
     }
 }
 
-/// Answers the registration request of a client that has not logged in, from an address; and whether it made an
-/// account. The answer has no `to`: the client has no address yet.
+/// What became of a request before login.
+pub(crate) struct Stranger {
+    /// The answer. It has no `to`: the client has no address yet.
+    pub answer: Option<Outgoing>,
+    /// Whether an account was made.
+    pub made: bool,
+    /// The invitation that was shown (XEP-0445).
+    pub invitation: Option<String>,
+}
+
+/// Answers the registration request of a client that has not logged in, from an address, with an invitation where it
+/// has shown one.
 pub(crate) async fn stranger(
     server: &Arc<Server>,
     address: IpAddr,
     stanza: &Stanza,
-) -> (Option<Outgoing>, bool) {
+    shown: Option<&str>,
+) -> Stranger {
     let domain = &*server.config.domain;
-    let answered = register(server, address, stanza).await;
-    let made = matches!(answered, Ok(Answer::Empty));
+    let preauth = stanza.payload().filter(|p| p.in_ns(ns::PARS));
+    let mut invitation = None;
+    let answered = match preauth {
+        Some(p) => xep0445::preauth(server, p).await.map(|token| {
+            invitation = Some(token);
+            Answer::Empty
+        }),
+        None => register(server, address, stanza, shown).await,
+    };
+    let made = invitation.is_none() && matches!(answered, Ok(Answer::Empty));
     let answer = match answered {
         Ok(Answer::Empty | Answer::Followed(_)) => Some(stanza.result(Some(domain)).outgoing(Class::Iq)),
         Ok(Answer::Payload(payload)) => {
@@ -177,10 +199,19 @@ pub(crate) async fn stranger(
         }
         Err(e) => e.reply(stanza, Some(domain), None),
     };
-    (answer, made)
+    Stranger {
+        answer,
+        made,
+        invitation,
+    }
 }
 
-async fn register(server: &Arc<Server>, address: IpAddr, stanza: &Stanza) -> IqResult {
+async fn register(
+    server: &Arc<Server>,
+    address: IpAddr,
+    stanza: &Stanza,
+    shown: Option<&str>,
+) -> IqResult {
     let query = stanza.payload().ok_or(Condition::BadRequest)?;
     if server.config.registration == Registration::Closed || !server.registry.has(77) {
         return Err(error(
@@ -195,7 +226,7 @@ async fn register(server: &Arc<Server>, address: IpAddr, stanza: &Stanza) -> IqR
         // §3.2: nobody is logged in whose account it could be.
         return Err(error(Condition::UnexpectedRequest, "log in first"));
     }
-    if server.config.registration == Registration::Invite {
+    if server.config.registration == Registration::Invite && shown.is_none() {
         return Err(error(
             Condition::NotAllowed,
             "accounts are made by invitation only; open the invitation again",
@@ -216,12 +247,18 @@ async fn register(server: &Arc<Server>, address: IpAddr, stanza: &Stanza) -> IqR
         text.push_str(" s");
         return Err(error(Condition::PolicyViolation, text).of_type(ErrorType::Wait));
     }
-    let made = server
+    let (made, invitation) = server
         .identity
-        .create_local(&username, &password, false)
+        .register(&username, &password, shown)
         .await
         .map_err(|e| refused(&e))?;
-    tracing::info!(localpart = %made.localpart, %address, "account registered");
+    tracing::info!(localpart = %made.localpart, %address, invited = invitation.is_some(), "account registered");
+    if let Some(inviter) = invitation.filter(|i| i.contact).and_then(|i| i.inviter)
+        && let (Some(a), Some(b)) = (server.account(&inviter), server.account(&made.localpart))
+        && let Err(e) = subscription::befriend(server, a, b).await
+    {
+        tracing::warn!(condition = e.kind.name(), "who was invited is no contact of who invited them");
+    }
     Ok(Answer::Empty)
 }
 

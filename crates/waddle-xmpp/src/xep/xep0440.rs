@@ -12,7 +12,7 @@ impl Extension for ChannelBindings {
             number: 440,
             title: "SASL Channel-Binding Type Capability",
             version: "0.4.2",
-            notes: "`tls-exporter` where TLS 1.3 ends here",
+            notes: "`tls-exporter` with TLS 1.3, `tls-server-end-point`, where TLS ends here",
         }
     }
 }

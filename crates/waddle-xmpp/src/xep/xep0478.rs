@@ -5,7 +5,7 @@ use waddle_stanza::{XmlWriter, ns};
 use super::{Extension, Xep};
 use crate::server::Server;
 
-/// How long a stanza may be, and a silence.
+/// How long a stanza may be, and a silence; before login, `connection/features.rs` says it.
 pub struct StreamLimits;
 
 impl Extension for StreamLimits {
@@ -14,7 +14,7 @@ impl Extension for StreamLimits {
             number: 478,
             title: "Stream Limits Advertisement",
             version: "0.2.0",
-            notes: "bytes of a stanza after login, seconds until a silent session is pinged",
+            notes: "bytes of a stanza and seconds of silence, before and after login",
         }
     }
 

@@ -155,6 +155,12 @@ impl World {
         c
     }
 
+    /// Somebody who has just logged in.
+    pub async fn account_then_login(&self) -> Client {
+        self.account("somebody").await;
+        self.login("somebody").await
+    }
+
     /// A client with a bound resource.
     pub async fn client(&self, name: &str, resource: &str) -> Client {
         let mut c = self.login(name).await;

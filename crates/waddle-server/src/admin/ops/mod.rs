@@ -5,6 +5,7 @@ pub mod backup;
 mod channels;
 mod devices;
 mod feeds;
+mod invites;
 mod waddles;
 
 use std::{fmt::Display, path::PathBuf, str::FromStr, sync::Arc};
@@ -43,6 +44,7 @@ impl Execute for Operations {
             AdminCommand::AccountPasswd { name, password } => accounts::passwd(app, &name, &password.0).await,
             AdminCommand::AccountList => accounts::list(app).await,
             AdminCommand::AccountDelete { name } => accounts::delete(app, &name).await,
+            AdminCommand::InviteCreate { name } => invites::create(app, name.as_deref()).await,
             AdminCommand::WaddleCreate {
                 slug,
                 owner,

@@ -16,7 +16,11 @@ use waddle_storage::{
 use self::states::{Inbound, Kind};
 use super::{Origin, Sent, outward, presence, strangers};
 use crate::{
-    connection::too_fast, rate::Wait, server::Server, session::Flag, xep::rfc6121_roster::push,
+    connection::too_fast,
+    rate::Wait,
+    server::Server,
+    session::Flag,
+    xep::{rfc6121_roster::push, xep0379},
 };
 
 pub mod states;
@@ -191,6 +195,14 @@ impl Change<'_> {
         Ok(())
     }
 
+    /// `friend` asks and `user` has agreed before, and the other way round (XEP-0379 §3.5, XEP-0401 §5.4).
+    fn befriend(&mut self, user: &BareJid, friend: &BareJid, request: Option<Bytes>) -> Result<()> {
+        self.send(Kind::Subscribed, user, friend, None)?;
+        self.send(Kind::Subscribe, friend, user, request)?;
+        self.send(Kind::Subscribed, friend, user, None)?;
+        self.send(Kind::Subscribe, user, friend, None)
+    }
+
     fn tell(&mut self, kind: Kind, from: &BareJid, to: &BareJid, stanza: Option<Bytes>) {
         self.after.push(After::Tell {
             kind,
@@ -229,6 +241,15 @@ async fn write(
     }
 }
 
+/// Makes two accounts of this server contacts that see each other.
+pub(crate) async fn befriend(
+    server: &Arc<Server>,
+    user: BareJid,
+    friend: BareJid,
+) -> std::result::Result<(), StanzaError> {
+    write(server, None, move |c| c.befriend(&user, &friend, None)).await
+}
+
 /// A subscription stanza of a client.
 pub(super) async fn change(sent: Sent, contact: BareJid, kind: Kind) {
     let user = sent.origin.bare().clone();
@@ -238,12 +259,17 @@ pub(super) async fn change(sent: Sent, contact: BareJid, kind: Kind) {
     let stamped = sent.stanza.head().from(user.as_str()).to(contact.as_str());
     let bytes = stamped.default_lang(sent.lang.as_deref()).build().concat();
     let max = sent.server.limits.xmpp_roster_items;
+    let invited =
+        kind == Kind::Subscribe && xep0379::is_invited(&sent.server, &sent.stanza, &contact).await;
     let done = write(&sent.server, Some(sent.origin.clone()), move |c| {
         if !c.get(&user, &contact)?.listed
             && matches!(kind, Kind::Subscribe | Kind::Subscribed)
             && roster::count(c.tx, name(&user))? >= max
         {
             return Err(StorageError::Constraint("roster".into()));
+        }
+        if invited {
+            return c.befriend(&contact, &user, Some(bytes));
         }
         c.send(kind, &user, &contact, Some(bytes))
     });
