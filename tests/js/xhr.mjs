@@ -1,4 +1,6 @@
 // As much of a browser's XMLHttpRequest as BOSH clients use, over fetch.
+import { DOMParser } from '@xmldom/xmldom'
+
 export class XMLHttpRequest {
   readyState = 0
   status = 0
@@ -22,6 +24,7 @@ export class XMLHttpRequest {
     try {
       this.#answer = await fetch(this.url, { method: this.method, body, headers: this.#headers, signal: this.#abort.signal })
       this.responseText = await this.#answer.text()
+      if (this.responseText) this.responseXML = new DOMParser().parseFromString(this.responseText, 'text/xml')
       this.status = this.#answer.status
     } catch {
       this.status = 0
