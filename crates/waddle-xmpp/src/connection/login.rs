@@ -357,10 +357,11 @@ impl Negotiation {
         }
     }
 
-    /// Sends `<failure/>`; too many end the stream.
+    /// Sends `<failure/>`; too many end the stream. What guessed no password counts half: a client whose
+    /// `tls-unique` is not ours comes down from SCRAM-SHA-512-PLUS to PLAIN, mechanism by mechanism.
     pub(super) fn fail(&mut self, e: SaslError, guess: bool) -> Effects {
         self.phase = Phase::Open;
-        self.attempts += 1;
+        self.attempts += if guess { 2 } else { 1 };
         let failure = match self.wish.take() {
             Some(_) => sasl2::failure(e, advice(e)),
             None => e.to_bytes(advice(e)),
@@ -373,7 +374,7 @@ impl Negotiation {
             },
             send(failure),
         ];
-        if self.attempts >= self.policy.attempts {
+        if self.attempts >= self.policy.attempts.saturating_mul(2) {
             out.extend(self.close(
                 Some(StreamError::PolicyViolation),
                 Some("too many failed logins on this stream"),

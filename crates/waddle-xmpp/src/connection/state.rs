@@ -229,6 +229,10 @@ impl Negotiation {
             if open && self.may_register() && self.is_for_us(&stanza) && registers(&stanza) {
                 return smallvec![Effect::Register(stanza, self.invitation.clone())];
             }
+            if SmRequest::read(root).is_some() {
+                // XEP-0198 §3: only who is authenticated may enable it.
+                return smallvec![send(sm::failed(Condition::UnexpectedRequest, None))];
+            }
             // RFC 6120 §4.9.3.12: nothing but negotiation before authentication.
             return self.close(Some(StreamError::NotAuthorized), None);
         };

@@ -218,10 +218,22 @@ fn attempts_are_counted_until_the_stream_ends() {
         assert_eq!(closed(&e).is_some(), i == 3);
     }
     let mut n = secure();
+    for i in 1..=6 {
+        let e = n.handle(stanza("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='UNHEARD-OF'/>"));
+        assert!(sent(&e).contains("invalid-mechanism"));
+        assert_eq!(closed(&e).is_some(), i == 6, "what guesses nothing counts half");
+    }
+    let mut n = secure();
     n.handle(stanza(PLAIN));
     let e = n.handle(Input::Verified(Err(LoginFailure::Throttled(9))));
     assert!(sent(&e).contains("temporary-auth-failure"));
     assert!(matches!(e[0], Effect::Failed { guess: false, .. }));
+}
+
+#[test]
+fn stream_management_waits_for_the_login() {
+    let e = secure().handle(stanza("<enable xmlns='urn:xmpp:sm:3'/>"));
+    assert!(sent(&e).contains("unexpected-request") && closed(&e).is_none());
 }
 
 #[test]
