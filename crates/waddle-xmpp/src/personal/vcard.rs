@@ -73,7 +73,8 @@ pub async fn of(server: &Arc<Server>, service: &Service, from: &Jid) -> Result<O
             .leaf("BINVAL", &p.base64)
             .close();
     }
-    Ok((w.len() > empty).then_some(w))
+    // An empty one that was stored is shown as such (§3.1).
+    Ok((w.len() > empty || stored.is_some()).then_some(w))
 }
 
 /// Answers a request for a vCard. Whether somebody has none or does not exist is the same to others (§3.3).
