@@ -164,6 +164,8 @@ limits! {
     muc_rooms_per_session: usize = 1_000,
     /// Rooms: people on the lists of one plain room; one more gets `resource-constraint`.
     muc_affiliations: usize = 10_000,
+    /// Rooms: hats of one plain room (XEP-0317); one more is `resource-constraint`.
+    muc_hats: usize = 50,
     /// Rooms: plain rooms on this server; one more gets `resource-constraint`.
     muc_plain_rooms: usize = 10_000,
     /// Rooms: occupants up to which everybody's presence is broadcast; in bigger rooms only moderators' is.

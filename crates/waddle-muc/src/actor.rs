@@ -274,7 +274,9 @@ impl RoomActor {
         let sessions = self.room.occupants.sessions();
         if sessions != self.counted {
             self.start.rooms.count_occupants(self.counted, sessions);
-            self.start.occupants.store(self.room.occupants.len(), Ordering::Relaxed);
+            self.start
+                .occupants
+                .store(self.room.occupants.len(), Ordering::Relaxed);
             self.counted = sessions;
         }
     }
@@ -282,8 +284,9 @@ impl RoomActor {
     fn effect(&mut self, effect: Effect) {
         let rooms = &self.start.rooms;
         match effect {
-            Effect::Write(token, write) => self.write(token, write),
+            Effect::Write(token, write) => self.write(token, *write),
             Effect::Posted(reply, result) => _ = reply.send(result),
+            Effect::Hats(reply, answer) => _ = reply.send(answer),
             Effect::Outside(to, item) => rooms.outside(&to, item),
             Effect::Archive(inbound, addresses) => {
                 let Some(store) = self.store.clone() else { return };

@@ -224,12 +224,7 @@ impl Room {
         Ok(())
     }
 
-    fn read_item(
-        &self,
-        inbound: &Arrived,
-        asker: (Affiliation, Role),
-        item: Element<'_>,
-    ) -> Outcome<Item> {
+    fn read_item(&self, inbound: &Arrived, asker: (Affiliation, Role), item: Element<'_>) -> Outcome<Item> {
         let reason = item
             .child_text("reason", ns::MUC_ADMIN)
             .filter(|r| !r.is_empty())

@@ -36,9 +36,7 @@ pub(crate) struct Change {
 impl Change {
     /// What they are from then on.
     pub fn affiliation(&self) -> Affiliation {
-        self.person
-            .as_ref()
-            .map_or(Affiliation::None, |p| p.affiliation)
+        self.person.as_ref().map_or(Affiliation::None, |p| p.affiliation)
     }
 }
 
@@ -196,12 +194,13 @@ impl Room {
                 };
                 let o = self.occupants.at(i);
                 let (role, standing) = (o.role, self.standing(&o.user, &o.bare));
+                let hats = self.hats_of(&o.user, &o.bare);
                 if standing.join {
                     let o = self.occupants.at_mut(i);
                     if o.affiliation != standing.affiliation {
                         o.role_set = None;
                     }
-                    if o.stand(standing, 0) {
+                    if o.stand(standing, hats, 0) {
                         self.announce_change(i, role, change, later);
                     }
                     continue;
@@ -297,7 +296,8 @@ mod tests {
         assert_eq!(nick(&d), None);
         let taken = d.set(jid("o@x"), Affiliation::Owner, Some("Witch"), None);
         assert_eq!(taken.unwrap_err().condition, Condition::Conflict);
-        d.set(jid("w@x"), Affiliation::Outcast, Some("witch"), None).unwrap();
+        d.set(jid("w@x"), Affiliation::Outcast, Some("witch"), None)
+            .unwrap();
         assert_eq!(nick(&d), None, "outcasts have no nickname");
         let whole = d.set(jid("x"), Affiliation::Member, None, None);
         assert_eq!(whole.unwrap_err().condition, Condition::JidMalformed);

@@ -143,10 +143,8 @@ mod tests {
                 "11f6ad8ec52a2984abaafd7c3b516503785c2072"
             ]
         );
-        let bad = Stanza::parse(
-            "<vCard xmlns='vcard-temp'><PHOTO><BINVAL>?</BINVAL></PHOTO></vCard>".into(),
-        )
-        .unwrap();
+        let bad = Stanza::parse("<vCard xmlns='vcard-temp'><PHOTO><BINVAL>?</BINVAL></PHOTO></vCard>".into())
+            .unwrap();
         assert_eq!(hashes(bad.root()), None);
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     api::Arrived,
     avatar, config,
     error::{self, Outcome},
-    register,
+    hats, register,
     room::{Kind, Room},
     standing::Role,
     state::Effects,
@@ -67,6 +67,7 @@ impl Room {
             "http://jabber.org/protocol/muc#stable_id",
             ns::MUC_ROOMINFO,
             avatar::VCARD,
+            hats::HATS,
             either(s.members_only, "muc_membersonly", "muc_open"),
             either(s.moderated, "muc_moderated", "muc_unmoderated"),
             either(s.password.is_some(), "muc_passwordprotected", "muc_unsecured"),
@@ -83,12 +84,7 @@ impl Room {
             ]);
         }
         if s.archive {
-            features.extend([
-                ns::MAM,
-                ns::MAM_EXTENDED,
-                ns::RETRACT_TOMBSTONE,
-                ns::MODERATE,
-            ]);
+            features.extend([ns::MAM, ns::MAM_EXTENDED, ns::RETRACT_TOMBSTONE, ns::MODERATE]);
         }
         DiscoInfo {
             node: None,
@@ -197,7 +193,9 @@ impl Room {
             && s.public
             && !s.members_only
             && s.password.is_none()
-            && self.standing(&inbound.sender.user, &inbound.sender.jid.bare()).join;
+            && self
+                .standing(&inbound.sender.user, &inbound.sender.jid.bare())
+                .join;
         let here = self.occupants.of_session(&inbound.sender.jid);
         let moderator = here.is_some_and(|i| self.occupants.at(i).role == Role::Moderator);
         let mut items = DiscoItems::default();

@@ -21,10 +21,13 @@ pub struct Refusal {
 impl Refusal {
     /// The error stanza for whoever sent `stanza`; none where none may be sent.
     pub fn reply(&self, stanza: &Stanza, sender: &Sender) -> Option<Outgoing> {
-        StanzaError::new(self.condition)
-            .of_type(self.kind)
-            .text(self.text.as_ref())
-            .reply(stanza, None, Some(sender.jid.as_str()))
+        StanzaError::from(self).reply(stanza, None, Some(sender.jid.as_str()))
+    }
+}
+
+impl From<&Refusal> for StanzaError {
+    fn from(why: &Refusal) -> Self {
+        Self::new(why.condition).of_type(why.kind).text(why.text.as_ref())
     }
 }
 

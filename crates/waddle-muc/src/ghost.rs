@@ -32,7 +32,10 @@ impl Room {
     /// Something that the room sent came back.
     pub(crate) fn bounced(&mut self, inbound: &Arrived, fx: &mut Effects) {
         let root = inbound.stanza.root();
-        let error = root.children().find(|c| c.name() == "error").map(StanzaError::read);
+        let error = root
+            .children()
+            .find(|c| c.name() == "error")
+            .map(StanzaError::read);
         if error.is_some_and(|e| is_lost(e.kind)) {
             let d = Departure {
                 codes: &["333"],

@@ -104,6 +104,7 @@ impl Room {
             stable_id: self.occupant_id(&sender.user),
             sessions: smallvec![session],
             presence: inbound.stanza.clone(),
+            hats: self.hats_of(&sender.user, &sender.jid.bare()),
             public: self.is_public(standing.role),
             shown: [None, None],
         });
@@ -204,11 +205,11 @@ impl Room {
     fn create(&mut self, maker: &BareJid) {
         let mut people = People::default();
         people.set(maker.clone(), Some(Person::new(Affiliation::Owner)));
-        self.kind = Kind::Plain(Plain {
+        self.kind = Kind::Plain(Box::new(Plain {
             people,
             locked: true,
             ..Plain::default()
-        });
+        }));
         self.settings = waddle_storage::repo::rooms::RoomSettings::default();
         self.subject = None;
         self.avatar = None;

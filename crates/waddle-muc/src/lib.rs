@@ -30,6 +30,7 @@ mod error;
 mod events;
 mod fan;
 mod ghost;
+pub mod hats;
 mod history;
 mod invite;
 mod iq;
@@ -64,6 +65,7 @@ mod subject;
 mod voice;
 
 pub use api::{Deps, Figures, Inbound, Post, PostError, Posted, Postman, Sender};
+pub use error::Refusal;
 pub use load::LoadError;
 pub use rooms::Rooms;
 pub use standing::{Affiliation, Role};

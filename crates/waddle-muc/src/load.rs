@@ -11,18 +11,20 @@ use waddle_storage::{
     Db, StorageError, Tx,
     repo::{
         archive::{self, ArchiveKey, NewMessage, Trace, With},
+        room_hats,
         rooms::{self, PlainRooms, PrivateMessages, RoomSettings, StoredRoom, Subject},
     },
 };
 
 use crate::{
-    api::Deps,
     activity::{self, Activity},
+    api::Deps,
     avatar::Avatar,
     fan::Fan,
+    hats::Hats,
     occupant_id::RoomSecret,
-    policy::ChannelPolicy,
     people::{People, Person},
+    policy::ChannelPolicy,
     room::{Channel, Kind, Plain, Room},
     stamp,
     standing::Affiliation,
@@ -147,6 +149,7 @@ async fn plain(deps: &Deps, jid: BareJid, name: String, parsed: &RoomName) -> Re
             vcard,
         }) => {
             avatar = vcard.and_then(Avatar::stored);
+            let room = name.clone();
             let mut people = People::default();
             for a in affiliates {
                 if let (Ok(jid), Some(affiliation)) = (a.jid.parse(), Affiliation::parse(&a.affiliation)) {
@@ -158,11 +161,13 @@ async fn plain(deps: &Deps, jid: BareJid, name: String, parsed: &RoomName) -> Re
                     people.set(jid, Some(person));
                 }
             }
+            let hats = db.read(move |c| room_hats::load(c, &room)).await?;
             let plain = Plain {
                 people,
+                hats: Hats::stored(hats),
                 ..Plain::default()
             };
-            (Kind::Plain(plain), settings, subject, secret)
+            (Kind::Plain(Box::new(plain)), settings, subject, secret)
         }
         None => {
             let full = reserved || count >= deps.limits.muc_plain_rooms;
@@ -220,9 +225,8 @@ pub(crate) fn settings_of(waddle: &Waddle, channel: &ChannelRow) -> RoomSettings
 
 async fn read_history(room: &mut Room, store: &Store) -> Result<(), LoadError> {
     let (key, most) = (store.archive.clone(), room.limits.muc_history);
-    let read = move |c: &waddle_storage::Conn| {
-        Ok((archive::kept(c, &key)?, archive::last(c, &key, most, None)?))
-    };
+    let read =
+        move |c: &waddle_storage::Conn| Ok((archive::kept(c, &key)?, archive::last(c, &key, most, None)?));
     let (days, items) = store.db.read(read).await?;
     room.settings.retention_days = days;
     let said = |m: &archive::Archived| m.kind != archive::Kind::Subject && !m.retracted;
@@ -258,6 +262,12 @@ impl Store {
             Write::Affiliates(people) => {
                 if let Owner::Plain(name) = &self.owner {
                     rooms::set_affiliates(tx, name, &people)?;
+                }
+                Ok(None)
+            }
+            Write::Hats(hats) => {
+                if let Owner::Plain(name) = &self.owner {
+                    room_hats::set(tx, name, &hats)?;
                 }
                 Ok(None)
             }

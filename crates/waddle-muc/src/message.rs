@@ -155,7 +155,8 @@ fn retracts(inbound: &Arrived) -> Outcome<Option<Retracts>> {
 }
 
 /// What whoever retracts hears, where there is nothing to retract.
-pub(crate) const NO_SUCH_MESSAGE: &str = "this room has no such message (any more); name it by the room's stanza-id";
+pub(crate) const NO_SUCH_MESSAGE: &str =
+    "this room has no such message (any more); name it by the room's stanza-id";
 
 /// The archive's row of a message.
 pub(crate) fn to_archive(inbound: &Arrived, o: &Occupant, fan: &Fan, now: Timestamp) -> Message {
@@ -178,7 +179,9 @@ pub(crate) fn to_archive(inbound: &Arrived, o: &Occupant, fan: &Fan, now: Timest
 pub(crate) fn not_stored(failed: WriteFailed) -> error::Refusal {
     match failed.unretracted {
         Some(Unretracted::NotFound) => return error::item_not_found(NO_SUCH_MESSAGE),
-        Some(Unretracted::Forbidden) => return error::forbidden("you may take back only what you said yourself"),
+        Some(Unretracted::Forbidden) => {
+            return error::forbidden("you may take back only what you said yourself");
+        }
         None => {}
     }
     if failed.temporary {

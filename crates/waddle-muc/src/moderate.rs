@@ -40,11 +40,13 @@ impl Room {
             _ => o.role,
         };
         if role < Role::Moderator {
-            return Err(error::forbidden(
-                "only moderators may retract what others said",
-            ));
+            return Err(error::forbidden("only moderators may retract what others said"));
         }
-        if wish.reason.as_ref().is_some_and(|r| r.len() > self.limits.muc_subject_bytes) {
+        if wish
+            .reason
+            .as_ref()
+            .is_some_and(|r| r.len() > self.limits.muc_subject_bytes)
+        {
             return Err(error::not_acceptable("this reason is too long"));
         }
         let gone: MessageId = match wish.id.parse() {

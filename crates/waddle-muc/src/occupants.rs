@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use ahash::AHashMap;
+use bytes::Bytes;
 use smallvec::SmallVec;
 use waddle_core::{BareJid, Jid, UserId};
 use waddle_outbox::Outbox;
@@ -68,6 +69,8 @@ pub struct Occupant {
     pub sessions: SmallVec<[Session; 1]>,
     /// The presence that one of them sent last.
     pub presence: Stanza,
+    /// Their hats (XEP-0317), an element; empty for none.
+    pub hats: Bytes,
     /// Whether everybody is shown them, not only moderators.
     pub public: bool,
     /// That presence as others get it: with and without the real address.
@@ -75,15 +78,16 @@ pub struct Occupant {
 }
 
 impl Occupant {
-    /// Takes over a new standing; says whether others see a difference.
-    pub fn stand(&mut self, standing: Standing, revision: u64) -> bool {
+    /// Takes over a new standing and the hats that go with it; says whether others see a difference.
+    pub fn stand(&mut self, standing: Standing, hats: Bytes, revision: u64) -> bool {
         self.revision = revision;
         if standing.affiliation != self.affiliation || standing.role >= Role::Moderator {
             self.role_set = self.role_set.filter(|_| standing.role < Role::Moderator);
         }
         let role = self.role_set.unwrap_or(standing.role);
-        let changed = role != self.role || standing.affiliation != self.affiliation;
+        let changed = role != self.role || standing.affiliation != self.affiliation || hats != self.hats;
         if changed {
+            self.hats = hats;
             self.role = role;
             self.affiliation = standing.affiliation;
             self.shown = [None, None];

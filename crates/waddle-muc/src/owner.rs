@@ -98,8 +98,13 @@ impl Room {
             return Ok(Vec::new());
         };
         let mut draft = Draft::new(&p.people);
-        for (jid, person) in p.people.iter().filter(|(_, p)| p.affiliation >= Affiliation::Admin) {
-            let stays = |list: &Option<Vec<_>>, otherwise| list.as_ref().map_or(otherwise, |l| l.contains(jid));
+        for (jid, person) in p
+            .people
+            .iter()
+            .filter(|(_, p)| p.affiliation >= Affiliation::Admin)
+        {
+            let stays =
+                |list: &Option<Vec<_>>, otherwise| list.as_ref().map_or(otherwise, |l| l.contains(jid));
             let rest = if wish.settings.members_only || person.nick.is_some() {
                 Affiliation::Member
             } else {
@@ -116,7 +121,10 @@ impl Room {
                 draft.set(jid.clone(), to, None, None)?;
             }
         }
-        for (list, to) in [(&wish.admins, Affiliation::Admin), (&wish.owners, Affiliation::Owner)] {
+        for (list, to) in [
+            (&wish.admins, Affiliation::Admin),
+            (&wish.owners, Affiliation::Owner),
+        ] {
             for jid in list.iter().flatten() {
                 if p.people.affiliation(jid) < Affiliation::Admin {
                     draft.set(jid.clone(), to, None, None)?;
@@ -135,7 +143,11 @@ impl Room {
         if let Kind::Plain(p) = &self.kind
             && p.locked
         {
-            rows.extend(p.people.iter().map(|(jid, person)| people::row(jid, Some(person))));
+            rows.extend(
+                p.people
+                    .iter()
+                    .map(|(jid, person)| people::row(jid, Some(person))),
+            );
             vcard = self.avatar.as_ref().map(|a| a.vcard.clone());
         }
         rows.extend(Draft::rows(&changes));

@@ -138,7 +138,10 @@ mod tests {
         assert_eq!((p.len(), p.owners()), (2, 1));
         assert_eq!(p.holder("thirdwitch"), Some(&jid("m@x")));
         p.set(jid("m@x"), Some(nick("Other")));
-        assert_eq!((p.holder("thirdwitch"), p.holder("other")), (None, Some(&jid("m@x"))));
+        assert_eq!(
+            (p.holder("thirdwitch"), p.holder("other")),
+            (None, Some(&jid("m@x")))
+        );
         p.set(jid("m@x"), None);
         p.set(jid("o@x"), Some(Person::new(Affiliation::Admin)));
         assert_eq!((p.len(), p.owners(), p.holder("other")), (1, 0, None));

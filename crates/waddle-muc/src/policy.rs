@@ -13,8 +13,12 @@ pub trait Policy: Send + std::fmt::Debug {
     fn revision(&self) -> u64;
     /// What somebody is in the channel.
     fn standing(&self, user: &UserId) -> Standing;
+    /// The role of somebody in the waddle.
+    fn role(&self, user: &UserId) -> Option<WaddleRole>;
     /// Whether somebody belongs to the waddle: they may be told what does not exist.
-    fn belongs(&self, user: &UserId) -> bool;
+    fn belongs(&self, user: &UserId) -> bool {
+        self.role(user).is_some()
+    }
 }
 
 /// The permissions of a waddle, for one channel, or for an address that is none.
@@ -75,7 +79,7 @@ impl Policy for ChannelPolicy {
         }
     }
 
-    fn belongs(&self, user: &UserId) -> bool {
-        self.access.role_of(user).is_some()
+    fn role(&self, user: &UserId) -> Option<WaddleRole> {
+        self.access.role_of(user)
     }
 }

@@ -125,7 +125,12 @@ impl Room {
     /// A client leaves.
     fn leave(&mut self, inbound: &Arrived, fx: &mut Effects) {
         let status = inbound.stanza.root().child("status", ns::CLIENT);
-        self.session_leaves(&inbound.sender.jid, Departure::default(), status, true, fx);
+        let id = inbound.stanza.id();
+        let d = Departure {
+            id: id.as_deref(),
+            ..Departure::default()
+        };
+        self.session_leaves(&inbound.sender.jid, d, status, true, fx);
     }
 
     /// A client's connection is over.

@@ -59,7 +59,10 @@ impl Room {
         } else {
             let mut nick = Field::new("muc#register_roomnick", FieldKind::TextSingle).label("Nickname");
             nick.required = true;
-            w.leaf("instructions", "Choose the nickname that is to be yours in this room.");
+            w.leaf(
+                "instructions",
+                "Choose the nickname that is to be yours in this room.",
+            );
             Form::of_type(FormKind::Form, MUC_REGISTER)
                 .title("Registration")
                 .field(nick)
@@ -83,7 +86,8 @@ impl Room {
         if query.has("remove", ns::REGISTER) {
             return self.unregister(Some(inbound), &bare, person, now, fx);
         }
-        let form = Form::within(query).ok_or_else(|| error::bad_request("there is no form in the request"))?;
+        let form =
+            Form::within(query).ok_or_else(|| error::bad_request("there is no form in the request"))?;
         match form.kind {
             FormKind::Cancel => {
                 fx.reply(&inbound.sender, inbound.stanza.result(None).outgoing(Class::Iq));
@@ -106,9 +110,15 @@ impl Room {
             return Err(error::conflict("somebody in the room has this nickname"));
         }
         let affiliation = person.map_or(Affiliation::None, |p| p.affiliation);
-        let at_once = affiliation > Affiliation::None || !(self.settings.members_only || self.settings.moderated);
+        let at_once =
+            affiliation > Affiliation::None || !(self.settings.members_only || self.settings.moderated);
         let mut draft = Draft::new(&p.people);
-        draft.set(bare.clone(), affiliation.max(Affiliation::Member), Some(&wanted), None)?;
+        draft.set(
+            bare.clone(),
+            affiliation.max(Affiliation::Member),
+            Some(&wanted),
+            None,
+        )?;
         draft.check(self.limits.muc_affiliations)?;
         let changes = draft.changes;
         if at_once {
@@ -131,7 +141,9 @@ impl Room {
         let Kind::Plain(p) = &self.kind else { return Ok(()) };
         let registered = person.filter(|p| p.nick.is_some() || p.affiliation == Affiliation::Member);
         let Some(person) = registered else {
-            return Err(error::registration_required("you are not registered with this room"));
+            return Err(error::registration_required(
+                "you are not registered with this room",
+            ));
         };
         let to = match person.affiliation {
             Affiliation::Member => Affiliation::None,
@@ -146,7 +158,9 @@ impl Room {
 
     /// Asks owners and admins whether somebody may become a member.
     fn ask_admins(&mut self, bare: &BareJid, nick: &str, fx: &mut Effects) -> Outcome {
-        let Kind::Plain(p) = &mut self.kind else { return Ok(()) };
+        let Kind::Plain(p) = &mut self.kind else {
+            return Ok(());
+        };
         if p.asked.contains(bare) {
             return Ok(());
         }
@@ -190,12 +204,22 @@ impl Room {
     }
 
     /// An admin answers.
-    pub(crate) fn approve(&mut self, inbound: &Arrived, form: &Form, now: Timestamp, fx: &mut Effects) -> Outcome {
+    pub(crate) fn approve(
+        &mut self,
+        inbound: &Arrived,
+        form: &Form,
+        now: Timestamp,
+        fx: &mut Effects,
+    ) -> Outcome {
         let Kind::Plain(p) = &mut self.kind else {
-            return Err(error::not_allowed("members of a channel are members of its waddle"));
+            return Err(error::not_allowed(
+                "members of a channel are members of its waddle",
+            ));
         };
         if p.people.affiliation(&inbound.sender.jid.bare()) < Affiliation::Admin {
-            return Err(error::forbidden("only an admin may register people with the room"));
+            return Err(error::forbidden(
+                "only an admin may register people with the room",
+            ));
         }
         let who: BareJid = form
             .value("muc#register_jid")
@@ -207,13 +231,20 @@ impl Room {
             return Ok(());
         }
         if !waited {
-            return Err(error::item_not_found("nobody of that address waits to be registered"));
+            return Err(error::item_not_found(
+                "nobody of that address waits to be registered",
+            ));
         }
         if p.people.affiliation(&who) != Affiliation::None {
             return Err(error::conflict("this person is on the room's lists already"));
         }
         let mut draft = Draft::new(&p.people);
-        draft.set(who, Affiliation::Member, form.value("muc#register_roomnick"), None)?;
+        draft.set(
+            who,
+            Affiliation::Member,
+            form.value("muc#register_roomnick"),
+            None,
+        )?;
         draft.check(self.limits.muc_affiliations)?;
         let changes = draft.changes;
         let here = self.occupants.of_session(&inbound.sender.jid);

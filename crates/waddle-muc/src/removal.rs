@@ -33,7 +33,8 @@ impl Room {
             let standing = self.standing(&o.user, &o.bare);
             if standing.join {
                 let was = o.role;
-                if self.occupants.at_mut(i).stand(standing, revision) {
+                let hats = self.hats_of(&o.user, &o.bare);
+                if self.occupants.at_mut(i).stand(standing, hats, revision) {
                     self.announce_change(i, was, Departure::default(), fx);
                 }
                 continue;
@@ -84,7 +85,8 @@ impl Room {
             if standing.join && matches!(kind, RemovalKind::Removed | RemovalKind::Left) {
                 // The channel is open to everybody: they stay as a guest.
                 let (was, revision) = (o.role, self.revision());
-                if self.occupants.at_mut(i).stand(standing, revision) {
+                let hats = self.hats_of(&o.user, &o.bare);
+                if self.occupants.at_mut(i).stand(standing, hats, revision) {
                     self.announce_change(i, was, Departure::default(), fx);
                 }
                 continue;

@@ -11,6 +11,7 @@ use crate::{
     api::Sender,
     avatar::Avatar,
     error::{self, Outcome},
+    hats::Hats,
     history::Past,
     occupant_id::RoomSecret,
     occupants::Occupants,
@@ -27,7 +28,7 @@ pub enum Kind {
     /// A channel of a waddle.
     Channel(Channel),
     /// A room that some client made.
-    Plain(Plain),
+    Plain(Box<Plain>),
     /// A plain room that does not exist: entering makes it, if there is room for one more.
     Absent {
         /// Whether the server has as many plain rooms as it may have.
@@ -55,6 +56,8 @@ pub struct Plain {
     pub people: People,
     /// Until its maker has configured it, nobody else gets in (XEP-0045 §10.1).
     pub locked: bool,
+    /// Its hats.
+    pub hats: Hats,
     /// Who waits for an admin to register them (§9.9).
     pub asked: AHashSet<BareJid>,
 }

@@ -20,7 +20,7 @@ use kameo::{
     supervision::RestartPolicy,
 };
 use tokio::sync::{Semaphore, oneshot};
-use waddle_core::{BareJid, Jid, RoomName};
+use waddle_core::{BareJid, Jid, RoomName, UserId};
 use waddle_outbox::Outbox;
 use waddle_stanza::{Kind, Outgoing};
 use waddle_storage::repo::rooms::PlainRooms;
@@ -28,7 +28,9 @@ use waddle_storage::repo::rooms::PlainRooms;
 use crate::{
     actor::{Envelope, RoomActor, Start, Supervisor},
     api::{Arrived, Deps, Figures, Inbound, Post, PostError, Posted, Postman},
-    error, events, metrics,
+    error, events,
+    hats::{HatAnswer, HatInput, HatRequest},
+    metrics,
     room::Room,
     state::{BUSY, Effects, Input},
 };
@@ -138,6 +140,19 @@ impl Rooms {
         let (send, receive) = oneshot::channel();
         self.0.send(&name, Input::Post(post, send));
         receive.await.unwrap_or(Err(PostError::Storage))
+    }
+
+    /// Lists or changes the hats of a room (XEP-0317); `name` is its localpart.
+    pub async fn hats(&self, name: &str, user: UserId, bare: BareJid, request: HatRequest) -> HatAnswer {
+        let (reply, answer) = oneshot::channel();
+        let input = HatInput {
+            user,
+            bare,
+            request,
+            reply,
+        };
+        self.0.send(name, Input::Hats(input));
+        answer.await.unwrap_or_else(|_| Err(error::busy(BUSY)))
     }
 
     /// Figures for the status page.
@@ -390,8 +405,10 @@ pub(crate) fn refuse(input: Input, why: &error::Refusal) {
         let _ = d.outbox.push(d.item);
     }
     for effect in fx.rest {
-        if let crate::state::Effect::Posted(reply, result) = effect {
-            let _ = reply.send(result);
+        match effect {
+            crate::state::Effect::Posted(reply, result) => _ = reply.send(result),
+            crate::state::Effect::Hats(reply, answer) => _ = reply.send(answer),
+            _ => {}
         }
     }
 }

@@ -82,7 +82,11 @@ mod tests {
             (A::None, A::None, A::Owner, V::Forbidden),
             (A::Outcast, A::Outcast, A::None, V::Forbidden),
         ] {
-            assert_eq!(affiliation(actor, target, new), want, "{actor:?} {target:?} {new:?}");
+            assert_eq!(
+                affiliation(actor, target, new),
+                want,
+                "{actor:?} {target:?} {new:?}"
+            );
         }
     }
 

@@ -54,7 +54,9 @@ pub(crate) fn route(rooms: &Arc<Inner>, inbound: Arrived) {
         }
         Some(("search", search::SEARCH, _)) => {
             let inner = rooms.clone();
-            rooms.aside(inbound, async move |inbound| search::answer(&inner, &inbound).await);
+            rooms.aside(inbound, async move |inbound| {
+                search::answer(&inner, &inbound).await
+            });
         }
         Some(("query", ns::REGISTER, false)) if payload.is_some_and(|p| p.has("remove", ns::REGISTER)) => {
             let inner = rooms.clone();

@@ -28,6 +28,8 @@ pub(crate) struct Departure<'a> {
     pub new_nick: Option<&'a str>,
     /// The room is gone.
     pub destroyed: Option<Destroyed<'a>>,
+    /// The identifier of the presence that asked for it, for whoever sent it.
+    pub id: Option<&'a str>,
 }
 
 /// The end of a room.
@@ -92,6 +94,7 @@ pub(crate) fn available(o: &Occupant, with_jid: bool, self_codes: &[&str], chang
         departure: change,
     };
     write_x(&mut w, &item);
+    w.trusted(&o.hats);
     let payload = o
         .presence
         .rewrite()
@@ -116,6 +119,9 @@ pub(crate) fn unavailable(
 ) -> Fan {
     let mut w = XmlWriter::presence();
     w.attr("from", o.address.as_str()).attr("type", "unavailable");
+    if !self_codes.is_empty() {
+        w.attr_opt("id", d.id);
+    }
     if let Some(status) = status {
         w.copy(status);
     }

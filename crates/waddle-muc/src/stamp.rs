@@ -8,6 +8,8 @@ use waddle_archive::worth;
 use waddle_core::MessageId;
 use waddle_stanza::{Element, XmlWriter, ns, retract};
 
+use crate::hats;
+
 /// Whether a child of a message for `room` claims what only the room may say. All of them are stripped, not
 /// only the first.
 pub fn is_forged(child: Element<'_>, room: &str) -> bool {
@@ -31,6 +33,7 @@ pub fn is_forged_presence(child: Element<'_>) -> bool {
     child.is("x", ns::MUC)
         || child.is("x", ns::MUC_USER)
         || child.is("occupant-id", ns::OCCUPANT_ID)
+        || child.is("hats", hats::HATS)
         || child.is("stanza-id", ns::SID)
         || child.is("delay", ns::DELAY)
 }

@@ -16,11 +16,15 @@ use waddle_community::RemovalKind;
 use waddle_core::{BareJid, Jid, MessageId, Timestamp, UserId};
 use waddle_outbox::Outbox;
 use waddle_stanza::{Kind, Outgoing, Stanza, retract::Moderated};
-use waddle_storage::repo::rooms::{Affiliate, RoomSettings, Subject};
+use waddle_storage::repo::{
+    room_hats::StoredHats,
+    rooms::{Affiliate, RoomSettings, Subject},
+};
 
 use crate::{
     api::{Arrived, Post, PostError, Posted, Sender},
     error,
+    hats::{HatAnswer, HatInput},
     manage::Manage,
     room::Room,
     standing::Affiliation,
@@ -35,6 +39,8 @@ pub enum Input {
     Ended(Jid),
     /// The server posts a message.
     Post(Post, oneshot::Sender<Posted>),
+    /// Somebody asks about hats, or for other ones.
+    Hats(HatInput),
     /// A write is committed, or failed.
     Written(u64, WriteResult),
     /// The permissions of these people changed; of everybody, without a list.
@@ -90,7 +96,7 @@ pub struct Delivery {
 #[derive(Debug)]
 pub enum Effect {
     /// Write, and report with `Input::Written` and this number.
-    Write(u64, Write),
+    Write(u64, Box<Write>),
     /// Answer an archive query (XEP-0313), off the actor; the asker sees real addresses, or not.
     Archive(Box<Arrived>, bool),
     /// Change the waddle's members, off the actor.
@@ -99,6 +105,8 @@ pub enum Effect {
     List(Box<Arrived>, Affiliation),
     /// Send something to an address that may not be here.
     Outside(Jid, Outgoing),
+    /// Answer whoever asked about hats.
+    Hats(oneshot::Sender<HatAnswer>, HatAnswer),
     /// Answer whoever posted.
     Posted(oneshot::Sender<Posted>, Posted),
 }
@@ -114,6 +122,8 @@ pub enum Write {
     Settings(Box<RoomSettings>, Vec<Affiliate>),
     /// People of a plain room.
     Affiliates(Vec<Affiliate>),
+    /// A plain room's hats.
+    Hats(StoredHats),
     /// A plain room's vCard.
     Avatar(Option<Bytes>),
     /// The end of a plain room.
@@ -252,7 +262,7 @@ impl Room {
         if self.queue.is_empty() || (message && self.queue.barriers == 0) {
             return self.act(input, now, fx);
         }
-        if !self.has_place() && matches!(input, Input::Stanza(_) | Input::Post(..)) {
+        if !self.has_place() && matches!(input, Input::Stanza(_) | Input::Post(..) | Input::Hats(_)) {
             return Self::refuse_input(input, &error::busy(BUSY), fx);
         }
         self.queue.barriers += 1;
@@ -265,6 +275,7 @@ impl Room {
             Input::Stanza(inbound) => self.stanza(inbound, now, fx),
             Input::Ended(jid) => self.session_ended(&jid, fx),
             Input::Post(post, reply) => self.post(&post, reply, now, fx),
+            Input::Hats(input) => self.hats(input, fx),
             Input::Recheck(users) => self.recheck(users.as_deref(), fx),
             Input::Removed(user, removal, reason) => self.removed(&user, removal, reason.as_deref(), fx),
             Input::Renewed(settings) => self.renewed(*settings, fx),
@@ -288,7 +299,7 @@ impl Room {
             barrier,
             then,
         });
-        fx.rest.push(Effect::Write(token, write));
+        fx.rest.push(Effect::Write(token, Box::new(write)));
     }
 
     /// Does something when all that waits now is done; at once if nothing waits.
@@ -367,6 +378,7 @@ impl Room {
         match input {
             Input::Stanza(i) => fx.refuse(&i.stanza, &i.sender, why),
             Input::Post(_, reply) => fx.rest.push(Effect::Posted(reply, Err(PostError::Busy))),
+            Input::Hats(input) => fx.rest.push(Effect::Hats(input.reply, Err(why.clone()))),
             _ => {}
         }
     }

@@ -38,6 +38,7 @@ pub const SERVER: &[Migration] = migrations! {
     "server/0030_rooms.sql"
     "server/0032_room_settings.sql"
     "server/0033_subject_occupant.sql"
+    "server/0034_room_hats.sql"
     "server/0040_roster.sql"
     "server/0041_offline.sql"
     "server/0043_roster_changes.sql"

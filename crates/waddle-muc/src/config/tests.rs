@@ -43,7 +43,10 @@ fn what_is_shown_reads_back() {
     people.set("a@x".parse().unwrap(), Some(Person::new(Affiliation::Admin)));
     let form = form(&s, &people, 10_000);
     let max = form.get("muc#roomconfig_maxusers").unwrap();
-    assert!(max.options.iter().any(|(_, v)| v == "7"), "the value is an option");
+    assert!(
+        max.options.iter().any(|(_, v)| v == "7"),
+        "the value is an option"
+    );
     let wish = read(&form, &RoomSettings::default()).unwrap();
     assert_eq!(wish.settings, s);
     assert_eq!(wish.owners, Some(vec!["o@x".parse().unwrap()]));

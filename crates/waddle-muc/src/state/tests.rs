@@ -38,6 +38,9 @@ impl Policy for Fake {
             role: Role::Participant,
         }
     }
+    fn role(&self, _: &UserId) -> Option<waddle_community::Role> {
+        None
+    }
     fn belongs(&self, _: &UserId) -> bool {
         self.revision().is_multiple_of(2)
     }

@@ -26,6 +26,7 @@ pub mod pubsub;
 pub mod reports;
 pub mod pubsub_items;
 pub mod push;
+pub mod room_hats;
 pub mod room_list;
 pub mod rooms;
 pub mod roster;

@@ -14,6 +14,7 @@ use waddle_stanza::{Condition, ErrorType, StanzaError, forms::Form, ns};
 use crate::{server::Server, session::Session, xep::BoxFuture};
 
 pub mod admin;
+mod hats;
 pub mod invite;
 mod progress;
 pub mod registry;

@@ -2,6 +2,7 @@
 
 use super::{
     Access, Asker, Command, Place, admin,
+    hats::HatCommand,
     invite::{CreateAccount, Invite},
 };
 
@@ -39,6 +40,12 @@ pub static ALL: &[&dyn Command] = &[
     &admin::EDIT_ADMIN,
     &admin::RESTART,
     &admin::SHUTDOWN,
+    &HatCommand::Create,
+    &HatCommand::Destroy,
+    &HatCommand::List,
+    &HatCommand::Assign,
+    &HatCommand::Unassign,
+    &HatCommand::ListAssigned,
 ];
 
 /// Whether somebody may see and run a command here.

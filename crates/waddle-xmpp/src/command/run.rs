@@ -108,12 +108,12 @@ pub(crate) async fn execute(asker: &Asker<'_>, element: Element<'_>) -> IqResult
     check_language(element)?;
     let action = Action::read(element.attr("action").as_deref())?;
     match element.attr("sessionid") {
-        None => begin(asker, command, action).await,
+        None => begin(asker, command, action, Form::within(element).as_ref()).await,
         Some(id) => go_on(asker, command, action, &id, Form::within(element).as_ref()).await,
     }
 }
 
-async fn begin(asker: &Asker<'_>, command: &dyn Command, action: Action) -> IqResult {
+async fn begin(asker: &Asker<'_>, command: &dyn Command, action: Action, form: Option<&Form>) -> IqResult {
     if action != Action::Execute {
         return Err(bad("bad-action").text("this command has not begun"));
     }
@@ -123,6 +123,18 @@ async fn begin(asker: &Asker<'_>, command: &dyn Command, action: Action) -> IqRe
         .commands
         .new_id(owner, &asker.server.random_text::<12>());
     let step = command.step(asker, &[]).await?;
+    // Who knows the form may send it along at once (XEP-0317 §3.3).
+    if let (Step::Ask { form: shown, more }, Some(_)) = (&step, form) {
+        let first = Progress {
+            answers: Vec::new(),
+            shown: shown.clone(),
+            more: *more,
+        };
+        if let Move::Ask(answers) = first.act(action, form)? {
+            let step = command.step(asker, &answers).await?;
+            return answer(asker, command, id, answers, step);
+        }
+    }
     answer(asker, command, id, Vec::new(), step)
 }
 

@@ -50,6 +50,7 @@ pub mod xep0292;
 pub mod xep0297;
 pub mod xep0308;
 pub mod xep0313;
+pub mod xep0317;
 pub mod xep0319;
 pub mod xep0333;
 pub mod xep0334;

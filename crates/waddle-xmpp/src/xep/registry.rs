@@ -13,7 +13,7 @@ use super::{
     Extension, Identity, IqRequest, MessageEvent, Phase, Scope, SessionEvent, Verdict, Xep,
     rfc6121_roster::Roster, xep0030::Disco, xep0045::Muc, xep0050::Commands, xep0077::InBandRegistration,
     xep0092::Version, xep0115::CapsFeature, xep0160::Offline, xep0198::StreamManagement, xep0199::Ping,
-    xep0202::Time, xep0203::Delay, xep0280::Carbons, xep0313::Archive, xep0352::ClientState, xep0357::PushNotifications,
+    xep0202::Time, xep0203::Delay, xep0280::Carbons, xep0313::Archive, xep0317::Hats, xep0352::ClientState, xep0357::PushNotifications,
     xep0359::StanzaIds, xep0368::DirectTls, xep0410::SelfPing, xep0421::OccupantIds, xep0433::ChannelSearch,
     xep0440::ChannelBindings, xep0478::StreamLimits,
 };
@@ -84,6 +84,7 @@ pub static ALL: &[&dyn Extension] = &[
     &Forwarding,
     &Correction,
     &Archive,
+    &Hats,
     &Idle,
     &Markers,
     &Hints,
