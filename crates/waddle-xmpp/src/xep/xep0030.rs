@@ -59,7 +59,17 @@ impl Extension for Disco {
                 let (owner, me) = (who.local().unwrap_or_default().to_owned(), r.session.bare.clone());
                 let allowed = r.server.db.read(move |conn| roster::get(conn, &owner, &me)).await;
                 if !allowed.is_ok_and(|c| c.from()) {
-                    return Err(Condition::ServiceUnavailable.into());
+                    if !r.payload.in_ns(ns::DISCO_ITEMS) {
+                        return Err(Condition::ServiceUnavailable.into());
+                    }
+                    // XEP-0030 §8: nothing, as for whoever does not exist.
+                    let mut w = XmlWriter::new();
+                    DiscoItems {
+                        node: r.payload.attr("node").map(std::borrow::Cow::into_owned),
+                        ..DiscoItems::default()
+                    }
+                    .write(&mut w);
+                    return Ok(Answer::Payload(w));
                 }
             }
             let node = r.payload.attr("node").map(std::borrow::Cow::into_owned);
