@@ -41,13 +41,13 @@ const fn choice(var: &'static str, label: &'static str, options: Options) -> Row
     }
 }
 
-use FieldKind::{Boolean, JidMulti, TextMulti, TextSingle};
+use FieldKind::{Boolean, JidMulti, ListMulti, ListSingle, TextSingle};
 
 const ROWS: &[Row] = &[
     row("pubsub#title", "A name for the node", TextSingle),
     row("pubsub#description", "A description of the node", TextSingle),
     row("pubsub#type", "Namespace of the payloads", TextSingle),
-    row("pubsub#language", "Language of the node", TextSingle),
+    row("pubsub#language", "Language of the node", ListSingle),
     row("pubsub#contact", "Whom to ask about the node", JidMulti),
     choice(
         "pubsub#access_model",
@@ -57,7 +57,7 @@ const ROWS: &[Row] = &[
     row(
         "pubsub#roster_groups_allowed",
         "Roster groups that may subscribe and retrieve items",
-        TextMulti,
+        ListMulti,
     ),
     choice("pubsub#publish_model", "Who may publish", PublishModel::OPTIONS),
     row("pubsub#persist_items", "Keep items", Boolean),

@@ -169,8 +169,10 @@ pub(crate) fn write(from: &str, id: &str, node: &str, config: &Config, news: &Ne
 }
 
 /// A request for approval, to an owner (§8.6).
-pub(crate) fn approval(from: &str, id: &str, form: &Form) -> Option<HeadTemplate> {
+pub(crate) fn approval(from: &str, id: &str, body: &str, form: &Form) -> Option<HeadTemplate> {
     let mut w = message(from, Notification::Normal, id);
+    // With a body it waits for an owner who is away.
+    w.leaf("body", body);
     form.write(&mut w);
     template(w)
 }

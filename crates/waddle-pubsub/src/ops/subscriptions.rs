@@ -173,7 +173,8 @@ impl Desk<'_> {
                     .label("Allow the subscription")
                     .flag(false),
             );
-        let message = event::approval(self.service.address().as_str(), &self.shared.id(), &form);
+        let body = [s.jid.as_str(), " asks to subscribe to the node ", &open.node.name].concat();
+        let message = event::approval(self.service.address().as_str(), &self.shared.id(), &body, &form);
         for owner in self.view().owners(&open.node)? {
             self.push(open, To::One(owner.as_jid().clone()), message.clone());
         }
