@@ -51,12 +51,19 @@ class Server:
         self.program = program
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            https = free.getsockname()[1]
         self.env = {k: v for k, v in os.environ.items() if not k.startswith("WADDLE_")}
-        self.env |= {f"WADDLE_{name}_LISTEN": f"{self.address}:0" for name in ("HTTP", "HTTPS", "MQTT", "MQTTS")}
+        self.env |= {f"WADDLE_{name}_LISTEN": f"{self.address}:0" for name in ("HTTP", "MQTT", "MQTTS")}
         self.env |= {
             "WADDLE_DATA_DIR": str(folder / "data"), "WADDLE_DOMAIN": DOMAIN, "WADDLE_XMPP_LISTEN": f"{self.address}:5222",
             "WADDLE_XMPPS_LISTEN": f"{self.address}:5223",
+            # Uploads go over TLS, to an address that the server's own certificate names.
+            "WADDLE_HTTPS_LISTEN": f"127.0.0.1:{https}", "WADDLE_PUBLIC_URL": f"https://127.0.0.1:{https}",
             "WADDLE_S2S_LISTEN": "off", "WADDLE_RATE_LIMITS": "off", "WADDLE_REGISTRATION": "open", "WADDLE_LOG": "info",
+            # A relay that nobody asks: its credentials are looked at (XEP-0215).
+            "WADDLE_STUN_TURN": "turn:turn.example.org:3478?transport=udp", "WADDLE_TURN_SECRET": "north",
         }
         # Smack registers accounts on one connection that never logs in.
         (folder / "waddle.toml").write_text("[limits]\nxmpp_login_seconds = 3600\n")

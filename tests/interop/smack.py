@@ -99,18 +99,18 @@ def run(name, program, classpath, classes, options, folder, timeout):
             "enabledConnections": "tcp", "dnsResolver": "javax", "replyTimeout": str(options.timeout or timeout),
             "executionOrder": "alphabetic", "testRunResultProcessors": "waddle.interop.Results", "verbose": "true",
         }
-        command = ["java", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-ea", f"-Dwaddle.results={folder / 'results'}", f"-DlogDir={folder / 'stanzas'}"]
+        command = ["java", "-Xmx512m", "-XX:TieredStopAtLevel=1", f"-Dwaddle.results={folder / 'results'}", f"-DlogDir={folder / 'stanzas'}"]
         registers, certificate = server.probe()
         accounts = options.accounts
         if accounts == "auto":
-            accounts = "register" if registers else "three"
+            accounts = "admin" if not options.central else "register" if registers else "three"
         if accounts == "three":
             for which in ("One", "Two", "Three"):
                 server.account(f"smack{which.lower()}", "correct horse")
                 properties |= {f"account{which}Username": f"smack{which.lower()}", f"account{which}Password": "correct horse"}
         elif accounts == "admin":
-            server.account("admin", "correct horse", "--admin")
-            properties |= {"adminAccountUsername": "admin", "adminAccountPassword": "correct horse"}
+            server.account("steward", "correct horse", "--admin")
+            properties |= {"adminAccountUsername": "steward", "adminAccountPassword": "correct horse"}
         if classes:
             properties["enabledTests"] = ",".join(classes)
         if options.spec:
@@ -178,7 +178,8 @@ def main():
     parser.add_argument("--logs", type=pathlib.Path, help="where to leave stanza logs; a temporary folder without it")
     parser.add_argument("--timeout", type=int, help="milliseconds to wait for a reply")
     parser.add_argument("--accounts", choices=("auto", "register", "admin", "three"), default="auto",
-                        help="how accounts are made; three without registration means that low-level tests cannot run")
+                        help="how accounts are made: by an administrator's commands (XEP-0133), without which its tests cannot run, "
+                             "by registration (--central), or three beforehand, with which low-level tests cannot run")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--update", action="store_true")
     options = parser.parse_args()
