@@ -34,6 +34,7 @@ class WaddleServer:
         self.domain = domain
         self.settings = settings
         self.ready = None
+        self.arguments = ()
         self.process = None
         self.log_file = self.data_dir.with_name(self.data_dir.name + ".log")
         self.addresses = {name: "127.0.0.1:0" for name in self.LISTENERS}
@@ -53,7 +54,7 @@ class WaddleServer:
         ready = self.data_dir / "ready.json"
         with open(self.log_file, "a") as log:
             self.process = subprocess.Popen(
-                [binary()], env=self.environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                [binary(), *self.arguments], env=self.environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 cwd=self.data_dir.parent,
             )
         deadline = time.monotonic() + START

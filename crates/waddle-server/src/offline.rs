@@ -45,11 +45,17 @@ pub fn check_config(config: &Config, json: bool) -> Result<(), Exit> {
 
 /// The extensions, as the README's table has them.
 pub fn xep_list(json: bool) -> Result<(), Exit> {
-    let all: Vec<_> = registry::ALL.iter().map(|e| e.xep()).filter(|x| x.number > 0).collect();
-    let text = all.iter().map(|x| format!("{:04} {:<8} {}: {}", x.number, x.version, x.title, x.notes));
-    let rows = all.iter().map(|x| {
-        json!({"number": x.number, "title": x.title, "version": x.version, "notes": x.notes})
-    });
+    let all: Vec<_> = registry::ALL
+        .iter()
+        .map(|e| e.xep())
+        .filter(|x| x.number > 0)
+        .collect();
+    let text = all
+        .iter()
+        .map(|x| format!("{:04} {:<8} {}: {}", x.number, x.version, x.title, x.notes));
+    let rows = all
+        .iter()
+        .map(|x| json!({"number": x.number, "title": x.title, "version": x.version, "notes": x.notes}));
     print(
         &Reply {
             text: text.collect::<Vec<_>>().join("\n"),
@@ -234,6 +240,8 @@ fn request(command: Command) -> Result<AdminCommand, Exit> {
                 std::path::absolute(&dir).map_err(|e| Exit::failed(format!("{}: {e}", dir.display())))?;
             A::Backup { dir, with_keys }
         }
-        Command::Run | Command::Xep(_) | Command::CheckConfig | Command::Status | Command::Restore { .. } => A::Status,
+        Command::Run | Command::Xep(_) | Command::CheckConfig | Command::Status | Command::Restore { .. } => {
+            A::Status
+        }
     })
 }

@@ -264,7 +264,10 @@ impl Config {
         }
         let own = |host: &str| host == self.domain || host == ["muc.", &self.domain].concat();
         if let Some(c) = self.components.iter().find(|c| own(&c.host)) {
-            return Err(ConfigError(format!("[components]: {} is this server's own", c.host)));
+            return Err(ConfigError(format!(
+                "[components]: {} is this server's own",
+                c.host
+            )));
         }
         Ok(())
     }
@@ -378,18 +381,29 @@ mod tests {
         };
         let ok = "domain = \"x.example\"\n[components]\n\"Bridge.example\" = \"sesame\"\n";
         let c = load(ok, &[("WADDLE_COMPONENT_LISTEN", "127.0.0.1:5347")]).unwrap();
-        assert_eq!((c.components[0].host.as_str(), c.components[0].secret.expose()), ("bridge.example", "sesame"));
+        assert_eq!(
+            (c.components[0].host.as_str(), c.components[0].secret.expose()),
+            ("bridge.example", "sesame")
+        );
         assert!(!format!("{c:?}").contains("sesame"));
         for (text, part) in [
             ("[components]\n\"a b\" = \"sesame\"", "host names"),
             ("[components]\n\"a.example\" = \"\"", "host names"),
             ("components = \"sesame\"", "host names"),
-            ("domain = \"x.example\"\n[components]\n\"muc.x.example\" = \"sesame\"", "own"),
+            (
+                "domain = \"x.example\"\n[components]\n\"muc.x.example\" = \"sesame\"",
+                "own",
+            ),
         ] {
             let e = load(text, &[]).unwrap_err().0;
-            assert!(e.contains(part) && !e.contains("sesame") && !e.contains('\n'), "{e}");
+            assert!(
+                e.contains(part) && !e.contains("sesame") && !e.contains('\n'),
+                "{e}"
+            );
         }
-        let e = load(ok, &[("WADDLE_COMPONENT_LISTEN", "0.0.0.0:5347")]).unwrap_err().0;
+        let e = load(ok, &[("WADDLE_COMPONENT_LISTEN", "0.0.0.0:5347")])
+            .unwrap_err()
+            .0;
         assert!(e.contains("allow_plaintext"), "{e}");
     }
 

@@ -63,7 +63,8 @@ pub(super) fn listen(s: &str) -> Parsed<Listen> {
 
 /// Hosts of components and their secrets. The texts are not shown in errors: they may be secret.
 pub(super) fn components(value: &toml::Value) -> Parsed<Vec<Component>> {
-    const ALLOWED: &str = "host names with their secrets, as in \"bridge.example.org\" = \"secret\", are expected";
+    const ALLOWED: &str =
+        "host names with their secrets, as in \"bridge.example.org\" = \"secret\", are expected";
     let table = value.as_table().ok_or(ALLOWED)?;
     let one = |(host, secret): (&String, &toml::Value)| {
         let secret = secret.as_str().filter(|s| !s.is_empty()).ok_or(ALLOWED)?;

@@ -11,6 +11,7 @@ use tokio::{
     },
     time::{Instant, timeout, timeout_at},
 };
+use tokio_util::sync::CancellationToken;
 use waddle_core::Jid;
 use waddle_outbox::Outbox;
 use waddle_stanza::{Framing, Outgoing, ScanLimits, Scanner, Stanza, StreamError, stream_close};
@@ -59,12 +60,19 @@ pub(crate) async fn listen(server: Arc<Server>, listener: TcpListener) {
     }
 }
 
-/// Writes what the outbox holds until it is closed and empty; what could not be written is left in `lost`.
-async fn write(outbox: Arc<Outbox<Outgoing>>, mut to: OwnedWriteHalf) -> VecDeque<Outgoing> {
+/// Writes what the outbox holds until it is closed and empty; the answer is what could not be written. `gone` says that
+/// the component takes nothing any more.
+async fn write(
+    outbox: Arc<Outbox<Outgoing>>,
+    mut to: OwnedWriteHalf,
+    gone: CancellationToken,
+) -> VecDeque<Outgoing> {
     let mut items = VecDeque::new();
     loop {
         outbox.ready().await;
         outbox.drain_into(&mut items);
+        // Whoever found no room was told so; there is room again.
+        outbox.clear_overflow();
         if items.is_empty() && outbox.is_closed() {
             let _ = to.shutdown().await;
             return items;
@@ -79,6 +87,7 @@ async fn write(outbox: Arc<Outbox<Outgoing>>, mut to: OwnedWriteHalf) -> VecDequ
             Ok(Ok(())) => items.clear(),
             _ => {
                 outbox.close();
+                gone.cancel();
                 outbox.drain_into(&mut items);
                 return items;
             }
@@ -92,13 +101,15 @@ async fn serve(server: &Arc<Server>, socket: TcpStream) {
     let (read, to) = socket.into_split();
     let l = &server.limits;
     let outbox = Arc::new(Outbox::new(l.xmpp_outbox_stanzas, l.xmpp_outbox_bytes));
-    let writer = tokio::spawn(write(outbox.clone(), to));
+    let gone = CancellationToken::new();
+    let writer = tokio::spawn(write(outbox.clone(), to, gone.clone()));
     let mut link = Link {
         server,
         stream: Stream::new(server.components.clone(), server.random_text::<15>()),
         scanner: Scanner::new(Framing::Stream, ScanLimits::before_login(l)),
         origin: Origin::elsewhere(server.domain.clone()),
         outbox: outbox.clone(),
+        gone,
         host: None,
     };
     link.read(read).await;
@@ -122,6 +133,7 @@ struct Link<'a> {
     scanner: Scanner,
     origin: Origin,
     outbox: Arc<Outbox<Outgoing>>,
+    gone: CancellationToken,
     host: Option<Arc<ComponentHost>>,
 }
 
@@ -141,9 +153,7 @@ impl Link<'_> {
                 () = server.stop.cancelled() => {
                     return self.close(Some(StreamError::SystemShutdown), None);
                 }
-                () = self.outbox.overflow() => {
-                    return self.close(Some(StreamError::ResourceConstraint), Some("this component reads too slowly"));
-                }
+                () = self.gone.cancelled() => return,
                 n = timeout_at(deadline, from.read_buf(&mut buf)) => n,
             };
             match n {

@@ -17,7 +17,10 @@ use super::{
     xep0359::StanzaIds, xep0368::DirectTls, xep0410::SelfPing, xep0421::OccupantIds, xep0433::ChannelSearch,
     xep0440::ChannelBindings, xep0478::StreamLimits,
 };
-use super::{xep0114::Components, xep0133::Administration};
+use super::{
+    xep0004::Forms, xep0068::FieldNames, xep0114::Components, xep0122::Validation, xep0128::InfoForms,
+    xep0133::Administration,
+};
 use super::{
     xep0059::ResultSets, xep0085::ChatStates, xep0184::Receipts, xep0297::Forwarding, xep0308::Correction, xep0333::Markers, xep0334::Hints, xep0372::References, xep0380::ExplicitEncryption, xep0393::Styling, xep0424::Retraction, xep0425::Moderation, xep0428::Fallback, xep0441::ArchivePrefs, xep0444::Reactions, xep0446::FileMetadata, xep0447::FileSharing, xep0461::Replies,
 };
@@ -43,6 +46,7 @@ use crate::{server::Server, service::Service, session::Session};
 /// All extensions, by number.
 pub static ALL: &[&dyn Extension] = &[
     &Roster,
+    &Forms,
     &LastActivity,
     &Disco,
     &Muc,
@@ -52,6 +56,7 @@ pub static ALL: &[&dyn Extension] = &[
     &VCards,
     &ResultSets,
     &PubSub,
+    &FieldNames,
     &InBandRegistration,
     &UserAvatars,
     &ChatStates,
@@ -60,7 +65,9 @@ pub static ALL: &[&dyn Extension] = &[
     &Components,
     &CapsFeature,
     &UserTune,
+    &Validation,
     &Bosh,
+    &InfoForms,
     &Administration,
     &PresenceAvatars,
     &AlternativeConnections,
