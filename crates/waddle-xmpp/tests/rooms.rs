@@ -411,6 +411,7 @@ async fn roles_of_a_waddle_are_hats_in_its_channels() {
                 name: "Pond".into(),
                 description: String::new(),
                 visibility: waddle_community::Visibility::Private,
+                owner: None,
             },
         )
         .await
