@@ -25,7 +25,11 @@ pub fn read(prefs: Element<'_>, most: usize) -> Result<Prefs, StanzaError> {
     let mut list = |name| -> Result<Vec<Jid>, StanzaError> {
         let mut jids: Vec<Jid> = Vec::new();
         let listed = prefs.child(name, ns::MAM);
-        for e in listed.iter().flat_map(Element::children).filter(|e| e.is("jid", ns::MAM)) {
+        for e in listed
+            .iter()
+            .flat_map(Element::children)
+            .filter(|e| e.is("jid", ns::MAM))
+        {
             left = left.checked_sub(1).ok_or_else(|| {
                 StanzaError::new(Condition::PolicyViolation).text("The lists have too many addresses.")
             })?;
@@ -82,7 +86,10 @@ mod tests {
         assert_eq!(read(xml.root(), 2).unwrap_err().kind, Condition::PolicyViolation);
         for (xml, kind) in [
             ("<prefs xmlns='urn:xmpp:mam:2'/>", Condition::BadRequest),
-            ("<prefs xmlns='urn:xmpp:mam:2' default='maybe'/>", Condition::BadRequest),
+            (
+                "<prefs xmlns='urn:xmpp:mam:2' default='maybe'/>",
+                Condition::BadRequest,
+            ),
             (
                 "<prefs xmlns='urn:xmpp:mam:2' default='never'><never><jid>@@</jid></never></prefs>",
                 Condition::JidMalformed,

@@ -181,14 +181,7 @@ impl Source<'_> {
             (Kind::Room { addresses: true }, Some(sender)) => with_sender(&m.stanza, sender),
             _ => m.stanza.clone(),
         };
-        mam::result(
-            Some(self.address),
-            to,
-            queryid,
-            &m.id.to_string(),
-            m.at,
-            &shown,
-        )
+        mam::result(Some(self.address), to, queryid, &m.id.to_string(), m.at, &shown)
     }
 }
 

@@ -70,7 +70,6 @@ fn is_named(message: &Archived, id: &str) -> bool {
 }
 
 fn bury(tx: &mut Tx, archive: &ArchiveKey, message: &Archived, tombstone: &Tombstone<'_>) -> Result<()> {
-    let stanza = Stanza::parse(message.stanza.clone())
-        .map_err(|_| StorageError::NotFound)?;
+    let stanza = Stanza::parse(message.stanza.clone()).map_err(|_| StorageError::NotFound)?;
     archive::retract(tx, archive, message.id, &tombstone.of(&stanza))
 }

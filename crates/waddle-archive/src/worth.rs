@@ -69,7 +69,10 @@ mod tests {
             ("<body>hi</body>", true),
             ("<body/>", true),
             ("", false),
-            ("<composing xmlns='http://jabber.org/protocol/chatstates'/>", false),
+            (
+                "<composing xmlns='http://jabber.org/protocol/chatstates'/>",
+                false,
+            ),
             (
                 "<active xmlns='http://jabber.org/protocol/chatstates'/><body>hi</body>",
                 true,
@@ -86,7 +89,10 @@ mod tests {
             ("<game xmlns='urn:example'/>", false),
             ("<game xmlns='urn:example'/><store xmlns='urn:xmpp:hints'/>", true),
             ("<body>hi</body><no-store xmlns='urn:xmpp:hints'/>", false),
-            ("<body>hi</body><no-permanent-store xmlns='urn:xmpp:hints'/>", false),
+            (
+                "<body>hi</body><no-permanent-store xmlns='urn:xmpp:hints'/>",
+                false,
+            ),
             ("<body>hi</body><no-copy xmlns='urn:xmpp:hints'/>", true),
             (
                 "<store xmlns='urn:xmpp:hints'/><no-store xmlns='urn:xmpp:hints'/>",

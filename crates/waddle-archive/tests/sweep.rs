@@ -91,8 +91,15 @@ async fn the_oldest_go_by_age_and_by_number() {
     // Nothing is configured: only the room that is set to it forgets.
     assert_eq!(sweep::database(&db, Rules::default(), w.now()).await.unwrap(), 7);
     assert_eq!(left(&db, &short).await, ["7", "8", "9"]);
-    assert_eq!((left(&db, &alice).await.len(), left(&db, &room).await.len()), (10, 10));
-    assert_eq!(sweep::database(&db, Rules::default(), w.now()).await.unwrap(), 0, "all is done");
+    assert_eq!(
+        (left(&db, &alice).await.len(), left(&db, &room).await.len()),
+        (10, 10)
+    );
+    assert_eq!(
+        sweep::database(&db, Rules::default(), w.now()).await.unwrap(),
+        0,
+        "all is done"
+    );
 
     let rules = Rules {
         account_days: 8,
@@ -101,9 +108,17 @@ async fn the_oldest_go_by_age_and_by_number() {
         room_messages: 0,
     };
     sweep::database(&db, rules, w.now()).await.unwrap();
-    assert_eq!(left(&db, &alice).await, ["5", "6", "7", "8", "9"], "the quota is the stricter one");
+    assert_eq!(
+        left(&db, &alice).await,
+        ["5", "6", "7", "8", "9"],
+        "the quota is the stricter one"
+    );
     assert_eq!(left(&db, &room).await.first().unwrap(), "2");
-    assert_eq!(left(&db, &short).await.len(), 3, "its own days are fewer than the server's");
+    assert_eq!(
+        left(&db, &short).await.len(),
+        3,
+        "its own days are fewer than the server's"
+    );
     w.clock.advance(2 * DAY);
     sweep::database(&db, rules, w.now()).await.unwrap();
     assert_eq!(left(&db, &short).await, ["9"]);
@@ -160,7 +175,10 @@ async fn a_round_goes_through_all_waddles_and_past_one_that_is_not_there() {
         ..Rules::default()
     };
     let removed = sweep::round(&w.storage, &[WaddleId::new(), waddle], rules, w.now()).await;
-    assert_eq!((removed, left(&db, &room).await), (2, vec!["2".to_owned(), "3".to_owned()]));
+    assert_eq!(
+        (removed, left(&db, &room).await),
+        (2, vec!["2".to_owned(), "3".to_owned()])
+    );
     w.storage.close().await;
 }
 
@@ -182,7 +200,10 @@ async fn it_goes_round_by_the_clock() {
     });
     let started = tokio::time::Instant::now();
     wait_for(&db, &room, 2).await;
-    assert!(started.elapsed() >= Duration::from_secs(60), "not before its time");
+    assert!(
+        started.elapsed() >= Duration::from_secs(60),
+        "not before its time"
+    );
     w.clock.advance(DAY);
     wait_for(&db, &room, 1).await;
     broom.abort();

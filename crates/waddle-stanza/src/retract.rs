@@ -154,11 +154,7 @@ impl Tombstone<'_> {
         }
         w.close();
         let stays = |c: Element<'_>| c.is("occupant-id", ns::OCCUPANT_ID) || c.is("origin-id", ns::SID);
-        let payload = stanza
-            .rewrite()
-            .strip(|c| !stays(c))
-            .append(&w.finish())
-            .finish();
+        let payload = stanza.rewrite().strip(|c| !stays(c)).append(&w.finish()).finish();
         payload.head().build().concat()
     }
 }

@@ -26,14 +26,22 @@ impl Page {
     }
 
     fn bodies(&self) -> Vec<String> {
-        self.items.iter().map(|(_, m)| inner(m)).map(|m| body(&m)).collect()
+        self.items
+            .iter()
+            .map(|(_, m)| inner(m))
+            .map(|m| body(&m))
+            .collect()
     }
 
     fn fin(&self, what: &str) -> Option<String> {
         let fin = self.end.root().child("fin", MAM).unwrap();
         match what {
             "complete" => fin.attr(what).map(Into::into),
-            _ => fin.child("set", RSM).unwrap().child_text(what, RSM).map(Into::into),
+            _ => fin
+                .child("set", RSM)
+                .unwrap()
+                .child_text(what, RSM)
+                .map(Into::into),
         }
     }
 }
@@ -51,7 +59,11 @@ fn inner(result: &Stanza) -> Stanza {
 
 /// Asks an archive, the own one without `of`; `fields` are of the form, `rest` stands beside it.
 async fn query(c: &mut Client, of: &str, fields: &[(&str, &str)], rest: &str) -> Page {
-    let to = if of.is_empty() { String::new() } else { format!("to='{of}'") };
+    let to = if of.is_empty() {
+        String::new()
+    } else {
+        format!("to='{of}'")
+    };
     let fields: String = fields
         .iter()
         .map(|(var, value)| format!("<field var='{var}'><value>{value}</value></field>"))
@@ -59,7 +71,9 @@ async fn query(c: &mut Client, of: &str, fields: &[(&str, &str)], rest: &str) ->
     let form = if fields.is_empty() {
         String::new()
     } else {
-        format!("<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>{MAM}</value></field>{fields}</x>")
+        format!(
+            "<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>{MAM}</value></field>{fields}</x>"
+        )
     };
     c.send(&format!(
         "<iq type='set' id='mam' {to}><query xmlns='{MAM}' queryid='q'>{form}{rest}</query></iq>"
@@ -71,7 +85,10 @@ async fn query(c: &mut Client, of: &str, fields: &[(&str, &str)], rest: &str) ->
         if s.root().name() == "iq" {
             return Page { items, end: s };
         }
-        let result = s.root().child("result", MAM).unwrap_or_else(|| panic!("{}", text(&s)));
+        let result = s
+            .root()
+            .child("result", MAM)
+            .unwrap_or_else(|| panic!("{}", text(&s)));
         assert_eq!(result.attr("queryid").unwrap(), "q");
         let id = result.attr("id").unwrap().into_owned();
         items.push((id, s));
@@ -131,7 +148,10 @@ async fn configure(c: &mut Client, fields: &str) {
 async fn stanza_id(c: &mut Client) -> String {
     let m = c.message().await;
     let id = m.root().child("stanza-id", "urn:xmpp:sid:0");
-    id.unwrap_or_else(|| panic!("{}", text(&m))).attr("id").unwrap().into_owned()
+    id.unwrap_or_else(|| panic!("{}", text(&m)))
+        .attr("id")
+        .unwrap()
+        .into_owned()
 }
 
 #[tokio::test]
@@ -144,22 +164,44 @@ async fn pages_of_the_own_archive() {
     }
     let all = query(&mut b, "", &[], &set("<max>1000000000</max>")).await;
     let ids = all.ids();
-    assert_eq!(all.bodies(), (0..7).map(|i| format!("words {i}")).collect::<Vec<_>>());
+    assert_eq!(
+        all.bodies(),
+        (0..7).map(|i| format!("words {i}")).collect::<Vec<_>>()
+    );
     assert_eq!(all.fin("complete").as_deref(), Some("true"));
     assert_eq!(all.fin("count").as_deref(), Some("7"));
-    assert_eq!((all.fin("first").as_deref(), all.fin("last").as_deref()), (Some(ids[0]), Some(ids[6])));
+    assert_eq!(
+        (all.fin("first").as_deref(), all.fin("last").as_deref()),
+        (Some(ids[0]), Some(ids[6]))
+    );
 
     let first = query(&mut b, "", &[], &set("<max>3</max>")).await;
     assert_eq!((first.ids(), first.fin("complete")), (ids[..3].to_vec(), None));
-    let next = query(&mut b, "", &[], &set(&format!("<max>3</max><after>{}</after>", ids[2]))).await;
+    let next = query(
+        &mut b,
+        "",
+        &[],
+        &set(&format!("<max>3</max><after>{}</after>", ids[2])),
+    )
+    .await;
     assert_eq!(next.ids(), ids[3..6]);
-    let before = query(&mut b, "", &[], &set(&format!("<max>2</max><before>{}</before>", ids[3]))).await;
+    let before = query(
+        &mut b,
+        "",
+        &[],
+        &set(&format!("<max>2</max><before>{}</before>", ids[3])),
+    )
+    .await;
     assert_eq!(before.ids(), ids[1..3], "the nearest ones, in order");
     let last = query(&mut b, "", &[], &set("<max>2</max><before/>")).await;
     assert_eq!((last.ids(), last.fin("complete")), (ids[5..].to_vec(), None));
     let flipped = query(&mut b, "", &[], &(set("<max>2</max><before/>") + "<flip-page/>")).await;
     assert_eq!(flipped.ids(), [ids[6], ids[5]]);
-    assert_eq!(flipped.fin("first").as_deref(), Some(ids[5]), "flipping changes the order only");
+    assert_eq!(
+        flipped.fin("first").as_deref(),
+        Some(ids[5]),
+        "flipping changes the order only"
+    );
     let none = query(&mut b, "", &[], &set("<max>0</max>")).await;
     assert_eq!((none.ids().len(), none.fin("count").as_deref()), (0, Some("7")));
 
@@ -170,16 +212,27 @@ async fn pages_of_the_own_archive() {
         (vec![("with", "bob@waddle.test")], &[]),
         (vec![("after-id", ids[1]), ("before-id", ids[4])], &ids[2..4]),
         (vec![("ids", ids[3])], &ids[3..4]),
-        (vec![("start", "2001-01-01T00:00:00Z"), ("end", "2002-01-01T00:00:00Z")], &[]),
-        (vec![("start", "2100-01-01T00:00:00Z"), ("end", "2001-01-01T00:00:00Z")], &[]),
-        (vec![("start", "2001-01-01T00:00:00Z"), ("include-groupchat", "true")], &ids[..]),
+        (
+            vec![("start", "2001-01-01T00:00:00Z"), ("end", "2002-01-01T00:00:00Z")],
+            &[],
+        ),
+        (
+            vec![("start", "2100-01-01T00:00:00Z"), ("end", "2001-01-01T00:00:00Z")],
+            &[],
+        ),
+        (
+            vec![("start", "2001-01-01T00:00:00Z"), ("include-groupchat", "true")],
+            &ids[..],
+        ),
     ] {
         let page = query(&mut b, "", &fields, "").await;
         assert_eq!(page.ids(), found, "{fields:?}");
         assert_eq!(page.fin("complete").as_deref(), Some("true"));
     }
 
-    let m = b.request(&format!("<iq type='get' id='m'><metadata xmlns='{MAM}'/></iq>")).await;
+    let m = b
+        .request(&format!("<iq type='get' id='m'><metadata xmlns='{MAM}'/></iq>"))
+        .await;
     let meta = m.root().child("metadata", MAM).unwrap();
     for (name, id) in [("start", ids[0]), ("end", ids[6])] {
         let end = meta.child(name, MAM).unwrap();
@@ -195,13 +248,23 @@ async fn queries_that_cannot_be_answered() {
     say(&mut a, "bob@waddle.test", "1", "hello").await;
     b.message().await;
     let own = query(&mut b, "", &[], "").await;
-    for rest in ["<after>nonsense</after>", "<before>0000000000000001</before>", "<after>'; DROP TABLE archive; --</after>"] {
+    for rest in [
+        "<after>nonsense</after>",
+        "<before>0000000000000001</before>",
+        "<after>'; DROP TABLE archive; --</after>",
+    ] {
         let page = query(&mut b, "", &[], &set(rest)).await;
         assert_eq!(condition(&page.end), "item-not-found", "{rest}");
     }
     // An identifier of somebody else's archive is unknown in this one.
     let theirs = query(&mut a, "", &[], "").await;
-    let page = query(&mut b, "", &[], &set(&format!("<after>{}</after>", theirs.ids()[0]))).await;
+    let page = query(
+        &mut b,
+        "",
+        &[],
+        &set(&format!("<after>{}</after>", theirs.ids()[0])),
+    )
+    .await;
     assert_eq!(condition(&page.end), "item-not-found");
     for (field, value, wrong) in [
         ("after-id", "x", "item-not-found"),
@@ -225,17 +288,37 @@ async fn queries_that_cannot_be_answered() {
         let page = query(&mut b, of, &[], "").await;
         assert_eq!(condition(&page.end), "forbidden", "another's archive");
     }
-    assert_eq!(query(&mut b, "", &[], "").await.ids(), own.ids(), "nothing was changed by all that");
+    assert_eq!(
+        query(&mut b, "", &[], "").await.ids(),
+        own.ids(),
+        "nothing was changed by all that"
+    );
 
-    let f = b.request(&format!("<iq type='get' id='f'><query xmlns='{MAM}'/></iq>")).await;
-    for field in ["with", "start", "end", "before-id", "after-id", "ids", "include-groupchat"] {
+    let f = b
+        .request(&format!("<iq type='get' id='f'><query xmlns='{MAM}'/></iq>"))
+        .await;
+    for field in [
+        "with",
+        "start",
+        "end",
+        "before-id",
+        "after-id",
+        "ids",
+        "include-groupchat",
+    ] {
         assert!(text(&f).contains(&format!("var=\"{field}\"")), "{}", text(&f));
     }
     assert!(text(&f).contains("xdata-validate"));
     let d = b
         .request("<iq type='get' id='d' to='bob@waddle.test'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>")
         .await;
-    for feature in [MAM, "urn:xmpp:mam:2#extended", "urn:xmpp:mam:2#groupchat-field", RETRACT, "urn:xmpp:message-retract:1#tombstone"] {
+    for feature in [
+        MAM,
+        "urn:xmpp:mam:2#extended",
+        "urn:xmpp:mam:2#groupchat-field",
+        RETRACT,
+        "urn:xmpp:message-retract:1#tombstone",
+    ] {
         assert!(text(&d).contains(&format!("var=\"{feature}\"")), "{feature}");
     }
 }
@@ -249,7 +332,10 @@ async fn preferences_are_kept_and_heeded() {
     let empty = b.request(&get).await;
     let prefs = empty.root().child("prefs", MAM).unwrap();
     assert_eq!(prefs.attr("default").unwrap(), "always");
-    assert!(prefs.has("always", MAM) && prefs.has("never", MAM), "both lists, empty or not");
+    assert!(
+        prefs.has("always", MAM) && prefs.has("never", MAM),
+        "both lists, empty or not"
+    );
 
     let mut sent = 0;
     for (default, always, never, kept) in [
@@ -271,32 +357,64 @@ async fn preferences_are_kept_and_heeded() {
                 list("never", never)
             ))
             .await;
-        assert_eq!(r.root().child("prefs", MAM).unwrap().attr("default").unwrap(), default, "{}", text(&r));
+        assert_eq!(
+            r.root().child("prefs", MAM).unwrap().attr("default").unwrap(),
+            default,
+            "{}",
+            text(&r)
+        );
         let before = query(&mut b, "", &[], "").await.ids().len();
         say(&mut a, "bob@waddle.test", "x", "hello").await;
         sent += 1;
         let m = b.message().await;
-        assert_eq!(m.root().has("stanza-id", "urn:xmpp:sid:0"), kept, "an id is what an archive gave");
+        assert_eq!(
+            m.root().has("stanza-id", "urn:xmpp:sid:0"),
+            kept,
+            "an id is what an archive gave"
+        );
         let after = query(&mut b, "", &[], "").await.ids().len();
         assert_eq!(after - before, usize::from(kept), "{default} {always} {never}");
-        assert_eq!(query(&mut a, "", &[], "").await.ids().len(), sent, "Alice keeps hers");
+        assert_eq!(
+            query(&mut a, "", &[], "").await.ids().len(),
+            sent,
+            "Alice keeps hers"
+        );
     }
-    b.send("<iq type='set' id='r'><query xmlns='jabber:iq:roster'><item jid='alice@waddle.test'/></query></iq>").await;
+    b.send(
+        "<iq type='set' id='r'><query xmlns='jabber:iq:roster'><item jid='alice@waddle.test'/></query></iq>",
+    )
+    .await;
     b.sync().await;
     say(&mut a, "bob@waddle.test", "x", "hello").await;
-    assert!(b.message().await.root().has("stanza-id", "urn:xmpp:sid:0"), "she is in the roster now");
+    assert!(
+        b.message().await.root().has("stanza-id", "urn:xmpp:sid:0"),
+        "she is in the roster now"
+    );
     let again = w.client("bob", "later").await.request(&get).await;
-    assert_eq!(again.root().child("prefs", MAM).unwrap().attr("default").unwrap(), "roster");
+    assert_eq!(
+        again.root().child("prefs", MAM).unwrap().attr("default").unwrap(),
+        "roster"
+    );
 
     for (xml, wrong) in [
         ("<prefs xmlns='urn:xmpp:mam:2'/>", "bad-request"),
-        ("<prefs xmlns='urn:xmpp:mam:2' default='sometimes'/>", "bad-request"),
-        ("<prefs xmlns='urn:xmpp:mam:2' default='never'><always><jid>@</jid></always></prefs>", "jid-malformed"),
+        (
+            "<prefs xmlns='urn:xmpp:mam:2' default='sometimes'/>",
+            "bad-request",
+        ),
+        (
+            "<prefs xmlns='urn:xmpp:mam:2' default='never'><always><jid>@</jid></always></prefs>",
+            "jid-malformed",
+        ),
     ] {
         let r = b.request(&format!("<iq type='set' id='p'>{xml}</iq>")).await;
         assert_eq!(condition(&r), wrong);
     }
-    let r = b.request(&format!("<iq type='get' id='p' to='alice@waddle.test'><prefs xmlns='{MAM}'/></iq>")).await;
+    let r = b
+        .request(&format!(
+            "<iq type='get' id='p' to='alice@waddle.test'><prefs xmlns='{MAM}'/></iq>"
+        ))
+        .await;
     assert_eq!(condition(&r), "forbidden");
 }
 
@@ -313,7 +431,12 @@ async fn an_author_takes_back_what_they_said() {
     }
     a.sync().await;
     b.sync().await;
-    assert!(query(&mut a, "", &[("with", "bob@waddle.test")], "").await.bodies().contains(&"a secret".to_owned()));
+    assert!(
+        query(&mut a, "", &[("with", "bob@waddle.test")], "")
+            .await
+            .bodies()
+            .contains(&"a secret".to_owned())
+    );
 
     a.send(&format!(
         "<message to='bob@waddle.test' type='chat' id='r1'><retract xmlns='{RETRACT}' id='m1'/>\
@@ -321,7 +444,10 @@ async fn an_author_takes_back_what_they_said() {
     ))
     .await;
     let m = b.message().await;
-    assert_eq!(m.root().child("retract", RETRACT).unwrap().attr("id").unwrap(), "m1");
+    assert_eq!(
+        m.root().child("retract", RETRACT).unwrap().attr("id").unwrap(),
+        "m1"
+    );
     for (c, with) in [(&mut a, "bob@waddle.test"), (&mut b, "alice@waddle.test")] {
         let page = query(c, "", &[("with", with)], "").await;
         let left = inner(&page.items[0].1);
@@ -332,7 +458,11 @@ async fn an_author_takes_back_what_they_said() {
         assert_eq!(stone.attr("id").unwrap(), "r1");
         assert!(stone.attr("stamp").is_some());
         let last = inner(&page.items.last().unwrap().1);
-        assert!(last.root().has("retract", RETRACT), "the retraction is archived: {}", text(&last));
+        assert!(
+            last.root().has("retract", RETRACT),
+            "the retraction is archived: {}",
+            text(&last)
+        );
         assert!(page.items.iter().all(|(_, m)| !text(m).contains("a secret")));
     }
 }
@@ -373,7 +503,9 @@ async fn rooms_keep_tombstones() {
         b.message().await;
     }
     let retract = |id: &str| {
-        format!("<message to='{ROOM}' type='groupchat' id='r-{id}'><retract xmlns='{RETRACT}' id='{id}'/><body>gone</body></message>")
+        format!(
+            "<message to='{ROOM}' type='groupchat' id='r-{id}'><retract xmlns='{RETRACT}' id='{id}'/><body>gone</body></message>"
+        )
     };
     // Alice owns the room, but as its owner she asks as a moderator.
     let r = a.request(&retract(&ids[0])).await;
@@ -385,7 +517,10 @@ async fn rooms_keep_tombstones() {
     b.send(&retract(&ids[0])).await;
     for c in [&mut a, &mut b] {
         let m = c.message().await;
-        assert_eq!(m.root().child("retract", RETRACT).unwrap().attr("id").unwrap(), ids[0]);
+        assert_eq!(
+            m.root().child("retract", RETRACT).unwrap().attr("id").unwrap(),
+            ids[0]
+        );
     }
     let r = b.request(&retract(&ids[0])).await;
     assert_eq!(condition(&r), "item-not-found", "nothing is left of it");
@@ -411,7 +546,10 @@ async fn rooms_keep_tombstones() {
         assert_eq!(by.attr("by").unwrap(), format!("{ROOM}/Alice"));
         assert!(by.has("occupant-id", "urn:xmpp:occupant-id:0"));
         assert_eq!(said.child_text("reason", RETRACT).unwrap(), "spam");
-        assert!(root.has("apply-to", "urn:xmpp:fasten:0"), "for clients of version 0");
+        assert!(
+            root.has("apply-to", "urn:xmpp:fasten:0"),
+            "for clients of version 0"
+        );
     }
     assert_eq!(a.next().await.type_().as_deref(), Some("result"));
     // Version 0 of the request.
@@ -433,7 +571,11 @@ async fn rooms_keep_tombstones() {
     ))
     .await;
     let error = b.next().await;
-    assert_eq!(condition(&error), "item-not-found", "it is taken for a retraction of Bob's own");
+    assert_eq!(
+        condition(&error),
+        "item-not-found",
+        "it is taken for a retraction of Bob's own"
+    );
 
     let page = query(&mut b, ROOM, &[("before-id", "ffffffffffffffff")], "").await;
     assert_eq!(condition(&page.end), "item-not-found");
@@ -449,7 +591,10 @@ async fn rooms_keep_tombstones() {
     // Who comes in now hears nothing of it.
     w.account("carol").await;
     let mut c = w.online("carol", "x").await;
-    c.send(&format!("<presence to='{ROOM}/Carol'><x xmlns='http://jabber.org/protocol/muc'/></presence>")).await;
+    c.send(&format!(
+        "<presence to='{ROOM}/Carol'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
+    ))
+    .await;
     loop {
         let s = c.next().await;
         assert!(!text(&s).contains("from Bob"), "{}", text(&s));
@@ -458,9 +603,17 @@ async fn rooms_keep_tombstones() {
         }
     }
     let d = c
-        .request(&format!("<iq type='get' id='d' to='{ROOM}'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>"))
+        .request(&format!(
+            "<iq type='get' id='d' to='{ROOM}'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>"
+        ))
         .await;
-    for feature in [MAM, "urn:xmpp:mam:2#extended", RETRACT, "urn:xmpp:message-retract:1#tombstone", "urn:xmpp:message-moderate:1"] {
+    for feature in [
+        MAM,
+        "urn:xmpp:mam:2#extended",
+        RETRACT,
+        "urn:xmpp:message-retract:1#tombstone",
+        "urn:xmpp:message-moderate:1",
+    ] {
         assert!(text(&d).contains(&format!("var=\"{feature}\"")), "{feature}");
     }
 }
@@ -479,7 +632,10 @@ async fn a_rooms_archive_shows_addresses_to_those_who_may_see_them() {
         x.children().next()?.attr("jid").map(std::borrow::Cow::into_owned)
     };
     let owner = query(&mut a, ROOM, &[], "").await;
-    assert_eq!(item(&inner(&owner.items[0].1)).as_deref(), Some("bob@waddle.test/two"));
+    assert_eq!(
+        item(&inner(&owner.items[0].1)).as_deref(),
+        Some("bob@waddle.test/two")
+    );
     let participant = query(&mut b, ROOM, &[], "").await;
     let m = inner(&participant.items[0].1);
     assert_eq!(item(&m), None, "{}", text(&m));
@@ -520,6 +676,15 @@ async fn pages_are_capped() {
     }
     let page = query(&mut b, "", &[], &set("<max>1000000000</max>")).await;
     assert_eq!((page.ids().len(), page.fin("complete")), (4, None));
-    let rest = query(&mut b, "", &[], &set(&format!("<after>{}</after>", page.ids()[3]))).await;
-    assert_eq!((rest.ids().len(), rest.fin("complete").as_deref()), (2, Some("true")));
+    let rest = query(
+        &mut b,
+        "",
+        &[],
+        &set(&format!("<after>{}</after>", page.ids()[3])),
+    )
+    .await;
+    assert_eq!(
+        (rest.ids().len(), rest.fin("complete").as_deref()),
+        (2, Some("true"))
+    );
 }

@@ -20,10 +20,6 @@ impl Extension for ResultSets {
     }
 
     fn features(&self, scope: Scope) -> &'static [&'static str] {
-        if scope == Scope::Account {
-            &[ns::RSM]
-        } else {
-            &[]
-        }
+        if scope == Scope::Account { &[ns::RSM] } else { &[] }
     }
 }
