@@ -124,3 +124,7 @@ class Server:
     def account(self, name, password, *options):
         subprocess.run([self.program, "account", "create", name, "--password-stdin", *options], env=self.env, input=password + "\n",
                        text=True, check=True, capture_output=True)
+
+    def password(self, name, password):
+        subprocess.run([self.program, "account", "passwd", name, "--password-stdin"], env=self.env, input=password + "\n",
+                       text=True, check=True, capture_output=True)

@@ -109,8 +109,9 @@ def run(name, program, classpath, classes, options, folder, timeout):
                 server.account(f"smack{which.lower()}", "correct horse")
                 properties |= {f"account{which}Username": f"smack{which.lower()}", f"account{which}Password": "correct horse"}
         elif accounts == "admin":
-            server.account("steward", "correct horse", "--admin")
-            properties |= {"adminAccountUsername": "steward", "adminAccountPassword": "correct horse"}
+            # The one that the first start makes, so that there is no other.
+            server.password("admin", "correct horse")
+            properties |= {"adminAccountUsername": "admin", "adminAccountPassword": "correct horse"}
         if classes:
             properties["enabledTests"] = ",".join(classes)
         if options.spec:
