@@ -106,6 +106,10 @@ limits! {
     xmpp_push_bytes: usize = 4_096,
     /// XMPP: notifications of one push service that fail in a row before it is disabled.
     xmpp_push_failures: u32 = 16,
+    /// XMPP: channels of one's waddles that are put among one's bookmarks (XEP-0402); more are found by disco.
+    xmpp_channel_bookmarks: usize = 500,
+    /// XMPP: channels of one waddle whose bookmarks say that they are joined at login.
+    xmpp_autojoin_channels: usize = 20,
     /// XMPP: requests of the server itself that wait for their answer.
     xmpp_questions: usize = 10_000,
     /// XMPP: ad-hoc commands of one account under way (XEP-0050); the oldest is forgotten.

@@ -52,6 +52,7 @@ pub const SERVER: &[Migration] = migrations! {
     "server/0090_blocking.sql"
     "server/0091_reports.sql"
     "server/0092_push.sql"
+    "server/0093_offered_bookmarks.sql"
 };
 
 /// Of every waddle's database.

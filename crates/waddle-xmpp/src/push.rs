@@ -71,7 +71,7 @@ pub struct Push {
 impl Push {
     /// Reads who wants to be woken.
     pub(crate) async fn load(&self, db: &waddle_storage::Db) -> waddle_storage::Result<()> {
-        for owner in db.read(|c| push::owners(c)).await? {
+        for owner in db.read(push::owners).await? {
             self.owners.insert(owner.into());
         }
         Ok(())

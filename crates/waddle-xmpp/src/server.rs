@@ -38,6 +38,7 @@ use crate::{
     office::Office,
     resume::Expired,
     router,
+    personal::channels,
     push::Push,
     service::Services,
     sessions::Sessions,
@@ -276,6 +277,9 @@ impl XmppServer {
             };
         }
         tokio::spawn(watch_identity(inner.clone()));
+        if inner.registry.has(402) {
+            tokio::spawn(channels::watch(inner.clone()));
+        }
         crate::retention::start(&inner, deps.storage);
         Ok(Self {
             inner,

@@ -21,6 +21,7 @@ pub(super) fn leave(tx: &mut Tx, user: &UserId, localpart: &str) -> Result<()> {
         "DELETE FROM blocked WHERE owner = ?1",
         "DELETE FROM offline WHERE owner = ?1",
         "DELETE FROM push WHERE owner = ?1",
+        "DELETE FROM offered_bookmarks WHERE owner = ?1",
         "DELETE FROM archive_prefs WHERE owner = ?1",
         "DELETE FROM archive_prefs_jids WHERE owner = ?1",
     ] {

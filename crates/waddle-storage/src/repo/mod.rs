@@ -20,6 +20,7 @@ pub mod members;
 pub mod meta;
 pub mod mqtt;
 pub mod oauth;
+pub mod offered_bookmarks;
 pub mod offline;
 pub mod personal;
 pub mod pubsub;

@@ -1,11 +1,14 @@
 //! Bookmarks: [XEP-0402](https://xmpp.org/extensions/xep-0402.html) is where they are; private storage
 //! ([XEP-0048](https://xmpp.org/extensions/xep-0048.html) over XEP-0049) shows and takes the same ones.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use bytes::Bytes;
-use waddle_core::Jid;
-use waddle_pubsub::{Request, StoredItem};
+use waddle_core::{BareJid, Jid};
+use waddle_pubsub::{Request, Service, StoredItem};
 use waddle_stanza::{Element, Stanza, StanzaError, XmlWriter};
 
 use super::{config, own};
@@ -18,11 +21,11 @@ pub const STORAGE: &str = "storage:bookmarks";
 
 /// What both formats say of a room.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Bookmark {
-    name: String,
-    autojoin: bool,
-    nick: String,
-    password: String,
+pub(super) struct Bookmark {
+    pub name: String,
+    pub autojoin: bool,
+    pub nick: String,
+    pub password: String,
 }
 
 impl Bookmark {
@@ -57,11 +60,17 @@ fn parsed(item: &StoredItem) -> Option<Stanza> {
     stanza.root().is("conference", NODE).then_some(stanza)
 }
 
-async fn stored(server: &Server, session: &Session) -> Result<Vec<StoredItem>, StanzaError> {
+async fn stored(server: &Server, account: &BareJid) -> Result<Vec<StoredItem>, StanzaError> {
+    let service = Service::Account(account.clone());
     server
         .pubsub
-        .stored(own(session), session.bare.as_jid().clone(), NODE.to_owned(), usize::MAX)
+        .stored(service, account.as_jid().clone(), NODE.to_owned(), usize::MAX)
         .await
+}
+
+/// The rooms that are bookmarked.
+pub(super) async fn ids(server: &Server, account: &BareJid) -> Result<BTreeSet<String>, StanzaError> {
+    Ok(stored(server, account).await?.into_iter().map(|i| i.id).collect())
 }
 
 /// The list as private storage has it; `rest` is what is stored there besides: addresses of pages.
@@ -72,7 +81,7 @@ pub async fn list(
 ) -> Result<XmlWriter, StanzaError> {
     let mut w = XmlWriter::new();
     w.open_ns("storage", STORAGE);
-    for item in stored(server, session).await? {
+    for item in stored(server, &session.bare).await? {
         if let Some(stanza) = parsed(&item) {
             w.open("conference").attr("jid", &item.id);
             Bookmark::read(stanza.root()).write(&mut w);
@@ -108,7 +117,7 @@ pub async fn take(
     }
     let mut requests = Vec::new();
     let mut gone = Vec::new();
-    for item in stored(server, session).await? {
+    for item in stored(server, &session.bare).await? {
         let now = parsed(&item);
         match wanted.remove(&item.id) {
             // What both say the same stays as it is, with all that the other format does not know.
@@ -135,7 +144,7 @@ pub async fn take(
 }
 
 /// One bookmark; the extensions of what was there stay (XEP-0402 §3.3).
-fn publication(jid: &str, bookmark: &Bookmark, before: Option<&Stanza>) -> Request {
+pub(super) fn publication(jid: &str, bookmark: &Bookmark, before: Option<&Stanza>) -> Request {
     let mut w = XmlWriter::new();
     w.open_ns("conference", NODE);
     bookmark.write(&mut w);

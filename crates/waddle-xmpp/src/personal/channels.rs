@@ -1,0 +1,139 @@
+//! The channels of one's waddles as bookmarks ([XEP-0402](https://xmpp.org/extensions/xep-0402.html)), so that any
+//! client finds and joins them: put there once when they become open to somebody, taken away when they no longer are.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use waddle_community::Event;
+use waddle_core::{BareJid, RoomName, UserId};
+use waddle_pubsub::{Request, Service};
+use waddle_stanza::StanzaError;
+use waddle_storage::{StorageError, repo::offered_bookmarks};
+
+use super::bookmarks::{self, Bookmark};
+use crate::server::Server;
+
+/// Why the bookmarks of somebody could not be brought up to date.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error(transparent)]
+    Community(#[from] waddle_community::Error),
+    #[error("{0:?}")]
+    PubSub(StanzaError),
+}
+
+/// Brings the bookmarks of an account up to date.
+pub(crate) async fn refresh(server: &Arc<Server>, bare: &BareJid, user: &UserId) {
+    if let Err(e) = try_refresh(server, bare, user).await {
+        tracing::error!(error = %e, "bookmarks could not be brought up to date");
+    }
+}
+
+async fn try_refresh(server: &Arc<Server>, bare: &BareJid, user: &UserId) -> Result<(), Failed> {
+    let open = open_channels(server, user).await?;
+    let owner = bare.local().unwrap_or_default().to_owned();
+    let offered = {
+        let owner = owner.clone();
+        server.db.read(move |c| offered_bookmarks::of(c, &owner)).await?
+    };
+    let offered: BTreeSet<String> = offered.into_iter().collect();
+    let new: Vec<String> = open.keys().filter(|r| !offered.contains(*r)).cloned().collect();
+    let gone: Vec<String> = offered.into_iter().filter(|r| !open.contains_key(r)).collect();
+    if new.is_empty() && gone.is_empty() {
+        return Ok(());
+    }
+    let service = Service::Account(bare.clone());
+    let here: BTreeSet<String> = bookmarks::ids(server, bare).await.map_err(Failed::PubSub)?;
+    let mut requests: Vec<Request> = new
+        .iter()
+        .filter(|room| !here.contains(*room))
+        .filter_map(|room| Some(bookmarks::publication(room, open.get(room)?, None)))
+        .collect();
+    let ids: Vec<String> = gone.iter().filter(|room| here.contains(*room)).cloned().collect();
+    if !ids.is_empty() {
+        requests.push(Request::Retract {
+            node: bookmarks::NODE.to_owned(),
+            ids,
+            notify: true,
+        });
+    }
+    if !requests.is_empty() {
+        let from = bare.as_jid().clone();
+        server
+            .pubsub
+            .all(service, from, requests)
+            .await
+            .map_err(Failed::PubSub)?;
+    }
+    let noted = server
+        .db
+        .write(move |tx| offered_bookmarks::change(tx, &owner, &new, &gone));
+    Ok(noted.await?)
+}
+
+/// The channels that somebody may join, by room address.
+async fn open_channels(server: &Arc<Server>, user: &UserId) -> Result<BTreeMap<String, Bookmark>, Failed> {
+    let limits = &server.limits;
+    let mut open = BTreeMap::new();
+    for (waddle, _) in server.community.waddles_of(user).await? {
+        let access = server.community.access(waddle.id).await?;
+        let channels = access.visible_channels(user);
+        let joined = channels
+            .iter()
+            .filter(|c| access.channel_allows(c.id, "join", user));
+        for (n, channel) in joined.enumerate() {
+            if open.len() >= limits.xmpp_channel_bookmarks {
+                return Ok(open);
+            }
+            let name = RoomName::localpart(&waddle.slug, &channel.slug);
+            let Ok(room) = BareJid::new(Some(&name), &server.config.muc_domain) else {
+                continue;
+            };
+            let bookmark = Bookmark {
+                name: [waddle.name.as_str(), " / ", channel.name.as_str()].concat(),
+                autojoin: n < limits.xmpp_autojoin_channels,
+                ..Bookmark::default()
+            };
+            open.insert(room.to_string(), bookmark);
+        }
+    }
+    Ok(open)
+}
+
+/// Follows the changes of waddles, for those who are there; the others hear of them when they come.
+pub(crate) async fn watch(server: Arc<Server>) {
+    use tokio::sync::broadcast::error::RecvError;
+    let mut events = server.community.events();
+    loop {
+        let event = tokio::select! {
+            e = events.recv() => e,
+            () = server.stop.cancelled() => return,
+        };
+        let only = match event {
+            Ok(Event::MemberAdded { user, .. } | Event::MemberRemoved { user, .. }) => Some(user),
+            Ok(
+                Event::ChannelCreated { .. }
+                | Event::ChannelDeleted { .. }
+                | Event::ChannelUpdated { .. }
+                | Event::WaddleDeleted { .. },
+            )
+            | Err(RecvError::Lagged(_)) => None,
+            Ok(_) => continue,
+            Err(RecvError::Closed) => return,
+        };
+        let people: BTreeMap<BareJid, UserId> = server
+            .sessions
+            .all()
+            .into_iter()
+            .filter(|s| only.as_ref().is_none_or(|u| *u == s.user))
+            .map(|s| (s.bare.clone(), s.user.clone()))
+            .collect();
+        for (bare, user) in people {
+            refresh(&server, &bare, &user).await;
+        }
+    }
+}

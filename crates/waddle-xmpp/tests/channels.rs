@@ -1,0 +1,103 @@
+//! The channels of one's waddles among the bookmarks (XEP-0402), for any client to find and join.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use support::{Client, World, text, world, world_with};
+use waddle_community::{NewChannel, NewWaddle, RemovalKind, Role, Waddle};
+use waddle_core::UserId;
+
+async fn bookmarks(c: &mut Client) -> BTreeMap<String, String> {
+    c.send("<iq type='get' id='b'><pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='urn:xmpp:bookmarks:1'/></pubsub></iq>")
+        .await;
+    let answer = loop {
+        let s = c.next().await;
+        if s.id().as_deref() == Some("b") {
+            break s;
+        }
+    };
+    let Some(items) = answer
+        .root()
+        .child("pubsub", "http://jabber.org/protocol/pubsub")
+        .and_then(|p| p.child("items", "http://jabber.org/protocol/pubsub"))
+    else {
+        return BTreeMap::new();
+    };
+    items
+        .children()
+        .map(|i| {
+            let conference = i.child("conference", "urn:xmpp:bookmarks:1").expect("a bookmark");
+            assert_eq!(conference.attr("autojoin").unwrap(), "true");
+            (
+                i.attr("id").unwrap().into_owned(),
+                conference.attr("name").unwrap().into_owned(),
+            )
+        })
+        .collect()
+}
+
+async fn pond(w: &World) -> (UserId, UserId, Waddle) {
+    w.account("alice").await;
+    w.account("bob").await;
+    let alice = w.identity.resolve_name("alice").await.unwrap();
+    let bob = w.identity.resolve_name("bob").await.unwrap();
+    let new = NewWaddle::new("pond".parse().unwrap(), "Pond");
+    let waddle = w.community.create_waddle(&alice, new).await.unwrap();
+    (alice, bob, (*waddle).clone())
+}
+
+#[tokio::test]
+async fn they_are_there_at_login_and_one_that_was_removed_stays_away() {
+    let w = world().await;
+    let (alice, bob, waddle) = pond(&w).await;
+    w.community
+        .add_member(&alice, waddle.id, &bob, Role::Member)
+        .await
+        .unwrap();
+    let mut b = w.client("bob", "two").await;
+    let found = bookmarks(&mut b).await;
+    let general = "pond.general@muc.waddle.test";
+    assert!(found[general].starts_with("Pond / "), "{found:?}");
+    assert_eq!(found.len(), 2, "{found:?}");
+    let r = b
+        .request(&format!(
+            "<iq type='set' id='r'><pubsub xmlns='http://jabber.org/protocol/pubsub'>\
+             <retract node='urn:xmpp:bookmarks:1'><item id='{general}'/></retract></pubsub></iq>"
+        ))
+        .await;
+    assert_eq!(r.type_().unwrap(), "result", "{}", text(&r));
+    drop(b);
+    let mut b = w.client("bob", "three").await;
+    let found = bookmarks(&mut b).await;
+    assert!(!found.contains_key(general) && found.len() == 1, "{found:?}");
+}
+
+#[tokio::test]
+async fn they_follow_the_waddle_while_somebody_is_there() {
+    // It asks until it sees the change.
+    let w = world_with(|_| {}, |c| c.rate_limits = false).await;
+    let (alice, bob, waddle) = pond(&w).await;
+    let mut b = w.client("bob", "two").await;
+    assert!(bookmarks(&mut b).await.is_empty(), "no member, nothing to see");
+    let new = NewChannel::text("birds".parse().unwrap(), "Birds");
+    w.community.create_channel(&alice, waddle.id, new).await.unwrap();
+    w.community
+        .add_member(&alice, waddle.id, &bob, Role::Member)
+        .await
+        .unwrap();
+    while bookmarks(&mut b).await.len() < 3 {}
+    let found = bookmarks(&mut b).await;
+    assert_eq!(
+        found.get("pond.birds@muc.waddle.test").map(String::as_str),
+        Some("Pond / Birds"),
+        "{found:?}"
+    );
+    w.community
+        .remove_member(&alice, waddle.id, &bob, RemovalKind::Removed, None)
+        .await
+        .unwrap();
+    while !bookmarks(&mut b).await.is_empty() {}
+}
