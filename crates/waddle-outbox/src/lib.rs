@@ -6,7 +6,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use parking_lot::Mutex;
@@ -66,10 +66,25 @@ impl<T> Inner<T> {
     }
 }
 
+/// Says whether an item is wanted.
+pub type Gate<T> = Box<dyn Fn(&T) -> bool + Send + Sync>;
+
+/// A gate, for which there is nothing to print.
+struct Gated<T>(Option<Gate<T>>);
+
+impl<T> std::fmt::Debug for Gated<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "Gated" } else { "Open" })
+    }
+}
+
 /// A bounded queue with many writers and one reader.
 #[derive(Debug)]
 pub struct Outbox<T> {
     inner: Mutex<Inner<T>>,
+    gate: Mutex<Gated<T>>,
+    /// Whether there is a gate: most have none.
+    gated: AtomicBool,
     wake: Notify,
     max_items: usize,
     max_bytes: AtomicUsize,
@@ -87,6 +102,8 @@ impl<T: Weight> Outbox<T> {
         };
         Self {
             inner: Mutex::new(inner),
+            gate: Mutex::new(Gated(None)),
+            gated: AtomicBool::new(false),
             wake: Notify::new(),
             max_items,
             max_bytes: AtomicUsize::new(max_bytes),
@@ -95,6 +112,9 @@ impl<T: Weight> Outbox<T> {
 
     /// Appends an item. One item is always taken by an empty outbox, whatever its size.
     pub fn push(&self, item: T) -> Result<(), PushError> {
+        if self.gated.load(Ordering::Relaxed) && self.gate.lock().0.as_ref().is_some_and(|wanted| !wanted(&item)) {
+            return Ok(());
+        }
         let weight = item.weight();
         let mut inner = self.inner.lock();
         if inner.closed {
@@ -124,6 +144,13 @@ impl<T: Weight> Outbox<T> {
             self.wake.notify_one();
         }
         Ok(())
+    }
+
+    /// Sets who is asked of each item from now on; what it does not want is dropped, and its sender hears nothing.
+    pub fn set_gate(&self, gate: Option<Gate<T>>) {
+        let mut lock = self.gate.lock();
+        self.gated.store(gate.is_some(), Ordering::Relaxed);
+        lock.0 = gate;
     }
 
     /// Appends an item while items may wait; whether the reader is to be woken.

@@ -188,14 +188,17 @@ async fn directed_presence_ends_with_the_session() {
 
 #[tokio::test]
 async fn probes_and_requests_tell_strangers_nothing() {
-    let w = world().await;
+    let w = support::world_with(|_| {}, |c| c.rate_limits = false).await;
     w.account("alice").await;
     w.account("bob").await;
     let _b = w.online("bob", "two").await;
     let mut a = w.online("alice", "one").await;
-    a.send("<presence type='probe' to='bob@waddle.test'/>").await;
-    a.quiet().await;
     for to in ["bob@waddle.test", "nobody@waddle.test"] {
+        a.send(&format!("<presence type='probe' to='{to}'/>")).await;
+        assert_eq!(presence(&a.next().await), format!("unsubscribed {to}"));
+        a.send(&format!("<presence type='unsubscribe' to='{to}'/><presence type='unsubscribed' to='{to}'/>"))
+            .await;
+        a.quiet().await;
         let r = a
             .request(&format!(
                 "<iq type='get' id='d' to='{to}'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>"
@@ -292,4 +295,130 @@ async fn discovery_says_what_works_and_caps_hash_it() {
     c.send("<iq type='result' id='nothing'/><iq type='error' id='nothing' to='alice@waddle.test/none'/>")
         .await;
     c.quiet().await;
+}
+
+async fn change(c: &mut Client, item: &str) {
+    c.send(&format!("<iq type='set' id='s'><query xmlns='jabber:iq:roster'>{item}</query></iq>"))
+        .await;
+    let first = c.next().await;
+    let second = c.next().await;
+    assert!(
+        first.is_type("set") && second.is_type("result"),
+        "{} {}",
+        text(&first),
+        text(&second)
+    );
+}
+
+/// RFC 6121 §2.6.3.
+#[tokio::test]
+async fn who_knows_an_older_roster_is_told_what_changed() {
+    let w = world().await;
+    w.account("alice").await;
+    let mut a = w.client("alice", "one").await;
+    roster(&mut a).await;
+    for item in [
+        "<item jid='a@x'/>",
+        "<item jid='b@x'/>",
+        "<item jid='a@x' name='A'/>",
+        "<item jid='b@x' subscription='remove'/>",
+        "<item jid='c@x'/>",
+    ] {
+        change(&mut a, item).await;
+    }
+    let mut later = w.client("alice", "later").await;
+    let r = later
+        .request("<iq type='get' id='r'><query xmlns='jabber:iq:roster' ver='1'/></iq>")
+        .await;
+    assert!(r.payload().is_none() && r.is_type("result"), "{}", text(&r));
+    for (expected, version) in [("a@x none", 3), ("b@x remove", 4), ("c@x none", 5)] {
+        let push = later.next().await;
+        assert_eq!(item(&push), expected);
+        assert!(text(&push).contains(&format!("ver=\"{version}\"")), "{}", text(&push));
+    }
+    later.quiet().await;
+    for unknown in ["0x", "77", "-1", ""] {
+        let r = later
+            .request(&format!("<iq type='get' id='r'><query xmlns='jabber:iq:roster' ver='{unknown}'/></iq>"))
+            .await;
+        let query = r.root().child("query", ROSTER).unwrap();
+        assert_eq!((query.children().count(), query.attr("ver").unwrap()), (2, "5".into()), "{unknown}");
+    }
+}
+
+/// Alice and Bob see each other.
+async fn friends(a: &mut Client, b: &mut Client) {
+    for (c, other) in [(&mut *a, "bob"), (&mut *b, "alice")] {
+        c.send(&format!("<presence type='subscribed' to='{other}@waddle.test'/>"))
+            .await;
+        c.sync().await;
+    }
+    for (c, other) in [(&mut *a, "bob"), (&mut *b, "alice")] {
+        c.send(&format!("<presence type='subscribe' to='{other}@waddle.test'/>"))
+            .await;
+        c.sync().await;
+    }
+    a.sync().await;
+    b.sync().await;
+}
+
+/// RFC 6121 §4.3.2, XEP-0012, XEP-0319.
+#[tokio::test]
+async fn when_a_contact_was_here_for_the_last_time() {
+    let w = support::world_with(|_| {}, |c| c.rate_limits = false).await;
+    for name in ["alice", "bob", "eve"] {
+        w.account(name).await;
+    }
+    let mut a = w.online("alice", "one").await;
+    let mut b = w.online("bob", "two").await;
+    let mut e = w.online("eve", "three").await;
+    friends(&mut a, &mut b).await;
+    let last = |to: &str| format!("<iq type='get' id='l' to='{to}'><query xmlns='jabber:iq:last'/></iq>");
+    let seconds = |s: &Stanza| {
+        let q = s.root().child("query", "jabber:iq:last");
+        let q = q.unwrap_or_else(|| panic!("no answer: {}", text(s)));
+        (q.attr("seconds").unwrap().parse::<u64>().unwrap(), q.text().into_owned())
+    };
+    let up = a.request(&last("waddle.test")).await;
+    assert!(seconds(&up).0 < 600);
+    let here = a.request(&last("bob@waddle.test")).await;
+    assert_eq!(seconds(&here), (0, String::new()));
+    // XEP-0319: since when nobody touched the keys
+    b.send("<presence><show>away</show><idle xmlns='urn:xmpp:idle:1' since='2020-01-01T00:00:00Z'/></presence>")
+        .await;
+    b.next().await;
+    assert!(text(&a.next().await).contains("2020-01-01T00:00:00Z"));
+    let mut a2 = w.online("alice", "two").await;
+    let seen: String = a2.sync().await.iter().map(text).collect();
+    assert!(seen.contains("2020-01-01"), "who comes later sees it too: {seen}");
+    a.sync().await;
+    b.sync().await;
+    // to a device: only from who may see it
+    for to in ["bob@waddle.test", "bob@waddle.test/two", "nobody@waddle.test", "nobody@waddle.test/x"] {
+        assert_eq!(condition(&e.request(&last(to)).await), "forbidden", "{to}");
+    }
+    b.quiet().await;
+    a.send(&last("bob@waddle.test/two")).await;
+    let asked = b.next().await;
+    b.send(&format!(
+        "<iq type='result' id='{}' to='alice@waddle.test/one'><query xmlns='jabber:iq:last' seconds='7'/></iq>",
+        asked.id().unwrap()
+    ))
+    .await;
+    assert_eq!(seconds(&a.next().await).0, 7);
+    // gone, with a word
+    b.send("<presence type='unavailable'><status>Heading Home</status></presence>")
+        .await;
+    assert_eq!(presence(&a.next().await), "unavailable bob@waddle.test/two");
+    b.sync().await;
+    let gone = seconds(&a.request(&last("bob@waddle.test")).await);
+    assert!(gone.0 < 600 && gone.1 == "Heading Home", "{gone:?}");
+    a.send("<presence type='probe' to='bob@waddle.test'/>").await;
+    let probed = a.next().await;
+    assert_eq!(presence(&probed), "unavailable bob@waddle.test/two");
+    assert!(text(&probed).contains("Heading Home") && probed.root().has("delay", "urn:xmpp:delay"));
+    assert_eq!(probed.root().attr("to").unwrap(), "alice@waddle.test");
+    let mut a3 = w.online("alice", "three").await;
+    let seen: String = a3.sync().await.iter().map(text).collect();
+    assert!(seen.contains("Heading Home") && seen.contains("urn:xmpp:delay"), "{seen}");
 }

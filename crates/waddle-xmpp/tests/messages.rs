@@ -111,7 +111,7 @@ async fn errors_for_nobody_and_for_a_missing_device() {
 
 #[tokio::test]
 async fn carbons_go_to_other_devices_and_forged_ones_to_nobody() {
-    let w = world().await;
+    let w = support::world_with(|_| {}, |c| c.rate_limits = false).await;
     w.account("alice").await;
     w.account("bob").await;
     let mut a1 = w.online("alice", "one").await;
@@ -142,7 +142,7 @@ async fn carbons_go_to_other_devices_and_forged_ones_to_nobody() {
     a1.send("<message to='bob@waddle.test/one' type='chat'><body>secret</body><private xmlns='urn:xmpp:carbons:2'/><no-copy xmlns='urn:xmpp:hints'/></message>").await;
     let m = b1.message().await;
     assert_eq!(body(&m), "secret");
-    assert!(!m.root().has("private", "urn:xmpp:carbons:2"));
+    assert!(m.root().has("private", "urn:xmpp:carbons:2"), "it is seen for what it is");
     a1.send("<message to='bob@waddle.test/one' type='chat'><received xmlns='urn:xmpp:carbons:2'><forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client' from='eve@x'><body>forged</body></message></forwarded></received><body>mine</body></message>").await;
     let m = b1.message().await;
     assert!(body(&m) == "mine" && !text(&m).contains("forged"), "{}", text(&m));
@@ -151,6 +151,159 @@ async fn carbons_go_to_other_devices_and_forged_ones_to_nobody() {
     a2.message().await;
     a2.quiet().await;
     b2.quiet().await;
+    // §6.1: by kind and content
+    for (kind, content, copied) in [
+        ("chat", "<composing xmlns='http://jabber.org/protocol/chatstates'/>", true),
+        ("normal", "<body>b</body>", true),
+        ("normal", "<x xmlns='urn:example'/>", false),
+        ("normal", "<received xmlns='urn:xmpp:receipts' id='1'/>", true),
+        ("normal", "<displayed xmlns='urn:xmpp:chat-markers:0' id='1'/>", true),
+        ("normal", "<x xmlns='jabber:x:conference' jid='r@muc.waddle.test'/>", true),
+        ("headline", "<body>b</body>", false),
+        ("groupchat", "<body>b</body>", false),
+        ("chat", "<body>b</body><no-copy xmlns='urn:xmpp:hints'/>", false),
+    ] {
+        a1.send(&format!("<message to='bob@waddle.test/one' type='{kind}' id='k'>{content}</message>"))
+            .await;
+        b1.message().await;
+        a1.sync().await;
+        for c in [&mut a2, &mut b2] {
+            let got = c.sync().await;
+            assert_eq!(got.len(), usize::from(copied), "{kind} {content}");
+        }
+    }
+    // an error goes where the message went, and only such an error
+    for (id, copied) in [("m1", true), ("other", false)] {
+        a1.send("<message to='bob@waddle.test/one' type='chat' id='m1'><body>x</body></message>")
+            .await;
+        b1.message().await;
+        for c in [&mut a2, &mut b2] {
+            c.message().await;
+        }
+        b1.send(&format!(
+            "<message to='alice@waddle.test/one' type='error' id='{id}'><error type='cancel'><gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>"
+        ))
+        .await;
+        assert_eq!(condition(&a1.message().await), "gone");
+        b1.sync().await;
+        assert_eq!(a2.sync().await.len(), usize::from(copied), "{id}");
+        b2.sync().await;
+    }
+}
+
+/// XEP-0280 §6.1, XEP-0045 §7.5.
+#[tokio::test]
+async fn private_messages_in_rooms_are_copied_to_the_own_devices() {
+    let w = world().await;
+    w.account("alice").await;
+    w.account("bob").await;
+    let mut a1 = w.online("alice", "one").await;
+    let mut a2 = w.client("alice", "two").await;
+    let mut b = w.online("bob", "one").await;
+    a2.request("<iq type='set' id='c'><enable xmlns='urn:xmpp:carbons:2'/></iq>")
+        .await;
+    for (c, nick) in [(&mut a1, "A"), (&mut b, "B")] {
+        c.send(&format!(
+            "<presence to='tea@muc.waddle.test/{nick}'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
+        ))
+        .await;
+        loop {
+            let s = c.next().await;
+            if s.root().name() == "message" {
+                break;
+            }
+        }
+        if nick == "A" {
+            let r = c
+                .request("<iq type='set' id='o' to='tea@muc.waddle.test'><query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'/></query></iq>")
+                .await;
+            assert!(r.is_type("result"), "{}", text(&r));
+        }
+    }
+    a1.sync().await;
+    a1.send("<message to='tea@muc.waddle.test/B' type='chat' id='p'><body>psst</body></message>")
+        .await;
+    assert_eq!(body(&b.message().await), "psst");
+    let copy = a2.message().await;
+    let sent = copy.root().child("sent", "urn:xmpp:carbons:2").unwrap();
+    let f = sent.child("forwarded", "urn:xmpp:forward:0").unwrap();
+    let m = f.child("message", "jabber:client").unwrap();
+    assert!(m.has("x", "http://jabber.org/protocol/muc#user"), "{}", text(&copy));
+    assert_eq!(m.attr("from").unwrap(), "alice@waddle.test/one");
+}
+
+/// XEP-0160 §3, XEP-0334.
+#[tokio::test]
+async fn what_waits_and_what_does_not() {
+    let w = support::world_with(|l| l.xmpp_offline_messages = 4, |_| {}).await;
+    w.account("alice").await;
+    w.account("bob").await;
+    let mut a = w.online("alice", "one").await;
+    let hint = |h: &str| format!("<body>{h}</body><{h} xmlns='urn:xmpp:hints'/>");
+    let state = "<composing xmlns='http://jabber.org/protocol/chatstates'/>";
+    for (kind, content) in [
+        ("chat", "<body>1</body>".to_owned()),
+        ("chat", state.to_owned()),
+        ("chat", format!("{state}<store xmlns='urn:xmpp:hints'/>")),
+        ("normal", "<x xmlns='urn:example'/>".to_owned()),
+        ("headline", "<body>news</body>".to_owned()),
+        ("chat", hint("no-store")),
+        ("chat", hint("no-permanent-store")),
+        ("chat", "<received xmlns='urn:xmpp:receipts' id='1'/>".to_owned()),
+    ] {
+        a.send(&format!("<message to='bob@waddle.test' type='{kind}' id='w'>{content}</message>"))
+            .await;
+    }
+    a.quiet().await;
+    a.send("<message to='bob@waddle.test' type='chat' id='full'><body>one too many</body></message>")
+        .await;
+    let full = a.next().await;
+    assert_eq!((condition(&full).as_str(), &*full.id().unwrap()), ("service-unavailable", "full"));
+    let mut b = w.online("bob", "two").await;
+    let got: Vec<String> = b.sync().await.iter().map(text).collect();
+    assert_eq!(got.len(), 4, "{got:?}");
+    for (m, part) in got.iter().zip(["<body>1", "<store", "urn:example", "urn:xmpp:receipts"]) {
+        assert!(m.contains(part) && m.contains("urn:xmpp:delay"), "{m}");
+    }
+}
+
+/// Ten thousand stanzas of one client: the others hardly notice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_busy_client_slows_nobody() {
+    use std::time::{Duration, Instant};
+    let w = support::world_with(|_| {}, |c| c.rate_limits = false).await;
+    for name in ["alice", "bob", "carol", "dave"] {
+        w.account(name).await;
+    }
+    let mut noisy = w.online("alice", "one").await;
+    let mut sink = w.online("bob", "two").await;
+    let mut c = w.online("carol", "three").await;
+    let mut d = w.online("dave", "four").await;
+    let flood: String = (0..10_000)
+        .map(|i| format!("<message to='bob@waddle.test/two' type='headline'><body>{i}</body></message>"))
+        .collect();
+    let sending = tokio::spawn(async move {
+        noisy.send(&flood).await;
+        noisy
+    });
+    let sinking = tokio::spawn(async move {
+        for i in 0..10_000 {
+            assert_eq!(body(&sink.message().await), i.to_string());
+        }
+    });
+    let mut times = Vec::new();
+    while !sinking.is_finished() || times.len() < 20 {
+        let began = Instant::now();
+        c.send("<message to='dave@waddle.test/four' type='chat'><body>quick</body></message>")
+            .await;
+        assert_eq!(body(&d.message().await), "quick");
+        times.push(began.elapsed());
+    }
+    sinking.await.unwrap();
+    sending.await.unwrap();
+    times.sort();
+    let middle = times[times.len() / 2];
+    assert!(middle < Duration::from_millis(100), "{middle:?} of {}", times.len());
 }
 
 #[tokio::test]

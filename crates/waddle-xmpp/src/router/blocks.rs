@@ -9,7 +9,7 @@ use std::sync::{
 use ahash::AHashSet;
 use dashmap::DashMap;
 use waddle_core::Jid;
-use waddle_stanza::{Condition, ErrorType, Kind, StanzaError, ns};
+use waddle_stanza::{Class, Condition, ErrorType, Kind, Outgoing, StanzaError, ns};
 use waddle_storage::repo::blocking;
 
 use super::{Routed, Sent};
@@ -177,10 +177,28 @@ fn incoming(sent: &Sent) -> Routed {
     }
 }
 
-/// Whether the account `owner` takes what comes from one of these addresses: for senders that do not come this way.
-pub fn takes(server: &Server, owner: &Jid, from: &[&Jid]) -> bool {
-    let list = account(server, owner).and_then(|l| server.blocks.peek(l));
-    list.is_none_or(|list| !from.iter().any(|f| list.matches(f)))
+/// Private messages of rooms do not come this way, but straight into the outboxes of occupants: there those of blocked
+/// occupants are dropped.
+pub(crate) fn guard(server: &Server, owner: &str) {
+    let list = server.blocks.peek(owner).filter(|l| !l.jids.is_empty());
+    for s in server.sessions.of(owner) {
+        let gate = list.clone().map(|list| -> waddle_outbox::Gate<Outgoing> {
+            let rooms = server.config.muc_domain.clone();
+            Box::new(move |item| !is_private_of(item, &rooms, &list))
+        });
+        s.outbox.set_gate(gate);
+    }
+}
+
+/// Whether it is a private message of an occupant who is blocked.
+fn is_private_of(item: &Outgoing, rooms: &str, list: &BlockList) -> bool {
+    if item.class != Class::Message {
+        return false;
+    }
+    let Ok(stanza) = item.to_stanza() else { return false };
+    let from = stanza.from().ok().flatten();
+    !stanza.is_type("groupchat")
+        && from.is_some_and(|from| from.domain() == rooms && !from.is_bare() && list.matches(&from))
 }
 
 

@@ -135,7 +135,12 @@ fn away(sent: &Sent, to: &Jid) -> Routed {
     }
 }
 
-fn nowhere() -> Routed {
+/// Whether there is any way to an address.
+pub(super) fn is_reachable(server: &Server, to: &Jid) -> bool {
+    server.is_local(to) || server.services.get(to.domain()).is_some()
+}
+
+pub(super) fn nowhere() -> Routed {
     Routed::Error(
         StanzaError::new(Condition::RemoteServerNotFound).text("this server does not talk to other servers"),
     )

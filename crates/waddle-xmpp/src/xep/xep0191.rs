@@ -70,6 +70,7 @@ impl Extension for Blocking {
         (event == SessionEvent::Bound).then(|| -> BoxFuture<'a, ()> {
             Box::pin(async move {
                 blocks::load(server, session.localpart()).await;
+                blocks::guard(server, session.localpart());
             })
         })
     }
@@ -145,6 +146,7 @@ async fn change(r: &IqRequest<'_>, block: bool) -> IqResult {
         .await
         .map_err(|_| StanzaError::new(Condition::InternalServerError))?
         .map_err(|e| failed(&e))?;
+    blocks::guard(r.server, r.session.localpart());
     presence::blocked(r.server, &r.session.bare, &changed, block).await;
     Ok(Answer::Followed(pushes(r, if block { "block" } else { "unblock" }, &jids)))
 }

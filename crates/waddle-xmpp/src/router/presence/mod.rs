@@ -3,16 +3,14 @@
 use std::sync::Arc;
 
 use waddle_core::{BareJid, Jid, Timestamp};
-use waddle_stanza::{Class, Condition, Delay, Outgoing, Stanza, XmlWriter, ns};
+use waddle_stanza::{Class, Condition, Outgoing, Stanza, XmlWriter, ns};
 use waddle_storage::repo::{
     last_seen::{self, LastSeen},
     roster::{self, FROM},
 };
 
 use super::{
-    Origin, Routed, Sent,
-    blocks::BlockList,
-    deliver, outward,
+    Origin, Routed, Sent, deliver, outward,
     subscription::{self, states::Kind},
 };
 use crate::{
@@ -20,6 +18,12 @@ use crate::{
     session::{Flag, Session},
     xep::SessionEvent,
 };
+
+mod away;
+mod hide;
+
+use away::{away_since, is_there, note_last_seen, said};
+pub(crate) use hide::blocked;
 
 pub(super) fn route(sent: Sent, to: Option<Jid>) -> Routed {
     let kind = sent.stanza.type_().map(std::borrow::Cow::into_owned);
@@ -41,6 +45,7 @@ pub(super) fn route(sent: Sent, to: Option<Jid>) -> Routed {
             Some(_) => Routed::from(Condition::BadRequest),
         },
         (Some(session), Some(to)) => match (kind, subscription) {
+            (_, Some(Kind::Subscribe)) if !outward::is_reachable(&sent.server, &to) => outward::nowhere(),
             (_, Some(kind)) if to.local().is_some() || !sent.server.is_local(&to) => {
                 Routed::Later(Box::pin(subscription::change(sent, to.bare(), kind)))
             }
@@ -357,112 +362,6 @@ async fn probe(sent: &Sent, to: &Jid) {
             presence: said(Some("unavailable"), to.bare_str(), None).concat(),
         });
         sent.answer(away_since(&sent.server, &to.bare(), seen, sent.origin.bare().as_str()));
-    }
-}
-
-/// A presence of the server's own making.
-fn said(kind: Option<&str>, from: &str, to: Option<&str>) -> Outgoing {
-    let mut w = XmlWriter::presence();
-    w.attr_opt("type", kind).attr("from", from).attr_opt("to", to);
-    w.outgoing(Class::Presence)
-}
-
-/// Whether the account has an available session.
-fn is_there(server: &Server, localpart: &str) -> bool {
-    server.sessions.of(localpart).iter().any(|s| s.is(Flag::Available))
-}
-
-/// Remembers how the last session of an account went away.
-fn note_last_seen(server: &Arc<Server>, session: &Session, goodbye: &(impl Fn(&str) -> Outgoing + Send)) {
-    let mut presence = goodbye(session.bare.as_str());
-    if presence.len() > server.limits.xmpp_goodbye_bytes {
-        presence = self::goodbye(session, session.bare.as_str());
-    }
-    let (owner, seen) = (
-        session.localpart().to_owned(),
-        LastSeen {
-            at: server.now(),
-            presence: presence.concat(),
-        },
-    );
-    let work = move |tx: &mut waddle_storage::Tx| last_seen::put(tx, &owner, &seen);
-    if let Err(e) = server.db.write_then(work, |_| {}) {
-        tracing::warn!(error = %e, "when somebody was here for the last time is not known");
-    }
-}
-
-/// The last goodbye of a contact that is away, with its time (§4.3.2); without one where it was never here.
-fn away_since(server: &Server, contact: &BareJid, seen: LastSeen, to: &str) -> Outgoing {
-    let Ok(stanza) = Stanza::parse(seen.presence) else {
-        return said(Some("unavailable"), contact.as_str(), Some(to));
-    };
-    let mut w = XmlWriter::new();
-    if seen.at > Timestamp(0) {
-        Delay::by(server.config.domain.as_str(), seen.at).write(&mut w);
-    }
-    let payload = stanza.rewrite().append(&w.finish()).finish();
-    payload.head().to(to).no_id().build()
-}
-
-/// What a change of the block list of `owner` means for presence (XEP-0191 §3.3, §3.4): who is blocked sees everybody go,
-/// who is no longer blocked sees them again.
-pub(crate) async fn blocked(server: &Arc<Server>, owner: &BareJid, jids: &[Jid], block: bool) {
-    if jids.is_empty() {
-        return;
-    }
-    let list = BlockList::new(jids);
-    let me = owner.clone();
-    let read = server
-        .db
-        .read(move |conn| roster::all(conn, me.local().unwrap_or_default()));
-    let contacts = read.await.unwrap_or_else(|e| {
-        tracing::error!(error = %e, "a roster could not be read");
-        Vec::new()
-    });
-    for s in server.sessions.of(owner.local().unwrap_or_default()) {
-        if !s.is(Flag::Available) {
-            continue;
-        }
-        let tell = |to: &Jid, presence: Outgoing| {
-            if server.is_local(to) {
-                for other in server.sessions.of(to.local().unwrap_or_default()) {
-                    if other.is(Flag::Available) && (to.is_bare() || other.jid == *to) && list.matches(&other.jid) {
-                        let _ = other.send(presence.clone());
-                    }
-                }
-            } else if list.matches(to) {
-                outward::abroad_now(server, &Origin::from(&s), to, &presence);
-            }
-        };
-        let directed = if block {
-            // Who got it directly is told as well, and is no longer kept.
-            let mut announced = s.announced.lock();
-            let (gone, kept) = announced.directed.drain(..).partition(|d| list.matches(d));
-            announced.directed = kept;
-            gone
-        } else {
-            Vec::new()
-        };
-        for to in &directed {
-            tell(to, goodbye(&s, to.as_str()));
-        }
-        for c in contacts.iter().filter(|c| c.from()) {
-            let to = c.jid.as_jid();
-            if block {
-                tell(to, goodbye(&s, to.as_str()));
-            } else if let Some(presence) = shown(&s, to.as_str()) {
-                tell(to, presence);
-            }
-        }
-        if !block {
-            for c in contacts.iter().filter(|c| c.to() && server.is_local(c.jid.as_jid())) {
-                for other in server.sessions.of(c.jid.local().unwrap_or_default()) {
-                    if list.matches(&other.jid) && !server.blocks.between(server, &s.jid, &other.jid) {
-                        show(&other, &s, owner.as_str());
-                    }
-                }
-            }
-        }
     }
 }
 
