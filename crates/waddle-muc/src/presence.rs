@@ -11,9 +11,8 @@ use crate::{
     nick,
     occupants::Session,
     room::{Kind, Room},
-    show::{Departure, Destroyed},
+    show::Departure,
     stamp,
-    standing::Affiliation,
     state::Effects,
 };
 
@@ -174,11 +173,8 @@ impl Room {
         if !listens {
             gone.sessions.clear();
         }
-        // A room that was never opened is destroyed when its maker goes (§10.1.3).
-        if matches!(&self.kind, Kind::Plain(p) if p.locked) && self.occupants.is_empty() {
-            d.destroyed = Some(Destroyed::default());
-            d.affiliation = Some(Affiliation::None);
-        }
+        // A room that was never opened goes with its maker (§10.1.3). They are told of their leaving and not of the
+        // end of the room: clients that wait for the one (§7.14) are known to hang at the other.
         self.tell_departure(&gone, d, status, fx);
         self.last_has_left(fx);
     }
