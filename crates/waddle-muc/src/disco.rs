@@ -24,6 +24,8 @@ use crate::{
 const RESERVED: &str = "x-roomuser-item";
 /// The node that would tell what a room strips from stanzas.
 const TRAFFIC: &str = "http://jabber.org/protocol/muc#traffic";
+/// Spaces (XEP-0503).
+const SPACES: &str = "urn:xmpp:spaces:0";
 /// Occupants listed at the most.
 const MOST: usize = 200;
 
@@ -83,6 +85,9 @@ impl Room {
                 ns::REGISTER,
             ]);
         }
+        if matches!(self.kind, Kind::Channel(_)) {
+            features.push(SPACES);
+        }
         if s.archive {
             features.extend([ns::MAM, ns::MAM_EXTENDED, ns::RETRACT_TOMBSTONE, ns::MODERATE]);
         }
@@ -90,8 +95,24 @@ impl Room {
             node: None,
             identities: vec![Identity::new("conference", "text", self.title())],
             features: features.into_iter().map(str::to_owned).collect(),
-            forms: vec![form],
+            forms: std::iter::once(form).chain(self.space()).collect(),
         }
+    }
+
+    /// The space that a channel belongs to (XEP-0503 §5.5): its waddle.
+    fn space(&self) -> Option<Form> {
+        Some(
+            Form::of_type(FormKind::Result, SPACES)
+                .field(Field::new("parent", FieldKind::TextSingle).value(self.space_uri()?)),
+        )
+    }
+
+    fn space_uri(&self) -> Option<String> {
+        let (Kind::Channel(_), Some((waddle, _))) = (&self.kind, self.jid.local()?.split_once('.')) else {
+            return None;
+        };
+        let domain = self.jid.domain().strip_prefix("muc.")?;
+        Some(["xmpp:spaces.", domain, "?;node=", waddle].concat())
     }
 
     fn room_info(&mut self, now: Timestamp) -> Form {
@@ -113,6 +134,9 @@ impl Room {
             .field(field("muc#roomconfig_roomname", "Name").value(self.title()))
             .field(field("muc#roominfo_description", "Description").value(s.description.as_str()))
             .field(field("muc#roominfo_occupants", "Occupants").value(self.occupants.len().to_string()));
+        if let Some(space) = self.space_uri() {
+            form = form.field(field("muc#roomconfig_pubsub", "Its waddle as a node").value(space));
+        }
         if let Some(subject) = self.subject.as_ref().filter(|t| !t.text.is_empty()) {
             form = form.field(field("muc#roominfo_subject", "Subject").value(subject.text.as_str()));
         }

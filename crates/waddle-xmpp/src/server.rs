@@ -42,7 +42,7 @@ use crate::{
     push::Push,
     service::Services,
     sessions::Sessions,
-    xep::registry::Registry,
+    xep::{registry::Registry, xep0503},
 };
 
 /// What the server is built on.
@@ -279,6 +279,9 @@ impl XmppServer {
         tokio::spawn(watch_identity(inner.clone()));
         if inner.registry.has(402) {
             tokio::spawn(channels::watch(inner.clone()));
+        }
+        if inner.registry.has(503) {
+            tokio::spawn(xep0503::watch(inner.clone()));
         }
         crate::retention::start(&inner, deps.storage);
         Ok(Self {

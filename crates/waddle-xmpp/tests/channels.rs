@@ -101,3 +101,92 @@ async fn they_follow_the_waddle_while_somebody_is_there() {
         .unwrap();
     while !bookmarks(&mut b).await.is_empty() {}
 }
+
+const SPACE: &str = "spaces.waddle.test";
+
+async fn ask(c: &mut Client, kind: &str, payload: &str) -> waddle_stanza::Stanza {
+    ask_at(c, SPACE, kind, payload).await
+}
+
+async fn ask_at(c: &mut Client, to: &str, kind: &str, payload: &str) -> waddle_stanza::Stanza {
+    c.send(&format!("<iq type='{kind}' id='q' to='{to}'>{payload}</iq>"))
+        .await;
+    loop {
+        let s = c.next().await;
+        if s.id().as_deref() == Some("q") {
+            return s;
+        }
+    }
+}
+
+/// XEP-0503: members find the space and its channels and hear of new ones; to others there is nothing.
+#[tokio::test]
+async fn a_waddle_is_a_space() {
+    let w = world().await;
+    let (alice, bob, waddle) = pond(&w).await;
+    let mut a = w.online("alice", "one").await;
+    let mut b = w.online("bob", "two").await;
+    let list = "<query xmlns='http://jabber.org/protocol/disco#items'/>";
+    assert!(text(&ask(&mut a, "get", list).await).contains("node=\"pond\""));
+    assert!(!text(&ask(&mut b, "get", list).await).contains("pond"));
+    let info = "<query xmlns='http://jabber.org/protocol/disco#info' node='pond'/>";
+    let found = text(&ask(&mut a, "get", info).await);
+    assert!(
+        found.contains("urn:xmpp:spaces:0") && found.contains("whitelist"),
+        "{found}"
+    );
+    let items = "<pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='pond'/></pubsub>";
+    let found = text(&ask(&mut a, "get", items).await);
+    assert!(
+        found
+            .contains("<item id=\"pond.general@muc.waddle.test\"><conference xmlns=\"urn:xmpp:bookmarks:1\""),
+        "{found}"
+    );
+    for request in [info, items] {
+        assert_eq!(
+            support::condition(&ask(&mut b, "get", request).await),
+            "item-not-found"
+        );
+    }
+    let subscribe = "<pubsub xmlns='http://jabber.org/protocol/pubsub'><subscribe node='pond' jid='x@waddle.test'/></pubsub>";
+    assert_eq!(
+        support::condition(&ask(&mut b, "set", subscribe).await),
+        "item-not-found"
+    );
+    w.community
+        .add_member(&alice, waddle.id, &bob, Role::Member)
+        .await
+        .unwrap();
+    assert!(text(&ask(&mut b, "set", subscribe).await).contains("subscription=\"subscribed\""));
+    let delete =
+        "<pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='pond'><item/></publish></pubsub>";
+    assert_eq!(
+        support::condition(&ask(&mut b, "set", delete).await),
+        "feature-not-implemented"
+    );
+    let new = NewChannel::text("birds".parse().unwrap(), "Birds");
+    let channel = w.community.create_channel(&alice, waddle.id, new).await.unwrap();
+    let heard =
+        |s: &waddle_stanza::Stanza| text(s).contains("pond.birds@muc.waddle.test") && text(s).contains(SPACE);
+    while !heard(&b.message().await) {}
+    w.community
+        .delete_channel(&alice, waddle.id, channel.id)
+        .await
+        .unwrap();
+    loop {
+        let s = b.message().await;
+        if text(&s).contains("<retract id=\"pond.birds@muc.waddle.test\"") && heard(&s) {
+            break;
+        }
+    }
+    let room = text(
+        &ask_at(
+            &mut a,
+            "pond.general@muc.waddle.test",
+            "get",
+            "<query xmlns='http://jabber.org/protocol/disco#info'/>",
+        )
+        .await,
+    );
+    assert!(room.contains("xmpp:spaces.waddle.test?;node=pond"), "{room}");
+}

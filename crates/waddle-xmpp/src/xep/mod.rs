@@ -94,6 +94,7 @@ pub mod xep0486;
 pub mod xep0490;
 pub mod xep0493;
 pub mod xep0502;
+pub mod xep0503;
 
 /// A future that an extension returns.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

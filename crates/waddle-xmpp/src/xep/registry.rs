@@ -27,7 +27,7 @@ use super::{
 use super::{
     xep0060::PubSub, xep0163::Personal, xep0048::Bookmarks, xep0049::Private, xep0054::VCards, xep0084::UserAvatars, xep0107::UserMood, xep0118::UserTune, xep0153::PresenceAvatars, xep0172::Nicknames, xep0222::PublicData, xep0223::PrivateData, xep0292::VCard4, xep0384::Omemo, xep0398::AvatarConversion, xep0402::NativeBookmarks, xep0490::DisplayedSync,
 };
-use super::{xep0012::LastActivity, xep0191::Blocking, xep0319::Idle, xep0377::Reports};
+use super::{xep0503::Spaces, xep0012::LastActivity, xep0191::Blocking, xep0319::Idle, xep0377::Reports};
 use super::{
     xep0124::Bosh, xep0156::AlternativeConnections, xep0157::Contacts, xep0206::XmppOverBosh, xep0215::ExternalServices,
     xep0363::FileUpload,
@@ -131,6 +131,7 @@ pub static ALL: &[&dyn Extension] = &[
     &DisplayedSync,
     &OauthLogin,
     &RoomActivity,
+    &Spaces,
 ];
 
 /// The README's table of extensions, as Markdown.
