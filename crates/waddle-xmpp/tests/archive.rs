@@ -1,6 +1,12 @@
 //! The archives (XEP-0313 with XEP-0059), what goes in (XEP-0441), what is taken out (XEP-0424, XEP-0425).
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::many_single_char_names,
+    reason = "tests"
+)]
 
 mod support;
 
@@ -64,10 +70,11 @@ async fn query(c: &mut Client, of: &str, fields: &[(&str, &str)], rest: &str) ->
     } else {
         format!("to='{of}'")
     };
-    let fields: String = fields
+    let fields: Vec<String> = fields
         .iter()
         .map(|(var, value)| format!("<field var='{var}'><value>{value}</value></field>"))
         .collect();
+    let fields = fields.concat();
     let form = if fields.is_empty() {
         String::new()
     } else {
