@@ -1,6 +1,12 @@
 //! Slots, uploads, reading, quotas, expiry and deletion on the local disk (XEP-0363).
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
 
 mod support;
 

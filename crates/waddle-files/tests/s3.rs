@@ -1,6 +1,12 @@
 //! The same files in an S3-compatible service.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![allow(
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
 
 mod support;
 

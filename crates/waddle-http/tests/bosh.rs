@@ -1,6 +1,12 @@
 //! XMPP over BOSH against a real XMPP server (XEP-0124, XEP-0206), and where it is found (XEP-0156).
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![allow(
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
 
 mod support;
 

@@ -1,6 +1,12 @@
 //! Uploads over HTTP: PUT once, GET with ranges and conditions, and nothing active (XEP-0363).
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![allow(
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
 
 mod support;
 

@@ -1,7 +1,13 @@
 //! What is outside the XML stream: external services (XEP-0215) and contact addresses (XEP-0157). BOSH (XEP-0124,
 //! XEP-0206) and host-meta (XEP-0156) are tested where they are spoken, in `crates/waddle-http/tests/bosh.rs`.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![allow(
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
 
 mod support;
 
@@ -61,32 +67,57 @@ async fn services_are_listed_by_type_with_their_words() {
     w.account("juliet").await;
     let mut juliet = w.client("juliet", "balcony").await;
     let info = juliet
-        .request(&format!("<iq type='get' id='i' to='{DOMAIN}'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>"))
+        .request(&format!(
+            "<iq type='get' id='i' to='{DOMAIN}'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>"
+        ))
         .await;
     assert!(text(&info).contains(NS));
-    let all = juliet.request(&format!("<iq type='get' id='1' to='{DOMAIN}'><services xmlns='{NS}'/></iq>")).await;
+    let all = juliet
+        .request(&format!(
+            "<iq type='get' id='1' to='{DOMAIN}'><services xmlns='{NS}'/></iq>"
+        ))
+        .await;
     let all = told(&all);
     assert_eq!(all.len(), 5);
-    assert_eq!((value(&all[0], "type"), value(&all[0], "port")), (Some("stun"), Some("3478")));
+    assert_eq!(
+        (value(&all[0], "type"), value(&all[0], "port")),
+        (Some("stun"), Some("3478"))
+    );
     assert_eq!(value(&all[0], "restricted"), None);
     let name = value(&all[1], "username").unwrap();
-    assert!(name.ends_with(":juliet") && value(&all[1], "expires").unwrap().ends_with('Z'), "{name}");
+    assert!(
+        name.ends_with(":juliet") && value(&all[1], "expires").unwrap().ends_with('Z'),
+        "{name}"
+    );
     assert_eq!(value(&all[1], "restricted"), Some("true"));
     assert_eq!(value(&all[2], "password"), Some("guest<1>"));
-    assert_eq!((value(&all[4], "type"), value(&all[4], "port")), (Some("mqtts"), Some("8883")));
+    assert_eq!(
+        (value(&all[4], "type"), value(&all[4], "port")),
+        (Some("mqtts"), Some("8883"))
+    );
     let turn = juliet
-        .request(&format!("<iq type='get' id='2' to='{DOMAIN}'><services xmlns='{NS}' type='turn'/></iq>"))
+        .request(&format!(
+            "<iq type='get' id='2' to='{DOMAIN}'><services xmlns='{NS}' type='turn'/></iq>"
+        ))
         .await;
     assert_eq!(turn.payload().unwrap().attr("type").as_deref(), Some("turn"));
     assert_eq!(told(&turn), all[1..2]);
     let none = juliet
-        .request(&format!("<iq type='get' id='3' to='{DOMAIN}'><services xmlns='{NS}' type='ftp'/></iq>"))
+        .request(&format!(
+            "<iq type='get' id='3' to='{DOMAIN}'><services xmlns='{NS}' type='ftp'/></iq>"
+        ))
         .await;
     assert!(none.is_type("result") && told(&none).is_empty());
-    let set = juliet.request(&format!("<iq type='set' id='4' to='{DOMAIN}'><services xmlns='{NS}'/></iq>")).await;
+    let set = juliet
+        .request(&format!(
+            "<iq type='set' id='4' to='{DOMAIN}'><services xmlns='{NS}'/></iq>"
+        ))
+        .await;
     assert_eq!(condition(&set), "bad-request");
     let other = juliet
-        .request(&format!("<iq type='get' id='5' to='romeo@{DOMAIN}'><services xmlns='{NS}'/></iq>"))
+        .request(&format!(
+            "<iq type='get' id='5' to='romeo@{DOMAIN}'><services xmlns='{NS}'/></iq>"
+        ))
         .await;
     assert_eq!(condition(&other), "service-unavailable");
 }
@@ -98,7 +129,9 @@ async fn credentials_are_given_for_known_services() {
     w.account("juliet").await;
     let mut juliet = w.client("juliet", "balcony").await;
     let mut ask = async |inner: &str| {
-        let xml = format!("<iq type='get' id='c' to='{DOMAIN}'><credentials xmlns='{NS}'>{inner}</credentials></iq>");
+        let xml = format!(
+            "<iq type='get' id='c' to='{DOMAIN}'><credentials xmlns='{NS}'>{inner}</credentials></iq>"
+        );
         juliet.request(&xml).await
     };
     let one = told(&ask("<service host='turn.example' type='turn'/>").await);
@@ -106,10 +139,19 @@ async fn credentials_are_given_for_known_services() {
     let open = told(&ask("<service host='stun.example' type='stun' port='3478'/>").await);
     assert_eq!((open.len(), value(&open[0], "password")), (1, None));
     for (inner, error) in [
-        ("<service host='elsewhere.example' type='turn'/>", "item-not-found"),
-        ("<service host='turn.example' type='turn' port='1'/>", "item-not-found"),
+        (
+            "<service host='elsewhere.example' type='turn'/>",
+            "item-not-found",
+        ),
+        (
+            "<service host='turn.example' type='turn' port='1'/>",
+            "item-not-found",
+        ),
         ("<service host='turn.example'/>", "bad-request"),
-        ("<service host='turn.example' type='turn' port='x'/>", "bad-request"),
+        (
+            "<service host='turn.example' type='turn' port='x'/>",
+            "bad-request",
+        ),
         ("", "bad-request"),
     ] {
         assert_eq!(condition(&ask(inner).await), error, "{inner}");
@@ -122,7 +164,10 @@ async fn contact_addresses_are_in_the_servers_information() {
         |_| {},
         |c| {
             c.contacts = vec![
-                (Concern::Abuse, vec!["mailto:abuse@example.org".into(), "xmpp:abuse@example.org".into()]),
+                (
+                    Concern::Abuse,
+                    vec!["mailto:abuse@example.org".into(), "xmpp:abuse@example.org".into()],
+                ),
                 (Concern::Admin, Vec::new()),
             ];
         },
@@ -130,9 +175,16 @@ async fn contact_addresses_are_in_the_servers_information() {
     .await;
     w.account("juliet").await;
     let mut juliet = w.client("juliet", "balcony").await;
-    let ask = |to: String| format!("<iq type='get' id='i' to='{to}'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>");
+    let ask = |to: String| {
+        format!("<iq type='get' id='i' to='{to}'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>")
+    };
     let info = text(&juliet.request(&ask(DOMAIN.into())).await);
-    for part in ["http://jabber.org/network/serverinfo", "abuse-addresses", "mailto:abuse@example.org", "xmpp:abuse@"] {
+    for part in [
+        "http://jabber.org/network/serverinfo",
+        "abuse-addresses",
+        "mailto:abuse@example.org",
+        "xmpp:abuse@",
+    ] {
         assert!(info.contains(part), "{part}: {info}");
     }
     assert!(!info.contains("admin-addresses"));
