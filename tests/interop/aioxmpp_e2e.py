@@ -59,7 +59,7 @@ def main():
             config = folder / "e2etest.ini"
             config.write_text(
                 f"[global]\nprovisioner={PROVISIONER}\ntimeout=5\n[{PROVISIONER}]\nhost={server.address}\nport=5222\n"
-                f"domain={DOMAIN}\nno_verify=true\nquirks=["#no-adhoc-ping"]\naccounts={accounts!r}\n")
+                f"domain={DOMAIN}\nno_verify=true\nquirks=['#no-adhoc-ping']\naccounts={accounts!r}\n")
             env = {**os.environ, "PYTHONPATH": f"{HERE}:{folder / 'aioxmpp'}", "SSL_CERT_FILE": str(server.folder / "data/tls-cert.pem")}
             subprocess.run([interpreter, "-m", "pytest", "-p", "aioxmpp.e2etest", "--e2etest-only", "-q", "-rf", "--tb=short", "--timeout=60",
                             "-W", "ignore", f"--e2etest-config={config}", f"--junitxml={folder / 'results.xml'}", *tests],

@@ -1,5 +1,9 @@
 """Outcomes that the repository keeps: one line per test, compared both ways, so that a new pass shows as well as a new failure."""
 
+import pathlib
+
+EXPLAINED = pathlib.Path(__file__).resolve().parents[2] / "specs" / "interop.md"
+
 
 def read(file):
     """{test: outcome} of a kept file; empty where there is none."""
@@ -22,4 +26,7 @@ def compare(file, found, everything=True):
         before, now = kept.get(test), found.get(test)
         if before != now and (everything or (before and now)):
             changes.append(f"{before or 'absent'} -> {now or 'absent'}: {test}")
+    if everything:
+        text = EXPLAINED.read_text()
+        changes += [f"no word about it in specs/interop.md: {test}" for test, now in sorted(found.items()) if now == "fail" and test not in text]
     return changes

@@ -13,6 +13,7 @@ import time
 
 CACHE = pathlib.Path(os.environ.get("WADDLE_TEST_CACHE", pathlib.Path.home() / ".cache" / "waddle"))
 DOMAIN = "example.org"
+COMPONENT = (f"component.{DOMAIN}", "battery staple")
 
 
 def suites(name):
@@ -61,12 +62,14 @@ class Server:
             "WADDLE_XMPPS_LISTEN": f"{self.address}:5223",
             # Uploads go over TLS, to an address that the server's own certificate names.
             "WADDLE_HTTPS_LISTEN": f"127.0.0.1:{https}", "WADDLE_PUBLIC_URL": f"https://127.0.0.1:{https}",
+            "WADDLE_COMPONENT_LISTEN": f"{self.address}:5347",
             "WADDLE_S2S_LISTEN": "off", "WADDLE_RATE_LIMITS": "off", "WADDLE_REGISTRATION": "open", "WADDLE_LOG": "info",
             # A relay that nobody asks: its credentials are looked at (XEP-0215).
             "WADDLE_STUN_TURN": "turn:turn.example.org:3478?transport=udp", "WADDLE_TURN_SECRET": "north",
         }
         # Smack registers accounts on one connection that never logs in.
-        (folder / "waddle.toml").write_text("[limits]\nxmpp_login_seconds = 3600\n")
+        (folder / "waddle.toml").write_text(
+            f'[limits]\nxmpp_login_seconds = 3600\n[components]\n"{COMPONENT[0]}" = "{COMPONENT[1]}"\n')
         self.env |= {k: v for k, v in os.environ.items() if k in ("WADDLE_LOG", "WADDLE_LOG_FORMAT")}
 
     def __enter__(self):

@@ -29,6 +29,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 SMACK = "c5147b0f4"  # 4.5.0-beta9, the version that the server tests are written against
 MODULES = ("smack-integration-test", "smack-websocket", "smack-websocket-java11", "smack-websocket-okhttp", "smack-omemo",
            "smack-openpgp", "smack-resolver-dnsjava", "smack-resolver-minidns")
+# What the server tests' own packaging leaves out, because it tests no server.
 CLIENT_ONLY = ("chatstate", "commands", "filetransfer", "geolocation", "iqversion", "mood", "ping", "softwareinfo", "usertune")
 # Classes that wait for a stanza not to come, once per test: they need no patience.
 SILENT = re.compile(r"RFC6121Section8_5_")
@@ -70,7 +71,7 @@ def build(central):
                     if (of / "src/main" / kind).exists():
                         shutil.copytree(of / "src/main" / kind, work / goal, dirs_exist_ok=True, ignore_dangling_symlinks=True)
             inttests = work / "smack/smack-integration-test/src/main/java/org/jivesoftware/smackx"
-            for package in CLIENT_ONLY:  # the server tests' own packaging leaves these out: they test no server
+            for package in CLIENT_ONLY:
                 if (inttests / package).exists():
                     shutil.rmtree(work / "sources/org/jivesoftware/smackx" / package)
         profile = "central" if central else "suite"
@@ -155,7 +156,8 @@ def names(classpath, classes, only):
         if path.is_dir():
             found |= {p.stem for p in path.rglob("*.class") if "$" not in p.stem}
         elif "integration-test" in path.name:
-            found |= {pathlib.PurePath(n).stem for n in zipfile.ZipFile(path).namelist() if n.endswith(".class") and "$" not in n}
+            inside = [pathlib.PurePath(n) for n in zipfile.ZipFile(path).namelist() if n.endswith(".class") and "$" not in n]
+            found |= {n.stem for n in inside if n.parent.name not in CLIENT_ONLY}
     tests = sorted(n for n in found if re.search(r"Tests?$", n) and not n.startswith("Abstract"))
     if not only:
         return tests
