@@ -10,7 +10,7 @@ impl Extension for Forms {
         Xep {
             number: 4,
             title: "Data Forms",
-            version: "2.13.1",
+            version: "2.13.2",
             notes: "rooms, registration, commands, archives, nodes; what is filled out is checked",
         }
     }
