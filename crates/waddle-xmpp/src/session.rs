@@ -173,6 +173,8 @@ impl Session {
     /// Notes that it is unavailable; the answer is what it had announced.
     pub(crate) fn withdraw(&self) -> Announced {
         self.set(Flag::Available, false);
+        // What waits meanwhile is handed over when it comes back.
+        self.set(Flag::GotOffline, false);
         std::mem::take(&mut *self.announced.lock())
     }
 

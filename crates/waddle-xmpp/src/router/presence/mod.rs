@@ -206,7 +206,10 @@ async fn available(sent: Sent, session: Arc<Session>, priority: i8) {
         .await;
     // Always by way of the writer: a message that was stored just before this session took messages is found, one
     // that comes later sees that it does.
-    if priority >= 0 && !session.is(Flag::GotOffline) {
+    if priority < 0 {
+        // What waits meanwhile is handed over when it takes messages again.
+        session.set(Flag::GotOffline, false);
+    } else if !session.is(Flag::GotOffline) {
         deliver::hand_over_offline(&server, &session).await;
     }
 }
