@@ -59,7 +59,7 @@ async fn fill(db: &Db, alice: &UserId, bob: &UserId) {
             let mut contact = Contact::unknown(format!("{other}@example.org").parse().unwrap());
             contact.listed = true;
             roster::put(tx, name, &contact)?;
-            roster::raise_version(tx, name)?;
+            roster::raise_version(tx, name, &contact, 9)?;
             offline::put(tx, name, Timestamp(1), b"<message/>", 9)?;
             let session = mqtt::SessionRow {
                 id: 0,
@@ -161,7 +161,7 @@ async fn nothing_of_the_person_stays_and_nothing_of_others_goes() {
         let mut contact = Contact::unknown("carol@example.org".parse().unwrap());
         contact.listed = true;
         roster::put(tx, "alice", &contact)?;
-        assert_eq!(roster::raise_version(tx, "alice")?, 0);
+        assert_eq!(roster::raise_version(tx, "alice", &contact, 9)?, 0);
         assert_eq!(
             offline::put(tx, "alice", Timestamp(1), b"x", 9),
             Err(StorageError::NotFound)
