@@ -187,7 +187,12 @@ impl<T: Weight> Outbox<T> {
         if on == inner.held.is_some() {
             return;
         }
-        inner.held = on.then(Held::default);
+        // What came just before and hurries is not held back.
+        let due = on && inner.items.iter().any(|i| i.urgency() == Urgency::Now);
+        inner.held = on.then(|| Held {
+            due,
+            ..Held::default()
+        });
         drop(inner);
         self.wake.notify_one();
     }
@@ -399,6 +404,19 @@ mod tests {
         assert_eq!(drained(&o), ["a4"]);
         o.push(Word("a5")).unwrap();
         assert!(o.is_due());
+    }
+
+    #[test]
+    fn what_came_before_the_wait_and_hurries_goes_out() {
+        let o = Outbox::new(20, 1000);
+        o.push(Word("a1")).unwrap();
+        o.hold(true);
+        assert!(!o.is_due());
+        o.hold(false);
+        o.push(Word("MESSAGE")).unwrap();
+        o.hold(true);
+        assert!(o.is_due());
+        assert_eq!(drained(&o), ["a1", "MESSAGE"]);
     }
 
     #[test]
