@@ -247,8 +247,14 @@ fn set(c: &mut Config, var: &str, given: &[String], limits: &Limits) -> Result<(
         "node_type" if first == "leaf" || first.is_empty() => {}
         "node_type" => return Err(error::unsupported("collections")),
         // Fields of collections, which clients send back as they got them elsewhere: empty, they ask for nothing.
-        "collection" | "children" | "children_association_policy" | "children_association_whitelist"
-        | "children_max" | "body_xslt" | "dataform_xslt" | "tempsub"
+        "collection"
+        | "children"
+        | "children_association_policy"
+        | "children_association_whitelist"
+        | "children_max"
+        | "body_xslt"
+        | "dataform_xslt"
+        | "tempsub"
             if first.is_empty() || first == "0" || first == "false" => {}
         _ => return Err(error::not_acceptable(&["there is no field ", var].concat())),
     }

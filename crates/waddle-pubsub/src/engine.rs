@@ -189,9 +189,7 @@ impl PubSub {
                 .read(service, from, move |view| view.answer(request).map(Some))
                 .await?);
         }
-        let done = self
-            .write(service, from, move |desk| desk.perform(request))
-            .await;
+        let done = self.write(service, from, move |desk| desk.perform(request)).await;
         Ok(done?)
     }
 
@@ -262,7 +260,6 @@ impl PubSub {
             let _ = done.send(answer);
         };
         self.shared.db.write_soon(job, on_commit).await?;
-        wait.await
-            .unwrap_or(Err(Error::Storage(StorageError::Panicked)))
+        wait.await.unwrap_or(Err(Error::Storage(StorageError::Panicked)))
     }
 }

@@ -100,7 +100,13 @@ pub enum Late {
 }
 
 /// Writes a notification of the service `from`.
-pub(crate) fn write(from: &str, id: &str, node: &str, config: &Config, news: &News<'_>) -> Option<HeadTemplate> {
+pub(crate) fn write(
+    from: &str,
+    id: &str,
+    node: &str,
+    config: &Config,
+    news: &News<'_>,
+) -> Option<HeadTemplate> {
     let kind = match news {
         News::Subscription(..) => Notification::Normal,
         _ => config.notification_type,
@@ -141,7 +147,9 @@ pub(crate) fn write(from: &str, id: &str, node: &str, config: &Config, news: &Ne
         News::Configured => {
             w.open("configuration").attr("node", node);
             if config.deliver_payloads {
-                config.to_form(waddle_stanza::forms::FormKind::Result).write(&mut w);
+                config
+                    .to_form(waddle_stanza::forms::FormKind::Result)
+                    .write(&mut w);
             }
             w.close();
         }

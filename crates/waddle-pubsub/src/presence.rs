@@ -164,9 +164,7 @@ impl PubSub {
         from: Jid,
         form: Form,
     ) -> std::result::Result<(), waddle_stanza::StanzaError> {
-        Ok(self
-            .write(service, from, move |desk| desk.decide(&form))
-            .await?)
+        Ok(self.write(service, from, move |desk| desk.decide(&form)).await?)
     }
 }
 

@@ -34,7 +34,10 @@ pub struct NewItem {
 
 /// A request. Nodes are named by what the client calls them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields are the attributes of the element of that name")]
+#[expect(
+    missing_docs,
+    reason = "the fields are the attributes of the element of that name"
+)]
 pub enum Request {
     Subscribe {
         node: String,
@@ -287,7 +290,8 @@ impl Request {
             },
             ("configure", true) => {
                 let node = node(e)?;
-                let cancelled = waddle_stanza::forms::Form::within(e).is_some_and(|f| f.kind == FormKind::Cancel);
+                let cancelled =
+                    waddle_stanza::forms::Form::within(e).is_some_and(|f| f.kind == FormKind::Cancel);
                 let form = of_type(form(e)?, ns::NODE_CONFIG)?;
                 if form.is_none() && !cancelled {
                     return Err(error::bad_request("there is no form"));
@@ -424,8 +428,20 @@ mod tests {
                 Condition::BadRequest,
                 Some("nodeid-required"),
             ),
-            ("<subscribe node='n' jid='a@b'/>", false, false, Condition::BadRequest, None),
-            ("<items node='n' max_items='x'/>", false, false, Condition::BadRequest, None),
+            (
+                "<subscribe node='n' jid='a@b'/>",
+                false,
+                false,
+                Condition::BadRequest,
+                None,
+            ),
+            (
+                "<items node='n' max_items='x'/>",
+                false,
+                false,
+                Condition::BadRequest,
+                None,
+            ),
             (
                 "<publish><item/></publish>",
                 false,
@@ -469,8 +485,20 @@ mod tests {
                 Some("nodeid-required"),
             ),
             ("<configure node='n'/>", true, true, Condition::BadRequest, None),
-            ("<delete/>", true, true, Condition::BadRequest, Some("nodeid-required")),
-            ("<purge/>", true, true, Condition::BadRequest, Some("nodeid-required")),
+            (
+                "<delete/>",
+                true,
+                true,
+                Condition::BadRequest,
+                Some("nodeid-required"),
+            ),
+            (
+                "<purge/>",
+                true,
+                true,
+                Condition::BadRequest,
+                Some("nodeid-required"),
+            ),
             (
                 "<affiliations node='n'><affiliation jid='a@b' affiliation='king'/></affiliations>",
                 true,

@@ -61,11 +61,13 @@ impl PubSub {
             };
             access::retrieve(&open.config, view.mine(&open)?)?;
             let since = open.since(view.conn.now());
-            Ok(store::get(view.conn, open.node.id, &id, since)?.map(|i| StoredItem {
-                id: i.id,
-                payload: i.payload,
-                at: i.at,
-            }))
+            Ok(
+                store::get(view.conn, open.node.id, &id, since)?.map(|i| StoredItem {
+                    id: i.id,
+                    payload: i.payload,
+                    at: i.at,
+                }),
+            )
         });
         Ok(item.await?)
     }

@@ -65,12 +65,10 @@ impl View<'_> {
             return Ok(Some(Open::of(node)));
         }
         match repo::moved(self.conn, self.service.key(), name)? {
-            Some(uri) => Err(
-                waddle_stanza::StanzaError::new(waddle_stanza::Condition::Gone)
-                    .of_type(waddle_stanza::ErrorType::Modify)
-                    .address(uri)
-                    .into(),
-            ),
+            Some(uri) => Err(waddle_stanza::StanzaError::new(waddle_stanza::Condition::Gone)
+                .of_type(waddle_stanza::ErrorType::Modify)
+                .address(uri)
+                .into()),
             None => Ok(None),
         }
     }
@@ -81,9 +79,7 @@ impl View<'_> {
             return Ok(Affiliation::Owner);
         }
         let word = repo::affiliation(self.conn, node.id, who)?;
-        Ok(word
-            .and_then(|w| Affiliation::from_name(&w))
-            .unwrap_or_default())
+        Ok(word.and_then(|w| Affiliation::from_name(&w)).unwrap_or_default())
     }
 
     /// Who owns the node.
@@ -116,8 +112,7 @@ impl View<'_> {
                 if owner.domain() != self.domain() {
                     continue;
                 }
-                let (presence, groups) =
-                    repo::standing(self.conn, owner.local().unwrap_or_default(), who)?;
+                let (presence, groups) = repo::standing(self.conn, owner.local().unwrap_or_default(), who)?;
                 standing.presence |= presence;
                 standing.in_group |= groups
                     .iter()
@@ -180,7 +175,10 @@ impl View<'_> {
             Access::Roster => roster::all(self.conn, name)?
                 .into_iter()
                 .filter(|c| {
-                    c.from() && c.groups.iter().any(|g| open.config.roster_groups_allowed.contains(g))
+                    c.from()
+                        && c.groups
+                            .iter()
+                            .any(|g| open.config.roster_groups_allowed.contains(g))
                 })
                 .map(|c| c.jid)
                 .collect(),

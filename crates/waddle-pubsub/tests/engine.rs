@@ -86,9 +86,7 @@ fn read(body: &str, owner: bool, set: bool) -> Request {
 impl Bench {
     async fn ask(&self, service: Service, who: &str, request: Request) -> Result<String, StanzaError> {
         let answer = self.engine.request(service, jid(who), request).await?;
-        Ok(answer.map_or(String::new(), |w| {
-            String::from_utf8(w.finish().to_vec()).unwrap()
-        }))
+        Ok(answer.map_or(String::new(), |w| String::from_utf8(w.finish().to_vec()).unwrap()))
     }
 
     async fn set(&self, who: &str, body: &str) -> Result<String, StanzaError> {
@@ -161,8 +159,14 @@ async fn errors_of_missing_nodes_and_rights() {
         ("<purge node='n'/>", true),
         ("<affiliations node='n'/>", false),
         ("<subscriptions node='n'/>", false),
-        ("<affiliations node='n'><affiliation jid='a@x' affiliation='owner'/></affiliations>", true),
-        ("<subscriptions node='n'><subscription jid='b@x' subscription='subscribed'/></subscriptions>", true),
+        (
+            "<affiliations node='n'><affiliation jid='a@x' affiliation='owner'/></affiliations>",
+            true,
+        ),
+        (
+            "<subscriptions node='n'><subscription jid='b@x' subscription='subscribed'/></subscriptions>",
+            true,
+        ),
     ] {
         assert_eq!(condition(b.owner("a", body, set).await), no, "{body}");
     }
@@ -250,11 +254,7 @@ async fn publications_that_do_not_fit_are_refused() {
             item,
             modify("item-forbidden"),
         ),
-        (
-            &[("deliver_payloads", "0")],
-            none,
-            modify("item-required"),
-        ),
+        (&[("deliver_payloads", "0")], none, modify("item-required")),
     ] {
         let b = bench(|_| {}).await;
         b.node(fields).await;
@@ -284,20 +284,31 @@ async fn a_full_node_does_as_it_is_configured() {
         b.node(&[("max_items", "2"), ("publish_node_full", when)]).await;
         b.set("a", "<subscribe node='n' jid='a@x'/>").await.unwrap();
         for i in ["1", "2"] {
-            let body = ["<publish node='n'><item id='", i, "'><a xmlns='urn:a'/></item></publish>"].concat();
+            let body = [
+                "<publish node='n'><item id='",
+                i,
+                "'><a xmlns='urn:a'/></item></publish>",
+            ]
+            .concat();
             b.set("owner", &body).await.unwrap();
         }
         b.taken();
         let r = b
-            .set("owner", "<publish node='n'><item id='3'><a xmlns='urn:a'/></item></publish>")
+            .set(
+                "owner",
+                "<publish node='n'><item id='3'><a xmlns='urn:a'/></item></publish>",
+            )
             .await;
         assert_eq!(r.is_ok(), third, "{when}");
         if !third {
             assert_eq!(condition(r), ("conflict", "cancel", Some("node-full")));
             // One that is there may be overwritten.
-            b.set("owner", "<publish node='n'><item id='1'><a xmlns='urn:a'/></item></publish>")
-                .await
-                .unwrap();
+            b.set(
+                "owner",
+                "<publish node='n'><item id='1'><a xmlns='urn:a'/></item></publish>",
+            )
+            .await
+            .unwrap();
             continue;
         }
         let items = b.get("owner", "<items node='n'/>").await.unwrap();
@@ -318,7 +329,12 @@ async fn pages_of_items_and_hostile_names() {
     let hostile = "'; DROP TABLE pubsub_items; --";
     for id in ["1", "2", "3", "4", hostile] {
         let id = id.replace('\'', "&apos;");
-        let body = ["<publish node='n'><item id='", &id, "'><a xmlns='urn:a'/></item></publish>"].concat();
+        let body = [
+            "<publish node='n'><item id='",
+            &id,
+            "'><a xmlns='urn:a'/></item></publish>",
+        ]
+        .concat();
         b.set("owner", &body).await.unwrap();
     }
     let page = |set: &str| {
@@ -332,17 +348,29 @@ async fn pages_of_items_and_hostile_names() {
         async move { b.get("owner", &body).await }
     };
     let first = page("<max>2</max>").await.unwrap();
-    assert!(first.contains("<first index=\"0\">1</first><last>2</last><count>5</count>"), "{first}");
+    assert!(
+        first.contains("<first index=\"0\">1</first><last>2</last><count>5</count>"),
+        "{first}"
+    );
     let next = page("<max>2</max><after>2</after>").await.unwrap();
-    assert!(next.contains("<first index=\"2\">3</first><last>4</last>"), "{next}");
+    assert!(
+        next.contains("<first index=\"2\">3</first><last>4</last>"),
+        "{next}"
+    );
     let last = page("<max>1</max><before/>").await.unwrap();
-    assert!(last.contains("DROP TABLE") && last.contains("<count>5</count>"), "{last}");
+    assert!(
+        last.contains("DROP TABLE") && last.contains("<count>5</count>"),
+        "{last}"
+    );
     let before = page("<max>1</max><before>2</before>").await.unwrap();
     assert!(before.contains("<item id=\"1\""), "{before}");
     let bounded = page("<max>1000000000</max>").await.unwrap();
     assert_eq!(bounded.matches("<item ").count(), 3);
     let count = page("<max>0</max>").await.unwrap();
-    assert!(count.contains("<count>5</count>") && !count.contains("<item "), "{count}");
+    assert!(
+        count.contains("<count>5</count>") && !count.contains("<item "),
+        "{count}"
+    );
     for set in [
         "<max>1</max><after>0 OR 1=1</after>",
         "<before>x' UNION SELECT 1 --</before>",
@@ -361,14 +389,22 @@ async fn notifications_come_in_the_order_of_publication_and_once() {
     b.set("a", "<subscribe node='n' jid='a@x'/>").await.unwrap();
     b.taken();
     for i in 0..20 {
-        let body = ["<publish node='n'><item id='", &i.to_string(), "'><a xmlns='urn:a'/></item></publish>"].concat();
+        let body = [
+            "<publish node='n'><item id='",
+            &i.to_string(),
+            "'><a xmlns='urn:a'/></item></publish>",
+        ]
+        .concat();
         b.set("owner", &body).await.unwrap();
     }
     let told = b.taken();
     assert_eq!(told.len(), 20);
     for (i, (to, message)) in told.iter().enumerate() {
         assert_eq!(to, "a@x");
-        assert!(message.contains(&["<item id=\"", &i.to_string(), "\""].concat()), "{message}");
+        assert!(
+            message.contains(&["<item id=\"", &i.to_string(), "\""].concat()),
+            "{message}"
+        );
     }
 }
 
@@ -378,20 +414,28 @@ async fn an_account_makes_nodes_by_publishing_and_others_do_not() {
     let item = "<publish node='n'><item id='1'><a xmlns='urn:a'/></item></publish>";
     let theirs = b.ask(account("a"), "b", read(item, false, true)).await;
     assert_eq!(condition(theirs).0, "item-not-found");
-    let made = b.ask(account("a"), "b", read("<create node='n'/>", false, true)).await;
+    let made = b
+        .ask(account("a"), "b", read("<create node='n'/>", false, true))
+        .await;
     assert_eq!(condition(made).0, "forbidden");
     b.ask(account("a"), "a", read(item, false, true)).await.unwrap();
     let told = b.taken();
     assert_eq!(told.len(), 1, "the owner's own device");
     assert!(told[0].0 == "a@x/r" && told[0].1.contains("from=\"a@x\""));
     // A second time over the same subscription and interest: still once.
-    b.ask(account("a"), "a", read("<subscribe node='n' jid='a@x'/>", false, true))
-        .await
-        .unwrap();
+    b.ask(
+        account("a"),
+        "a",
+        read("<subscribe node='n' jid='a@x'/>", false, true),
+    )
+    .await
+    .unwrap();
     b.taken();
     b.ask(account("a"), "a", read(item, false, true)).await.unwrap();
     assert_eq!(b.taken().len(), 1);
-    let closed = b.ask(account("a"), "b", read("<items node='n'/>", false, false)).await;
+    let closed = b
+        .ask(account("a"), "b", read("<items node='n'/>", false, false))
+        .await;
     assert_eq!(condition(closed).2, Some("presence-subscription-required"));
 }
 
@@ -450,9 +494,15 @@ async fn quotas_are_kept() {
         .concat()
     };
     b.set("owner", &publish("1", 40)).await.unwrap();
-    assert_eq!(condition(b.set("owner", &publish("2", 40)).await).0, "resource-constraint");
+    assert_eq!(
+        condition(b.set("owner", &publish("2", 40)).await).0,
+        "resource-constraint"
+    );
     b.set("owner", &publish("1", 50)).await.unwrap();
-    assert_eq!(condition(b.set("owner", &publish("1", 70)).await).2, Some("payload-too-big"));
+    assert_eq!(
+        condition(b.set("owner", &publish("1", 70)).await).2,
+        Some("payload-too-big")
+    );
     b.set("a", "<subscribe node='n' jid='a@x'/>").await.unwrap();
     assert_eq!(
         condition(b.set("b", "<subscribe node='n' jid='b@x'/>").await).2,
@@ -460,13 +510,27 @@ async fn quotas_are_kept() {
     );
     let many = "<affiliations node='n'><affiliation jid='a@x' affiliation='member'/>\
                 <affiliation jid='b@x' affiliation='member'/></affiliations>";
-    assert_eq!(condition(b.owner("owner", many, true).await).0, "resource-constraint");
+    assert_eq!(
+        condition(b.owner("owner", many, true).await).0,
+        "resource-constraint"
+    );
     let last = "<affiliations node='n'><affiliation jid='owner@x' affiliation='none'/></affiliations>";
     assert_eq!(condition(b.owner("owner", last, true).await).0, "not-acceptable");
-    let item = read("<publish node='n'><item><a xmlns='urn:a'/></item></publish>", false, true);
+    let item = read(
+        "<publish node='n'><item><a xmlns='urn:a'/></item></publish>",
+        false,
+        true,
+    );
     b.ask(account("a"), "a", item).await.unwrap();
-    let other = read("<publish node='m'><item><a xmlns='urn:a'/></item></publish>", false, true);
-    assert_eq!(condition(b.ask(account("a"), "a", other).await).0, "resource-constraint");
+    let other = read(
+        "<publish node='m'><item><a xmlns='urn:a'/></item></publish>",
+        false,
+        true,
+    );
+    assert_eq!(
+        condition(b.ask(account("a"), "a", other).await).0,
+        "resource-constraint"
+    );
 }
 
 #[tokio::test]
@@ -483,7 +547,11 @@ async fn a_deleted_node_says_where_it_went() {
     .await
     .unwrap();
     let told = b.taken();
-    assert!(told[0].1.contains("<delete node=\"n\"><redirect uri=\"xmpp:pubsub.x?;node=m\"/></delete>"));
+    assert!(
+        told[0]
+            .1
+            .contains("<delete node=\"n\"><redirect uri=\"xmpp:pubsub.x?;node=m\"/></delete>")
+    );
     let e = b.set("a", "<subscribe node='n' jid='a@x'/>").await.unwrap_err();
     assert_eq!(e.kind.name(), "gone");
     assert_eq!(e.address.as_deref(), Some("xmpp:pubsub.x?;node=m"));

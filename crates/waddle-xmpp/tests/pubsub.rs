@@ -2,9 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-mod support;
 #[path = "support/eventing.rs"]
 mod eventing;
+mod support;
 
 use eventing::{PUBSUB, app, told, untold};
 use support::{Client, World, condition, text, world, world_with};
@@ -61,7 +61,14 @@ async fn the_service_is_discovered_with_what_it_can_do() {
         .await;
     let all = text(&s);
     assert!(all.contains("category=\"pubsub\" type=\"service\""), "{all}");
-    for f in ["publish", "subscribe", "create-nodes", "access-whitelist", "retrieve-items", "meta-data"] {
+    for f in [
+        "publish",
+        "subscribe",
+        "create-nodes",
+        "access-whitelist",
+        "retrieve-items",
+        "meta-data",
+    ] {
         assert!(all.contains(&format!("var=\"{PUBSUB}#{f}\"")), "{f}: {all}");
     }
     assert!(!all.contains("collections") && !all.contains("multi-subscribe"));
@@ -72,7 +79,9 @@ async fn the_service_is_discovered_with_what_it_can_do() {
         .await;
     assert_eq!(condition(&s), "item-not-found");
     let s = c
-        .request(&format!("<iq type='get' id='4' to='{HOST}'><odd xmlns='urn:odd'/></iq>"))
+        .request(&format!(
+            "<iq type='get' id='4' to='{HOST}'><odd xmlns='urn:odd'/></iq>"
+        ))
         .await;
     assert_eq!(condition(&s), "service-unavailable");
 }
@@ -83,16 +92,38 @@ async fn a_node_lives_and_its_subscribers_hear_of_it() {
     set(&mut hamlet, "<create node='blog'/><configure/>").await;
     let again = ask(&mut hamlet, "set", false, "<create node='blog'/>").await;
     assert_eq!(condition(&again), "conflict");
-    let s = set(&mut francisco, "<subscribe node='blog' jid='francisco@waddle.test'/>").await;
+    let s = set(
+        &mut francisco,
+        "<subscribe node='blog' jid='francisco@waddle.test'/>",
+    )
+    .await;
     assert!(text(&s).contains("subscription=\"subscribed\"") && text(&s).contains("subid="));
-    let s = set(&mut hamlet, "<publish node='blog'><item id='1'><e xmlns='urn:e'>to be</e></item></publish>").await;
-    assert!(text(&s).contains("<publish node=\"blog\"><item id=\"1\"/></publish>"), "{}", text(&s));
+    let s = set(
+        &mut hamlet,
+        "<publish node='blog'><item id='1'><e xmlns='urn:e'>to be</e></item></publish>",
+    )
+    .await;
+    assert!(
+        text(&s).contains("<publish node=\"blog\"><item id=\"1\"/></publish>"),
+        "{}",
+        text(&s)
+    );
     let n = told(&mut francisco).await;
     assert_eq!(n.from().unwrap().unwrap().as_str(), HOST);
-    assert!(n.is_type("headline") && text(&n).contains("to be"), "{}", text(&n));
+    assert!(
+        n.is_type("headline") && text(&n).contains("to be"),
+        "{}",
+        text(&n)
+    );
     untold(&mut hamlet).await;
     // Only publishers publish; everybody reads an open node.
-    let no = ask(&mut francisco, "set", false, "<publish node='blog'><item><e xmlns='urn:e'/></item></publish>").await;
+    let no = ask(
+        &mut francisco,
+        "set",
+        false,
+        "<publish node='blog'><item><e xmlns='urn:e'/></item></publish>",
+    )
+    .await;
     assert_eq!(condition(&no), "forbidden");
     let s = ask(&mut francisco, "get", false, "<items node='blog'/>").await;
     assert!(text(&s).contains("to be"));
@@ -101,16 +132,30 @@ async fn a_node_lives_and_its_subscribers_hear_of_it() {
             "<iq type='get' id='d' to='{HOST}'><query xmlns='http://jabber.org/protocol/disco#items' node='blog'/></iq>"
         ))
         .await;
-    assert!(text(&s).contains("<item jid=\"pubsub.waddle.test\" name=\"1\"/>"), "{}", text(&s));
+    assert!(
+        text(&s).contains("<item jid=\"pubsub.waddle.test\" name=\"1\"/>"),
+        "{}",
+        text(&s)
+    );
     let s = francisco
         .request(&format!(
             "<iq type='get' id='d' to='{HOST}'><query xmlns='http://jabber.org/protocol/disco#info' node='blog'/></iq>"
         ))
         .await;
     assert!(text(&s).contains("type=\"leaf\"") && text(&s).contains("<value>hamlet@waddle.test</value>"));
-    set(&mut hamlet, "<retract node='blog' notify='true'><item id='1'/></retract>").await;
+    set(
+        &mut hamlet,
+        "<retract node='blog' notify='true'><item id='1'/></retract>",
+    )
+    .await;
     assert!(text(&told(&mut francisco).await).contains("<retract id=\"1\"/>"));
-    let gone = ask(&mut hamlet, "set", false, "<retract node='blog'><item id='1'/></retract>").await;
+    let gone = ask(
+        &mut hamlet,
+        "set",
+        false,
+        "<retract node='blog'><item id='1'/></retract>",
+    )
+    .await;
     assert_eq!(condition(&gone), "item-not-found");
     ask(&mut hamlet, "set", true, "<purge node='blog'/>").await;
     assert!(text(&told(&mut francisco).await).contains("<purge node=\"blog\"/>"));
@@ -134,9 +179,15 @@ async fn owners_approve_subscriptions_by_message() {
     let s = set(&mut francisco, subscribe).await;
     assert!(text(&s).contains("subscription=\"pending\""));
     let no = ask(&mut francisco, "set", false, subscribe).await;
-    assert_eq!((condition(&no).as_str(), app(&no).as_str()), ("not-authorized", "pending-subscription"));
+    assert_eq!(
+        (condition(&no).as_str(), app(&no).as_str()),
+        ("not-authorized", "pending-subscription")
+    );
     let no = ask(&mut francisco, "get", false, "<items node='n'/>").await;
-    assert_eq!((condition(&no).as_str(), app(&no).as_str()), ("not-authorized", "not-subscribed"));
+    assert_eq!(
+        (condition(&no).as_str(), app(&no).as_str()),
+        ("not-authorized", "not-subscribed")
+    );
     let question = hamlet.message().await;
     let id = question.id().unwrap().into_owned();
     assert!(text(&question).contains("pubsub#allow"), "{}", text(&question));
@@ -157,10 +208,23 @@ async fn owners_approve_subscriptions_by_message() {
     assert!(text(&n).contains("subscription=\"subscribed\""), "{}", text(&n));
     let s = ask(&mut francisco, "get", false, "<subscriptions/>").await;
     assert!(text(&s).contains("node=\"n\""), "{}", text(&s));
-    set(&mut francisco, "<unsubscribe node='n' jid='francisco@waddle.test'/>").await;
+    set(
+        &mut francisco,
+        "<unsubscribe node='n' jid='francisco@waddle.test'/>",
+    )
+    .await;
     assert!(text(&hamlet.message().await).contains("subscription=\"none\""));
-    let no = ask(&mut francisco, "set", false, "<unsubscribe node='n' jid='francisco@waddle.test'/>").await;
-    assert_eq!((condition(&no).as_str(), app(&no).as_str()), ("unexpected-request", "not-subscribed"));
+    let no = ask(
+        &mut francisco,
+        "set",
+        false,
+        "<unsubscribe node='n' jid='francisco@waddle.test'/>",
+    )
+    .await;
+    assert_eq!(
+        (condition(&no).as_str(), app(&no).as_str()),
+        ("unexpected-request", "not-subscribed")
+    );
 }
 
 #[tokio::test]
@@ -169,11 +233,21 @@ async fn configuration_options_and_affiliations_are_forms_and_lists() {
     let s = ask(&mut hamlet, "get", true, "<default/>").await;
     assert!(text(&s).contains("pubsub#max_items"), "{}", text(&s));
     set(&mut hamlet, "<create node='n'/>").await;
-    let change = format!("<configure node='n'>{}</configure>", form(&[("title", "A & B".replace('&', "&amp;").as_str()), ("max_items", "max")]));
+    let change = format!(
+        "<configure node='n'>{}</configure>",
+        form(&[
+            ("title", "A & B".replace('&', "&amp;").as_str()),
+            ("max_items", "max")
+        ])
+    );
     let s = ask(&mut hamlet, "set", true, &change).await;
     assert!(s.is_type("result"), "{}", text(&s));
     let s = ask(&mut hamlet, "get", true, "<configure node='n'/>").await;
-    assert!(text(&s).contains("A &amp; B") && text(&s).contains("<value>max</value>"), "{}", text(&s));
+    assert!(
+        text(&s).contains("A &amp; B") && text(&s).contains("<value>max</value>"),
+        "{}",
+        text(&s)
+    );
     for (field, value) in [("access_model", "odd"), ("max_items", "-3"), ("no_such", "1")] {
         let change = format!("<configure node='n'>{}</configure>", form(&[(field, value)]));
         let no = ask(&mut hamlet, "set", true, &change).await;
@@ -181,16 +255,33 @@ async fn configuration_options_and_affiliations_are_forms_and_lists() {
     }
     let no = ask(&mut francisco, "get", true, "<configure node='n'/>").await;
     assert_eq!(condition(&no), "forbidden");
-    set(&mut francisco, "<subscribe node='n' jid='francisco@waddle.test'/>").await;
-    let s = ask(&mut francisco, "get", false, "<options node='n' jid='francisco@waddle.test'/>").await;
+    set(
+        &mut francisco,
+        "<subscribe node='n' jid='francisco@waddle.test'/>",
+    )
+    .await;
+    let s = ask(
+        &mut francisco,
+        "get",
+        false,
+        "<options node='n' jid='francisco@waddle.test'/>",
+    )
+    .await;
     assert!(text(&s).contains("pubsub#deliver"), "{}", text(&s));
     let off = "<options node='n' jid='francisco@waddle.test'><x xmlns='jabber:x:data' type='submit'>\
                <field var='pubsub#deliver'><value>0</value></field></x></options>";
     set(&mut francisco, off).await;
-    set(&mut hamlet, "<publish node='n'><item id='1'><e xmlns='urn:e'/></item></publish>").await;
+    set(
+        &mut hamlet,
+        "<publish node='n'><item id='1'><e xmlns='urn:e'/></item></publish>",
+    )
+    .await;
     untold(&mut francisco).await;
     let no = ask(&mut francisco, "set", false, "<options node='n' jid='francisco@waddle.test'><x xmlns='jabber:x:data' type='submit'><field var='pubsub#odd'><value>0</value></field></x></options>").await;
-    assert_eq!((condition(&no).as_str(), app(&no).as_str()), ("bad-request", "invalid-options"));
+    assert_eq!(
+        (condition(&no).as_str(), app(&no).as_str()),
+        ("bad-request", "invalid-options")
+    );
     let outcast = "<affiliations node='n'><affiliation jid='francisco@waddle.test' affiliation='outcast'/></affiliations>";
     ask(&mut hamlet, "set", true, outcast).await;
     assert!(text(&francisco.message().await).contains("subscription=\"none\""));
@@ -201,9 +292,14 @@ async fn configuration_options_and_affiliations_are_forms_and_lists() {
     let s = ask(&mut hamlet, "get", true, "<affiliations node='n'/>").await;
     assert!(text(&s).contains("hamlet@waddle.test") && text(&s).contains("outcast"));
     // What nobody but its members may know of is not in the list of nodes.
-    let hide = format!("<configure node='n'>{}</configure>", form(&[("access_model", "whitelist")]));
+    let hide = format!(
+        "<configure node='n'>{}</configure>",
+        form(&[("access_model", "whitelist")])
+    );
     ask(&mut hamlet, "set", true, &hide).await;
-    let list = format!("<iq type='get' id='d' to='{HOST}'><query xmlns='http://jabber.org/protocol/disco#items'/></iq>");
+    let list = format!(
+        "<iq type='get' id='d' to='{HOST}'><query xmlns='http://jabber.org/protocol/disco#items'/></iq>"
+    );
     assert!(!text(&francisco.request(&list).await).contains("node="));
     assert!(text(&hamlet.request(&list).await).contains("node=\"n\""));
 }
@@ -217,7 +313,11 @@ async fn the_last_item_comes_to_new_subscribers_and_with_presence() {
     );
     set(&mut hamlet, &create).await;
     for i in ["1", "2"] {
-        set(&mut hamlet, &format!("<publish node='n'><item id='{i}'><e xmlns='urn:e'/></item></publish>")).await;
+        set(
+            &mut hamlet,
+            &format!("<publish node='n'><item id='{i}'><e xmlns='urn:e'/></item></publish>"),
+        )
+        .await;
     }
     francisco
         .send(&format!(
@@ -225,7 +325,11 @@ async fn the_last_item_comes_to_new_subscribers_and_with_presence() {
         ))
         .await;
     let last = told(&mut francisco).await;
-    assert!(text(&last).contains("id=\"2\"") && text(&last).contains("urn:xmpp:delay"), "{}", text(&last));
+    assert!(
+        text(&last).contains("id=\"2\"") && text(&last).contains("urn:xmpp:delay"),
+        "{}",
+        text(&last)
+    );
     let mut other = w.client("francisco", "other").await;
     other.send("<presence/>").await;
     let last = other.message().await;
@@ -235,18 +339,46 @@ async fn the_last_item_comes_to_new_subscribers_and_with_presence() {
 #[tokio::test]
 async fn pages_cannot_be_used_to_inject() {
     let (_w, mut hamlet, _) = two().await;
-    set(&mut hamlet, &format!("<create node='n'/><configure>{}</configure>", form(&[("max_items", "max")]))).await;
+    set(
+        &mut hamlet,
+        &format!(
+            "<create node='n'/><configure>{}</configure>",
+            form(&[("max_items", "max")])
+        ),
+    )
+    .await;
     for i in 0..5 {
-        set(&mut hamlet, &format!("<publish node='n'><item id='{i}'><e xmlns='urn:e'/></item></publish>")).await;
+        set(
+            &mut hamlet,
+            &format!("<publish node='n'><item id='{i}'><e xmlns='urn:e'/></item></publish>"),
+        )
+        .await;
     }
-    let page = |rsm: &str| format!("<items node='n'/><set xmlns='http://jabber.org/protocol/rsm'>{rsm}</set>");
+    let page =
+        |rsm: &str| format!("<items node='n'/><set xmlns='http://jabber.org/protocol/rsm'>{rsm}</set>");
     let s = ask(&mut hamlet, "get", false, &page("<max>2</max><after>1</after>")).await;
-    assert!(text(&s).contains("<item id=\"2\"") && text(&s).contains("<item id=\"3\"") && text(&s).contains("<count>5</count>"));
-    for rsm in ["<after>1' OR '1'='1</after>", "<before>0; DELETE FROM pubsub_items</before>", "<after>%</after>"] {
-        assert_eq!(condition(&ask(&mut hamlet, "get", false, &page(rsm)).await), "item-not-found", "{rsm}");
+    assert!(
+        text(&s).contains("<item id=\"2\"")
+            && text(&s).contains("<item id=\"3\"")
+            && text(&s).contains("<count>5</count>")
+    );
+    for rsm in [
+        "<after>1' OR '1'='1</after>",
+        "<before>0; DELETE FROM pubsub_items</before>",
+        "<after>%</after>",
+    ] {
+        assert_eq!(
+            condition(&ask(&mut hamlet, "get", false, &page(rsm)).await),
+            "item-not-found",
+            "{rsm}"
+        );
     }
     for rsm in ["<max>-1</max>", "<max>9999999999999</max>", "<index>x</index>"] {
-        assert_eq!(condition(&ask(&mut hamlet, "get", false, &page(rsm)).await), "bad-request", "{rsm}");
+        assert_eq!(
+            condition(&ask(&mut hamlet, "get", false, &page(rsm)).await),
+            "bad-request",
+            "{rsm}"
+        );
     }
     let s = ask(&mut hamlet, "get", false, &page("<max>0</max>")).await;
     assert!(text(&s).contains("<count>5</count>"));
@@ -259,8 +391,15 @@ async fn people_make_as_many_nodes_as_they_may() {
     let mut c = w.online("hamlet", "r").await;
     for _ in 0..2 {
         let s = set(&mut c, "<create/>").await;
-        assert!(text(&s).contains("<create node="), "an instant node has a name: {}", text(&s));
+        assert!(
+            text(&s).contains("<create node="),
+            "an instant node has a name: {}",
+            text(&s)
+        );
     }
     let no = ask(&mut c, "set", false, "<create/>").await;
-    assert_eq!((condition(&no).as_str(), app(&no).as_str()), ("policy-violation", "max-nodes-exceeded"));
+    assert_eq!(
+        (condition(&no).as_str(), app(&no).as_str()),
+        ("policy-violation", "max-nodes-exceeded")
+    );
 }

@@ -104,7 +104,11 @@ impl View<'_> {
         let mut bytes: usize = items.iter().map(size).sum();
         let before = items.len();
         while bytes > self.limits.pubsub_answer_bytes && items.len() > 1 {
-            let gone = if oldest { items.remove(0) } else { items.remove(items.len() - 1) };
+            let gone = if oldest {
+                items.remove(0)
+            } else {
+                items.remove(items.len() - 1)
+            };
             bytes -= size(&gone);
         }
         items.len() < before

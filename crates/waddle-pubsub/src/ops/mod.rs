@@ -108,8 +108,14 @@ impl<'a> Desk<'a> {
             } => self.configure(&node, &form),
             Request::Delete { node, redirect } => self.delete(&node, redirect.as_deref()),
             Request::Purge { node } => self.purge(&node),
-            Request::OwnerSubscriptions { node, set: Some(list) } => self.set_subscriptions(&node, list),
-            Request::OwnerAffiliations { node, set: Some(list) } => self.set_affiliations(&node, list),
+            Request::OwnerSubscriptions {
+                node,
+                set: Some(list),
+            } => self.set_subscriptions(&node, list),
+            Request::OwnerAffiliations {
+                node,
+                set: Some(list),
+            } => self.set_affiliations(&node, list),
             reading => self.view().answer(reading).map(Some),
         }
     }
@@ -213,9 +219,7 @@ impl View<'_> {
     /// Answers a request that changes nothing.
     pub fn answer(&self, request: Request) -> Result<XmlWriter> {
         match request {
-            Request::Options {
-                node, jid, subid, ..
-            } => self.options(&node, &jid, subid.as_deref()),
+            Request::Options { node, jid, subid, .. } => self.options(&node, &jid, subid.as_deref()),
             Request::DefaultOptions => Ok(Self::default_options()),
             Request::Subscriptions { node } => self.subscriptions(node.as_deref()),
             Request::Affiliations { node } => self.affiliations(node.as_deref()),

@@ -85,9 +85,7 @@ impl Desk<'_> {
             return Ok(None);
         }
         repo::configure(self.tx, before.node.id, &config.to_stored(), config.purge_offline)?;
-        let most = config
-            .max_items
-            .within(self.shared.limits.pubsub_items_per_node);
+        let most = config.max_items.within(self.shared.limits.pubsub_items_per_node);
         if config.persist_items {
             store::trim(self.tx, before.node.id, most)?;
         } else {

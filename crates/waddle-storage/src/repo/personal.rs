@@ -55,12 +55,16 @@ pub struct VCard {
 
 /// An account's vCard.
 pub fn vcard(conn: &Conn, owner: &str) -> Result<Option<VCard>> {
-    conn.query_opt("SELECT vcard, vcard4 FROM vcards WHERE owner = ?1", (owner,), |r| {
-        Ok(VCard {
-            vcard: r.get(0)?,
-            vcard4: r.get(1)?,
-        })
-    })
+    conn.query_opt(
+        "SELECT vcard, vcard4 FROM vcards WHERE owner = ?1",
+        (owner,),
+        |r| {
+            Ok(VCard {
+                vcard: r.get(0)?,
+                vcard4: r.get(1)?,
+            })
+        },
+    )
 }
 
 /// The name that an account logged in with, if it has one.

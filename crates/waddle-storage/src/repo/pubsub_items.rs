@@ -104,13 +104,7 @@ pub fn after(conn: &Conn, node: i64, seq: i64, since: Timestamp, limit: usize) -
 }
 
 /// The items from an index on.
-pub fn from_index(
-    conn: &Conn,
-    node: i64,
-    index: usize,
-    since: Timestamp,
-    limit: usize,
-) -> Result<Vec<Item>> {
+pub fn from_index(conn: &Conn, node: i64, index: usize, since: Timestamp, limit: usize) -> Result<Vec<Item>> {
     let sql = [
         "SELECT ",
         ITEM,

@@ -161,10 +161,7 @@ pub async fn remember(server: &Arc<Server>, session: &Arc<Session>) {
         .stored(own(session), me, METADATA.to_owned(), 1)
         .await
         .unwrap_or_default();
-    *session.avatar.lock() = found
-        .last()
-        .and_then(|i| i.payload.as_ref())
-        .and_then(hash_of);
+    *session.avatar.lock() = found.last().and_then(|i| i.payload.as_ref()).and_then(hash_of);
 }
 
 /// An available presence with the hash of the avatar in it, unless it says something about it itself (XEP-0398 §4).

@@ -41,7 +41,11 @@ fn failed(e: waddle_storage::StorageError) -> StanzaError {
 }
 
 /// The vCard of an account, as far as `from` may see it; `None` where there is nothing to show.
-pub async fn of(server: &Arc<Server>, service: &Service, from: &Jid) -> Result<Option<XmlWriter>, StanzaError> {
+pub async fn of(
+    server: &Arc<Server>,
+    service: &Service,
+    from: &Jid,
+) -> Result<Option<XmlWriter>, StanzaError> {
     let account = service.key();
     let known = known(server, account).await?;
     // Who may not see a node sees what is there besides.
@@ -96,7 +100,11 @@ pub async fn get(
 }
 
 /// Stores a session's vCard: the fields here and as vCard4, the photo as its avatar.
-pub async fn set(server: &Arc<Server>, session: &Arc<Session>, vcard: Element<'_>) -> Result<Answer, StanzaError> {
+pub async fn set(
+    server: &Arc<Server>,
+    session: &Arc<Session>,
+    vcard: Element<'_>,
+) -> Result<Answer, StanzaError> {
     let mut w = XmlWriter::new();
     w.open_ns("vCard", TEMP);
     for e in vcard.children().filter(|c| !c.is("PHOTO", TEMP)) {
@@ -109,7 +117,9 @@ pub async fn set(server: &Arc<Server>, session: &Arc<Session>, vcard: Element<'_
     };
     let photo = vcard.child("PHOTO", TEMP);
     let picture = photo.and_then(avatar::of_photo);
-    let has_data = photo.and_then(|p| p.child_text("BINVAL", TEMP)).is_some_and(|t| !t.trim().is_empty());
+    let has_data = photo
+        .and_then(|p| p.child_text("BINVAL", TEMP))
+        .is_some_and(|t| !t.trim().is_empty());
     if has_data && picture.is_none() {
         return Err(StanzaError::new(Condition::BadRequest).text("the photo is not Base64"));
     }

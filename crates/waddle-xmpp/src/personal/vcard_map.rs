@@ -216,7 +216,9 @@ mod tests {
         w.open_ns("vCard", TEMP);
         from_v4(&mut w, four.root());
         let back = Stanza::parse(w.finish()).unwrap();
-        for name in ["FN", "NICKNAME", "URL", "BDAY", "TITLE", "ROLE", "JABBERID", "DESC"] {
+        for name in [
+            "FN", "NICKNAME", "URL", "BDAY", "TITLE", "ROLE", "JABBERID", "DESC",
+        ] {
             assert_eq!(text(back.root(), name), text(temp.root(), name), "{name}");
         }
         assert!(!back.root().has("PHOTO", TEMP));

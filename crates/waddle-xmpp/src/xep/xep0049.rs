@@ -109,7 +109,10 @@ async fn set(r: &IqRequest<'_>) -> IqResult {
             .is_ok_and(|s| !s.root().has_content() && s.root().attrs().all(|a| a.name() == "xmlns"));
         stored.push((e.name().to_owned(), ns.to_owned(), (!empty).then_some(bytes)));
     }
-    let (owner, most) = (r.session.localpart().to_owned(), r.server.limits.xmpp_private_bytes);
+    let (owner, most) = (
+        r.session.localpart().to_owned(),
+        r.server.limits.xmpp_private_bytes,
+    );
     let write = r.server.db.write(move |tx| {
         for (name, ns, bytes) in &stored {
             store::set_private(tx, &owner, name, ns, bytes.as_ref(), most)?;

@@ -55,7 +55,7 @@ impl Extension for PubSub {
 struct Nodes(BareJid);
 
 impl Service for Nodes {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "Publish-Subscribe"
     }
 
@@ -128,7 +128,12 @@ fn info(service: &PubSubService) -> DiscoInfo {
         .into_iter()
         .map(str::to_owned)
         .collect();
-    features.extend(service.features().iter().map(|f| [pubsub::PUBSUB, "#", f].concat()));
+    features.extend(
+        service
+            .features()
+            .iter()
+            .map(|f| [pubsub::PUBSUB, "#", f].concat()),
+    );
     DiscoInfo {
         identities: vec![Identity::new("pubsub", "service", "Publish-Subscribe")],
         features,
