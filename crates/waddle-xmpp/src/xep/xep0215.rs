@@ -71,14 +71,19 @@ impl ExternalService {
         let transport = match (query, secure) {
             ("", false) => "udp",
             ("", true) => "tcp",
-            (q, _) => q.strip_prefix("transport=").filter(|t| matches!(*t, "udp" | "tcp"))?,
+            (q, _) => q
+                .strip_prefix("transport=")
+                .filter(|t| matches!(*t, "udp" | "tcp"))?,
         };
         let (host, port) = match place.rsplit_once(':') {
             // the colons of an IPv6 address are in brackets
             Some((host, port)) if !port.contains(']') => (host, port.parse().ok()?),
             _ => (place, if secure { 5349 } else { 3478 }),
         };
-        let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+        let host = host
+            .strip_prefix('[')
+            .and_then(|h| h.strip_suffix(']'))
+            .unwrap_or(host);
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '_');
         (!host.is_empty() && host.chars().all(allowed)).then(|| Self {
             kind: kind.to_owned(),
@@ -234,20 +239,41 @@ mod tests {
     fn uris() {
         let read = |u| ExternalService::from_uri(u).map(|s| (s.kind, s.host, s.port, s.transport));
         let s = |k: &str, h: &str, p, t: &str| Some((k.to_owned(), h.to_owned(), p, t.to_owned()));
-        assert_eq!(read("stun:stun.example.org"), s("stun", "stun.example.org", 3478, "udp"));
-        assert_eq!(read("turns:t.example:443?transport=tcp"), s("turns", "t.example", 443, "tcp"));
+        assert_eq!(
+            read("stun:stun.example.org"),
+            s("stun", "stun.example.org", 3478, "udp")
+        );
+        assert_eq!(
+            read("turns:t.example:443?transport=tcp"),
+            s("turns", "t.example", 443, "tcp")
+        );
         assert_eq!(read("turns:t.example"), s("turns", "t.example", 5349, "tcp"));
-        assert_eq!(read("turn:[2001:db8::1]:9?transport=udp"), s("turn", "2001:db8::1", 9, "udp"));
+        assert_eq!(
+            read("turn:[2001:db8::1]:9?transport=udp"),
+            s("turn", "2001:db8::1", 9, "udp")
+        );
         assert_eq!(read("stun:[2001:db8::1]"), s("stun", "2001:db8::1", 3478, "udp"));
-        for wrong in ["", "stun:", "http://x", "turn:x:y", "turn:x?transport=sctp", "turn:a b", "turn:x:99999"] {
+        for wrong in [
+            "",
+            "stun:",
+            "http://x",
+            "turn:x:y",
+            "turn:x?transport=sctp",
+            "turn:a b",
+            "turn:x:99999",
+        ] {
             assert_eq!(read(wrong), None, "{wrong}");
         }
     }
 
     #[test]
     fn words_for_a_limited_time() {
-        let (user, password, expires) =
-            limited(&Secret::new("north"), 3600, "alice", Timestamp(1_400_000_000_000_000));
+        let (user, password, expires) = limited(
+            &Secret::new("north"),
+            3600,
+            "alice",
+            Timestamp(1_400_000_000_000_000),
+        );
         assert_eq!(user, "1400003640:alice");
         assert_eq!(expires.secs(), 1_400_003_640);
         let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, b"north");

@@ -111,19 +111,26 @@ async fn slot(files: &Files, sent: &Sent, w: &mut XmlWriter) -> Result<(), Stanz
             return Err(Condition::BadRequest.into());
         };
         let bad = |text| StanzaError::new(Condition::BadRequest).text(text);
-        let size = request.attr("size").ok_or_else(|| bad("the attribute size is missing"))?;
+        let size = request
+            .attr("size")
+            .ok_or_else(|| bad("the attribute size is missing"))?;
         // xs:positiveInteger; what does not fit into a number is too large in any case
         let digits = !size.is_empty() && size.bytes().all(|b| b.is_ascii_digit());
         let size = size.parse().unwrap_or(u64::MAX);
         if !digits || size == 0 {
             return Err(bad("size is the file's length in bytes, at least 1"));
         }
-        let name = request.attr("filename").ok_or_else(|| bad("the attribute filename is missing"))?;
+        let name = request
+            .attr("filename")
+            .ok_or_else(|| bad("the attribute filename is missing"))?;
         SlotRequest {
             owner,
             name: name.into_owned(),
             size,
-            kind: request.attr("content-type").map(Into::into).filter(|k: &String| !k.is_empty()),
+            kind: request
+                .attr("content-type")
+                .map(Into::into)
+                .filter(|k: &String| !k.is_empty()),
             purpose: purpose(request)?,
         }
     };
@@ -169,7 +176,12 @@ fn refused(why: Refusal) -> StanzaError {
         Refusal::TooLarge(most) => {
             extra.open_ns("file-too-large", UPLOAD);
             extra.leaf("max-file-size", &most.to_string()).close();
-            let text = ["the file is too large; at most ", &most.to_string(), " bytes are taken"].concat();
+            let text = [
+                "the file is too large; at most ",
+                &most.to_string(),
+                " bytes are taken",
+            ]
+            .concat();
             not(&text).extra(extra)
         }
         Refusal::Name(why) => not(why),
@@ -178,7 +190,10 @@ fn refused(why: Refusal) -> StanzaError {
         Refusal::Quota(why, until) => {
             let e = StanzaError::new(Condition::ResourceConstraint).text(why);
             let Some(until) = until else { return e };
-            extra.open_ns("retry", UPLOAD).attr_display("stamp", until).close();
+            extra
+                .open_ns("retry", UPLOAD)
+                .attr_display("stamp", until)
+                .close();
             e.extra(extra)
         }
         Refusal::ServerFull => StanzaError::new(Condition::ResourceConstraint)
