@@ -220,8 +220,9 @@ class TokioXmpp(Process):
 class Slixmpp(ChatClient):
     """slixmpp over STARTTLS, on a loop in a thread of its own."""
 
-    def __init__(self, server, username, password, resource="desktop"):
+    def __init__(self, server, username, password, resource="desktop", plugins=()):
         super().__init__(f"slixmpp:{username}")
+        self._plugins = ("xep_0030", "xep_0045", "xep_0199", "xep_0203", "xep_0313", "xep_0359", *plugins)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -256,7 +257,7 @@ class Slixmpp(ChatClient):
         self.xmpp.ssl_context.check_hostname = False
         self.xmpp.ssl_context.verify_mode = ssl.CERT_NONE
         self.xmpp.enable_direct_tls = False
-        for plugin in ("xep_0030", "xep_0045", "xep_0199", "xep_0203", "xep_0313", "xep_0359"):
+        for plugin in self._plugins:
             self.xmpp.register_plugin(plugin)
         self.xmpp.register_handler(Callback("presences", StanzaPath("presence"), self._presence))
         self.xmpp.register_handler(Callback("messages", StanzaPath("message"), self._message))

@@ -112,6 +112,8 @@ async fn start(
         tls: Some(tls.config()),
         rate_limits: config.rate_limits,
         registration: config.registration,
+        push_details: config.push_details,
+        resume_location: Some(config.resume_location.clone()).filter(|l| !l.is_empty()),
         component_listen: config.component_listen.0.clone(),
         components: config.components.clone(),
         disabled: if config.show_version { Vec::new() } else { vec![92] },

@@ -197,12 +197,15 @@ pub fn ack(h: u32) -> Bytes {
     w.finish()
 }
 
-/// `<enabled/>`; with an id the session can be resumed for `max` seconds.
-pub fn enabled(resume: Option<(&str, u64)>) -> Bytes {
+/// `<enabled/>`; with an id the session can be resumed for `max` seconds, best at the location.
+pub fn enabled(resume: Option<(&str, u64, Option<&str>)>) -> Bytes {
     let mut w = XmlWriter::with_capacity(128);
     w.open_ns("enabled", ns::SM);
-    if let Some((id, max)) = resume {
-        w.attr("id", id).attr("resume", "true").attr_display("max", max);
+    if let Some((id, max, location)) = resume {
+        w.attr("id", id)
+            .attr("resume", "true")
+            .attr_display("max", max)
+            .attr_opt("location", location);
     }
     w.finish()
 }
@@ -310,7 +313,7 @@ mod tests {
         }
         assert_eq!(ack(7), "<a xmlns=\"urn:xmpp:sm:3\" h=\"7\"/>");
         assert_eq!(
-            enabled(Some(("i", 5))),
+            enabled(Some(("i", 5, None))),
             "<enabled xmlns=\"urn:xmpp:sm:3\" id=\"i\" resume=\"true\" max=\"5\"/>"
         );
     }

@@ -42,6 +42,8 @@ pub struct XmppConfig {
     pub registration: Registration,
     /// What push services are told besides that there is something (XEP-0357).
     pub push_details: crate::push::Details,
+    /// Where a client had better come back to resume its session (XEP-0198 §5), `host:port`.
+    pub resume_location: Option<String>,
     /// Whom to write to, as URIs (XEP-0157).
     pub contacts: Vec<(crate::xep::xep0157::Concern, Vec<String>)>,
     /// Where OAuth begins (RFC 8414): the URL of the metadata that OAUTHBEARER tells of (XEP-0493). Without it there
@@ -67,6 +69,7 @@ impl XmppConfig {
             rate_limits: true,
             registration: Registration::Closed,
             push_details: crate::push::Details::default(),
+            resume_location: None,
             contacts: Vec::new(),
             oauth_discovery: None,
             disabled: Vec::new(),

@@ -185,6 +185,24 @@ async fn wrong_counts_end_the_stream() {
     }
 }
 
+/// XEP-0198 §5: a count beyond what was sent ends the new stream, not the session.
+#[tokio::test]
+async fn a_resumption_with_too_high_a_count_ends_the_stream() {
+    let w = world_with(|_| {}, |c| c.resume_location = Some("sm.waddle.test:5222".into())).await;
+    w.account("bob").await;
+    let mut b = w.client("bob", "two").await;
+    let e = b.request("<enable xmlns='urn:xmpp:sm:3' resume='true'/>").await;
+    assert_eq!(e.root().attr("location").unwrap(), "sm.waddle.test:5222");
+    let id = e.root().attr("id").unwrap().into_owned();
+    drop(b);
+    let resume = |h: u32| format!("<resume xmlns='urn:xmpp:sm:3' previd='{id}' h='{h}'/>");
+    let mut c = w.login("bob").await;
+    c.send(&resume(99)).await;
+    c.ends_with("undefined-condition").await;
+    let mut c = w.login("bob").await;
+    assert_eq!(c.request(&resume(0)).await.root().name(), "resumed");
+}
+
 #[tokio::test]
 async fn requests_out_of_order() {
     let w = world().await;

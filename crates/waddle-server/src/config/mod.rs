@@ -24,7 +24,7 @@ use waddle_http::Network;
 use waddle_mqtt::rules::TopicPolicy;
 use waddle_xmpp::xep::xep0215::ExternalService;
 pub use waddle_xmpp::Registration;
-use waddle_xmpp::component::Component;
+use waddle_xmpp::{component::Component, push::Details};
 
 /// The log's shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +116,10 @@ settings! {
     allow_plaintext: bool = "off", parse::switch;
     /// In-band registration: `open` to anybody, by invitation (`invite`), or `closed`.
     registration: Registration = "closed", parse::registration;
+    /// What push services are told about the messages that wait (XEP-0357): how many (`count`), the last one's `sender` too, or its `body` as well.
+    push_details: Details = "count", parse::push_details;
+    /// Where a client had better come back to resume its session (XEP-0198), as `host:port`; empty: it finds out itself.
+    resume_location: String = "", outside::text;
     /// Whether clients may ask for name and version of the server (XEP-0092).
     show_version: bool = "on", parse::switch;
     /// Message, presence, join, IQ and byte rates; `off` only for load tests.

@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 use url::Url;
 use waddle_core::{BareJid, Secret};
 use waddle_http::Network;
-use waddle_xmpp::component::Component;
+use waddle_xmpp::{component::Component, push::Details};
 
 use super::{LogFormat, Registration};
 
@@ -59,6 +59,16 @@ pub(super) fn listen(s: &str) -> Parsed<Listen> {
             .map_err(|_| "address:port (several separated by commas) or off is expected")
     };
     s.split(',').map(one).collect::<Result<_, _>>().map(Listen)
+}
+
+/// What push services are told.
+pub(super) fn push_details(s: &str) -> Parsed<Details> {
+    Ok(match s {
+        "count" => Details::Count,
+        "sender" => Details::Sender,
+        "body" => Details::Body,
+        _ => return Err("count, sender or body is expected"),
+    })
 }
 
 /// Hosts of components and their secrets. The texts are not shown in errors: they may be secret.

@@ -205,7 +205,8 @@ impl Connection {
                 if resumable {
                     b.session.set_resumption_id(&id);
                 }
-                let answer = enabled(resumable.then_some((&*id, seconds)));
+                let location = server.config.resume_location.as_deref();
+                let answer = enabled(resumable.then_some((&*id, seconds, location)));
                 Ok(Some(Outgoing::nonza(answer)))
             }
             (Some(SmRequest::Enable { .. } | SmRequest::Resume { .. }), _) => {
