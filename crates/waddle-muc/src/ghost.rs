@@ -36,7 +36,8 @@ impl Room {
             .children()
             .find(|c| c.name() == "error")
             .map(StanzaError::read);
-        if error.is_some_and(|e| is_lost(e.kind)) {
+        // An error that does not say what is wrong says that nothing arrives.
+        if error.is_none_or(|e| is_lost(e.kind)) {
             let d = Departure {
                 codes: &["333"],
                 reason: Some("messages do not arrive"),
