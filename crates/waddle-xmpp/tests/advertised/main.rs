@@ -7,6 +7,7 @@ mod account;
 mod pubsub;
 mod rooms;
 mod server;
+mod spaces;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -16,6 +17,7 @@ use account::ACCOUNT;
 use pubsub::{PUBSUB, SERVICE};
 use rooms::{MUC, ROOM};
 use server::{COMMON, SERVER};
+use spaces::SPACES;
 use support::{Client, text, world_with};
 const INFO: &str = "http://jabber.org/protocol/disco#info";
 const ITEMS: &str = "http://jabber.org/protocol/disco#items";
@@ -33,6 +35,7 @@ fn rows(place: &str) -> Vec<&'static [Row]> {
         "muc" => vec![COMMON, MUC],
         "room" => vec![COMMON, ROOM],
         "pubsub" => vec![COMMON, SERVICE],
+        "spaces" => vec![COMMON, SPACES],
         _ => vec![COMMON],
     }
 }
@@ -166,6 +169,9 @@ async fn every_advertised_feature_answers() {
     let secret = waddle_core::Secret::new("secret");
     w.identity.create_local("alice", &secret, true).await.unwrap();
     w.account("bob").await;
+    let alice = w.identity.resolve_name("alice").await.unwrap();
+    let pond = waddle_community::NewWaddle::new("pond".parse().unwrap(), "Pond");
+    w.community.create_waddle(&alice, pond).await.unwrap();
     let mut p = Prober {
         c: w.online("alice", "one").await,
         count: 0,
