@@ -215,7 +215,11 @@ def main():
         write(kept, {t: r[0] for t, r in found.items()})
     elif changes:
         print(f"not as in {kept.name}:\n  " + "\n  ".join(changes))
-    print(f"stanzas: {folder}/*/stanzas/Class/method/log   took {time.monotonic() - started:.0f} s")
+    if options.logs is None and not changes:
+        shutil.rmtree(folder)
+    else:
+        print(f"stanzas: {folder}/*/stanzas/Class/method/log")
+    print(f"took {time.monotonic() - started:.0f} s")
     print(f"{counts['pass']} passed, {counts['fail']} failed, {counts['impossible']} impossible, {len(changes)} changed")
     if not found:
         return 1
