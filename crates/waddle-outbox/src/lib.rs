@@ -112,9 +112,17 @@ impl<T: Weight> Outbox<T> {
 
     /// Appends an item. One item is always taken by an empty outbox, whatever its size.
     pub fn push(&self, item: T) -> Result<(), PushError> {
-        if self.gated.load(Ordering::Relaxed) && self.gate.lock().0.as_ref().is_some_and(|wanted| !wanted(&item)) {
-            return Ok(());
+        let refused = self.gated.load(Ordering::Relaxed)
+            && self.gate.lock().0.as_ref().is_some_and(|wanted| !wanted(&item));
+        if refused {
+            Ok(())
+        } else {
+            self.push_past_gate(item)
         }
+    }
+
+    /// Like [`Outbox::push`], for who has asked already whether the item is wanted.
+    pub fn push_past_gate(&self, item: T) -> Result<(), PushError> {
         let weight = item.weight();
         let mut inner = self.inner.lock();
         if inner.closed {

@@ -194,7 +194,7 @@ impl Session {
 
     /// Sends to the client. A full outbox closes the session by itself.
     pub fn send(&self, stanza: Outgoing) -> Result<(), PushError> {
-        self.outbox.push(stanza)
+        self.outbox.push_past_gate(stanza)
     }
 
     /// Waits until fewer than `below` of its messages wait for their commit.

@@ -22,7 +22,9 @@ async fn list(c: &mut Client) -> Vec<String> {
         .await;
     let list = r.root().child("blocklist", BLOCKING);
     let list = list.unwrap_or_else(|| panic!("no list: {}", text(&r)));
-    list.children().map(|i| i.attr("jid").unwrap().into_owned()).collect()
+    list.children()
+        .map(|i| i.attr("jid").unwrap().into_owned())
+        .collect()
 }
 
 /// The one `blocked` condition beside the one of the RFC.
@@ -69,7 +71,10 @@ async fn the_list_and_its_pushes() {
     for c in [&mut one, &mut two] {
         let push = c.next().await;
         let block = push.root().child("block", BLOCKING).unwrap();
-        assert_eq!((push.type_().unwrap().as_ref(), block.children().count()), ("set", 2));
+        assert_eq!(
+            (push.type_().unwrap().as_ref(), block.children().count()),
+            ("set", 2)
+        );
     }
     deaf.quiet().await;
     assert_eq!(list(&mut one).await, ["b@x", "x/r"]);
@@ -80,14 +85,27 @@ async fn the_list_and_its_pushes() {
     one.send(&command("unblock", &[])).await;
     assert!(one.next().await.is_type("result"));
     let push = one.next().await;
-    assert_eq!(push.root().child("unblock", BLOCKING).unwrap().children().count(), 0);
+    assert_eq!(
+        push.root().child("unblock", BLOCKING).unwrap().children().count(),
+        0
+    );
     assert!(list(&mut one).await.is_empty());
     for (bad, expected) in [
         (command("block", &[]), "bad-request"),
         (command("block", &["a@@x"]), "jid-malformed"),
-        ("<iq type='set' id='b'><block xmlns='urn:xmpp:blocking'><item/></block></iq>".to_owned(), "bad-request"),
-        ("<iq type='get' id='b'><block xmlns='urn:xmpp:blocking'><item jid='x'/></block></iq>".to_owned(), "bad-request"),
-        ("<iq type='get' id='b' to='bob@waddle.test'><blocklist xmlns='urn:xmpp:blocking'/></iq>".to_owned(), "forbidden"),
+        (
+            "<iq type='set' id='b'><block xmlns='urn:xmpp:blocking'><item/></block></iq>".to_owned(),
+            "bad-request",
+        ),
+        (
+            "<iq type='get' id='b'><block xmlns='urn:xmpp:blocking'><item jid='x'/></block></iq>".to_owned(),
+            "bad-request",
+        ),
+        (
+            "<iq type='get' id='b' to='bob@waddle.test'><blocklist xmlns='urn:xmpp:blocking'/></iq>"
+                .to_owned(),
+            "forbidden",
+        ),
     ] {
         assert_eq!(condition(&one.request(&bad).await), expected, "{bad}");
     }
@@ -99,7 +117,10 @@ async fn the_list_is_bounded() {
     w.account("alice").await;
     let mut a = w.client("alice", "one").await;
     a.request(&command("block", &["a@x", "b@x"])).await;
-    assert_eq!(condition(&a.request(&command("block", &["c@x"])).await), "policy-violation");
+    assert_eq!(
+        condition(&a.request(&command("block", &["c@x"])).await),
+        "policy-violation"
+    );
     assert_eq!(list(&mut a).await, ["a@x", "b@x"]);
 }
 
@@ -107,17 +128,36 @@ async fn the_list_is_bounded() {
 async fn nothing_passes_in_either_direction() {
     let w = world_with(|_| {}, |c| c.rate_limits = false).await;
     let (mut a, mut b) = pair(&w).await;
-    assert!(a.request(&command("block", &["bob@waddle.test"])).await.is_type("result"));
+    assert!(
+        a.request(&command("block", &["bob@waddle.test"]))
+            .await
+            .is_type("result")
+    );
     // Bob sees Alice go
     let gone = b.next().await;
     assert!(gone.is_type("unavailable") && gone.root().attr("from").unwrap() == "alice@waddle.test/one");
     // what Bob sends looks as if nobody were there
     for (stanza, answer) in [
-        ("<message to='alice@waddle.test' type='chat' id='1'><body>x</body></message>", Some("service-unavailable")),
-        ("<message to='alice@waddle.test/one' id='2'><body>x</body></message>", Some("service-unavailable")),
-        ("<message to='alice@waddle.test' type='error' id='3'><body>x</body></message>", None),
-        ("<iq to='alice@waddle.test/one' type='get' id='4'><ping xmlns='urn:xmpp:ping'/></iq>", Some("service-unavailable")),
-        ("<iq to='alice@waddle.test' type='get' id='5'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>", Some("service-unavailable")),
+        (
+            "<message to='alice@waddle.test' type='chat' id='1'><body>x</body></message>",
+            Some("service-unavailable"),
+        ),
+        (
+            "<message to='alice@waddle.test/one' id='2'><body>x</body></message>",
+            Some("service-unavailable"),
+        ),
+        (
+            "<message to='alice@waddle.test' type='error' id='3'><body>x</body></message>",
+            None,
+        ),
+        (
+            "<iq to='alice@waddle.test/one' type='get' id='4'><ping xmlns='urn:xmpp:ping'/></iq>",
+            Some("service-unavailable"),
+        ),
+        (
+            "<iq to='alice@waddle.test' type='get' id='5'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>",
+            Some("service-unavailable"),
+        ),
         ("<iq to='alice@waddle.test/one' type='result' id='6'/>", None),
         ("<presence to='alice@waddle.test'/>", None),
         ("<presence to='alice@waddle.test' type='probe'/>", None),
@@ -140,7 +180,8 @@ async fn nothing_passes_in_either_direction() {
         let e = a.request(stanza).await;
         assert!(is_blocked(&e), "{stanza}: {}", text(&e));
     }
-    a.send("<iq to='bob@waddle.test/two' type='result' id='5'/>").await;
+    a.send("<iq to='bob@waddle.test/two' type='result' id='5'/>")
+        .await;
     a.quiet().await;
     // presence to all passes by
     a.send("<presence><status>new</status></presence>").await;
@@ -159,7 +200,10 @@ async fn nothing_passes_in_either_direction() {
     // unblocked: both are seen again
     a.send(&command("unblock", &["bob@waddle.test"])).await;
     let seen = a.sync().await;
-    assert!(seen.iter().any(|s| s.root().attr("from").is_some_and(|f| f == "bob@waddle.test/two")));
+    assert!(
+        seen.iter()
+            .any(|s| s.root().attr("from").is_some_and(|f| f == "bob@waddle.test/two"))
+    );
     let back = b.next().await;
     assert_eq!(back.root().attr("from").unwrap(), "alice@waddle.test/again");
     b.send("<message to='alice@waddle.test' type='chat'><body>hello</body></message>")
@@ -175,7 +219,8 @@ async fn devices_and_hosts() {
     a.sync().await;
     b.sync().await;
     a.request(&command("block", &["bob@waddle.test/three"])).await;
-    b3.send("<message to='alice@waddle.test' id='1'><body>x</body></message>").await;
+    b3.send("<message to='alice@waddle.test' id='1'><body>x</body></message>")
+        .await;
     loop {
         let s = b3.next().await;
         if s.is_type("error") {
@@ -191,9 +236,14 @@ async fn devices_and_hosts() {
     a2.send("<message to='alice@waddle.test/one' type='chat'><body>me</body></message>")
         .await;
     assert_eq!(body(&a.message().await), "me");
-    assert!(a.request("<iq type='get' id='p' to='waddle.test'><ping xmlns='urn:xmpp:ping'/></iq>").await.is_type("result"));
+    assert!(
+        a.request("<iq type='get' id='p' to='waddle.test'><ping xmlns='urn:xmpp:ping'/></iq>")
+            .await
+            .is_type("result")
+    );
     b.sync().await;
-    b.send("<message to='alice@waddle.test' id='3'><body>x</body></message>").await;
+    b.send("<message to='alice@waddle.test' id='3'><body>x</body></message>")
+        .await;
     assert_eq!(condition(&b.message().await), "service-unavailable");
 }
 
@@ -205,7 +255,9 @@ async fn a_report_says_why() {
     let features = a
         .request("<iq type='get' id='d' to='waddle.test'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>")
         .await;
-    assert!(text(&features).contains("urn:xmpp:reporting:1") && text(&features).contains("\"urn:xmpp:blocking\""));
+    assert!(
+        text(&features).contains("urn:xmpp:reporting:1") && text(&features).contains("\"urn:xmpp:blocking\"")
+    );
     let report = |reason: &str, text: &str| {
         format!(
             "<iq type='set' id='b'><block xmlns='urn:xmpp:blocking'><item jid='spam@x'>\
@@ -216,7 +268,9 @@ async fn a_report_says_why() {
     };
     let no_reason = a.request(&report("", "x")).await;
     assert_eq!(condition(&no_reason), "bad-request");
-    let long = a.request(&report(" reason='urn:xmpp:reporting:spam'", &"x".repeat(20_000))).await;
+    let long = a
+        .request(&report(" reason='urn:xmpp:reporting:spam'", &"x".repeat(20_000)))
+        .await;
     assert_eq!(condition(&long), "policy-violation");
     assert!(list(&mut a).await.is_empty(), "neither reported nor blocked");
     for words in ["buy this", "again"] {
@@ -229,7 +283,10 @@ async fn a_report_says_why() {
     let stored = db.read(|c| reports::list(c, None, None, 10)).await.unwrap();
     assert_eq!(stored.len(), 1, "the same again is the same: {stored:?}");
     let r = &stored[0].report;
-    assert_eq!((stored[0].times, r.reported.as_str(), r.text.as_deref()), (2, "spam@x", Some("again")));
+    assert_eq!(
+        (stored[0].times, r.reported.as_str(), r.text.as_deref()),
+        (2, "spam@x", Some("again"))
+    );
     assert_eq!(r.reason, "urn:xmpp:reporting:spam");
     assert_eq!(r.ids, [("alice@waddle.test".to_owned(), "17".to_owned())]);
     assert_eq!(r.reporter, waddle_core::UserId::local("alice"));
@@ -237,7 +294,10 @@ async fn a_report_says_why() {
 
 #[tokio::test]
 async fn strangers_have_a_small_bucket() {
-    let few = Rate { count: 3, seconds: 600 };
+    let few = Rate {
+        count: 3,
+        seconds: 600,
+    };
     let w = world_with(|l| l.xmpp_rate_strangers = few, |_| {}).await;
     for name in ["alice", "bob", "carol"] {
         w.account(name).await;
@@ -253,10 +313,21 @@ async fn strangers_have_a_small_bucket() {
         assert_eq!(body(&b.message().await), i);
     }
     // the same bucket for everybody whom she does not know, and for requests
-    for stanza in [say("bob", "4"), say("carol", "5"), "<presence type='subscribe' to='carol@waddle.test' id='6'/>".to_owned()] {
+    for stanza in [
+        say("bob", "4"),
+        say("carol", "5"),
+        "<presence type='subscribe' to='carol@waddle.test' id='6'/>".to_owned(),
+    ] {
         let e = a.request(&stanza).await;
         assert_eq!(condition(&e), "policy-violation", "{stanza}");
-        assert_eq!(e.root().child("error", "jabber:client").unwrap().attr("type").unwrap(), "wait");
+        assert_eq!(
+            e.root()
+                .child("error", "jabber:client")
+                .unwrap()
+                .attr("type")
+                .unwrap(),
+            "wait"
+        );
     }
     c.quiet().await;
     b.quiet().await;
@@ -266,15 +337,20 @@ async fn strangers_have_a_small_bucket() {
     a.send(&say("bob", "7")).await;
     assert_eq!(body(&b.message().await), "7");
     // nor who is in the roster
-    c.send("<iq type='set' id='r'><query xmlns='jabber:iq:roster'><item jid='alice@waddle.test'/></query></iq>")
-        .await;
+    c.send(
+        "<iq type='set' id='r'><query xmlns='jabber:iq:roster'><item jid='alice@waddle.test'/></query></iq>",
+    )
+    .await;
     c.sync().await;
     a.send(&say("carol", "8")).await;
     assert_eq!(body(&c.message().await), "8");
     c.send("<iq type='set' id='r'><query xmlns='jabber:iq:roster'><item jid='alice@waddle.test' subscription='remove'/></query></iq>")
         .await;
     c.sync().await;
-    assert_eq!(condition(&a.request(&say("carol", "9")).await), "policy-violation");
+    assert_eq!(
+        condition(&a.request(&say("carol", "9")).await),
+        "policy-violation"
+    );
 }
 
 /// XEP-0191 and XEP-0045 §7.5: an occupant is blocked by their address in the room.

@@ -196,8 +196,10 @@ async fn probes_and_requests_tell_strangers_nothing() {
     for to in ["bob@waddle.test", "nobody@waddle.test"] {
         a.send(&format!("<presence type='probe' to='{to}'/>")).await;
         assert_eq!(presence(&a.next().await), format!("unsubscribed {to}"));
-        a.send(&format!("<presence type='unsubscribe' to='{to}'/><presence type='unsubscribed' to='{to}'/>"))
-            .await;
+        a.send(&format!(
+            "<presence type='unsubscribe' to='{to}'/><presence type='unsubscribed' to='{to}'/>"
+        ))
+        .await;
         a.quiet().await;
         let r = a
             .request(&format!(
@@ -298,8 +300,10 @@ async fn discovery_says_what_works_and_caps_hash_it() {
 }
 
 async fn change(c: &mut Client, item: &str) {
-    c.send(&format!("<iq type='set' id='s'><query xmlns='jabber:iq:roster'>{item}</query></iq>"))
-        .await;
+    c.send(&format!(
+        "<iq type='set' id='s'><query xmlns='jabber:iq:roster'>{item}</query></iq>"
+    ))
+    .await;
     let first = c.next().await;
     let second = c.next().await;
     assert!(
@@ -334,15 +338,25 @@ async fn who_knows_an_older_roster_is_told_what_changed() {
     for (expected, version) in [("a@x none", 3), ("b@x remove", 4), ("c@x none", 5)] {
         let push = later.next().await;
         assert_eq!(item(&push), expected);
-        assert!(text(&push).contains(&format!("ver=\"{version}\"")), "{}", text(&push));
+        assert!(
+            text(&push).contains(&format!("ver=\"{version}\"")),
+            "{}",
+            text(&push)
+        );
     }
     later.quiet().await;
     for unknown in ["0x", "77", "-1", ""] {
         let r = later
-            .request(&format!("<iq type='get' id='r'><query xmlns='jabber:iq:roster' ver='{unknown}'/></iq>"))
+            .request(&format!(
+                "<iq type='get' id='r'><query xmlns='jabber:iq:roster' ver='{unknown}'/></iq>"
+            ))
             .await;
         let query = r.root().child("query", ROSTER).unwrap();
-        assert_eq!((query.children().count(), query.attr("ver").unwrap()), (2, "5".into()), "{unknown}");
+        assert_eq!(
+            (query.children().count(), query.attr("ver").unwrap()),
+            (2, "5".into()),
+            "{unknown}"
+        );
     }
 }
 
@@ -377,15 +391,20 @@ async fn when_a_contact_was_here_for_the_last_time() {
     let seconds = |s: &Stanza| {
         let q = s.root().child("query", "jabber:iq:last");
         let q = q.unwrap_or_else(|| panic!("no answer: {}", text(s)));
-        (q.attr("seconds").unwrap().parse::<u64>().unwrap(), q.text().into_owned())
+        (
+            q.attr("seconds").unwrap().parse::<u64>().unwrap(),
+            q.text().into_owned(),
+        )
     };
     let up = a.request(&last("waddle.test")).await;
     assert!(seconds(&up).0 < 600);
     let here = a.request(&last("bob@waddle.test")).await;
     assert_eq!(seconds(&here), (0, String::new()));
     // XEP-0319: since when nobody touched the keys
-    b.send("<presence><show>away</show><idle xmlns='urn:xmpp:idle:1' since='2020-01-01T00:00:00Z'/></presence>")
-        .await;
+    b.send(
+        "<presence><show>away</show><idle xmlns='urn:xmpp:idle:1' since='2020-01-01T00:00:00Z'/></presence>",
+    )
+    .await;
     b.next().await;
     assert!(text(&a.next().await).contains("2020-01-01T00:00:00Z"));
     let mut a2 = w.online("alice", "two").await;
@@ -394,7 +413,12 @@ async fn when_a_contact_was_here_for_the_last_time() {
     a.sync().await;
     b.sync().await;
     // to a device: only from who may see it
-    for to in ["bob@waddle.test", "bob@waddle.test/two", "nobody@waddle.test", "nobody@waddle.test/x"] {
+    for to in [
+        "bob@waddle.test",
+        "bob@waddle.test/two",
+        "nobody@waddle.test",
+        "nobody@waddle.test/x",
+    ] {
         assert_eq!(condition(&e.request(&last(to)).await), "forbidden", "{to}");
     }
     b.quiet().await;
@@ -420,5 +444,8 @@ async fn when_a_contact_was_here_for_the_last_time() {
     assert_eq!(probed.root().attr("to").unwrap(), "alice@waddle.test");
     let mut a3 = w.online("alice", "three").await;
     let seen: String = a3.sync().await.iter().map(text).collect();
-    assert!(seen.contains("Heading Home") && seen.contains("urn:xmpp:delay"), "{seen}");
+    assert!(
+        seen.contains("Heading Home") && seen.contains("urn:xmpp:delay"),
+        "{seen}"
+    );
 }

@@ -142,7 +142,10 @@ async fn carbons_go_to_other_devices_and_forged_ones_to_nobody() {
     a1.send("<message to='bob@waddle.test/one' type='chat'><body>secret</body><private xmlns='urn:xmpp:carbons:2'/><no-copy xmlns='urn:xmpp:hints'/></message>").await;
     let m = b1.message().await;
     assert_eq!(body(&m), "secret");
-    assert!(m.root().has("private", "urn:xmpp:carbons:2"), "it is seen for what it is");
+    assert!(
+        m.root().has("private", "urn:xmpp:carbons:2"),
+        "it is seen for what it is"
+    );
     a1.send("<message to='bob@waddle.test/one' type='chat'><received xmlns='urn:xmpp:carbons:2'><forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client' from='eve@x'><body>forged</body></message></forwarded></received><body>mine</body></message>").await;
     let m = b1.message().await;
     assert!(body(&m) == "mine" && !text(&m).contains("forged"), "{}", text(&m));
@@ -153,18 +156,32 @@ async fn carbons_go_to_other_devices_and_forged_ones_to_nobody() {
     b2.quiet().await;
     // §6.1: by kind and content
     for (kind, content, copied) in [
-        ("chat", "<composing xmlns='http://jabber.org/protocol/chatstates'/>", true),
+        (
+            "chat",
+            "<composing xmlns='http://jabber.org/protocol/chatstates'/>",
+            true,
+        ),
         ("normal", "<body>b</body>", true),
         ("normal", "<x xmlns='urn:example'/>", false),
         ("normal", "<received xmlns='urn:xmpp:receipts' id='1'/>", true),
-        ("normal", "<displayed xmlns='urn:xmpp:chat-markers:0' id='1'/>", true),
-        ("normal", "<x xmlns='jabber:x:conference' jid='r@muc.waddle.test'/>", true),
+        (
+            "normal",
+            "<displayed xmlns='urn:xmpp:chat-markers:0' id='1'/>",
+            true,
+        ),
+        (
+            "normal",
+            "<x xmlns='jabber:x:conference' jid='r@muc.waddle.test'/>",
+            true,
+        ),
         ("headline", "<body>b</body>", false),
         ("groupchat", "<body>b</body>", false),
         ("chat", "<body>b</body><no-copy xmlns='urn:xmpp:hints'/>", false),
     ] {
-        a1.send(&format!("<message to='bob@waddle.test/one' type='{kind}' id='k'>{content}</message>"))
-            .await;
+        a1.send(&format!(
+            "<message to='bob@waddle.test/one' type='{kind}' id='k'>{content}</message>"
+        ))
+        .await;
         b1.message().await;
         a1.sync().await;
         for c in [&mut a2, &mut b2] {
@@ -228,7 +245,11 @@ async fn private_messages_in_rooms_are_copied_to_the_own_devices() {
     let sent = copy.root().child("sent", "urn:xmpp:carbons:2").unwrap();
     let f = sent.child("forwarded", "urn:xmpp:forward:0").unwrap();
     let m = f.child("message", "jabber:client").unwrap();
-    assert!(m.has("x", "http://jabber.org/protocol/muc#user"), "{}", text(&copy));
+    assert!(
+        m.has("x", "http://jabber.org/protocol/muc#user"),
+        "{}",
+        text(&copy)
+    );
     assert_eq!(m.attr("from").unwrap(), "alice@waddle.test/one");
 }
 
@@ -251,18 +272,26 @@ async fn what_waits_and_what_does_not() {
         ("chat", hint("no-permanent-store")),
         ("chat", "<received xmlns='urn:xmpp:receipts' id='1'/>".to_owned()),
     ] {
-        a.send(&format!("<message to='bob@waddle.test' type='{kind}' id='w'>{content}</message>"))
-            .await;
+        a.send(&format!(
+            "<message to='bob@waddle.test' type='{kind}' id='w'>{content}</message>"
+        ))
+        .await;
     }
     a.quiet().await;
     a.send("<message to='bob@waddle.test' type='chat' id='full'><body>one too many</body></message>")
         .await;
     let full = a.next().await;
-    assert_eq!((condition(&full).as_str(), &*full.id().unwrap()), ("service-unavailable", "full"));
+    assert_eq!(
+        (condition(&full).as_str(), &*full.id().unwrap()),
+        ("service-unavailable", "full")
+    );
     let mut b = w.online("bob", "two").await;
     let got: Vec<String> = b.sync().await.iter().map(text).collect();
     assert_eq!(got.len(), 4, "{got:?}");
-    for (m, part) in got.iter().zip(["<body>1", "<store", "urn:example", "urn:xmpp:receipts"]) {
+    for (m, part) in got
+        .iter()
+        .zip(["<body>1", "<store", "urn:example", "urn:xmpp:receipts"])
+    {
         assert!(m.contains(part) && m.contains("urn:xmpp:delay"), "{m}");
     }
 }
@@ -303,7 +332,11 @@ async fn a_busy_client_slows_nobody() {
     sending.await.unwrap();
     times.sort();
     let middle = times[times.len() / 2];
-    assert!(middle < Duration::from_millis(100), "{middle:?} of {}", times.len());
+    assert!(
+        middle < Duration::from_millis(100),
+        "{middle:?} of {}",
+        times.len()
+    );
 }
 
 #[tokio::test]

@@ -55,9 +55,7 @@ pub async fn ask(
 /// An answer that came to the server or an account: whoever waits for it hears it, if it is from whom was asked.
 pub(super) fn answered(server: &Server, origin: &Origin, stanza: &Stanza) {
     let Some(id) = stanza.id() else { return };
-    let asked = |to: &Jid| {
-        to == origin.jid() || to.is_bare() && to.as_str() == origin.bare().as_str()
-    };
+    let asked = |to: &Jid| to == origin.jid() || to.is_bare() && to.as_str() == origin.bare().as_str();
     if let Some((_, (_, tell))) = server.questions.0.remove_if(&*id, |_, (to, _)| asked(to)) {
         let _ = tell.send(stanza.clone());
     }

@@ -195,12 +195,13 @@ fn is_private_of(item: &Outgoing, rooms: &str, list: &BlockList) -> bool {
     if item.class != Class::Message {
         return false;
     }
-    let Ok(stanza) = item.to_stanza() else { return false };
+    let Ok(stanza) = item.to_stanza() else {
+        return false;
+    };
     let from = stanza.from().ok().flatten();
     !stanza.is_type("groupchat")
         && from.is_some_and(|from| from.domain() == rooms && !from.is_bare() && list.matches(&from))
 }
-
 
 #[cfg(test)]
 mod tests {
@@ -208,9 +209,8 @@ mod tests {
 
     #[test]
     fn four_forms() {
-        let list = |jids: &[&str]| {
-            BlockList::new(&jids.iter().map(|j| j.parse().unwrap()).collect::<Vec<_>>())
-        };
+        let list =
+            |jids: &[&str]| BlockList::new(&jids.iter().map(|j| j.parse().unwrap()).collect::<Vec<_>>());
         let cases: [(&str, &[&str], &[&str]); 4] = [
             ("a@x/1", &["a@x/1"], &["a@x/2", "a@x", "x", "x/1"]),
             ("a@x", &["a@x/1", "a@x"], &["b@x/1", "x"]),

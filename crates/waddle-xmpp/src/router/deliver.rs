@@ -100,7 +100,12 @@ pub(super) fn carbon(of: &Outgoing, kind: Type, way: Carbon, to: &Session) -> Ou
 }
 
 /// Delivers a message to everybody who gets it; `false` if the recipient has nobody who takes it.
-pub(super) fn post(server: &Arc<Server>, p: &Post, recipient: Option<MessageId>, own: Option<MessageId>) -> bool {
+pub(super) fn post(
+    server: &Arc<Server>,
+    p: &Post,
+    recipient: Option<MessageId>,
+    own: Option<MessageId>,
+) -> bool {
     let few = server.sessions.of(p.to.local().unwrap_or_default());
     let mut got = targets(&few, p.kind, &p.to);
     let to_self = p.from.account_name().is_some_and(|me| Some(me) == p.to.local());

@@ -5,7 +5,11 @@ use std::{collections::VecDeque, sync::Arc};
 use waddle_core::{MessageId, Timestamp};
 use waddle_stanza::{Class, Condition, Outgoing, StanzaError, ns};
 
-use super::{deliver, message::{Type, is_worth_keeping}, presence};
+use super::{
+    deliver,
+    message::{Type, is_worth_keeping},
+    presence,
+};
 use crate::{
     server::Server,
     session::{Flag, Session},

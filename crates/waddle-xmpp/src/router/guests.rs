@@ -55,9 +55,7 @@ pub(super) fn sender(server: &Arc<Server>, origin: &Origin) -> Option<Sender> {
 fn start(server: &Arc<Server>, jid: Jid) -> Arc<Outbox<Outgoing>> {
     let l = &server.limits;
     let outbox = Arc::new(Outbox::new(l.xmpp_outbox_stanzas, l.xmpp_outbox_bytes));
-    server
-        .runtime
-        .spawn(send_on(server.clone(), jid, outbox.clone()));
+    server.runtime.spawn(send_on(server.clone(), jid, outbox.clone()));
     outbox
 }
 

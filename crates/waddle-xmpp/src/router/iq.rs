@@ -73,9 +73,8 @@ pub(super) fn route(sent: Sent, to: Option<Jid>) -> Routed {
         if asks_when && to.bare_str() != sent.origin.bare().as_str() {
             let to = to.clone();
             return Routed::Later(Box::pin(async move {
-                match forward_if_seen(&sent, &to).await {
-                    Routed::Error(e) => sent.refuse(&e),
-                    _ => {}
+                if let Routed::Error(e) = forward_if_seen(&sent, &to).await {
+                    sent.refuse(&e);
                 }
             }));
         }
@@ -122,7 +121,11 @@ fn forward(sent: &Sent, to: &Jid, request: bool) -> Routed {
             Routed::Done
         };
     };
-    let head = sent.stanza.head().from(sent.origin.jid().as_str()).to(to.as_str());
+    let head = sent
+        .stanza
+        .head()
+        .from(sent.origin.jid().as_str())
+        .to(to.as_str());
     match there.send(head.default_lang(sent.lang.as_deref()).build()) {
         Err(_) if request => Routed::from(Condition::ServiceUnavailable),
         _ => Routed::Done,
@@ -187,7 +190,9 @@ fn reply(sent: &Sent, outcome: IqResult) {
         Ok(Answer::Empty) => result(sent).outgoing(Class::Iq),
         Ok(Answer::Followed(stanzas)) => {
             sent.answer(result(sent).outgoing(Class::Iq));
-            stanzas.into_iter().for_each(|s| sent.answer(s));
+            for s in stanzas {
+                sent.answer(s);
+            }
             return;
         }
         Ok(Answer::Payload(payload)) => {

@@ -155,7 +155,9 @@ pub(super) fn is_private(stanza: &Stanza) -> bool {
 /// Carbons of a private message to an occupant, for the sender's other devices (XEP-0280 §6.1); the room itself gives
 /// the recipient's devices what they get.
 pub(super) fn copy_private(sent: &Sent, stanza: &Stanza) {
-    let Some(session) = sent.origin.session() else { return };
+    let Some(session) = sent.origin.session() else {
+        return;
+    };
     if !sent.server.registry.has(280) || !Carbons::is_eligible(stanza) {
         return;
     }

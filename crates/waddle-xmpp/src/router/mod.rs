@@ -72,7 +72,10 @@ impl Sent {
     /// The session that sent it; for who has none one that is made for the time of a request: what is sent to it is
     /// heard by nobody but [`iq`].
     pub fn session(&self) -> Arc<Session> {
-        self.origin.session().cloned().unwrap_or_else(|| iq::stand_in(self))
+        self.origin
+            .session()
+            .cloned()
+            .unwrap_or_else(|| iq::stand_in(self))
     }
 
     /// Sends a complete stanza to whoever sent this one.

@@ -64,13 +64,14 @@ fn forbidden(sent: &Sent, to: Option<&Jid>) -> Option<Routed> {
         *to == server.domain || sent.origin.user().is_some() && to.bare_str() == sent.origin.bare().as_str()
     });
     let refused = |c, text: &str| Some(Routed::Error(StanzaError::new(c).text(text)));
-    if !talks(sent.origin.jid()) && !(home && sent.origin.user().is_some()) {
+    if !(talks(sent.origin.jid()) || home && sent.origin.user().is_some()) {
         return refused(Condition::Forbidden, "this service does not talk to you");
     }
     match to {
-        Some(to) if !home && !talks(to) => {
-            refused(Condition::NotAllowed, "this service does not talk to that address")
-        }
+        Some(to) if !home && !talks(to) => refused(
+            Condition::NotAllowed,
+            "this service does not talk to that address",
+        ),
         _ => None,
     }
 }

@@ -46,7 +46,13 @@ impl Strangers {
     }
 }
 
-fn take(map: &Map<Box<str>, Bucket>, who: &str, rate: Rate, max: usize, now: Timestamp) -> std::result::Result<(), Wait> {
+fn take(
+    map: &Map<Box<str>, Bucket>,
+    who: &str,
+    rate: Rate,
+    max: usize,
+    now: Timestamp,
+) -> std::result::Result<(), Wait> {
     if map.len() >= max {
         // A full bucket says nothing: it can go. Where none is full, all senders are told to wait.
         map.retain(|_, b| b.take(rate, rate.count, now).is_err());
@@ -65,12 +71,23 @@ pub(super) fn private(server: &Server, from: &BareJid) -> std::result::Result<()
         return Ok(());
     }
     let (l, s) = (&server.limits, &server.strangers);
-    take(&s.senders, from.as_str(), l.xmpp_rate_strangers, l.xmpp_strangers, server.now())
+    take(
+        &s.senders,
+        from.as_str(),
+        l.xmpp_rate_strangers,
+        l.xmpp_strangers,
+        server.now(),
+    )
 }
 
 /// Whether something from `from` to the account `to` may pass: yes between who know each other; strangers need a token
 /// of each side.
-pub(super) fn pass(tx: &Tx, server: &Server, from: &Origin, to: &BareJid) -> Result<std::result::Result<(), Wait>> {
+pub(super) fn pass(
+    tx: &Tx,
+    server: &Server,
+    from: &Origin,
+    to: &BareJid,
+) -> Result<std::result::Result<(), Wait>> {
     let (l, s) = (&server.limits, &server.strangers);
     if !server.config.rate_limits || from.bare() == to || trusted(server, from) {
         return Ok(Ok(()));

@@ -62,7 +62,10 @@ async fn get(r: &IqRequest<'_>) -> IqResult {
         {
             return Ok(Known::Changes(changes));
         }
-        Ok(Known::All(roster::version(conn, &owner)?, roster::all(conn, &owner)?))
+        Ok(Known::All(
+            roster::version(conn, &owner)?,
+            roster::all(conn, &owner)?,
+        ))
     });
     match read.await {
         Ok(Known::Changes(changes)) => Ok(Answer::Followed(
@@ -119,7 +122,10 @@ async fn set(r: &IqRequest<'_>) -> IqResult {
         .map(std::borrow::Cow::into_owned)
         .filter(|n| !n.is_empty());
     let groups = groups(item, &r.server.limits)?;
-    if name.as_ref().is_some_and(|n| n.len() > r.server.limits.xmpp_roster_name_bytes) {
+    if name
+        .as_ref()
+        .is_some_and(|n| n.len() > r.server.limits.xmpp_roster_name_bytes)
+    {
         return Err(StanzaError::new(Condition::NotAcceptable).text("the name is too long"));
     }
     subscription::set(r.server, user, contact, name, groups).await?;
@@ -131,7 +137,10 @@ fn groups(item: Element<'_>, limits: &Limits) -> Result<Vec<String>, StanzaError
     let mut out: Vec<String> = Vec::new();
     for g in item.children().filter(|c| c.is("group", ns::ROSTER)) {
         let name = g.text().into_owned();
-        if name.is_empty() || name.len() > limits.xmpp_roster_name_bytes || out.len() >= limits.xmpp_roster_groups {
+        if name.is_empty()
+            || name.len() > limits.xmpp_roster_name_bytes
+            || out.len() >= limits.xmpp_roster_groups
+        {
             return Err(
                 StanzaError::new(Condition::NotAcceptable).text("a group's name is empty or too long")
             );

@@ -37,7 +37,10 @@ impl Extension for LastActivity {
                 Target::Own => r.session.bare.clone(),
                 Target::Other(who) => who.clone(),
             };
-            let (name, me) = (seen.local().unwrap_or_default().to_owned(), r.session.bare.clone());
+            let (name, me) = (
+                seen.local().unwrap_or_default().to_owned(),
+                r.session.bare.clone(),
+            );
             let own = r.own();
             let there = {
                 let few = r.server.sessions.of(&name);
@@ -53,7 +56,9 @@ impl Extension for LastActivity {
             })?;
             if !allowed {
                 // §4: the same for an account that does not exist.
-                return Err(StanzaError::new(Condition::Forbidden).text("you may not see when they were here"));
+                return Err(
+                    StanzaError::new(Condition::Forbidden).text("you may not see when they were here")
+                );
             }
             if there {
                 return answer(0, None);

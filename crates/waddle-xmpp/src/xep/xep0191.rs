@@ -99,8 +99,7 @@ fn address(item: Element<'_>) -> Result<Jid, StanzaError> {
     let jid = item
         .attr("jid")
         .ok_or_else(|| StanzaError::new(Condition::BadRequest).text("an item lacks its jid"))?;
-    jid.parse()
-        .map_err(|_| StanzaError::new(Condition::JidMalformed))
+    jid.parse().map_err(|_| StanzaError::new(Condition::JidMalformed))
 }
 
 /// Blocks or unblocks what the request names; without items, everything is unblocked.
@@ -148,7 +147,11 @@ async fn change(r: &IqRequest<'_>, block: bool) -> IqResult {
         .map_err(|e| failed(&e))?;
     blocks::guard(r.server, r.session.localpart());
     presence::blocked(r.server, &r.session.bare, &changed, block).await;
-    Ok(Answer::Followed(pushes(r, if block { "block" } else { "unblock" }, &jids)))
+    Ok(Answer::Followed(pushes(
+        r,
+        if block { "block" } else { "unblock" },
+        &jids,
+    )))
 }
 
 /// Tells the other clients that asked for the list; what this one is told comes after its result.

@@ -30,7 +30,11 @@ impl Extension for Reports {
 }
 
 /// The report in an item of a block, if there is one.
-pub(super) fn of_item(r: &IqRequest<'_>, item: Element<'_>, jid: &Jid) -> Result<Option<Report>, StanzaError> {
+pub(super) fn of_item(
+    r: &IqRequest<'_>,
+    item: Element<'_>,
+    jid: &Jid,
+) -> Result<Option<Report>, StanzaError> {
     let limits = &r.server.limits;
     let report = item.child("report", ns::REPORTING);
     let Some(report) = report.filter(|_| r.server.registry.has(377)) else {

@@ -1,7 +1,5 @@
 //! Contacts that are away: when they were here for the last time, and their last words (RFC 6121 §4.3.2, XEP-0012).
 
-use std::sync::Arc;
-
 use waddle_core::{BareJid, Timestamp};
 use waddle_stanza::{Class, Delay, Outgoing, Stanza, XmlWriter};
 use waddle_storage::repo::last_seen::{self, LastSeen};
@@ -20,24 +18,34 @@ pub(super) fn said(kind: Option<&str>, from: &str, to: Option<&str>) -> Outgoing
 
 /// Whether the account has an available session.
 pub(super) fn is_there(server: &Server, localpart: &str) -> bool {
-    server.sessions.of(localpart).iter().any(|s| s.is(Flag::Available))
+    server
+        .sessions
+        .of(localpart)
+        .iter()
+        .any(|s| s.is(Flag::Available))
 }
 
-/// Remembers how the last session of an account went away.
-pub(super) fn note_last_seen(server: &Arc<Server>, session: &Session, goodbye: &(impl Fn(&str) -> Outgoing + Send)) {
+/// How a session goes away, as it is remembered.
+pub(super) fn last_seen(
+    server: &Server,
+    session: &Session,
+    goodbye: &(impl Fn(&str) -> Outgoing + Send),
+) -> LastSeen {
     let mut presence = goodbye(session.bare.as_str());
     if presence.len() > server.limits.xmpp_goodbye_bytes {
         presence = super::goodbye(session, session.bare.as_str());
     }
-    let (owner, seen) = (
-        session.localpart().to_owned(),
-        LastSeen {
-            at: server.now(),
-            presence: presence.concat(),
-        },
-    );
+    LastSeen {
+        at: server.now(),
+        presence: presence.concat(),
+    }
+}
+
+/// Remembers how the last session of an account went away.
+pub(super) async fn remember(server: &Server, session: &Session, seen: LastSeen) {
+    let owner = session.localpart().to_owned();
     let work = move |tx: &mut waddle_storage::Tx| last_seen::put(tx, &owner, &seen);
-    if let Err(e) = server.db.write_then(work, |_| {}) {
+    if let Err(e) = server.db.write(work).await {
         tracing::warn!(error = %e, "when somebody was here for the last time is not known");
     }
 }

@@ -35,7 +35,10 @@ pub(crate) async fn blocked(server: &Arc<Server>, owner: &BareJid, jids: &[Jid],
         let tell = |to: &Jid, presence: Outgoing| {
             if server.is_local(to) {
                 for other in server.sessions.of(to.local().unwrap_or_default()) {
-                    if other.is(Flag::Available) && (to.is_bare() || other.jid == *to) && list.matches(&other.jid) {
+                    if other.is(Flag::Available)
+                        && (to.is_bare() || other.jid == *to)
+                        && list.matches(&other.jid)
+                    {
                         let _ = other.send(presence.clone());
                     }
                 }
@@ -64,7 +67,10 @@ pub(crate) async fn blocked(server: &Arc<Server>, owner: &BareJid, jids: &[Jid],
             }
         }
         if !block {
-            for c in contacts.iter().filter(|c| c.to() && server.is_local(c.jid.as_jid())) {
+            for c in contacts
+                .iter()
+                .filter(|c| c.to() && server.is_local(c.jid.as_jid()))
+            {
                 for other in server.sessions.of(c.jid.local().unwrap_or_default()) {
                     if list.matches(&other.jid) && !server.blocks.between(server, &s.jid, &other.jid) {
                         show(&other, &s, owner.as_str());

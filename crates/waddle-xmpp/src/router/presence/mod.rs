@@ -22,7 +22,7 @@ use crate::{
 mod away;
 mod hide;
 
-use away::{away_since, is_there, note_last_seen, said};
+use away::{away_since, is_there, said};
 pub(crate) use hide::blocked;
 
 pub(super) fn route(sent: Sent, to: Option<Jid>) -> Routed {
@@ -71,7 +71,11 @@ pub(super) fn route(sent: Sent, to: Option<Jid>) -> Routed {
 
 /// To whom it says, without more ado. An error from where directed presence went ends that (§4.6.3).
 fn pass(sent: &Sent, to: &Jid) -> Routed {
-    let head = sent.stanza.head().from(sent.origin.jid().as_str()).to(to.as_str());
+    let head = sent
+        .stanza
+        .head()
+        .from(sent.origin.jid().as_str())
+        .to(to.as_str());
     let out = head.default_lang(sent.lang.as_deref()).build();
     if !sent.server.is_local(to) {
         return outward::abroad(&sent.server, &sent.origin, to, &out);
@@ -152,10 +156,7 @@ async fn known(server: &Arc<Server>, session: &Session, first: bool) -> Known {
 /// Available presence to everybody (RFC 6121 §4.2, §4.4).
 async fn available(sent: Sent, session: Arc<Session>, priority: i8) {
     let Sent {
-        server,
-        stanza,
-        lang,
-        ..
+        server, stanza, lang, ..
     } = sent;
     let template = stanza
         .head()
@@ -277,10 +278,9 @@ pub(crate) async fn unavailable(
     } else {
         Vec::new()
     };
+    let last = (was && !is_there(server, session.localpart()))
+        .then(|| away::last_seen(server, session, &goodbye));
     if was {
-        if !is_there(server, session.localpart()) {
-            note_last_seen(server, session, &goodbye);
-        }
         broadcast(server, session, &goodbye, &from, false);
         server
             .registry
@@ -299,6 +299,9 @@ pub(crate) async fn unavailable(
     }
     // Rooms got directed presence too: they are left.
     server.rooms.session_ended(&session.jid);
+    if let Some(last) = last {
+        away::remember(server, session, last).await;
+    }
 }
 
 /// The server's own goodbye for a session that said none.
@@ -343,7 +346,11 @@ async fn probe(sent: &Sent, to: &Jid) {
             .is_ok_and(|c| c.from());
     if !allowed {
         // The same for an account that does not exist.
-        sent.answer(said(Some("unsubscribed"), to.bare_str(), Some(sent.origin.bare().as_str())));
+        sent.answer(said(
+            Some("unsubscribed"),
+            to.bare_str(),
+            Some(sent.origin.bare().as_str()),
+        ));
         return;
     }
     let mut found = false;
@@ -364,7 +371,12 @@ async fn probe(sent: &Sent, to: &Jid) {
             at: Timestamp(0),
             presence: said(Some("unavailable"), to.bare_str(), None).concat(),
         });
-        sent.answer(away_since(&sent.server, &to.bare(), seen, sent.origin.bare().as_str()));
+        sent.answer(away_since(
+            &sent.server,
+            &to.bare(),
+            seen,
+            sent.origin.bare().as_str(),
+        ));
     }
 }
 

@@ -259,8 +259,7 @@ pub(super) async fn change(sent: Sent, contact: BareJid, kind: Kind) {
     let stamped = sent.stanza.head().from(user.as_str()).to(contact.as_str());
     let bytes = stamped.default_lang(sent.lang.as_deref()).build().concat();
     let max = sent.server.limits.xmpp_roster_items;
-    let invited =
-        kind == Kind::Subscribe && xep0379::is_invited(&sent.server, &sent.stanza, &contact).await;
+    let invited = kind == Kind::Subscribe && xep0379::is_invited(&sent.server, &sent.stanza, &contact).await;
     let done = write(&sent.server, Some(sent.origin.clone()), move |c| {
         if !c.get(&user, &contact)?.listed
             && matches!(kind, Kind::Subscribe | Kind::Subscribed)
@@ -292,7 +291,11 @@ pub(super) async fn arrived(sent: Sent, account: BareJid, kind: Kind) {
 }
 
 /// A roster set that removes an item (§2.5): both subscriptions end.
-pub(crate) async fn remove(server: &Arc<Server>, user: BareJid, contact: BareJid) -> std::result::Result<(), StanzaError> {
+pub(crate) async fn remove(
+    server: &Arc<Server>,
+    user: BareJid,
+    contact: BareJid,
+) -> std::result::Result<(), StanzaError> {
     let work = move |c: &mut Change<'_>| {
         let before = c.get(&user, &contact)?;
         if !before.listed {

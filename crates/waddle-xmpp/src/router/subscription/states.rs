@@ -166,10 +166,22 @@ mod tests {
     fn outbound_tables() {
         // New states in the order of STATES; what is not routed has a `-` before it.
         let tables = [
-            (Kind::Subscribe, ["no", "no", "noi", "noi", "t", "ti", "fo", "fo", "b"]),
-            (Kind::Unsubscribe, ["n", "n", "ni", "ni", "n", "ni", "f", "f", "f"]),
-            (Kind::Subscribed, ["-n", "-no", "f", "fo", "-t", "b", "-f", "-fo", "-b"]),
-            (Kind::Unsubscribed, ["-n", "-no", "n", "no", "-t", "t", "n", "no", "t"]),
+            (
+                Kind::Subscribe,
+                ["no", "no", "noi", "noi", "t", "ti", "fo", "fo", "b"],
+            ),
+            (
+                Kind::Unsubscribe,
+                ["n", "n", "ni", "ni", "n", "ni", "f", "f", "f"],
+            ),
+            (
+                Kind::Subscribed,
+                ["-n", "-no", "f", "fo", "-t", "b", "-f", "-fo", "-b"],
+            ),
+            (
+                Kind::Unsubscribed,
+                ["-n", "-no", "n", "no", "-t", "t", "n", "no", "t"],
+            ),
         ];
         for (kind, row) in tables {
             for (before, expected) in STATES.iter().zip(row) {
@@ -185,10 +197,22 @@ mod tests {
     fn inbound_tables() {
         // What is delivered is bare, what is ignored has `-`, what is answered has `+`.
         let tables = [
-            (Kind::Subscribe, ["ni", "noi", "-ni", "-noi", "ti", "-ti", "+f", "+fo", "+b"]),
-            (Kind::Unsubscribe, ["-n", "-no", "n", "no", "-t", "t", "n", "no", "t"]),
-            (Kind::Subscribed, ["-n", "t", "-ni", "ti", "-t", "-ti", "-f", "b", "-b"]),
-            (Kind::Unsubscribed, ["-n", "n", "-ni", "ni", "n", "ni", "-f", "f", "f"]),
+            (
+                Kind::Subscribe,
+                ["ni", "noi", "-ni", "-noi", "ti", "-ti", "+f", "+fo", "+b"],
+            ),
+            (
+                Kind::Unsubscribe,
+                ["-n", "-no", "n", "no", "-t", "t", "n", "no", "t"],
+            ),
+            (
+                Kind::Subscribed,
+                ["-n", "t", "-ni", "ti", "-t", "-ti", "-f", "b", "-b"],
+            ),
+            (
+                Kind::Unsubscribed,
+                ["-n", "n", "-ni", "ni", "n", "ni", "-f", "f", "f"],
+            ),
         ];
         for (kind, row) in tables {
             for (before, expected) in STATES.iter().zip(row) {
@@ -201,7 +225,12 @@ mod tests {
                         "+"
                     }
                 };
-                assert_eq!([sign, &state(&c)].concat(), expected, "{} in {before}", kind.name());
+                assert_eq!(
+                    [sign, &state(&c)].concat(),
+                    expected,
+                    "{} in {before}",
+                    kind.name()
+                );
             }
         }
     }
