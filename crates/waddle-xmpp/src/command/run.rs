@@ -154,7 +154,7 @@ async fn go_on(
     let back = |running: Running| {
         server
             .commands
-            .put(running, server.limits.xmpp_commands_per_account)
+            .put(running, server.limits.xmpp_commands_per_account);
     };
     if running.node != command.node() || running.place != asker.place || running.address != asker.address {
         back(running);

@@ -66,7 +66,7 @@ fn away() -> StanzaError {
 }
 
 impl Service for ComponentHost {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         ""
     }
 

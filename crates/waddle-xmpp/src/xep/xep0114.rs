@@ -19,9 +19,9 @@ impl Extension for Components {
     }
 
     fn services(&self, server: &Arc<Server>) -> Vec<(String, Arc<dyn Service>)> {
-        let of = |(host, service): (&Box<str>, &Arc<crate::component::ComponentHost>)| {
-            (host.to_string(), service.clone() as Arc<dyn Service>)
-        };
-        server.component_hosts.iter().map(of).collect()
+        let hosts = server.component_hosts.iter();
+        hosts
+            .map(|(host, service)| (host.to_string(), service.clone() as Arc<dyn Service>))
+            .collect()
     }
 }

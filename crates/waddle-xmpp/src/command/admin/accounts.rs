@@ -91,7 +91,7 @@ pub(super) async fn delete(a: &Asker<'_>, answers: &[Form]) -> StepResult {
             .await
         {
             Ok(_) => {
-                tracing::info!(by = %a.user(), account = w.localpart, "an administrator deleted an account")
+                tracing::info!(by = %a.user(), account = w.localpart, "an administrator deleted an account");
             }
             Err(e @ Error::OnlyOwner(_)) => {
                 return refused([address(a.server, &w.localpart), ": ".to_owned(), e.to_string()].concat());
