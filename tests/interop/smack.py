@@ -22,7 +22,7 @@ import tempfile
 import time
 import zipfile
 
-from kept import compare, write
+from kept import compare, read, write
 from server import CACHE, DOMAIN, Server, suites
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -35,6 +35,7 @@ CLIENT_ONLY = ("chatstate", "commands", "filetransfer", "geolocation", "iqversio
 SILENT = re.compile(r"RFC6121Section8_5_")
 TIMEOUT, SILENT_TIMEOUT = 5000, 1000
 MINUTES = 40
+SECOND_CHANCES = 10
 
 
 def archive(checkout, commit, paths, into):
@@ -200,6 +201,13 @@ def main():
                 for name, group in groups.items() if group]
         for job in jobs:
             found |= job.result()
+    # Some tests race with what the one before them left behind: who passed before gets a second chance, alone.
+    kept = HERE / ("smack-central.results" if options.central else "smack.results")
+    passed = {test for test, outcome in read(kept).items() if outcome == "pass"}
+    again = sorted(t for t, r in found.items() if r[0] == "fail" and t in passed)
+    if 0 < len(again) <= SECOND_CHANCES:
+        print(f"again, alone: {', '.join(again)}", flush=True)
+        found |= run("again", options.server, classpath, sorted({re.sub(r"-\w+$", "", t) for t in again}), options, folder, TIMEOUT)
     for test, (outcome, section, reason, quote) in sorted(found.items()):
         if outcome == "fail" or (outcome == "impossible" and not everything):
             print(f"{outcome} {test} [{section}]\n    {reason}" + (f"\n    “{quote}”" if quote else ""))
@@ -207,7 +215,6 @@ def main():
                 print(f"    {log}")
     counts = {o: sum(1 for r in found.values() if r[0] == o) for o in ("pass", "fail", "impossible")}
     (folder / "results.tsv").write_text("".join("\t".join((r[0], t, *r[1:])) + "\n" for t, r in sorted(found.items())))
-    kept = HERE / ("smack-central.results" if options.central else "smack.results")
     changes = compare(kept, {t: r[0] for t, r in found.items()}, everything)
     if options.update:
         if not everything:
@@ -215,7 +222,7 @@ def main():
         write(kept, {t: r[0] for t, r in found.items()})
     elif changes:
         print(f"not as in {kept.name}:\n  " + "\n  ".join(changes))
-    if options.logs is None and not changes:
+    if options.logs is None and not changes and (everything or not counts["fail"]):
         shutil.rmtree(folder)
     else:
         print(f"stanzas: {folder}/*/stanzas/Class/method/log")
