@@ -1,6 +1,6 @@
 //! Block lists and reports (XEP-0191, XEP-0377), and what strangers may do (mission: strangers' bucket).
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod support;
 
@@ -12,7 +12,8 @@ use waddle_storage::repo::reports;
 const BLOCKING: &str = "urn:xmpp:blocking";
 
 fn command(name: &str, jids: &[&str]) -> String {
-    let items: String = jids.iter().map(|j| format!("<item jid='{j}'/>")).collect();
+    let items: Vec<_> = jids.iter().map(|j| format!("<item jid='{j}'/>")).collect();
+    let items = items.concat();
     format!("<iq type='set' id='b'><{name} xmlns='{BLOCKING}'>{items}</{name}></iq>")
 }
 
@@ -294,17 +295,17 @@ async fn a_report_says_why() {
 
 #[tokio::test]
 async fn strangers_have_a_small_bucket() {
-    let few = Rate {
+    let rate = Rate {
         count: 3,
         seconds: 600,
     };
-    let w = world_with(|l| l.xmpp_rate_strangers = few, |_| {}).await;
+    let world = world_with(|l| l.xmpp_rate_strangers = rate, |_| {}).await;
     for name in ["alice", "bob", "carol"] {
-        w.account(name).await;
+        world.account(name).await;
     }
-    let mut a = w.online("alice", "one").await;
-    let mut b = w.online("bob", "two").await;
-    let mut c = w.online("carol", "three").await;
+    let mut a = world.online("alice", "one").await;
+    let mut b = world.online("bob", "two").await;
+    let mut c = world.online("carol", "three").await;
     let say = |to: &str, words: &str| {
         format!("<message to='{to}@waddle.test' type='chat' id='{words}'><body>{words}</body></message>")
     };

@@ -379,13 +379,13 @@ async fn friends(a: &mut Client, b: &mut Client) {
 /// RFC 6121 §4.3.2, XEP-0012, XEP-0319.
 #[tokio::test]
 async fn when_a_contact_was_here_for_the_last_time() {
-    let w = support::world_with(|_| {}, |c| c.rate_limits = false).await;
+    let world = support::world_with(|_| {}, |c| c.rate_limits = false).await;
     for name in ["alice", "bob", "eve"] {
-        w.account(name).await;
+        world.account(name).await;
     }
-    let mut a = w.online("alice", "one").await;
-    let mut b = w.online("bob", "two").await;
-    let mut e = w.online("eve", "three").await;
+    let mut a = world.online("alice", "one").await;
+    let mut b = world.online("bob", "two").await;
+    let mut eve = world.online("eve", "three").await;
     friends(&mut a, &mut b).await;
     let last = |to: &str| format!("<iq type='get' id='l' to='{to}'><query xmlns='jabber:iq:last'/></iq>");
     let seconds = |s: &Stanza| {
@@ -407,7 +407,7 @@ async fn when_a_contact_was_here_for_the_last_time() {
     .await;
     b.next().await;
     assert!(text(&a.next().await).contains("2020-01-01T00:00:00Z"));
-    let mut a2 = w.online("alice", "two").await;
+    let mut a2 = world.online("alice", "two").await;
     let seen: String = a2.sync().await.iter().map(text).collect();
     assert!(seen.contains("2020-01-01"), "who comes later sees it too: {seen}");
     a.sync().await;
@@ -419,7 +419,7 @@ async fn when_a_contact_was_here_for_the_last_time() {
         "nobody@waddle.test",
         "nobody@waddle.test/x",
     ] {
-        assert_eq!(condition(&e.request(&last(to)).await), "forbidden", "{to}");
+        assert_eq!(condition(&eve.request(&last(to)).await), "forbidden", "{to}");
     }
     b.quiet().await;
     a.send(&last("bob@waddle.test/two")).await;
@@ -442,7 +442,7 @@ async fn when_a_contact_was_here_for_the_last_time() {
     assert_eq!(presence(&probed), "unavailable bob@waddle.test/two");
     assert!(text(&probed).contains("Heading Home") && probed.root().has("delay", "urn:xmpp:delay"));
     assert_eq!(probed.root().attr("to").unwrap(), "alice@waddle.test");
-    let mut a3 = w.online("alice", "three").await;
+    let mut a3 = world.online("alice", "three").await;
     let seen: String = a3.sync().await.iter().map(text).collect();
     assert!(
         seen.contains("Heading Home") && seen.contains("urn:xmpp:delay"),

@@ -308,9 +308,10 @@ async fn a_busy_client_slows_nobody() {
     let mut sink = w.online("bob", "two").await;
     let mut c = w.online("carol", "three").await;
     let mut d = w.online("dave", "four").await;
-    let flood: String = (0..10_000)
+    let flood: Vec<_> = (0..10_000)
         .map(|i| format!("<message to='bob@waddle.test/two' type='headline'><body>{i}</body></message>"))
         .collect();
+    let flood = flood.concat();
     let sending = tokio::spawn(async move {
         noisy.send(&flood).await;
         noisy

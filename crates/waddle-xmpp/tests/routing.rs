@@ -1,7 +1,7 @@
 //! Stanzas that no session sends: components, services, rooms and the server itself go the same way (RFC 6120 §10, RFC 6121
 //! §3, §4, §8); forged and broken ones.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod support;
 
@@ -61,7 +61,9 @@ async fn says(w: &World, xml: &str) {
     )
     .unwrap();
     let from = stanza.from().unwrap().unwrap();
-    router::inbound(w.server.server(), Origin::elsewhere(from), stanza).await;
+    let origin = Origin::elsewhere(from);
+    router::inbound(w.server.server(), origin.clone(), stanza).await;
+    origin.settled(1).await;
 }
 
 #[tokio::test]
@@ -359,10 +361,10 @@ async fn a_service_is_a_guest_in_rooms() {
 
 #[tokio::test]
 async fn what_is_forged_or_broken() {
-    let w = support::world_with(|_| {}, |c| c.rate_limits = false).await;
-    w.account("alice").await;
-    w.account("bob").await;
-    let mut b = w.online("bob", "two").await;
+    let world = support::world_with(|_| {}, |c| c.rate_limits = false).await;
+    world.account("alice").await;
+    world.account("bob").await;
+    let mut b = world.online("bob", "two").await;
     for from in [
         "bob@waddle.test",
         "alice@elsewhere.example",
@@ -370,7 +372,7 @@ async fn what_is_forged_or_broken() {
         "alice@waddle.test/other",
         "alice@waddle.test/",
     ] {
-        let mut a = w.online("alice", "one").await;
+        let mut a = world.online("alice", "one").await;
         a.send(&format!(
             "<message from='{from}' to='bob@waddle.test' type='chat'><body>forged</body></message>"
         ))
@@ -378,7 +380,7 @@ async fn what_is_forged_or_broken() {
         a.ends_with("invalid-from").await;
     }
     b.quiet().await;
-    let mut a = w.online("alice", "two").await;
+    let mut a = world.online("alice", "two").await;
     // without an id, with the same id, with a long one
     for stanza in [
         "<iq type='get'><ping xmlns='urn:xmpp:ping'/></iq>",
