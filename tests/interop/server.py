@@ -47,7 +47,7 @@ def free_address():
 class Server:
     """waddle-server on port 5222 of its own loopback address, in a temporary directory."""
 
-    def __init__(self, program, folder):
+    def __init__(self, program, folder, **settings):
         self.address, self.lock = free_address()
         self.program = program
         self.folder = folder
@@ -67,6 +67,7 @@ class Server:
             # A relay that nobody asks: its credentials are looked at (XEP-0215).
             "WADDLE_STUN_TURN": "turn:turn.example.org:3478?transport=udp", "WADDLE_TURN_SECRET": "north",
         }
+        self.env |= {f"WADDLE_{name}": value for name, value in settings.items()}
         # Smack registers accounts on one connection that never logs in.
         (folder / "waddle.toml").write_text(
             f'[limits]\nxmpp_login_seconds = 3600\n[components]\n"{COMPONENT[0]}" = "{COMPONENT[1]}"\n')

@@ -8,6 +8,7 @@ domain on ports 5222, 5223 and 5347, so names under that domain are resolved to 
 """
 import argparse
 import asyncio
+import http.server
 import importlib
 import logging
 import os
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
 import unittest
 
 import slixmpp
@@ -108,6 +110,26 @@ class Outcomes(unittest.TextTestResult):
         self.note(test, "skip")
 
 
+class Status(http.server.BaseHTTPRequestHandler):
+    """The operator's status file, on a host of its own (XEP-0455): no outage."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_):
+        pass
+
+
+def status_page():
+    """Serves the status file; its address."""
+    page = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Status)
+    threading.Thread(target=page.serve_forever, daemon=True).start()
+    return f"http://127.0.0.1:{page.server_port}/status.json"
+
+
 def bounded(method):
     """A test that waits for what never comes fails instead of hanging."""
     async def run(*arguments, **more):
@@ -124,7 +146,8 @@ def main():
 
     at = sources()
     logging.disable()
-    with tempfile.TemporaryDirectory(prefix="waddle-interop-") as folder, Server(options.server, pathlib.Path(folder)) as server:
+    with tempfile.TemporaryDirectory(prefix="waddle-interop-") as folder, \
+            Server(options.server, pathlib.Path(folder), OUTAGE_ADDRESSES=status_page()) as server:
         for n in (1, 2):
             server.account(f"slix{n}", f"correct horse {n}")
             os.environ |= {f"CI_ACCOUNT{n}": f"slix{n}@{DOMAIN}", f"CI_ACCOUNT{n}_PASSWORD": f"correct horse {n}"}

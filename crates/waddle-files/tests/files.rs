@@ -297,7 +297,7 @@ async fn a_broken_disk_is_an_error_and_a_crash_leaves_nothing() {
     std::fs::create_dir(&shard).unwrap();
     std::fs::write(shard.join(format!("{id}#1")), b"half").unwrap();
     w.put(&slot, &noise(700_000), 65_536).await.unwrap();
-    assert_eq!(w.on_disk(), [id.clone()]);
+    assert_eq!(w.on_disk(), std::slice::from_ref(&id));
     // bytes that went missing or were cut are no file
     std::fs::write(shard.join(&id), b"cut").unwrap();
     assert!(matches!(w.read(&slot, 0..3).await, Err(Error::NotFound)));

@@ -33,7 +33,10 @@ pub async fn landing(app: &App, token: &str) -> Option<Response> {
             ("heading", Part::Text(&heading)),
             ("uri", Part::Text(&uri)),
             ("domain", Part::Text(domain)),
-            ("name", Part::Text(name.as_deref().unwrap_or("a name of your choice"))),
+            (
+                "name",
+                Part::Text(name.as_deref().unwrap_or("a name of your choice")),
+            ),
             ("token", Part::Text(token)),
             ("until", Part::Text(until.get(..10).unwrap_or(&until))),
         ],

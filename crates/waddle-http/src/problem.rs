@@ -196,7 +196,9 @@ impl From<LoginError> for Problem {
     fn from(e: LoginError) -> Self {
         let text = e.to_string();
         match e {
-            LoginError::NotAuthorized | LoginError::Expired => Self::new(StatusCode::UNAUTHORIZED, "not-authorized", text),
+            LoginError::NotAuthorized | LoginError::Expired => {
+                Self::new(StatusCode::UNAUTHORIZED, "not-authorized", text)
+            }
             LoginError::Throttled(wait) => Self {
                 detail: text,
                 ..Self::too_many(wait.as_secs())

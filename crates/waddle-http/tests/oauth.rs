@@ -1,6 +1,6 @@
 //! The authorization server for chat programs (XEP-0493): from its metadata to a token that is revoked.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod support;
 
@@ -13,24 +13,40 @@ const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
 fn query(url: &str, name: &str) -> Option<String> {
     let url = url::Url::parse(url).unwrap();
-    url.query_pairs().find(|(k, _)| k == name).map(|(_, v)| v.into_owned())
+    url.query_pairs()
+        .find(|(k, _)| k == name)
+        .map(|(_, v)| v.into_owned())
 }
 
 #[tokio::test]
 async fn from_discovery_to_revocation() {
     let t = open().await;
     let session = t.person("alice").await;
-    let m: Value = t.get("/.well-known/oauth-authorization-server").send().await.json();
+    let m: Value = t
+        .get("/.well-known/oauth-authorization-server")
+        .send()
+        .await
+        .json();
     let issuer = m["issuer"].as_str().unwrap().to_owned();
     assert!(m["code_challenge_methods_supported"] == json!(["S256"]) && !issuer.ends_with('/'));
-    let path = |name: &str| m[name].as_str().unwrap().strip_prefix(&*issuer).unwrap().to_owned();
+    let path = |name: &str| {
+        m[name]
+            .as_str()
+            .unwrap()
+            .strip_prefix(&*issuer)
+            .unwrap()
+            .to_owned()
+    };
 
     let bad = t
         .post(&path("registration_endpoint"))
         .json(json!({"redirect_uris": ["http://evil.example/"]}))
         .send()
         .await;
-    assert_eq!((bad.status.as_u16(), bad.json()["error"].clone()), (400, json!("invalid_redirect_uri")));
+    assert_eq!(
+        (bad.status.as_u16(), bad.json()["error"].clone()),
+        (400, json!("invalid_redirect_uri"))
+    );
     let made = t
         .post(&path("registration_endpoint"))
         .json(json!({"client_name": "Chatter", "redirect_uris": ["http://127.0.0.1/back"]}))
@@ -52,16 +68,29 @@ async fn from_discovery_to_revocation() {
         assert_eq!(r.status, 400, "{}", r.text);
     }
     let r = t.get(&ask(&id, uri, "plain")).send().await;
-    assert_eq!(query(r.header("location"), "error").as_deref(), Some("invalid_request"));
+    assert_eq!(
+        query(r.header("location"), "error").as_deref(),
+        Some("invalid_request")
+    );
 
     let r = t.get(&ask(&id, uri, "S256")).send().await;
     let consent = r.header("location").to_owned();
     let r = t.get(&consent).send().await;
-    assert!(r.header("location").starts_with("/login?next=/oauth/consent/"), "nobody is logged in");
+    assert!(
+        r.header("location").starts_with("/login?next=/oauth/consent/"),
+        "nobody is logged in"
+    );
     let cookie = format!("waddle_session={session}");
     let page = t.get(&consent).header("cookie", &cookie).send().await;
-    assert!(page.text.contains("Chatter") && page.text.contains("alice@"), "{}", page.text);
-    assert!(page.header("content-security-policy").contains("form-action 'self' http://127.0.0.1:4711"));
+    assert!(
+        page.text.contains("Chatter") && page.text.contains("alice@"),
+        "{}",
+        page.text
+    );
+    assert!(
+        page.header("content-security-policy")
+            .contains("form-action 'self' http://127.0.0.1:4711")
+    );
     let csrf = page.text.split("name=\"csrf\" value=\"").nth(1).unwrap();
     let csrf = csrf.split('"').next().unwrap();
     let forged = t
@@ -88,18 +117,33 @@ async fn from_discovery_to_revocation() {
             "grant_type=authorization_code&code={code}&client_id={id}&redirect_uri={uri}&code_verifier={verifier}"
         )
     };
-    let r = t.post(&path("token_endpoint")).form(&redeem(&code, VERIFIER)).send().await;
+    let r = t
+        .post(&path("token_endpoint"))
+        .form(&redeem(&code, VERIFIER))
+        .send()
+        .await;
     assert_eq!(r.status, 200, "{}", r.text);
     let token = r.json()["access_token"].as_str().unwrap().to_owned();
     assert_eq!(r.json()["token_type"], "Bearer");
-    let again = t.post(&path("token_endpoint")).form(&redeem(&code, VERIFIER)).send().await;
+    let again = t
+        .post(&path("token_endpoint"))
+        .form(&redeem(&code, VERIFIER))
+        .send()
+        .await;
     assert_eq!(again.json()["error"], "invalid_grant", "once");
-    let who = t.identity.verify_token(&Secret::new(token.as_str())).await.unwrap();
+    let who = t
+        .identity
+        .verify_token(&Secret::new(token.as_str()))
+        .await
+        .unwrap();
     assert_eq!(who.localpart, "alice");
     assert!(!t.identity.may_change_account(who.credential).await.unwrap());
     assert_eq!(t.identity.tokens(&who.user).await.unwrap()[0].label, "Chatter");
 
-    t.post(&path("revocation_endpoint")).form(&format!("token={token}")).send().await;
+    t.post(&path("revocation_endpoint"))
+        .form(&format!("token={token}"))
+        .send()
+        .await;
     assert!(t.identity.verify_token(&Secret::new(token)).await.is_err());
 }
 
@@ -146,7 +190,10 @@ async fn who_says_no_and_who_has_no_proof() {
         ))
         .send()
         .await;
-    assert_eq!((r.status.as_u16(), r.json()["error"].clone()), (400, json!("invalid_grant")));
+    assert_eq!(
+        (r.status.as_u16(), r.json()["error"].clone()),
+        (400, json!("invalid_grant"))
+    );
 }
 
 #[tokio::test]
@@ -157,7 +204,11 @@ async fn an_invitation_has_a_page() {
     let page = t.get(new.url.path()).send().await;
     assert_eq!(page.status, 200);
     let uri = format!("?roster;preauth={};ibr=y", new.token.expose());
-    assert!(page.text.contains(&uri) && page.text.contains("alice@"), "{}", page.text);
+    assert!(
+        page.text.contains(&uri) && page.text.contains("alice@"),
+        "{}",
+        page.text
+    );
     let none = t.get(&format!("/invite/{}", "0".repeat(32))).send().await;
     assert_eq!(none.status, 404, "{}", none.text);
 }

@@ -209,7 +209,10 @@ mod tests {
             "xmpp:romeo%2B1@example.com?roster;preauth=T;ibr=y"
         );
         i.localpart = Some("juliet".into());
-        assert_eq!(i.uri("example.com", "T"), "xmpp:juliet@example.com?register;preauth=T");
+        assert_eq!(
+            i.uri("example.com", "T"),
+            "xmpp:juliet@example.com?register;preauth=T"
+        );
         i.localpart = None;
         i.contact = false;
         assert_eq!(i.uri("example.com", "T"), "xmpp:example.com?register;preauth=T");

@@ -46,7 +46,11 @@ async fn messages_per_hour_of_rooms_that_anybody_may_enter() {
     world.connect("romeo").await;
     world.join("romeo", "verona@muc.localhost", "Romeo").await;
     configure(&mut world, "persistentroom", "1").await;
-    assert_eq!(activity(&mut world).await, None, "nothing is known in the first hour");
+    assert_eq!(
+        activity(&mut world).await,
+        None,
+        "nothing is known in the first hour"
+    );
     let now = SystemClock.now();
     let said = |hours: i64, body: Option<&str>| NewMessage {
         at: Timestamp(now.0 - hours * HOUR),
@@ -75,7 +79,11 @@ async fn messages_per_hour_of_rooms_that_anybody_may_enter() {
     });
     write.await.unwrap();
     world.restart().await;
-    assert_eq!(activity(&mut world).await.as_deref(), Some("0.13"), "three in a day");
+    assert_eq!(
+        activity(&mut world).await.as_deref(),
+        Some("0.13"),
+        "three in a day"
+    );
     // Not where somebody could be kept out, or where the room is not listed.
     configure(&mut world, "membersonly", "1").await;
     assert_eq!(activity(&mut world).await, None);

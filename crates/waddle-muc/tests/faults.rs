@@ -213,7 +213,10 @@ async fn somebody_banned_while_they_send_is_heard_up_to_the_ban() {
     assert_eq!(juliet.len(), 21, "{juliet:?}");
     assert!(juliet.iter().all(|(id, ok)| *ok && !id.starts_with("after")));
     let tybalt = fates(&mut world, "tybalt", "after19").await;
-    let refused = tybalt.iter().filter(|(id, ok)| !ok && id.starts_with("after")).count();
+    let refused = tybalt
+        .iter()
+        .filter(|(id, ok)| !ok && id.starts_with("after"))
+        .count();
     assert_eq!(refused, 20, "{tybalt:?}");
 }
 
@@ -273,7 +276,11 @@ async fn five_thousand_occupants_and_one_that_does_not_read() {
     for i in 0..120 {
         say(&mut world, "romeo", ROOM, &format!("m{i}"));
     }
-    for (i, g) in guests.iter().enumerate().filter(|(i, _)| i % 500 == 0 || *i == CROWD - 1) {
+    for (i, g) in guests
+        .iter()
+        .enumerate()
+        .filter(|(i, _)| i % 500 == 0 || *i == CROWD - 1)
+    {
         let mut lines = 0;
         take(g, |o| {
             lines += usize::from(has(o, "<body>m"));

@@ -17,7 +17,9 @@ use crate::{
         socket::{self, Execute},
     },
     app::App,
-    cli::{AccountCommand, ChannelCommand, Command, DeviceCommand, FeedCommand, InviteCommand, WaddleCommand},
+    cli::{
+        AccountCommand, ChannelCommand, Command, DeviceCommand, FeedCommand, InviteCommand, WaddleCommand,
+    },
     config::{Config, PublicNames},
     exit::Exit,
     tls::Tls,

@@ -118,6 +118,7 @@ async fn start(
         components: config.components.clone(),
         disabled: if config.show_version { Vec::new() } else { vec![92] },
         contacts: outside::contacts(config),
+        outage_addresses: config.outage_addresses.clone(),
         oauth_discovery: Some(oauth_discovery(public)),
         ..XmppConfig::new(&config.domain)
     };
@@ -176,7 +177,9 @@ async fn start(
         mqtts: broker.addresses().tls.clone(),
         ..Bound::default()
     };
-    xmpp.server().external.set(outside::services(config, public, &bound));
+    xmpp.server()
+        .external
+        .set(outside::services(config, public, &bound));
     let status = Status::new(
         xmpp.clone(),
         broker.clone(),

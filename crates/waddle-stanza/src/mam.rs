@@ -74,7 +74,8 @@ impl MamQuery {
             let value = f.values.first().map(String::as_str);
             match (f.var.as_deref().unwrap_or_default(), value) {
                 ("FORM_TYPE", _) => {}
-                ("start" | "end" | "with" | "before-id" | "after-id" | "ids" | "include-groupchat", None) => {}
+                ("start" | "end" | "with" | "before-id" | "after-id" | "ids" | "include-groupchat", None) => {
+                }
                 ("start", Some(v)) => q.start = Some(time(v)?),
                 ("end", Some(v)) => q.end = Some(time(v)?),
                 ("with", Some(v)) => {

@@ -46,6 +46,8 @@ pub struct XmppConfig {
     pub resume_location: Option<String>,
     /// Whom to write to, as URIs (XEP-0157).
     pub contacts: Vec<(crate::xep::xep0157::Concern, Vec<String>)>,
+    /// Where clients look when this server does not answer (XEP-0455), as URIs.
+    pub outage_addresses: Vec<String>,
     /// Where OAuth begins (RFC 8414): the URL of the metadata that OAUTHBEARER tells of (XEP-0493). Without it there
     /// is no OAUTHBEARER.
     pub oauth_discovery: Option<Arc<str>>,
@@ -71,6 +73,7 @@ impl XmppConfig {
             push_details: crate::push::Details::default(),
             resume_location: None,
             contacts: Vec::new(),
+            outage_addresses: Vec::new(),
             oauth_discovery: None,
             disabled: Vec::new(),
         }

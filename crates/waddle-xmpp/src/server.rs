@@ -9,8 +9,8 @@ use std::{
     time::Duration,
 };
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ahash::AHashMap;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use dashmap::DashMap;
 use kameo::actor::ActorRef;
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -36,10 +36,10 @@ use crate::{
     error::Error,
     listener,
     office::Office,
-    resume::Expired,
-    router,
     personal::channels,
     push::Push,
+    resume::Expired,
+    router,
     service::Services,
     sessions::Sessions,
     xep::{registry::Registry, xep0503},

@@ -170,6 +170,7 @@ async fn contact_addresses_are_in_the_servers_information() {
                 ),
                 (Concern::Admin, Vec::new()),
             ];
+            c.outage_addresses = vec!["https://status.example.org/xmpp.json".into()];
         },
     )
     .await;
@@ -184,6 +185,9 @@ async fn contact_addresses_are_in_the_servers_information() {
         "abuse-addresses",
         "mailto:abuse@example.org",
         "xmpp:abuse@",
+        // XEP-0455
+        "urn:xmpp:sos:0",
+        "https://status.example.org/xmpp.json",
     ] {
         assert!(info.contains(part), "{part}: {info}");
     }

@@ -36,7 +36,10 @@ async fn authenticate(c: &mut Client, name: &str, password: &str, wishes: &str) 
 
 fn condition(s: &Stanza) -> String {
     let failed = s.root().children().find(|c| c.in_ns(SASL) && c.name() != "text");
-    failed.unwrap_or_else(|| panic!("no failure: {}", text(s))).name().to_owned()
+    failed
+        .unwrap_or_else(|| panic!("no failure: {}", text(s)))
+        .name()
+        .to_owned()
 }
 
 fn identity(success: &Stanza) -> String {
@@ -54,12 +57,19 @@ async fn the_offer() {
     let (_, features) = stranger(&w).await;
     let f = features.root();
     let sasl2 = f.child("authentication", SASL2).unwrap();
-    let names: Vec<_> = sasl2.children().filter(|c| c.name() == "mechanism").map(|m| m.text().into_owned()).collect();
+    let names: Vec<_> = sasl2
+        .children()
+        .filter(|c| c.name() == "mechanism")
+        .map(|m| m.text().into_owned())
+        .collect();
     assert_eq!(names, ["SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"]);
     let inline = sasl2.child("inline", SASL2).unwrap();
     assert!(inline.has("sm", "urn:xmpp:sm:3"));
     let fast = inline.child("fast", "urn:xmpp:fast:0").unwrap();
-    assert_eq!(fast.child_text("mechanism", "urn:xmpp:fast:0").unwrap(), "HT-SHA-256-NONE");
+    assert_eq!(
+        fast.child_text("mechanism", "urn:xmpp:fast:0").unwrap(),
+        "HT-SHA-256-NONE"
+    );
     assert!(fast.attr("tls-0rtt").is_none());
     let bind = inline.child("bind", "urn:xmpp:bind:0").unwrap();
     let vars: Vec<_> = bind
@@ -71,9 +81,17 @@ async fn the_offer() {
     assert_eq!(vars, ["urn:xmpp:carbons:2", "urn:xmpp:csi:0", "urn:xmpp:sm:3"]);
     // XEP-0478, before login
     let limits = f.child("limits", "urn:xmpp:stream-limits:0").unwrap();
-    assert_eq!(limits.child_text("max-bytes", "urn:xmpp:stream-limits:0").unwrap(), "10000");
+    assert_eq!(
+        limits
+            .child_text("max-bytes", "urn:xmpp:stream-limits:0")
+            .unwrap(),
+        "10000"
+    );
     let after = w.account_then_login().await.features;
-    assert!(after.contains("<max-bytes>262144</max-bytes><idle-seconds>300</idle-seconds>"), "{after}");
+    assert!(
+        after.contains("<max-bytes>262144</max-bytes><idle-seconds>300</idle-seconds>"),
+        "{after}"
+    );
 }
 
 #[tokio::test]
@@ -110,18 +128,31 @@ async fn one_round_trip_binds() {
     // The connection breaks; the session is resumed together with the next login.
     drop(c);
     let (mut c, _) = stranger(&w).await;
-    let wishes = format!("{PHONE}<resume xmlns='urn:xmpp:sm:3' h='99' previd='nonsense'/><bind xmlns='urn:xmpp:bind:0'/>");
+    let wishes = format!(
+        "{PHONE}<resume xmlns='urn:xmpp:sm:3' h='99' previd='nonsense'/><bind xmlns='urn:xmpp:bind:0'/>"
+    );
     let (mut other, _) = stranger(&w).await;
     let other_agent = wishes.replace("d4565fa7", "00000000");
     let success = authenticate(&mut other, "bob", "secret", &other_agent).await;
     assert!(success.root().has("failed", "urn:xmpp:sm:3") && success.root().has("bound", "urn:xmpp:bind:0"));
-    let wishes = format!("{PHONE}<resume xmlns='urn:xmpp:sm:3' h='2' previd='{id}'/><bind xmlns='urn:xmpp:bind:0'/>");
+    let wishes =
+        format!("{PHONE}<resume xmlns='urn:xmpp:sm:3' h='2' previd='{id}'/><bind xmlns='urn:xmpp:bind:0'/>");
     let success = authenticate(&mut c, "bob", "secret", &wishes).await;
-    assert!(success.root().has("resumed", "urn:xmpp:sm:3"), "{}", text(&success));
-    assert!(!success.root().has("bound", "urn:xmpp:bind:0"), "{}", text(&success));
+    assert!(
+        success.root().has("resumed", "urn:xmpp:sm:3"),
+        "{}",
+        text(&success)
+    );
+    assert!(
+        !success.root().has("bound", "urn:xmpp:bind:0"),
+        "{}",
+        text(&success)
+    );
     assert_eq!(c.next().await.root().name(), "features");
     alice
-        .send(&format!("<message to='{jid}' type='chat'><body>still there</body></message>"))
+        .send(&format!(
+            "<message to='{jid}' type='chat'><body>still there</body></message>"
+        ))
         .await;
     assert_eq!(body(&c.message().await), "still there");
 }
@@ -138,8 +169,14 @@ async fn without_bind_the_stream_goes_on_as_ever() {
     c.bind("old").await;
     assert_eq!(c.jid, "bob@waddle.test/old");
     let (mut c, _) = stranger(&w).await;
-    assert_eq!(condition(&authenticate(&mut c, "bob", "wrong", "").await), "not-authorized");
-    assert_eq!(condition(&authenticate(&mut c, "nobody", "wrong", "").await), "not-authorized");
+    assert_eq!(
+        condition(&authenticate(&mut c, "bob", "wrong", "").await),
+        "not-authorized"
+    );
+    assert_eq!(
+        condition(&authenticate(&mut c, "nobody", "wrong", "").await),
+        "not-authorized"
+    );
     let abort = c.request(&format!("<abort xmlns='{SASL2}'/>")).await;
     assert_eq!(condition(&abort), "malformed-request");
     identity(&authenticate(&mut c, "bob", "secret", "").await);
@@ -153,11 +190,17 @@ async fn the_same_installation_takes_its_own_place() {
     let (mut first, _) = stranger(&w).await;
     let jid = identity(&authenticate(&mut first, "bob", "secret", &wishes).await);
     let (mut second, _) = stranger(&w).await;
-    assert_eq!(identity(&authenticate(&mut second, "bob", "secret", &wishes).await), jid);
+    assert_eq!(
+        identity(&authenticate(&mut second, "bob", "secret", &wishes).await),
+        jid
+    );
     first.ends_with("conflict").await;
     let (mut other, _) = stranger(&w).await;
     let other_wishes = wishes.replace("d4565fa7", "11111111");
-    assert_ne!(identity(&authenticate(&mut other, "bob", "secret", &other_wishes).await), jid);
+    assert_ne!(
+        identity(&authenticate(&mut other, "bob", "secret", &other_wishes).await),
+        jid
+    );
     second.next().await;
     second.quiet().await;
     assert_eq!(w.server.sessions(), 2);
@@ -233,8 +276,14 @@ async fn a_client_comes_back_with_its_token() {
         let e = fast(&mut c, "bob", &first, attributes, &agent).await;
         assert_eq!(condition(&e), "not-authorized", "{why}");
     }
-    assert_eq!(condition(&fast(&mut c, "bob", "wrong", "", PHONE).await), "not-authorized");
-    assert_eq!(condition(&fast(&mut c, "alice", &first, "", PHONE).await), "not-authorized");
+    assert_eq!(
+        condition(&fast(&mut c, "bob", "wrong", "", PHONE).await),
+        "not-authorized"
+    );
+    assert_eq!(
+        condition(&fast(&mut c, "alice", &first, "", PHONE).await),
+        "not-authorized"
+    );
 
     // A second token: the first one stays until the second is used.
     let (mut c, _) = stranger(&w).await;
@@ -244,13 +293,19 @@ async fn a_client_comes_back_with_its_token() {
     let (mut c, _) = stranger(&w).await;
     identity(&fast(&mut c, "bob", &second, "", PHONE).await);
     let (mut c, _) = stranger(&w).await;
-    assert_eq!(condition(&fast(&mut c, "bob", &first, "", PHONE).await), "not-authorized");
+    assert_eq!(
+        condition(&fast(&mut c, "bob", &first, "", PHONE).await),
+        "not-authorized"
+    );
 
     // The last time.
     let success = fast(&mut c, "bob", &second, " invalidate='true'", PHONE).await;
     assert!(token(&success).is_none());
     let (mut c, _) = stranger(&w).await;
-    assert_eq!(condition(&fast(&mut c, "bob", &second, "", PHONE).await), "not-authorized");
+    assert_eq!(
+        condition(&fast(&mut c, "bob", &second, "", PHONE).await),
+        "not-authorized"
+    );
 }
 
 #[tokio::test]
@@ -270,15 +325,24 @@ async fn a_token_goes_with_the_password_and_by_the_list() {
     w.identity.revoke_token(&user, list[0].id).await.unwrap();
     c.ends_with("not-authorized").await;
     let (mut c, _) = stranger(&w).await;
-    assert_eq!(condition(&fast(&mut c, "bob", &t, "", PHONE).await), "not-authorized");
+    assert_eq!(
+        condition(&fast(&mut c, "bob", &t, "", PHONE).await),
+        "not-authorized"
+    );
 
     let t = token(&authenticate(&mut c, "bob", "secret", &wishes).await).unwrap();
     let (mut c, _) = stranger(&w).await;
     identity(&fast(&mut c, "bob", &t, "", &bind).await);
-    w.identity.set_password(&user, &Secret::new("other")).await.unwrap();
+    w.identity
+        .set_password(&user, &Secret::new("other"))
+        .await
+        .unwrap();
     c.ends_with("not-authorized").await;
     let (mut c, _) = stranger(&w).await;
-    assert_eq!(condition(&fast(&mut c, "bob", &t, "", PHONE).await), "not-authorized");
+    assert_eq!(
+        condition(&fast(&mut c, "bob", &t, "", PHONE).await),
+        "not-authorized"
+    );
 }
 
 async fn scram(c: &mut Client, profile2: bool) -> (String, Stanza) {
@@ -291,15 +355,24 @@ async fn scram(c: &mut Client, profile2: bool) -> (String, Stanza) {
         ))
         .await
     } else {
-        c.request(&format!("<auth xmlns='{SASL}' mechanism='SCRAM-SHA-256'>{first}</auth>")).await
+        c.request(&format!(
+            "<auth xmlns='{SASL}' mechanism='SCRAM-SHA-256'>{first}</auth>"
+        ))
+        .await
     };
     let ns = if profile2 { SASL2 } else { SASL };
     assert!(challenge.root().is("challenge", ns), "{}", text(&challenge));
     let message = STANDARD.decode(challenge.root().text().as_ref()).unwrap();
     let last = STANDARD.encode(scram.answer(&message).unwrap());
-    let success = c.request(&format!("<response xmlns='{ns}'>{last}</response>")).await;
+    let success = c
+        .request(&format!("<response xmlns='{ns}'>{last}</response>"))
+        .await;
     let data = if profile2 {
-        success.root().child_text("additional-data", SASL2).unwrap().into_owned()
+        success
+            .root()
+            .child_text("additional-data", SASL2)
+            .unwrap()
+            .into_owned()
     } else {
         success.root().text().into_owned()
     };
@@ -344,7 +417,9 @@ async fn a_bearer_token_logs_in() {
     let token = w.identity.issue_token(&account, "a program").await.unwrap();
     let (mut c, features) = stranger(&w).await;
     assert!(text(&features).contains("<mechanism>OAUTHBEARER</mechanism>"));
-    let message = |authzid: &str, token: &str| STANDARD.encode(format!("n,{authzid},\u{1}auth=Bearer {token}\u{1}\u{1}"));
+    let message = |authzid: &str, token: &str| {
+        STANDARD.encode(format!("n,{authzid},\u{1}auth=Bearer {token}\u{1}\u{1}"))
+    };
     let auth = |m: String| format!("<auth xmlns='{SASL}' mechanism='OAUTHBEARER'>{m}</auth>");
     for wrong in ["", "wdt_wrong", "secret"] {
         let challenge = c.request(&auth(message("", wrong))).await;
@@ -352,20 +427,31 @@ async fn a_bearer_token_logs_in() {
         let said = String::from_utf8(said).unwrap();
         assert!(
             said.contains(r#""status":"invalid_token""#)
-                && said.contains(r#""openid-configuration":"https://waddle.test/.well-known/oauth-authorization-server""#),
+                && said.contains(
+                    r#""openid-configuration":"https://waddle.test/.well-known/oauth-authorization-server""#
+                ),
             "{said}"
         );
-        let failure = c.request(&format!("<response xmlns='{SASL}'>AQ==</response>")).await;
+        let failure = c
+            .request(&format!("<response xmlns='{SASL}'>AQ==</response>"))
+            .await;
         assert_eq!(condition(&failure), "not-authorized");
     }
-    let other = c.request(&auth(message("a=eve@waddle.test", token.token.expose()))).await;
+    let other = c
+        .request(&auth(message("a=eve@waddle.test", token.token.expose())))
+        .await;
     assert_eq!(condition(&other), "invalid-authzid");
-    let success = c.request(&auth(message("a=bob@waddle.test", token.token.expose()))).await;
+    let success = c
+        .request(&auth(message("a=bob@waddle.test", token.token.expose())))
+        .await;
     assert_eq!(success.root().name(), "success", "{}", text(&success));
     // Without a place to get tokens from there is no such mechanism.
     let w = world().await;
     let (mut c, _) = stranger(&w).await;
-    assert_eq!(condition(&c.request(&auth(message("", "x"))).await), "invalid-mechanism");
+    assert_eq!(
+        condition(&c.request(&auth(message("", "x"))).await),
+        "invalid-mechanism"
+    );
 }
 
 #[tokio::test]
@@ -376,19 +462,76 @@ async fn sasl_by_the_letter() {
     let b64 = |s: &str| STANDARD.encode(s);
     for (xml, expected) in [
         // RFC 4616 §2, and mission: two parts are no message
-        (format!("<auth xmlns='{SASL}' mechanism='PLAIN'>{}</auth>", b64("bob@waddle.test\0secret")), "malformed-request"),
-        (format!("<auth xmlns='{SASL}' mechanism='PLAIN'>{}</auth>", b64("\0bob\0")), "malformed-request"),
-        (format!("<auth xmlns='{SASL}' mechanism='PLAIN'>{}</auth>", b64("eve@waddle.test\0bob\0secret")), "invalid-authzid"),
-        (format!("<auth xmlns='{SASL}' mechanism='PLAIN'>{}</auth>", b64("bob\0bob\0secret")), "invalid-authzid"),
-        (format!("<auth xmlns='{SASL}' mechanism='PLAIN'>{}</auth>", b64("bob@other.example\0bob\0secret")), "invalid-authzid"),
-        (format!("<auth xmlns='{SASL}' mechanism='PLAIN'>{}</auth>", b64("\0bob@other.example\0secret")), "not-authorized"),
-        (format!("<auth xmlns='{SASL}' mechanism='PLAIN'>!</auth>"), "incorrect-encoding"),
-        (format!("<auth xmlns='{SASL}' mechanism='CRAM-MD5'/>"), "invalid-mechanism"),
-        (format!("<auth xmlns='{SASL}' mechanism='SCRAM-SHA-1-PLUS'/>"), "invalid-mechanism"),
+        (
+            format!(
+                "<auth xmlns='{SASL}' mechanism='PLAIN'>{}</auth>",
+                b64("bob@waddle.test\0secret")
+            ),
+            "malformed-request",
+        ),
+        (
+            format!("<auth xmlns='{SASL}' mechanism='PLAIN'>{}</auth>", b64("\0bob\0")),
+            "malformed-request",
+        ),
+        (
+            format!(
+                "<auth xmlns='{SASL}' mechanism='PLAIN'>{}</auth>",
+                b64("eve@waddle.test\0bob\0secret")
+            ),
+            "invalid-authzid",
+        ),
+        (
+            format!(
+                "<auth xmlns='{SASL}' mechanism='PLAIN'>{}</auth>",
+                b64("bob\0bob\0secret")
+            ),
+            "invalid-authzid",
+        ),
+        (
+            format!(
+                "<auth xmlns='{SASL}' mechanism='PLAIN'>{}</auth>",
+                b64("bob@other.example\0bob\0secret")
+            ),
+            "invalid-authzid",
+        ),
+        (
+            format!(
+                "<auth xmlns='{SASL}' mechanism='PLAIN'>{}</auth>",
+                b64("\0bob@other.example\0secret")
+            ),
+            "not-authorized",
+        ),
+        (
+            format!("<auth xmlns='{SASL}' mechanism='PLAIN'>!</auth>"),
+            "incorrect-encoding",
+        ),
+        (
+            format!("<auth xmlns='{SASL}' mechanism='CRAM-MD5'/>"),
+            "invalid-mechanism",
+        ),
+        (
+            format!("<auth xmlns='{SASL}' mechanism='SCRAM-SHA-1-PLUS'/>"),
+            "invalid-mechanism",
+        ),
         (format!("<auth xmlns='{SASL}'/>"), "invalid-mechanism"),
-        (format!("<auth xmlns='{SASL}' mechanism='SCRAM-SHA-1'>{}</auth>", b64("p=tls-unique,,n=bob,r=a")), "malformed-request"),
-        (format!("<auth xmlns='{SASL}' mechanism='SCRAM-SHA-1'>{}</auth>", b64("n,,n=bob")), "malformed-request"),
-        (format!("<response xmlns='{SASL}'>YQ==</response>"), "malformed-request"),
+        (
+            format!(
+                "<auth xmlns='{SASL}' mechanism='SCRAM-SHA-1'>{}</auth>",
+                b64("p=tls-unique,,n=bob,r=a")
+            ),
+            "malformed-request",
+        ),
+        (
+            format!(
+                "<auth xmlns='{SASL}' mechanism='SCRAM-SHA-1'>{}</auth>",
+                b64("n,,n=bob")
+            ),
+            "malformed-request",
+        ),
+        (
+            format!("<response xmlns='{SASL}'>YQ==</response>"),
+            "malformed-request",
+        ),
         (format!("<abort xmlns='{SASL}'/>"), "aborted"),
     ] {
         let failure = c.request(&xml).await;
@@ -399,11 +542,22 @@ async fn sasl_by_the_letter() {
     let first = b64("n,,n=bob,r=abc");
     for (xml, expected) in [
         (format!("<abort xmlns='{SASL}'/>"), "aborted"),
-        (format!("<auth xmlns='{SASL}' mechanism='PLAIN'>AGJvYgBzZWNyZXQ=</auth>"), "malformed-request"),
-        (format!("<response xmlns='{SASL}'>{}</response>", b64("c=biws,r=replayed,p=AAAA")), "malformed-request"),
+        (
+            format!("<auth xmlns='{SASL}' mechanism='PLAIN'>AGJvYgBzZWNyZXQ=</auth>"),
+            "malformed-request",
+        ),
+        (
+            format!(
+                "<response xmlns='{SASL}'>{}</response>",
+                b64("c=biws,r=replayed,p=AAAA")
+            ),
+            "malformed-request",
+        ),
     ] {
         let challenge = c
-            .request(&format!("<auth xmlns='{SASL}' mechanism='SCRAM-SHA-1'>{first}</auth>"))
+            .request(&format!(
+                "<auth xmlns='{SASL}' mechanism='SCRAM-SHA-1'>{first}</auth>"
+            ))
             .await;
         assert_eq!(challenge.root().name(), "challenge");
         assert_eq!(condition(&c.request(&xml).await), expected, "{xml}");
@@ -412,7 +566,10 @@ async fn sasl_by_the_letter() {
     assert_eq!(success.root().name(), "success");
     c.restart().await;
     c.next().await;
-    c.send(&format!("<auth xmlns='{SASL}' mechanism='PLAIN'>AGJvYgBzZWNyZXQ=</auth>")).await;
+    c.send(&format!(
+        "<auth xmlns='{SASL}' mechanism='PLAIN'>AGJvYgBzZWNyZXQ=</auth>"
+    ))
+    .await;
     c.ends_with("not-authorized").await;
 }
 
@@ -424,10 +581,15 @@ async fn too_many_attempts_end_the_stream() {
         let (mut c, _) = stranger(&w).await;
         for _ in 0..3 {
             if profile2 {
-                assert_eq!(condition(&authenticate(&mut c, "bob", "wrong", "").await), "not-authorized");
+                assert_eq!(
+                    condition(&authenticate(&mut c, "bob", "wrong", "").await),
+                    "not-authorized"
+                );
             } else {
                 let wrong = STANDARD.encode("\0bob\0wrong");
-                let e = c.request(&format!("<auth xmlns='{SASL}' mechanism='PLAIN'>{wrong}</auth>")).await;
+                let e = c
+                    .request(&format!("<auth xmlns='{SASL}' mechanism='PLAIN'>{wrong}</auth>"))
+                    .await;
                 assert_eq!(condition(&e), "not-authorized");
             }
         }
@@ -467,7 +629,10 @@ async fn an_address_that_guesses_waits() {
     w.account("bob").await;
     let (mut c, _) = stranger(&w).await;
     for _ in 0..3 {
-        assert_eq!(condition(&authenticate(&mut c, "bob", "wrong", "").await), "not-authorized");
+        assert_eq!(
+            condition(&authenticate(&mut c, "bob", "wrong", "").await),
+            "not-authorized"
+        );
     }
     let (mut c, _) = stranger(&w).await;
     // Not even the right one is looked at.

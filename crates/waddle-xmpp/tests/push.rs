@@ -1,6 +1,12 @@
 //! Waking devices that are away (XEP-0357), with a push service that notes what it is told.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::many_single_char_names,
+    reason = "tests"
+)]
 
 mod support;
 
@@ -22,7 +28,7 @@ const HOST: &str = "push.waddle.test";
 struct PushService(mpsc::UnboundedSender<String>);
 
 impl Service for PushService {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "Push"
     }
 
@@ -168,7 +174,7 @@ async fn a_service_that_refuses_is_disabled() {
     a.send(&message("one")).await;
     next(&mut told).await;
     let db = w.storage.server();
-    let owners = || db.read(|c| waddle_storage::repo::push::owners(c));
+    let owners = || db.read(waddle_storage::repo::push::owners);
     for _ in 0..1000 {
         if owners().await.unwrap().is_empty() {
             break;

@@ -128,7 +128,11 @@ async fn one_address_makes_few_accounts() {
     let (mut c, _) = stranger(&w).await;
     let e = c.request(&account("a3", "secret")).await;
     assert_eq!(condition(&e), "policy-violation");
-    assert!(text(&e).contains("type=\"wait\"") && text(&e).contains(" s<"), "{}", text(&e));
+    assert!(
+        text(&e).contains("type=\"wait\"") && text(&e).contains(" s<"),
+        "{}",
+        text(&e)
+    );
 }
 
 #[tokio::test]
@@ -154,8 +158,17 @@ async fn a_password_is_changed_and_the_session_goes_on() {
     assert_eq!(changed.type_().as_deref(), Some("result"), "{}", text(&changed));
     laptop.ends_with("not-authorized").await;
     phone.quiet().await;
-    let who = w.identity.verify_plain("bob", &Secret::new("changed")).await.unwrap();
-    assert!(w.identity.verify_plain("bob", &Secret::new("secret")).await.is_err());
+    let who = w
+        .identity
+        .verify_plain("bob", &Secret::new("changed"))
+        .await
+        .unwrap();
+    assert!(
+        w.identity
+            .verify_plain("bob", &Secret::new("secret"))
+            .await
+            .is_err()
+    );
     // The session belongs to the new password now.
     w.identity
         .set_password(&who.user, &Secret::new("again"))
@@ -170,15 +183,19 @@ async fn an_account_is_cancelled_with_its_sessions() {
     w.account("bob").await;
     let mut phone = w.client("bob", "phone").await;
     let mut laptop = w.client("bob", "laptop").await;
-    let with_more =
-        format!("<iq type='set' id='d'><query xmlns='{REGISTER}'><remove/><username>bob</username></query></iq>");
+    let with_more = format!(
+        "<iq type='set' id='d'><query xmlns='{REGISTER}'><remove/><username>bob</username></query></iq>"
+    );
     assert_eq!(condition(&phone.request(&with_more).await), "bad-request");
     let gone = phone
         .request(&format!(
             "<iq type='set' id='d'><query xmlns='{REGISTER}'><remove/></query></iq>"
         ))
         .await;
-    assert_eq!((gone.type_().as_deref(), gone.id().as_deref()), (Some("result"), Some("d")));
+    assert_eq!(
+        (gone.type_().as_deref(), gone.id().as_deref()),
+        (Some("result"), Some("d"))
+    );
     phone.ends_with("not-authorized").await;
     laptop.ends_with("not-authorized").await;
     assert!(w.identity.by_localpart("bob").await.unwrap().is_none());
@@ -221,12 +238,28 @@ async fn invited(c: &mut Client, node: &str, form: &str) -> (String, String) {
         .root()
         .child("command", "http://jabber.org/protocol/commands")
         .unwrap_or_else(|| panic!("{}", text(&answer)));
-    assert_eq!(command.attr("status").as_deref(), Some("completed"), "{}", text(&answer));
+    assert_eq!(
+        command.attr("status").as_deref(),
+        Some("completed"),
+        "{}",
+        text(&answer)
+    );
     let form = waddle_stanza::forms::Form::within(command).unwrap();
     assert_eq!(form.form_type(), Some("urn:xmpp:invite#invitation"));
     let uri = form.value("uri").unwrap().to_owned();
-    let token = uri.split("preauth=").nth(1).unwrap().split(';').next().unwrap().to_owned();
-    assert!(form.value("landing-url").unwrap().ends_with(&format!("/invite/{token}")));
+    let token = uri
+        .split("preauth=")
+        .nth(1)
+        .unwrap()
+        .split(';')
+        .next()
+        .unwrap()
+        .to_owned();
+    assert!(
+        form.value("landing-url")
+            .unwrap()
+            .ends_with(&format!("/invite/{token}"))
+    );
     assert!(form.value("expire").unwrap().ends_with('Z'));
     (uri, token)
 }
@@ -240,25 +273,44 @@ async fn who_is_invited_registers_and_is_a_contact() {
         .request("<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>")
         .await;
     let (uri, token) = invited(&mut romeo, "urn:xmpp:invite#invite", "").await;
-    assert_eq!(uri, format!("xmpp:romeo@waddle.test?roster;preauth={token};ibr=y"));
+    assert_eq!(
+        uri,
+        format!("xmpp:romeo@waddle.test?roster;preauth={token};ibr=y")
+    );
     let (mut c, features) = stranger(&w).await;
-    assert!(features.contains("<register xmlns=\"urn:xmpp:ibr-token:0\"/>"), "{features}");
-    assert_eq!(condition(&c.request(&account("juliet", "secret")).await), "not-allowed");
+    assert!(
+        features.contains("<register xmlns=\"urn:xmpp:ibr-token:0\"/>"),
+        "{features}"
+    );
+    assert_eq!(
+        condition(&c.request(&account("juliet", "secret")).await),
+        "not-allowed"
+    );
     for wrong in ["", "nonsense", &"0".repeat(32)] {
         assert_eq!(condition(&c.request(&preauth(wrong)).await), "item-not-found");
     }
     let shown = c.request(&preauth(&token)).await;
     assert_eq!(shown.type_().as_deref(), Some("result"), "{}", text(&shown));
-    assert_eq!(condition(&c.request(&account("a b", "secret")).await), "not-acceptable");
+    assert_eq!(
+        condition(&c.request(&account("a b", "secret")).await),
+        "not-acceptable"
+    );
     let made = c.request(&account("juliet", "secret")).await;
-    assert_eq!(made.type_().as_deref(), Some("result"), "a mistake does not use it up");
+    assert_eq!(
+        made.type_().as_deref(),
+        Some("result"),
+        "a mistake does not use it up"
+    );
     assert_eq!(
         condition(&c.request(&account("another", "secret")).await),
         "not-allowed",
         "it is used up"
     );
     let (mut other, _) = stranger(&w).await;
-    assert_eq!(condition(&other.request(&preauth(&token)).await), "item-not-found");
+    assert_eq!(
+        condition(&other.request(&preauth(&token)).await),
+        "item-not-found"
+    );
     // Romeo hears of it, and both see each other.
     let push = loop {
         let s = romeo.next().await;
@@ -290,7 +342,11 @@ async fn an_administrator_keeps_a_name() {
     let e = bob
         .request("<iq type='set' id='i' to='waddle.test'><command xmlns='http://jabber.org/protocol/commands' node='urn:xmpp:invite#create-account'/></iq>")
         .await;
-    assert!(["forbidden", "item-not-found"].contains(&&*condition(&e)), "{}", text(&e));
+    assert!(
+        ["forbidden", "item-not-found"].contains(&&*condition(&e)),
+        "{}",
+        text(&e)
+    );
     let mut admin = w.online("admin", "x").await;
     let form = admin
         .request("<iq type='set' id='i' to='waddle.test'><command xmlns='http://jabber.org/protocol/commands' node='urn:xmpp:invite#create-account' action='execute'/></iq>")
@@ -317,7 +373,10 @@ async fn an_administrator_keeps_a_name() {
         "the name is kept"
     );
     c.request(&preauth(&token)).await;
-    assert_eq!(condition(&c.request(&account("eve", "secret")).await), "not-allowed");
+    assert_eq!(
+        condition(&c.request(&account("eve", "secret")).await),
+        "not-allowed"
+    );
     assert_eq!(
         c.request(&account("juliet", "secret")).await.type_().as_deref(),
         Some("result")
@@ -335,7 +394,11 @@ async fn an_invitation_of_a_contact_is_granted_at_once() {
     let mut eve = w.online("eve", "x").await;
     eve.send("<presence type='subscribe' to='romeo@waddle.test'><preauth xmlns='urn:xmpp:pars:0' token='wrong'/></presence>")
         .await;
-    assert_eq!(romeo.next().await.type_().as_deref(), Some("subscribe"), "as if there were none");
+    assert_eq!(
+        romeo.next().await.type_().as_deref(),
+        Some("subscribe"),
+        "as if there were none"
+    );
     let mut juliet = w.online("juliet", "x").await;
     juliet
         .send(&format!(

@@ -300,7 +300,7 @@ fn hats(s: &waddle_stanza::Stanza) -> Vec<String> {
     let hats = s.root().child("hats", "urn:xmpp:hats:0");
     let titles = hats
         .iter()
-        .flat_map(|h| h.children())
+        .flat_map(waddle_stanza::Element::children)
         .filter_map(|h| h.attr("title"));
     titles.map(std::borrow::Cow::into_owned).collect()
 }

@@ -72,7 +72,11 @@ impl Tls {
         self.connector_of(alpn, rustls::DEFAULT_VERSIONS)
     }
 
-    fn connector_of(&self, alpn: &[&str], versions: &[&'static rustls::SupportedProtocolVersion]) -> TlsConnector {
+    fn connector_of(
+        &self,
+        alpn: &[&str],
+        versions: &[&'static rustls::SupportedProtocolVersion],
+    ) -> TlsConnector {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut c = rustls::ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(versions)
@@ -152,13 +156,7 @@ async fn scram_end_point(w: &mut Wire<TlsStream<TcpStream>>) -> Stanza {
 
 async fn scram_bound(w: &mut Wire<TlsStream<TcpStream>>, name: &str, data: &[u8]) -> Stanza {
     let hash = ScramHash::Sha256;
-    let mut scram = ScramClient::new(
-        hash,
-        "bob",
-        Secret::new("secret"),
-        Some((name, data)),
-        "abc",
-    );
+    let mut scram = ScramClient::new(hash, "bob", Secret::new("secret"), Some((name, data)), "abc");
     let first = STANDARD.encode(scram.first());
     w.send(&format!(
         "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-256-PLUS'>{first}</auth>"
@@ -228,12 +226,21 @@ async fn direct_tls_and_its_alpn() {
         assert_eq!(scram_end_point(&mut w).await.root().name(), "success");
     }
     // TLS 1.2 binds to the certificate only.
-    let tcp = TcpStream::connect(t.world.server.listening().tls[0]).await.unwrap();
+    let tcp = TcpStream::connect(t.world.server.listening().tls[0])
+        .await
+        .unwrap();
     let old = t.connector_of(&[], &[&rustls::version::TLS12]);
-    let mut w = Wire::new(old.connect(ServerName::try_from(DOMAIN).unwrap(), tcp).await.unwrap());
+    let mut w = Wire::new(
+        old.connect(ServerName::try_from(DOMAIN).unwrap(), tcp)
+            .await
+            .unwrap(),
+    );
     w.send(HEADER).await;
     let offered = features(&w.stanza().await);
-    assert!(offered.contains("SCRAM-SHA-512-PLUS") && !offered.contains("tls-exporter"), "{offered}");
+    assert!(
+        offered.contains("SCRAM-SHA-512-PLUS") && !offered.contains("tls-exporter"),
+        "{offered}"
+    );
     assert_eq!(scram_end_point(&mut w).await.root().name(), "success");
     assert!(t.direct(&["h2"]).await.is_err());
     // what is no TLS at all is closed, and the next one served

@@ -195,7 +195,10 @@ async fn what_is_not_taken_is_explained() {
         .root()
         .child("error", "jabber:client")
         .and_then(|e| e.child("file-too-large", UPLOAD))
-        .and_then(|e| e.child_text("max-file-size", UPLOAD).map(|t| t.into_owned()));
+        .and_then(|e| {
+            e.child_text("max-file-size", UPLOAD)
+                .map(std::borrow::Cow::into_owned)
+        });
     assert_eq!(most.as_deref(), Some("1000"));
 }
 

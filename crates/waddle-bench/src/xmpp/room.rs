@@ -261,8 +261,9 @@ async fn create(session: &mut Connection, room: &str, nick: &str) -> Result<()> 
 impl Shared {
     /// All (room, seat in it, session).
     fn seats(&self) -> impl Iterator<Item = (usize, usize, usize)> + '_ {
-        (0..self.rooms.len())
-            .flat_map(move |room| (0..self.occupants).map(move |seat| (room, seat, (room + seat) % self.sessions)))
+        (0..self.rooms.len()).flat_map(move |room| {
+            (0..self.occupants).map(move |seat| (room, seat, (room + seat) % self.sessions))
+        })
     }
 
     /// Has a presence sent for each seat, a few at a time; how long each took to come back.

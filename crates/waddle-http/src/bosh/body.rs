@@ -1,6 +1,8 @@
 //! The `<body/>` around stanzas: [XEP-0124 §7, §10](https://xmpp.org/extensions/xep-0124.html#session) and
 //! [XEP-0206](https://xmpp.org/extensions/xep-0206.html).
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use waddle_stanza::{Element, Stanza, XmlWriter, ns};
 
@@ -60,7 +62,7 @@ impl Wrapper {
         if !root.is("body", BOSH) {
             return None;
         }
-        let text = |name| root.attr(name).map(|v| v.into_owned());
+        let text = |name| root.attr(name).map(Cow::into_owned);
         let number = |name| match root.attr(name) {
             None => Some(None),
             Some(v) if !v.is_empty() && v.bytes().all(|b| b.is_ascii_digit()) => {
@@ -77,7 +79,7 @@ impl Wrapper {
             rid: number("rid")?.filter(|r| *r <= RID_MAX),
             to: text("to"),
             from: text("from"),
-            lang: root.lang().map(|l| l.into_owned()),
+            lang: root.lang().map(Cow::into_owned),
             wait: number("wait")?,
             hold: number("hold")?,
             version: text("ver").and_then(version),

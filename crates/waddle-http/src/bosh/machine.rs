@@ -264,7 +264,8 @@ impl Machine {
         if let Some(known) = &self.key {
             let Some(shown) = &wrapper.key else { return false };
             let hash = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, shown.as_bytes());
-            let hex: String = hash.as_ref().iter().map(|b| format!("{b:02x}")).collect();
+            let digits = |b: &u8| [b >> 4, b & 15].map(|d| char::from(b"0123456789abcdef"[usize::from(d)]));
+            let hex: String = hash.as_ref().iter().flat_map(digits).collect();
             if !hex.eq_ignore_ascii_case(known) {
                 return false;
             }

@@ -308,7 +308,7 @@ impl Sink<Bytes> for BoshSocket {
         {
             let root = parsed.root();
             if root.name() == "open" {
-                let text = |name| root.attr(name).map(|v| v.into_owned());
+                let text = |name| root.attr(name).map(std::borrow::Cow::into_owned);
                 state.machine.named(text("id"), text("from"));
             } else {
                 self.0.act(&mut state, |m, _, out| m.finish(None, out));

@@ -35,7 +35,11 @@ pub struct Authorize {
 /// Back to the program.
 fn back(app: &App, request: &AccessRequest, outcome: (&str, &str)) -> Response {
     let Ok(mut url) = Url::parse(&request.redirect_uri) else {
-        return message(app, StatusCode::BAD_REQUEST, "The program's address is not readable.");
+        return message(
+            app,
+            StatusCode::BAD_REQUEST,
+            "The program's address is not readable.",
+        );
     };
     url.query_pairs_mut()
         .append_pair(outcome.0, outcome.1)
@@ -90,11 +94,7 @@ pub async fn authorize(State(app): State<App>, Query(q): Query<Authorize>) -> Re
 }
 
 /// `GET /oauth/consent/{id}`: the question, after login.
-pub async fn ask(
-    State(app): State<App>,
-    MaybeAuth(session): MaybeAuth,
-    Path(id): Path<String>,
-) -> Response {
+pub async fn ask(State(app): State<App>, MaybeAuth(session): MaybeAuth, Path(id): Path<String>) -> Response {
     let Some(request) = app.oauth.request(&id) else {
         return over(&app);
     };
@@ -123,7 +123,10 @@ pub async fn ask(
     // The form is answered by a redirect to the program, which browsers count as its target.
     let target = target.map(|t| match t.host_str() {
         Some(host) => {
-            let port = t.port().map(|p| [":", &p.to_string()].concat()).unwrap_or_default();
+            let port = t
+                .port()
+                .map(|p| [":", &p.to_string()].concat())
+                .unwrap_or_default();
             [t.scheme(), "://", host, &port].concat()
         }
         None => [t.scheme(), ":"].concat(),
@@ -135,7 +138,9 @@ pub async fn ask(
     ]
     .concat();
     if let Ok(csp) = HeaderValue::from_str(&csp) {
-        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, csp);
+        response
+            .headers_mut()
+            .insert(header::CONTENT_SECURITY_POLICY, csp);
     }
     response
 }

@@ -64,7 +64,11 @@ impl<T> Store<T> {
         let lasts = self.lasts;
         self.all.retain(|_, (at, _)| at.elapsed() < lasts);
         if self.all.len() >= MOST
-            && let Some(oldest) = self.all.iter().min_by_key(|(_, (at, _))| *at).map(|(k, _)| k.clone())
+            && let Some(oldest) = self
+                .all
+                .iter()
+                .min_by_key(|(_, (at, _))| *at)
+                .map(|(k, _)| k.clone())
         {
             self.all.remove(&oldest);
         }

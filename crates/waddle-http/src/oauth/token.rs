@@ -38,7 +38,10 @@ pub async fn exchange(State(app): State<App>, Form(f): Fields) -> Response {
             && fits(&g.request.challenge, get("code_verifier"))
     });
     let Some(grant) = granted else {
-        return error("invalid_grant", "the code is wrong, was used or has expired; ask for a new one");
+        return error(
+            "invalid_grant",
+            "the code is wrong, was used or has expired; ask for a new one",
+        );
     };
     let identity = &app.deps.identity;
     let account = match identity.by_user(&grant.user).await {

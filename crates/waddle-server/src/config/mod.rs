@@ -22,8 +22,8 @@ use url::Url;
 use waddle_core::{Limits, Secret};
 use waddle_http::Network;
 use waddle_mqtt::rules::TopicPolicy;
-use waddle_xmpp::xep::xep0215::ExternalService;
 pub use waddle_xmpp::Registration;
+use waddle_xmpp::xep::xep0215::ExternalService;
 use waddle_xmpp::{component::Component, push::Details};
 
 /// The log's shape.
@@ -174,6 +174,8 @@ settings! {
     contact_security: Vec<String> = "", outside::addresses;
     /// Where it is said whether the server works.
     contact_status: Vec<String> = "", outside::addresses;
+    /// Where clients look when this server does not answer (XEP-0455): addresses of a status file that is kept elsewhere, separated by commas.
+    outage_addresses: Vec<String> = "", outside::addresses;
     /// Help.
     contact_support: Vec<String> = "", outside::addresses;
     /// Filter of the log: `error`, `warn`, `info`, `debug`, `trace`, or per target.

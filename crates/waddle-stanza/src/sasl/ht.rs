@@ -80,7 +80,9 @@ fn key(token: &Secret) -> hmac::Key {
 }
 
 fn sign(token: &Secret, who: &[u8], binding: &[u8]) -> Vec<u8> {
-    hmac::sign(&key(token), &[who, binding].concat()).as_ref().to_vec()
+    hmac::sign(&key(token), &[who, binding].concat())
+        .as_ref()
+        .to_vec()
 }
 
 /// The server's answer: it knows the token too.

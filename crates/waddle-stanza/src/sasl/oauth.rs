@@ -100,7 +100,11 @@ mod tests {
             b"n,,\x01=x\x01\x01",
             b"n,,\x01auth=Bearer \xFF\x01\x01",
         ] {
-            assert_eq!(OauthBearer::parse(bad), Err(SaslError::MalformedRequest), "{bad:?}");
+            assert_eq!(
+                OauthBearer::parse(bad),
+                Err(SaslError::MalformedRequest),
+                "{bad:?}"
+            );
         }
     }
 }

@@ -79,9 +79,7 @@ impl AccountInvites<'_> {
 
     /// A live invitation.
     pub async fn get(&self, digest: [u8; 32]) -> Result<Option<InviteRow>> {
-        self.0
-            .read(move |conn| find(conn, &digest, conn.now()))
-            .await
+        self.0.read(move |conn| find(conn, &digest, conn.now())).await
     }
 
     /// Uses up a live invitation of `inviter` to become a contact; whether there was one.
@@ -121,7 +119,9 @@ impl AccountInvites<'_> {
                 };
                 let only = invite.as_ref().and_then(|i| i.localpart.as_deref());
                 if only.is_some_and(|name| name != localpart) {
-                    return Err(StorageError::Constraint("the invitation is for another name".into()));
+                    return Err(StorageError::Constraint(
+                        "the invitation is for another name".into(),
+                    ));
                 }
                 if is_kept(tx, &localpart, digest.as_ref())? {
                     return Err(StorageError::Conflict("the name is kept for somebody".into()));

@@ -37,8 +37,7 @@ pub struct AccountRow {
     pub last_login_at: Option<Timestamp>,
 }
 
-const COLUMNS: &str =
-    "a.id, a.user_id, a.localpart, a.did, a.handle, a.display_name, a.admin, a.created_at, a.last_login_at, \
+const COLUMNS: &str = "a.id, a.user_id, a.localpart, a.did, a.handle, a.display_name, a.admin, a.created_at, a.last_login_at, \
      a.disabled";
 /// Number of columns that [`AccountRow`] takes.
 pub(super) const WIDTH: usize = 10;
@@ -199,7 +198,9 @@ impl Accounts<'_> {
 
     /// Accounts that may not log in, in the order of their localparts, and how many there are.
     pub async fn disabled(&self, limit: usize) -> Result<(Vec<AccountRow>, usize)> {
-        self.0.read(move |conn| flagged(conn, "a.disabled = 1", limit)).await
+        self.0
+            .read(move |conn| flagged(conn, "a.disabled = 1", limit))
+            .await
     }
 
     /// Accounts that may administer the server, and how many there are.

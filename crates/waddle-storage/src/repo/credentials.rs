@@ -293,11 +293,11 @@ pub fn lookup(conn: &Conn, localpart: &str, hash: u16) -> Result<Option<Lookup>>
 pub(super) fn remove(tx: &mut Tx, ids: &[i64]) -> Result<Vec<i64>> {
     let mut gone = Vec::new();
     for id in ids {
-        gone.extend(
-            tx.query("SELECT id FROM credentials WHERE id = ?1 OR origin = ?1", (*id,), |r| {
-                r.get::<i64>(0)
-            })?,
-        );
+        gone.extend(tx.query(
+            "SELECT id FROM credentials WHERE id = ?1 OR origin = ?1",
+            (*id,),
+            |r| r.get::<i64>(0),
+        )?);
         // What was made from it goes by its foreign key.
         tx.execute("DELETE FROM credentials WHERE id = ?1", (*id,))?;
     }

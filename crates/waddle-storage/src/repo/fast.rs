@@ -169,9 +169,7 @@ impl Fast<'_> {
 
     /// Forgets a client with its tokens.
     pub async fn forget(&self, credential: i64) -> Result<()> {
-        self.0
-            .write(move |tx| remove(tx, &[credential]).map(drop))
-            .await
+        self.0.write(move |tx| remove(tx, &[credential]).map(drop)).await
     }
 }
 

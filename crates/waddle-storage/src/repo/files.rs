@@ -65,8 +65,7 @@ pub struct FileRow {
     pub digest: Option<Vec<u8>>,
 }
 
-const COLUMNS: &str =
-    "id, owner, name, size, kind, purpose, state, token, at, put_until, expires_at, digest";
+const COLUMNS: &str = "id, owner, name, size, kind, purpose, state, token, at, put_until, expires_at, digest";
 
 fn file(r: &Row<'_>) -> Result<FileRow> {
     Ok(FileRow {
@@ -209,7 +208,10 @@ fn what_is_full(conn: &Conn, new: &FileRow, quotas: &Quotas) -> Result<Option<(F
     }
     let own = totals(conn, Some(&new.owner))?;
     if own.files >= quotas.files as u64 {
-        return Ok(Some((Full::Files, first_to_go(conn, &new.owner, 1, quotas.files)?)));
+        return Ok(Some((
+            Full::Files,
+            first_to_go(conn, &new.owner, 1, quotas.files)?,
+        )));
     }
     if let Some(over) = over(own.bytes, new.size, quotas.account) {
         let when = first_to_go(conn, &new.owner, over, quotas.files)?;
@@ -328,10 +330,7 @@ pub fn due(tx: &mut Tx, limit: usize) -> Result<(Vec<FileRow>, bool)> {
             State::Removed => bytes.push(row),
             State::Promised | State::Stored => {
                 let removed = State::Removed.number();
-                tx.execute(
-                    "UPDATE files SET state = ?2 WHERE id = ?1",
-                    (&row.id, removed),
-                )?;
+                tx.execute("UPDATE files SET state = ?2 WHERE id = ?1", (&row.id, removed))?;
                 bytes.push(row);
             }
         }
@@ -464,7 +463,10 @@ mod tests {
                 assert_eq!(get(tx, "a")?.map(|r| r.state), Some(State::Counted));
                 let mut c = a.clone();
                 (c.id, c.size) = ("c".into(), 50);
-                assert!(promise(tx, &c, &quotas(), GRACE)?.is_err(), "removed bytes count for the day");
+                assert!(
+                    promise(tx, &c, &quotas(), GRACE)?.is_err(),
+                    "removed bytes count for the day"
+                );
                 gone(tx, "b")?;
                 assert_eq!(get(tx, "b")?, None, "what never came does not");
                 Ok(())

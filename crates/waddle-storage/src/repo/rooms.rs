@@ -321,7 +321,8 @@ pub fn hourly_messages(
 ) -> Result<Vec<u32>> {
     const HOUR: i64 = 3_600_000_000;
     let mut counts = vec![0_u32; hours];
-    let sql = "SELECT at, body IS NOT NULL AND kind = 0 FROM archive WHERE archive = ?1 ORDER BY id DESC LIMIT ?2";
+    let sql =
+        "SELECT at, body IS NOT NULL AND kind = 0 FROM archive WHERE archive = ?1 ORDER BY id DESC LIMIT ?2";
     let rows = conn.query(sql, (archive.as_str(), max as i64), |r| {
         Ok((r.get::<i64>(0)?, r.get::<bool>(1)?))
     })?;

@@ -269,7 +269,8 @@ mod tests {
             };
             let since = |tx: &mut Tx, v, max| -> Result<Option<Vec<String>>> {
                 let found = changes(tx, "alice", v, max)?;
-                let show = |(v, c): (i64, Contact)| format!("{v}{}{}", if c.listed { '+' } else { '-' }, c.jid);
+                let show =
+                    |(v, c): (i64, Contact)| format!("{v}{}{}", if c.listed { '+' } else { '-' }, c.jid);
                 Ok(found.map(|f| f.into_iter().map(show).collect()))
             };
             assert_eq!(since(tx, 0, 9)?, Some(vec![]));

@@ -7,7 +7,7 @@ use waddle_stanza::{
     forms::{Field, FieldKind, Form, FormKind},
 };
 
-use super::{Access, Asker, Command, Done, StepResult, Step};
+use super::{Access, Asker, Command, Done, Step, StepResult};
 use crate::{config::Registration, xep::BoxFuture};
 
 /// "Invite a friend".
@@ -92,7 +92,10 @@ impl Command for CreateAccount {
                 return Ok(Step::ask(
                     Form::of_type(FormKind::Form, self.node())
                         .title(self.name())
-                        .field(Field::new("username", FieldKind::TextSingle).label("User name, if it is to be kept"))
+                        .field(
+                            Field::new("username", FieldKind::TextSingle)
+                                .label("User name, if it is to be kept"),
+                        )
                         .field(
                             Field::new("roster-subscription", FieldKind::Boolean)
                                 .label("You become contacts")
@@ -103,7 +106,9 @@ impl Command for CreateAccount {
             let name = answer.value("username").map(str::trim).filter(|n| !n.is_empty());
             let contact = answer.flag("roster-subscription").unwrap_or(false);
             let identity = &asker.server.identity;
-            let done = identity.invite(Some(asker.session.localpart()), name, contact).await;
+            let done = identity
+                .invite(Some(asker.session.localpart()), name, contact)
+                .await;
             let (invitation, new) = done.map_err(|e| refused(&e))?;
             // The address is one to register with, whether they become contacts or not.
             let register = Invitation {

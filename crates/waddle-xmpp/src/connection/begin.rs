@@ -219,11 +219,8 @@ impl Connection {
         }
         more.close();
         if let Mode::Bound(b) = &self.mode {
-            b.session
-                .set(Flag::Carbons, bind.carbons && has(280));
-            b.session
-                .outbox
-                .hold(bind.inactive && has(352));
+            b.session.set(Flag::Carbons, bind.carbons && has(280));
+            b.session.outbox.hold(bind.inactive && has(352));
         }
         new_token(&server, &login, &wish, rotate, &mut more).await;
         self.succeed(&data, jid.as_str(), more);
@@ -315,10 +312,7 @@ async fn new_token(
         return;
     };
     let identity = &server.identity;
-    match identity
-        .issue_fast(login, client, &wish.label(), mechanism)
-        .await
-    {
+    match identity.issue_fast(login, client, &wish.label(), mechanism).await {
         Ok(new) => {
             more.open_ns("token", ns::FAST)
                 .attr_display("expiry", new.expires_at)

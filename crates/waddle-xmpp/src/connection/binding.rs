@@ -44,7 +44,10 @@ pub(super) async fn accept(
             exporter(&tls).map(|d| ("tls-exporter", d)),
             end_point.map(|d| ("tls-server-end-point", d)),
         ];
-        Ok((tls, ChannelBinding::offered(bound.into_iter().flatten().collect())))
+        Ok((
+            tls,
+            ChannelBinding::offered(bound.into_iter().flatten().collect()),
+        ))
     };
     SERVED.scope(RefCell::default(), shake).await
 }
@@ -96,10 +99,7 @@ fn der(input: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
         0..=0x7f => (usize::from(length), rest),
         0x81..=0x83 => {
             let (bytes, rest) = rest.split_at_checked(usize::from(length & 3))?;
-            (
-                bytes.iter().fold(0, |n, b| n << 8 | usize::from(*b)),
-                rest,
-            )
+            (bytes.iter().fold(0, |n, b| n << 8 | usize::from(*b)), rest)
         }
         _ => return None,
     };

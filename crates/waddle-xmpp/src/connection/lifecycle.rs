@@ -46,13 +46,7 @@ impl Connection {
         self.io = Transport::Closed;
         self.out.take();
         let Bound { session, sm, buckets } = *b;
-        Ok(sm.map(|sm| {
-            Box::new(Parked {
-                session,
-                sm,
-                buckets,
-            })
-        }))
+        Ok(sm.map(|sm| Box::new(Parked { session, sm, buckets })))
     }
 
     /// Asks the client for a sign of life.

@@ -97,7 +97,12 @@ const PLAIN: &str =
 
 #[test]
 fn nothing_but_tls_is_offered_in_the_clear() {
-    let mut n = Negotiation::new(policy(Framing::Stream), false, ChannelBinding::none(), String::new);
+    let mut n = Negotiation::new(
+        policy(Framing::Stream),
+        false,
+        ChannelBinding::none(),
+        String::new,
+    );
     let e = n.handle(header("waddle.test", Some("bob@waddle.test")));
     assert!(matches!(&e[0], Effect::Open { to: Some(j), .. } if j.as_str() == "bob@waddle.test"));
     assert_eq!(
@@ -123,7 +128,12 @@ fn nothing_but_tls_is_offered_in_the_clear() {
 
 #[test]
 fn a_websocket_without_tls_offers_scram_only() {
-    let mut n = Negotiation::new(policy(Framing::WebSocket), false, ChannelBinding::none(), String::new);
+    let mut n = Negotiation::new(
+        policy(Framing::WebSocket),
+        false,
+        ChannelBinding::none(),
+        String::new,
+    );
     let e = n.handle(header("waddle.test", None));
     assert_eq!(
         offer(&e).mechanisms,
@@ -219,7 +229,9 @@ fn attempts_are_counted_until_the_stream_ends() {
     }
     let mut n = secure();
     for i in 1..=6 {
-        let e = n.handle(stanza("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='UNHEARD-OF'/>"));
+        let e = n.handle(stanza(
+            "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='UNHEARD-OF'/>",
+        ));
         assert!(sent(&e).contains("invalid-mechanism"));
         assert_eq!(closed(&e).is_some(), i == 6, "what guesses nothing counts half");
     }
@@ -317,7 +329,9 @@ fn nothing_comes_between_in_the_newer_profile() {
         AUTHENTICATE,
     ] {
         let mut n = secure();
-        n.handle(stanza("<authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'/>"));
+        n.handle(stanza(
+            "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'/>",
+        ));
         assert_eq!(
             closed(&n.handle(stanza(xml))),
             Some(StreamError::NotAuthorized),
@@ -327,10 +341,17 @@ fn nothing_comes_between_in_the_newer_profile() {
     let mut n = secure();
     let e = n.handle(stanza("<response xmlns='urn:xmpp:sasl:2'/>"));
     assert!(sent(&e).contains("malformed-request"));
-    n.handle(stanza("<authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'/>"));
+    n.handle(stanza(
+        "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'/>",
+    ));
     let e = n.handle(stanza("<abort xmlns='urn:xmpp:sasl:2'/>"));
     assert!(sent(&e).contains("<aborted") && sent(&e).contains("urn:xmpp:sasl:2"));
-    let mut n = Negotiation::new(policy(Framing::WebSocket), false, ChannelBinding::none(), String::new);
+    let mut n = Negotiation::new(
+        policy(Framing::WebSocket),
+        false,
+        ChannelBinding::none(),
+        String::new,
+    );
     n.handle(header("waddle.test", None));
     assert_eq!(
         closed(&n.handle(stanza(AUTHENTICATE))),
@@ -379,7 +400,14 @@ fn a_bad_token_is_told_where_to_get_a_good_one() {
     let e = n.handle(stanza(
         "<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>AQ==</response>",
     ));
-    assert!(matches!(e[0], Effect::Failed { guess: true, mechanism: "OAUTHBEARER", .. }));
+    assert!(matches!(
+        e[0],
+        Effect::Failed {
+            guess: true,
+            mechanism: "OAUTHBEARER",
+            ..
+        }
+    ));
     assert!(sent(&e).contains("not-authorized"));
     // n,,^Aauth=Bearer ^A^A
     let e = n.handle(stanza(
@@ -387,7 +415,10 @@ fn a_bad_token_is_told_where_to_get_a_good_one() {
     ));
     assert!(sent(&e).contains("<challenge"), "who has none asks");
     let e = n.handle(stanza("<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>"));
-    assert!(matches!(e[0], Effect::Failed { guess: false, .. }), "and tries no secret");
+    assert!(
+        matches!(e[0], Effect::Failed { guess: false, .. }),
+        "and tries no secret"
+    );
 }
 
 #[test]
@@ -406,7 +437,10 @@ fn a_token_of_fast_needs_the_word_and_the_client() {
     };
     let agent = "<user-agent id='d4565fa7-4d72-4749-b3d3-740edbf87770'/>";
     for bad in ["", agent, "<fast xmlns='urn:xmpp:fast:0'/>"] {
-        assert!(sent(&secure().handle(xml(bad))).contains("malformed-request"), "{bad}");
+        assert!(
+            sent(&secure().handle(xml(bad))).contains("malformed-request"),
+            "{bad}"
+        );
     }
     let whole = [agent, "<fast xmlns='urn:xmpp:fast:0' count='2'/>"].concat();
     let mut n = secure();
@@ -414,11 +448,16 @@ fn a_token_of_fast_needs_the_word_and_the_client() {
     let Effect::VerifyFast(proof) = &e[0] else {
         panic!("{e:?}")
     };
-    assert_eq!((proof.binding.as_slice(), proof.used.count), (&[8; 32][..], Some(2)));
+    assert_eq!(
+        (proof.binding.as_slice(), proof.used.count),
+        (&[8; 32][..], Some(2))
+    );
     let e = n.handle(Input::Fast(Err(LoginFailure::Expired)));
     assert!(sent(&e).contains("credentials-expired"));
     let mut n = secure();
-    n.handle(stanza("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='HT-SHA-256-NONE'/>"));
+    n.handle(stanza(
+        "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='HT-SHA-256-NONE'/>",
+    ));
     let e = n.handle(stanza("<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>Ym9iAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA</response>"));
     assert!(sent(&e).contains("malformed-request"), "not in the older profile");
 }

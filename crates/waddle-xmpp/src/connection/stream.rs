@@ -175,7 +175,9 @@ impl Connection {
             open: true,
             server,
         });
-        c.mode = mode.unwrap_or_else(|| Mode::Negotiating(Box::new(c.negotiation(c.peer.secure, ChannelBinding::none()))));
+        c.mode = mode.unwrap_or_else(|| {
+            Mode::Negotiating(Box::new(c.negotiation(c.peer.secure, ChannelBinding::none())))
+        });
         if c.server.stop.is_cancelled() {
             let _ = c.me.tell(End(StreamError::SystemShutdown)).try_send();
         }

@@ -86,6 +86,7 @@ pub mod xep0444;
 pub mod xep0445;
 pub mod xep0446;
 pub mod xep0447;
+pub mod xep0455;
 pub mod xep0461;
 pub mod xep0474;
 pub mod xep0478;

@@ -11,36 +11,26 @@ use waddle_stanza::{Element, XmlWriter};
 
 use super::{
     Extension, Identity, IqRequest, MessageEvent, Phase, Scope, SessionEvent, Verdict, Xep,
-    rfc6121_roster::Roster, xep0030::Disco, xep0045::Muc, xep0050::Commands, xep0077::InBandRegistration,
-    xep0092::Version, xep0115::CapsFeature, xep0160::Offline, xep0198::StreamManagement, xep0199::Ping,
-    xep0202::Time, xep0203::Delay, xep0280::Carbons, xep0313::Archive, xep0317::Hats, xep0352::ClientState, xep0357::PushNotifications,
-    xep0359::StanzaIds, xep0368::DirectTls, xep0410::SelfPing, xep0421::OccupantIds, xep0433::ChannelSearch,
-    xep0440::ChannelBindings, xep0478::StreamLimits,
+    rfc6121_roster::Roster, xep0004::Forms, xep0012::LastActivity, xep0030::Disco, xep0045::Muc,
+    xep0048::Bookmarks, xep0049::Private, xep0050::Commands, xep0054::VCards, xep0059::ResultSets,
+    xep0060::PubSub, xep0068::FieldNames, xep0077::InBandRegistration, xep0084::UserAvatars,
+    xep0085::ChatStates, xep0092::Version, xep0107::UserMood, xep0114::Components, xep0115::CapsFeature,
+    xep0118::UserTune, xep0122::Validation, xep0124::Bosh, xep0128::InfoForms, xep0133::Administration,
+    xep0153::PresenceAvatars, xep0156::AlternativeConnections, xep0157::Contacts, xep0160::Offline,
+    xep0163::Personal, xep0172::Nicknames, xep0184::Receipts, xep0191::Blocking, xep0198::StreamManagement,
+    xep0199::Ping, xep0202::Time, xep0203::Delay, xep0206::XmppOverBosh, xep0215::ExternalServices,
+    xep0222::PublicData, xep0223::PrivateData, xep0249::DirectInvitations, xep0280::Carbons, xep0292::VCard4,
+    xep0297::Forwarding, xep0308::Correction, xep0313::Archive, xep0317::Hats, xep0319::Idle,
+    xep0333::Markers, xep0334::Hints, xep0352::ClientState, xep0357::PushNotifications, xep0359::StanzaIds,
+    xep0363::FileUpload, xep0368::DirectTls, xep0372::References, xep0377::Reports,
+    xep0379::PreAuthenticated, xep0380::ExplicitEncryption, xep0384::Omemo, xep0386::Bind2, xep0388::Sasl2,
+    xep0393::Styling, xep0398::AvatarConversion, xep0401::Invitations, xep0402::NativeBookmarks,
+    xep0410::SelfPing, xep0421::OccupantIds, xep0424::Retraction, xep0425::Moderation, xep0428::Fallback,
+    xep0433::ChannelSearch, xep0440::ChannelBindings, xep0441::ArchivePrefs, xep0444::Reactions,
+    xep0445::Invited, xep0446::FileMetadata, xep0447::FileSharing, xep0455::OutageStatus, xep0461::Replies,
+    xep0474::DowngradeProtection, xep0478::StreamLimits, xep0484::Fast, xep0486::RoomAvatars,
+    xep0490::DisplayedSync, xep0493::OauthLogin, xep0502::RoomActivity, xep0503::Spaces,
 };
-use super::{
-    xep0004::Forms, xep0068::FieldNames, xep0114::Components, xep0122::Validation, xep0128::InfoForms,
-    xep0133::Administration,
-};
-use super::{
-    xep0059::ResultSets, xep0085::ChatStates, xep0184::Receipts, xep0297::Forwarding, xep0308::Correction, xep0333::Markers, xep0334::Hints, xep0372::References, xep0380::ExplicitEncryption, xep0393::Styling, xep0424::Retraction, xep0425::Moderation, xep0428::Fallback, xep0441::ArchivePrefs, xep0444::Reactions, xep0446::FileMetadata, xep0447::FileSharing, xep0461::Replies,
-};
-use super::{
-    xep0060::PubSub, xep0163::Personal, xep0048::Bookmarks, xep0049::Private, xep0054::VCards, xep0084::UserAvatars, xep0107::UserMood, xep0118::UserTune, xep0153::PresenceAvatars, xep0172::Nicknames, xep0222::PublicData, xep0223::PrivateData, xep0292::VCard4, xep0384::Omemo, xep0398::AvatarConversion, xep0402::NativeBookmarks, xep0490::DisplayedSync,
-};
-use super::{xep0503::Spaces, xep0012::LastActivity, xep0191::Blocking, xep0319::Idle, xep0377::Reports};
-use super::{
-    xep0124::Bosh, xep0156::AlternativeConnections, xep0157::Contacts, xep0206::XmppOverBosh, xep0215::ExternalServices,
-    xep0363::FileUpload,
-};
-use super::{xep0249::DirectInvitations, xep0486::RoomAvatars, xep0502::RoomActivity};
-use super::xep0379::PreAuthenticated;
-use super::xep0386::Bind2;
-use super::xep0388::Sasl2;
-use super::xep0401::Invitations;
-use super::xep0445::Invited;
-use super::xep0474::DowngradeProtection;
-use super::xep0484::Fast;
-use super::xep0493::OauthLogin;
 use crate::{server::Server, service::Service, session::Session};
 
 /// All extensions, by number.
@@ -123,6 +113,7 @@ pub static ALL: &[&dyn Extension] = &[
     &Invited,
     &FileMetadata,
     &FileSharing,
+    &OutageStatus,
     &Replies,
     &DowngradeProtection,
     &StreamLimits,

@@ -15,9 +15,7 @@ use waddle_stanza::{
 };
 
 use super::{Answer, BoxFuture, Extension, IqRequest, IqResult, Scope, Target, Xep, xep0445};
-use crate::{
-    config::Registration, connection::Farewell, router::subscription, server::Server,
-};
+use crate::{config::Registration, connection::Farewell, router::subscription, server::Server};
 
 /// Registration with the server itself.
 pub struct InBandRegistration;
@@ -104,7 +102,9 @@ fn blank() -> XmlWriter {
     };
     let mut w = XmlWriter::new();
     w.open_ns("query", ns::REGISTER);
-    w.leaf("instructions", HOW).leaf("username", "").leaf("password", "");
+    w.leaf("instructions", HOW)
+        .leaf("username", "")
+        .leaf("password", "");
     form.write(&mut w);
     w.close();
     w
@@ -149,7 +149,10 @@ fn refused(e: &Error) -> StanzaError {
             "this account logs in with Bluesky and has no password here",
         ),
         Error::Invitation => error(Condition::NotAllowed, e.to_string()),
-        Error::NotFound => error(Condition::RegistrationRequired, "there is no such account any more"),
+        Error::NotFound => error(
+            Condition::RegistrationRequired,
+            "there is no such account any more",
+        ),
         Error::OnlyOwner(_) => error(Condition::NotAllowed, e.to_string()),
         e => {
             tracing::error!(error = %e, "registration failed");
@@ -206,12 +209,7 @@ pub(crate) async fn stranger(
     }
 }
 
-async fn register(
-    server: &Arc<Server>,
-    address: IpAddr,
-    stanza: &Stanza,
-    shown: Option<&str>,
-) -> IqResult {
+async fn register(server: &Arc<Server>, address: IpAddr, stanza: &Stanza, shown: Option<&str>) -> IqResult {
     let query = stanza.payload().ok_or(Condition::BadRequest)?;
     if server.config.registration == Registration::Closed || !server.registry.has(77) {
         return Err(error(
@@ -257,19 +255,17 @@ async fn register(
         && let (Some(a), Some(b)) = (server.account(&inviter), server.account(&made.localpart))
         && let Err(e) = subscription::befriend(server, a, b).await
     {
-        tracing::warn!(condition = e.kind.name(), "who was invited is no contact of who invited them");
+        tracing::warn!(
+            condition = e.kind.name(),
+            "who was invited is no contact of who invited them"
+        );
     }
     Ok(Answer::Empty)
 }
 
 /// Whether the session may change its account: with its password, not with a token that a program was given.
 async fn entitled(r: &IqRequest<'_>) -> Result<(), StanzaError> {
-    match r
-        .server
-        .identity
-        .may_change_account(r.session.credential())
-        .await
-    {
+    match r.server.identity.may_change_account(r.session.credential()).await {
         Ok(true) => Ok(()),
         Ok(false) => Err(error(
             Condition::NotAllowed,

@@ -56,7 +56,7 @@ struct SpacesService {
 }
 
 impl Service for SpacesService {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "Waddles"
     }
 

@@ -50,7 +50,7 @@ macro_rules! access {
         &[
             MAKE,
             (concat!("<iq type='set' id='p'{to}><pubsub xmlns='http://jabber.org/protocol/pubsub#owner'><configure node='{n}'><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>http://jabber.org/protocol/pubsub#node_config</value></field><field var='pubsub#access_model'><value>", $model, "</value></field></x></configure></pubsub></iq>"), "type=\"result\""),
-            (concat!("<iq type='get' id='p'{to}><pubsub xmlns='http://jabber.org/protocol/pubsub#owner'><configure node='{n}'/></pubsub></iq>"), $model),
+            ("<iq type='get' id='p'{to}><pubsub xmlns='http://jabber.org/protocol/pubsub#owner'><configure node='{n}'/></pubsub></iq>", $model),
         ]
     };
 }

@@ -66,7 +66,7 @@ pub async fn arrived(w: &World, name: &str, resource: &str, nodes: &[&str]) -> (
     let mut c = w.client(name, resource).await;
     let mut p = XmlWriter::presence();
     caps.write(&mut p);
-    c.send(&String::from_utf8(p.finish().to_vec()).unwrap()).await;
+    c.send(std::str::from_utf8(&p.finish()).unwrap()).await;
     let mut before = String::new();
     loop {
         let s = c.next().await;
@@ -80,8 +80,7 @@ pub async fn arrived(w: &World, name: &str, resource: &str, nodes: &[&str]) -> (
                 .attr("id", &s.id().unwrap())
                 .attr("to", &s.root().attr("from").unwrap());
             info.write(&mut answer);
-            c.send(&String::from_utf8(answer.finish().to_vec()).unwrap())
-                .await;
+            c.send(std::str::from_utf8(&answer.finish()).unwrap()).await;
         } else if s.root().name() == "message" {
             if text(&s).contains(MARKER) {
                 return (c, before);

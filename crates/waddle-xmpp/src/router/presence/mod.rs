@@ -278,8 +278,8 @@ pub(crate) async fn unavailable(
     } else {
         Vec::new()
     };
-    let last = (was && !is_there(server, session.localpart()))
-        .then(|| away::last_seen(server, session, &goodbye));
+    let last =
+        (was && !is_there(server, session.localpart())).then(|| away::last_seen(server, session, &goodbye));
     if was {
         broadcast(server, session, &goodbye, &from, false);
         server
