@@ -471,3 +471,25 @@ async fn direct_invitations() {
     let kept = b.message().await;
     assert!(kept.root().has("x", "jabber:x:conference"), "{}", text(&kept));
 }
+
+/// XEP-0307: each asker gets a name of its own, and only for asking, not for telling.
+#[tokio::test]
+async fn names_that_nobody_has() {
+    let w = world().await;
+    w.account("alice").await;
+    let mut a = w.online("alice", "one").await;
+    let ask = |kind: &str| {
+        format!(
+            "<iq type='{kind}' id='u' to='muc.waddle.test'><unique xmlns='http://jabber.org/protocol/muc#unique'/></iq>"
+        )
+    };
+    let mut names = Vec::new();
+    for _ in 0..2 {
+        let r = a.request(&ask("get")).await;
+        let name = r.payload().unwrap().text().into_owned();
+        assert!(name.len() >= 16, "{}", text(&r));
+        names.push(name);
+    }
+    assert_ne!(names[0], names[1]);
+    assert_eq!(condition(&a.request(&ask("set")).await), "service-unavailable");
+}

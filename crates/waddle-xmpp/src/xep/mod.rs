@@ -52,6 +52,7 @@ pub mod xep0249;
 pub mod xep0280;
 pub mod xep0292;
 pub mod xep0297;
+pub mod xep0307;
 pub mod xep0308;
 pub mod xep0313;
 pub mod xep0317;
