@@ -296,6 +296,17 @@ class Slixmpp(ChatClient):
     def send(self, **command):
         self._call(self._obey, command)
 
+    def publish(self, node, payload):
+        """Publishes an item on a node of the own account."""
+        async def publish():
+            iq = self.xmpp.make_iq_set()
+            pubsub = slixmpp.ET.SubElement(iq.xml, "{http://jabber.org/protocol/pubsub}pubsub")
+            publish = slixmpp.ET.SubElement(pubsub, "{http://jabber.org/protocol/pubsub}publish", node=node)
+            slixmpp.ET.SubElement(publish, "{http://jabber.org/protocol/pubsub}item").append(slixmpp.ET.fromstring(payload))
+            await iq.send(timeout=PATIENCE)
+
+        self._call(publish)
+
     def _obey(self, command):
         what, room = command["do"], command.get("room")
         if what == "join":

@@ -92,8 +92,9 @@ def test_the_walk_through(server, tmp_path):
         terminal.wait("Enter password")
         terminal.type(password)
         terminal.wait("logged in successfully")
+        # The channel is among the bookmarks: it is joined already, and this shows it.
+        terminal.wait("Autojoined penguins.general@muc.localhost")
         terminal.type(join)
-        terminal.wait("affiliation: owner")
         room = join.split()[1]
         assert bob.join(room, "bob")["error"] is None
         terminal.type("typed in a terminal")

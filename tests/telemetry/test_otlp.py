@@ -64,6 +64,7 @@ class Busy:
             bob.chat(alice.jid, CHAT_BODY)
             alice.wait("message", body=CHAT_BODY)
             assert alice.archive(of=self.room)
+            alice.publish("http://jabber.org/protocol/mood", "<mood xmlns='http://jabber.org/protocol/mood'><calm/></mood>")
             assert reader.subscribe("home/sensors/#") == 1
             with Mqtt(server, self.device["username"], self.device["password"]) as sensor:
                 assert sensor.publish("home/sensors/temperature/kitchen", PAYLOAD, retain=True) < 0x80

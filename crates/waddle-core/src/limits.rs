@@ -62,7 +62,7 @@ limits! {
     xmpp_resume_seconds: u64 = 300,
     /// XMPP: seconds from connecting to a bound session; later is `connection-timeout`.
     xmpp_login_seconds: u64 = 60,
-    /// XMPP: SASL attempts of one stream; then it is closed with `policy-violation` (RFC 6120 §6.4.5).
+    /// XMPP: SASL attempts of one stream, those that guess no password counted half; then it is closed with `policy-violation` (RFC 6120 §6.4.5).
     xmpp_sasl_attempts: u32 = 5,
     /// XMPP: seconds of silence after which a session is pinged, and again until it is given up.
     xmpp_idle_seconds: u64 = 300,

@@ -44,7 +44,10 @@ pub enum Details {
 /// Who is to be woken, and why.
 #[derive(Debug, Clone)]
 struct Call {
-    count: u32,
+    /// Messages that came for devices without a session.
+    new: u32,
+    /// Messages that wait for a lost session, at the last look.
+    held: u32,
     last: Outgoing,
     /// The devices that have no session at all.
     absent: bool,
@@ -54,7 +57,8 @@ struct Call {
 
 impl Call {
     fn merge(&mut self, later: Self) {
-        self.count = self.count.saturating_add(later.count);
+        self.new = self.new.saturating_add(later.new);
+        self.held = self.held.max(later.held);
         self.last = later.last;
         self.absent |= later.absent;
         self.waiting.extend(later.waiting);
@@ -98,7 +102,8 @@ pub(crate) fn delivered(server: &Arc<Server>, post: &Post) {
         return;
     }
     let call = Call {
-        count: 1,
+        new: 1,
+        held: 0,
         last: post.stanza.clone(),
         absent: true,
         waiting: AHashSet::new(),
@@ -115,7 +120,8 @@ pub(crate) fn waiting(server: &Arc<Server>, session: &Session, count: u32, last:
         return;
     }
     let call = Call {
-        count,
+        new: 0,
+        held: count,
         last: last.clone(),
         absent: false,
         waiting: std::iter::once(resource.into()).collect(),
@@ -211,8 +217,13 @@ async fn notify(server: &Arc<Server>, owner: &str, service: &PushService, call: 
 
 fn payload(service: &PushService, call: &Call, details: Details) -> Bytes {
     let field = |var: &str, value: String| Field::new(var, FieldKind::TextSingle).value(value);
+    let count = if call.waiting.contains(&*service.resource) {
+        call.held
+    } else {
+        call.new
+    };
     let mut summary =
-        Form::of_type(FormKind::Submit, SUMMARY).field(field("message-count", call.count.to_string()));
+        Form::of_type(FormKind::Submit, SUMMARY).field(field("message-count", count.to_string()));
     if let Some(last) = (details != Details::Count)
         .then(|| call.last.to_stanza().ok())
         .flatten()
@@ -251,7 +262,8 @@ mod tests {
         let mut w = XmlWriter::message();
         w.attr("from", "a@b/c").leaf("body", body);
         Call {
-            count,
+            new: count,
+            held: 0,
             last: w.outgoing(Class::Message),
             absent: false,
             waiting: AHashSet::new(),
@@ -285,9 +297,13 @@ mod tests {
         a.absent = true;
         let mut b = call("two", 2);
         b.waiting.insert("phone".into());
-        a.merge(b);
+        a.merge(b.clone());
         assert!(a.absent && a.waiting.contains("phone"));
-        assert_eq!(a.count, 3);
+        assert_eq!((a.new, a.held), (3, 0));
+        b.held = 4;
+        b.new = 0;
+        a.merge(b);
+        assert_eq!((a.new, a.held), (3, 4));
         assert!(
             a.last
                 .to_stanza()

@@ -160,6 +160,9 @@ async fn failed_logins_and_their_limit() {
             b"p=tls-exporter,,n=bob,r=x",
             "invalid-mechanism",
         ),
+        // What guesses nothing has counted half.
+        ("PLAIN", b"\0bob\0wrong", "not-authorized"),
+        ("PLAIN", b"\0bob\0wrong", "not-authorized"),
     ] {
         assert_eq!(failure(&mut c, mechanism, message).await, condition);
     }

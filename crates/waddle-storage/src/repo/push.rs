@@ -96,8 +96,8 @@ pub fn failed(tx: &mut Tx, owner: &str, s: &PushService, max: u32) -> Result<boo
         key,
     )?;
     tx.execute(
-        "DELETE FROM push WHERE owner = ?1 AND failures >= ?2",
-        (owner, i64::from(max)),
+        "DELETE FROM push WHERE owner = ?1 AND service = ?2 AND node = ?3 AND failures >= ?4",
+        (owner, &s.service, s.node.as_str(), i64::from(max)),
     )?;
     tx.query_one("SELECT count(*) > 0 FROM push WHERE owner = ?1", (owner,), |r| {
         r.get(0)

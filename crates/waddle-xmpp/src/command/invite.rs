@@ -19,7 +19,8 @@ pub struct CreateAccount;
 const RESULT: &str = "urn:xmpp:invite#invitation";
 
 fn open(asker: &Asker<'_>) -> bool {
-    asker.server.config.registration != Registration::Closed && asker.server.registry.has(401)
+    asker.server.is_local(&asker.session.jid)
+        && asker.server.config.registration != Registration::Closed && asker.server.registry.has(401)
 }
 
 /// What the inviter passes on.

@@ -52,7 +52,7 @@ pub static ALL: &[&dyn Command] = &[
 pub async fn may(command: &dyn Command, asker: &Asker<'_>) -> bool {
     let access = match command.access() {
         Access::Admins => asker.admin,
-        Access::Accounts => true,
+        Access::Accounts => asker.place == Place::Rooms || asker.server.is_local(&asker.session.jid),
     };
     access && command.places().contains(&asker.place) && command.may(asker).await
 }

@@ -224,7 +224,7 @@ impl Connection {
     async fn written(&mut self) {
         if let Mode::Bound(b) = &self.mode
             && b.session.is(Flag::MoreOffline)
-            && b.session.outbox.is_empty()
+            && !b.session.outbox.is_due()
         {
             let (server, session) = (self.server.clone(), b.session.clone());
             Box::pin(async move { deliver::hand_over_offline(&server, &session).await }).await;

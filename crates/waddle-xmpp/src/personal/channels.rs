@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use waddle_community::Event;
+use waddle_community::{Event, Users, WaddleAccess};
 use waddle_core::{BareJid, RoomName, UserId};
 use waddle_pubsub::{Request, Service};
 use waddle_stanza::StanzaError;
@@ -104,6 +104,23 @@ async fn open_channels(server: &Arc<Server>, user: &UserId) -> Result<BTreeMap<S
     Ok(open)
 }
 
+/// Whose bookmarks a change may concern.
+enum Concerned {
+    These(Vec<UserId>),
+    MembersOf(Arc<WaddleAccess>),
+    Everybody,
+}
+
+impl Concerned {
+    fn has(&self, user: &UserId) -> bool {
+        match self {
+            Self::These(users) => users.contains(user),
+            Self::MembersOf(access) => access.is_member(user),
+            Self::Everybody => true,
+        }
+    }
+}
+
 /// Follows the changes of waddles, for those who are there; the others hear of them when they come.
 pub(crate) async fn watch(server: Arc<Server>) {
     use tokio::sync::broadcast::error::RecvError;
@@ -113,15 +130,33 @@ pub(crate) async fn watch(server: Arc<Server>) {
             e = events.recv() => e,
             () = server.stop.cancelled() => return,
         };
-        let only = match event {
-            Ok(Event::MemberAdded { user, .. } | Event::MemberRemoved { user, .. }) => Some(user),
+        let concerned = match event {
             Ok(
-                Event::ChannelCreated { .. }
-                | Event::ChannelDeleted { .. }
-                | Event::ChannelUpdated { .. }
-                | Event::WaddleDeleted { .. },
-            )
-            | Err(RecvError::Lagged(_)) => None,
+                Event::MemberAdded { user, .. }
+                | Event::MemberRemoved { user, .. }
+                | Event::MemberChanged { user, .. },
+            ) => Concerned::These(vec![user]),
+            Ok(Event::TuplesChanged {
+                users: Users::Some(users),
+                ..
+            }) => Concerned::These(users),
+            Ok(
+                Event::ChannelCreated { channel, .. }
+                | Event::ChannelDeleted { channel, .. }
+                | Event::ChannelUpdated { channel, .. },
+            ) => match server.community.access(channel.waddle).await {
+                Ok(access) => Concerned::MembersOf(access),
+                Err(_) => continue,
+            },
+            Ok(Event::TuplesChanged {
+                waddle,
+                users: Users::All,
+                ..
+            }) => match server.community.access(waddle).await {
+                Ok(access) => Concerned::MembersOf(access),
+                Err(_) => continue,
+            },
+            Ok(Event::WaddleDeleted { .. }) | Err(RecvError::Lagged(_)) => Concerned::Everybody,
             Ok(_) => continue,
             Err(RecvError::Closed) => return,
         };
@@ -129,7 +164,7 @@ pub(crate) async fn watch(server: Arc<Server>) {
             .sessions
             .all()
             .into_iter()
-            .filter(|s| only.as_ref().is_none_or(|u| *u == s.user))
+            .filter(|s| concerned.has(&s.user))
             .map(|s| (s.bare.clone(), s.user.clone()))
             .collect();
         for (bare, user) in people {

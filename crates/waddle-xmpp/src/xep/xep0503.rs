@@ -355,8 +355,13 @@ pub(crate) async fn watch(server: Arc<Server>) {
         };
         let news = news.head().template();
         for s in server.sessions.all() {
-            let sees =
-                access.is_member(&s.user) && (gone || access.channel_allows(channel.id, "view", &s.user));
+            // The tuples of a channel that is gone are gone too: of a private one nobody is told.
+            let sees = access.is_member(&s.user)
+                && if gone {
+                    !channel.private
+                } else {
+                    access.channel_allows(channel.id, "view", &s.user)
+                };
             if s.is(Flag::Available) && sees {
                 let _ = s.send(news.for_to(s.jid.as_str()));
             }
