@@ -11,7 +11,7 @@ use waddle_storage::repo::{
 };
 
 use crate::{
-    Identity, LoginError,
+    Error, Identity, LoginError,
     keys::digest,
     names::login_name,
     scram::{PLAIN_HASH, number},
@@ -226,16 +226,9 @@ impl Identity {
         enabled(logged_in(&account, CredentialId(c.id), true, c.expires_at))
     }
 
-    /// Whether a credential still is: for those who missed events.
-    pub async fn is_live(&self, who: &LoggedIn) -> Result<bool, LoginError> {
-        let found = Credentials(&self.0.db)
-            .lookup(who.localpart.clone(), number(PLAIN_HASH))
-            .await?;
-        // an expired token ends new logins, not this connection: only deletion counts, which ends both
-        Ok(found.is_some_and(|f| {
-            f.account.user == who.user
-                && (who.expires_at.is_some_and(|e| e <= self.0.clock.now())
-                    || f.candidates.iter().any(|c| c.id == who.credential.0))
-        }))
+    /// Whether a credential was neither revoked nor its account disabled: for those who could have missed the event. Its
+    /// end counts for new logins only.
+    pub async fn lives(&self, credential: CredentialId) -> Result<bool, Error> {
+        Ok(Credentials(&self.0.db).lives(credential.0).await?)
     }
 }

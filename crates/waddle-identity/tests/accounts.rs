@@ -210,7 +210,7 @@ async fn tokens_end_for_new_logins_and_are_revoked_for_live_ones() {
         t.identity.revoke_token(&bob.user, token.id).await.is_err(),
         "not bob's to revoke"
     );
-    assert!(t.identity.is_live(&who).await.unwrap());
+    assert!(t.identity.lives(who.credential).await.unwrap());
 
     t.clock.set(token.expires_at);
     assert!(
@@ -218,7 +218,7 @@ async fn tokens_end_for_new_logins_and_are_revoked_for_live_ones() {
         "expired"
     );
     assert!(
-        t.identity.is_live(&who).await.unwrap(),
+        t.identity.lives(who.credential).await.unwrap(),
         "an end is for new logins"
     );
     assert!(events.try_recv().is_err());
@@ -227,7 +227,7 @@ async fn tokens_end_for_new_logins_and_are_revoked_for_live_ones() {
     let who = t.identity.verify_token(&second.token).await.unwrap();
     t.identity.revoke_token(&alice.user, second.id).await.unwrap();
     assert!(refused(&t.identity, "alice", second.token.expose()).await);
-    assert!(!t.identity.is_live(&who).await.unwrap());
+    assert!(!t.identity.lives(who.credential).await.unwrap());
     assert_eq!(
         events.try_recv().unwrap(),
         IdentityEvent::CredentialRevoked {

@@ -345,13 +345,14 @@ async fn a_token_goes_with_the_password_and_by_the_list() {
     );
 }
 
-async fn scram(c: &mut Client, profile2: bool) -> (String, Stanza) {
+/// The first half of SCRAM: what the server said, and what answers it.
+async fn scram_begin(c: &mut Client, profile2: bool, wishes: &str) -> (ScramClient, Vec<u8>, String) {
     let hash = ScramHash::Sha256;
     let mut scram = ScramClient::new(hash, "bob", Secret::new("secret"), None, "abc");
     let first = STANDARD.encode(scram.first());
     let challenge = if profile2 {
         c.request(&format!(
-            "<authenticate xmlns='{SASL2}' mechanism='SCRAM-SHA-256'><initial-response>{first}</initial-response></authenticate>"
+            "<authenticate xmlns='{SASL2}' mechanism='SCRAM-SHA-256'><initial-response>{first}</initial-response>{wishes}</authenticate>"
         ))
         .await
     } else {
@@ -364,9 +365,12 @@ async fn scram(c: &mut Client, profile2: bool) -> (String, Stanza) {
     assert!(challenge.root().is("challenge", ns), "{}", text(&challenge));
     let message = STANDARD.decode(challenge.root().text().as_ref()).unwrap();
     let last = STANDARD.encode(scram.answer(&message).unwrap());
-    let success = c
-        .request(&format!("<response xmlns='{ns}'>{last}</response>"))
-        .await;
+    (scram, message, format!("<response xmlns='{ns}'>{last}</response>"))
+}
+
+async fn scram(c: &mut Client, profile2: bool) -> (String, Stanza) {
+    let (scram, message, last) = scram_begin(c, profile2, "").await;
+    let success = c.request(&last).await;
     let data = if profile2 {
         success
             .root()
@@ -378,6 +382,44 @@ async fn scram(c: &mut Client, profile2: bool) -> (String, Stanza) {
     };
     scram.verify(&STANDARD.decode(data).unwrap()).unwrap();
     (String::from_utf8(message).unwrap(), success)
+}
+
+#[tokio::test]
+async fn what_is_revoked_during_a_login_gives_no_session() {
+    let w = world().await;
+    w.account("bob").await;
+    let user = w.identity.by_localpart("bob").await.unwrap().unwrap().user;
+    let bind = "<bind xmlns='urn:xmpp:bind:0'/>";
+    // After the challenge, with the session in the same step or in a later one; and after the login, before the session.
+    for (profile2, wishes, late) in [
+        (true, bind, false),
+        (true, "", false),
+        (false, "", false),
+        (false, "", true),
+    ] {
+        let again = || w.identity.set_password(&user, &Secret::new("secret"));
+        let (mut c, _) = stranger(&w).await;
+        let (_, _, last) = scram_begin(&mut c, profile2, wishes).await;
+        if !late {
+            again().await.unwrap();
+        }
+        if !wishes.is_empty() {
+            c.send(&last).await;
+        } else {
+            assert_eq!(c.request(&last).await.root().name(), "success");
+            if !profile2 {
+                c.restart().await;
+            }
+            c.next().await;
+            if late {
+                again().await.unwrap();
+            }
+            c.send("<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>")
+                .await;
+        }
+        c.ends_with("not-authorized").await;
+        assert_eq!(w.server.sessions(), 0);
+    }
 }
 
 #[tokio::test]

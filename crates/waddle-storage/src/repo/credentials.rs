@@ -232,6 +232,21 @@ impl Credentials<'_> {
             .await
     }
 
+    /// Whether there is such a credential, of an account that is not disabled. Its end counts for new logins only.
+    pub async fn lives(&self, id: i64) -> Result<bool> {
+        self.0
+            .read(move |conn| {
+                let found = conn.query_opt(
+                    "SELECT 1 FROM credentials c JOIN accounts a ON a.id = c.account \
+                     WHERE c.id = ?1 AND a.disabled = 0",
+                    (id,),
+                    |_| Ok(()),
+                )?;
+                Ok(found.is_some())
+            })
+            .await
+    }
+
     /// Notes that a credential and its account were used.
     pub async fn used(&self, id: i64) -> Result<()> {
         self.0

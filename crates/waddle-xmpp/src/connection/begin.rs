@@ -93,6 +93,9 @@ impl Connection {
         };
         self.span.record("jid", jid.as_str());
         self.serve(session, None, Buckets::new(&self.server));
+        if !self.stands().await {
+            return;
+        }
         if let Mode::Bound(b) = &self.mode {
             let session = b.session.clone();
             self.server
@@ -107,12 +110,32 @@ impl Connection {
         self.set_timer(self.idle_at());
     }
 
+    /// Whether the credential of this stream's session still lives; else the stream ends. What was revoked before the
+    /// session was in the table was announced in vain.
+    async fn stands(&mut self) -> bool {
+        let Mode::Bound(b) = &self.mode else { return false };
+        let credential = b.session.credential();
+        let error = match self.server.identity.lives(credential).await {
+            Ok(true) => return true,
+            Ok(false) => StreamError::NotAuthorized,
+            Err(e) => {
+                tracing::error!(error = %e, "a credential could not be checked");
+                StreamError::InternalServerError
+            }
+        };
+        self.close(Some(error), Some("log in again")).await;
+        false
+    }
+
     /// Takes a lost session over (XEP-0198 §5).
     pub(super) async fn resume(&mut self, login: &LoggedIn, previd: &str, h: u32) -> Option<Input> {
         match self.claim(login, previd, h).await {
             Ok(parked) => {
-                self.out.push(parked.sm.resumed(previd));
-                self.adopt(*parked, login);
+                let resumed = parked.sm.resumed(previd);
+                if self.adopt(*parked, login).await {
+                    self.out.push(resumed);
+                    self.go_on();
+                }
                 None
             }
             Err(failed) => failed.map(|f| Input::NotResumed(Outgoing::nonza(f))),
@@ -142,24 +165,30 @@ impl Connection {
         })
     }
 
-    /// Goes on with a session that was claimed.
-    fn adopt(&mut self, parked: Parked, login: &LoggedIn) {
+    /// Makes a session that was claimed this stream's; whether its login still stands.
+    async fn adopt(&mut self, parked: Parked, login: &LoggedIn) -> bool {
         let Parked {
             session,
-            mut sm,
+            sm,
             buckets,
         } = parked;
         session.set_control(Some(self.me.clone()));
         session.set_credential(login.credential);
         self.span.record("jid", session.jid.as_str());
-        for item in sm.resend() {
+        self.serve(session, Some(sm), buckets);
+        self.stands().await
+    }
+
+    /// Goes on with a session that was adopted, when its client has been told.
+    fn go_on(&mut self) {
+        let Mode::Bound(b) = &mut self.mode else { return };
+        for item in b.sm.iter_mut().flat_map(|sm| sm.resend()) {
             self.out.push(item);
         }
         self.flush = true;
-        self.serve(session.clone(), Some(sm), buckets);
-        session.set(Flag::Hibernating, false);
+        b.session.set(Flag::Hibernating, false);
         // XEP-0352 §5.2: a resumed stream is active.
-        session.outbox.hold(false);
+        b.session.outbox.hold(false);
     }
 
     /// Does what a client wished with its login, and tells it how that went (XEP-0388 §2.6.1).
@@ -181,9 +210,11 @@ impl Connection {
             match self.claim(&login, previd, *h).await {
                 Ok(parked) => {
                     more.trusted(&parked.sm.resumed(previd).concat());
-                    new_token(&server, &login, &wish, rotate, &mut more).await;
-                    self.succeed(&data, bare.as_str(), more);
-                    self.adopt(*parked, &login);
+                    if self.adopt(*parked, &login).await {
+                        new_token(&server, &login, &wish, rotate, &mut more).await;
+                        self.succeed(&data, bare.as_str(), more);
+                        self.go_on();
+                    }
                     return None;
                 }
                 Err(Some(failed)) => {
@@ -210,6 +241,9 @@ impl Connection {
         };
         let state = archive_state(&server, &login, &bare).await;
         self.start_session(&jid).await;
+        if !matches!(self.mode, Mode::Bound(_)) {
+            return None;
+        }
         more.open_ns("bound", ns::BIND2);
         more.trusted(&state);
         if let Some((resume, max)) = bind.sm.filter(|_| has(198))
