@@ -114,11 +114,13 @@ impl Identity {
             Fast(db)
                 .used(found.credential, kept.sealed.clone(), attempt.count)
                 .await
+                .map(|()| Vec::new())
         };
-        match used {
+        let gone = match used {
             Err(StorageError::Conflict(_) | StorageError::NotFound) => return Err(wrong()),
             other => other?,
-        }
+        };
+        self.revoked(&found.account.user, gone);
         let left = kept.expires_at.since(now);
         Ok(FastLogin {
             answer: ht_answer(&token, attempt.binding),
@@ -158,13 +160,17 @@ impl Identity {
         };
         let most = self.0.config.limits.identity_tokens;
         let (_, gone) = Fast(&self.0.db).issue(account.row, new, most).await?;
+        self.revoked(&login.user, gone);
+        Ok(NewFastToken { token, expires_at })
+    }
+
+    fn revoked(&self, user: &UserId, gone: Vec<i64>) {
         for old in gone {
             self.announce(IdentityEvent::CredentialRevoked {
-                user: login.user.clone(),
+                user: user.clone(),
                 credential: CredentialId(old),
             });
         }
-        Ok(NewFastToken { token, expires_at })
     }
 }
 

@@ -224,6 +224,11 @@ async fn tokens_end_for_new_logins_and_are_revoked_for_live_ones() {
     assert!(events.try_recv().is_err());
 
     let second = t.identity.issue_token(&alice, "laptop").await.unwrap();
+    assert!(
+        matches!(events.try_recv(), Ok(IdentityEvent::CredentialRevoked { credential, .. }) if credential == token.id),
+        "what ended is dropped, and its connections with it"
+    );
+    assert!(!t.identity.lives(token.id).await.unwrap());
     let who = t.identity.verify_token(&second.token).await.unwrap();
     t.identity.revoke_token(&alice.user, second.id).await.unwrap();
     assert!(refused(&t.identity, "alice", second.token.expose()).await);

@@ -152,22 +152,25 @@ impl Credentials<'_> {
             .await
     }
 
-    /// Adds a token and drops expired ones; above `most` live ones the oldest go. Answers its identifier and theirs.
+    /// Adds a token and drops expired ones; above `most` live ones the oldest go. Answers its identifier and those of all
+    /// that are gone.
     pub async fn add_token(&self, account: i64, token: NewToken, most: usize) -> Result<(i64, Vec<i64>)> {
         self.0
             .write(move |tx| {
                 let now = tx.now();
-                tx.execute(
-                    "DELETE FROM credentials WHERE account = ?1 AND expires_at <= ?2",
+                let ended = tx.query(
+                    "SELECT id FROM credentials WHERE account = ?1 AND expires_at <= ?2",
                     (account, now),
+                    |r| r.get(0),
                 )?;
+                let mut gone = remove(tx, &ended)?;
                 let over = tx.query(
                     "SELECT id FROM credentials WHERE account = ?1 AND kind = 'token' \
                      ORDER BY id DESC LIMIT -1 OFFSET ?2",
                     (account, most.saturating_sub(1)),
                     |r| r.get(0),
                 )?;
-                let evicted = remove(tx, &over)?;
+                gone.extend(remove(tx, &over)?);
                 let id = tx.query_one(
                     "INSERT INTO credentials (account, kind, label, digest, created_at, expires_at) \
                      VALUES (?1, 'token', ?2, ?3, ?4, ?5) RETURNING id",
@@ -175,7 +178,7 @@ impl Credentials<'_> {
                     |r| r.get(0),
                 )?;
                 put_keys(tx, id, &token.keys)?;
-                Ok((id, evicted))
+                Ok((id, gone))
             })
             .await
     }

@@ -167,9 +167,9 @@ impl Fast<'_> {
             .await
     }
 
-    /// Forgets a client with its tokens.
-    pub async fn forget(&self, credential: i64) -> Result<()> {
-        self.0.write(move |tx| remove(tx, &[credential]).map(drop)).await
+    /// Forgets a client with its tokens; answers the credentials that are gone.
+    pub async fn forget(&self, credential: i64) -> Result<Vec<i64>> {
+        self.0.write(move |tx| remove(tx, &[credential])).await
     }
 }
 
