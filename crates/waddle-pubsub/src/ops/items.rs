@@ -1,6 +1,7 @@
 //! Retrieving items: [XEP-0060 §6.5](https://xmpp.org/extensions/xep-0060.html#subscriber-retrieve), in pages by
 //! XEP-0059. Items come in the order of their publication.
 
+use ahash::AHashSet;
 use waddle_core::Timestamp;
 use waddle_stanza::{
     XmlWriter,
@@ -27,6 +28,11 @@ struct Page {
     told: bool,
 }
 
+/// Bytes of an answer that an item takes.
+fn size(i: &Item) -> usize {
+    i.payload.as_ref().map_or(0, bytes::Bytes::len) + i.id.len() + 32
+}
+
 impl View<'_> {
     pub fn items(
         &self,
@@ -51,11 +57,10 @@ impl View<'_> {
         let page = if ids.is_empty() {
             self.page(&open, since, max, page)?
         } else {
-            let mut items = Vec::new();
-            for id in ids {
-                items.extend(store::get(self.conn, open.node.id, id, since)?);
+            Page {
+                items: self.named(&open, since, ids)?,
+                told: false,
             }
-            Page { items, told: false }
         };
         self.write_items(&open, since, page)
     }
@@ -98,9 +103,25 @@ impl View<'_> {
         Ok(Page { items, told: true })
     }
 
+    /// Items by identifier, each once, as many as an answer has room for.
+    fn named(&self, open: &Open, since: Timestamp, ids: &[String]) -> Result<Vec<Item>> {
+        let mut had = AHashSet::with_capacity(ids.len());
+        let mut items = Vec::new();
+        let mut bytes = 0;
+        for id in ids.iter().filter(|id| had.insert(id.as_str())) {
+            if let Some(item) = store::get(self.conn, open.node.id, id, since)? {
+                bytes += size(&item);
+                if bytes > self.limits.pubsub_answer_bytes && !items.is_empty() {
+                    break;
+                }
+                items.push(item);
+            }
+        }
+        Ok(items)
+    }
+
     /// Leaves out what would make the answer too big: the oldest or the newest; whether anything was.
     fn fit(&self, items: &mut Vec<Item>, oldest: bool) -> bool {
-        let size = |i: &Item| i.payload.as_ref().map_or(0, bytes::Bytes::len) + i.id.len() + 32;
         let mut bytes: usize = items.iter().map(size).sum();
         let before = items.len();
         while bytes > self.limits.pubsub_answer_bytes && items.len() > 1 {
