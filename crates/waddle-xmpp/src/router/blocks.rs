@@ -72,7 +72,7 @@ impl Blocks {
     }
 
     /// Whether `a` or `b`, each an account of this server or not, blocks the other; what is not here is not asked for.
-    pub(super) fn between(&self, server: &Server, a: &Jid, b: &Jid) -> bool {
+    pub(crate) fn between(&self, server: &Server, a: &Jid, b: &Jid) -> bool {
         let blocks = |owner: &Jid, other: &Jid| {
             server.is_local(owner)
                 && owner
@@ -190,9 +190,58 @@ pub(crate) fn guard(server: &Server, owner: &str) {
     }
 }
 
+/// What the start tag of a stanza says, read without parsing the stanza.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Head<'a> {
+    from: &'a [u8],
+    type_: &'a [u8],
+}
+
+impl<'a> Head<'a> {
+    /// Nothing where it is not plain.
+    fn of(item: &'a Outgoing) -> Option<Self> {
+        let bytes = if item.head.is_empty() {
+            &item.tail
+        } else {
+            &item.head
+        };
+        Self::read(bytes)
+    }
+
+    fn read(bytes: &'a [u8]) -> Option<Self> {
+        let mut head = Self::default();
+        let name = bytes.iter().position(|b| *b == b'>' || b.is_ascii_whitespace())?;
+        let mut rest = bytes.get(name..)?.trim_ascii_start();
+        while !matches!(rest.first()?, b'>' | b'/') {
+            let equals = rest.iter().position(|b| *b == b'=')?;
+            let (name, value) = rest.split_at_checked(equals)?;
+            let value = value.get(1..)?.trim_ascii_start();
+            let (quote, value) = value.split_first().filter(|(q, _)| matches!(q, b'"' | b'\''))?;
+            let (value, after) = value.split_at_checked(value.iter().position(|b| b == quote)?)?;
+            match name.trim_ascii_end() {
+                b"from" => head.from = value,
+                b"type" => head.type_ = value,
+                _ => {}
+            }
+            rest = after.get(1..)?.trim_ascii_start();
+        }
+        Some(head)
+    }
+
+    /// Whether an occupant of a room of this domain may have sent it, to one person.
+    fn may_be_private_of(&self, rooms: &str) -> bool {
+        let domain = self.from.iter().position(|b| matches!(b, b'@' | b'&'));
+        let domain = domain.and_then(|at| self.from.get(at..));
+        self.type_ != b"groupchat"
+            && domain.is_some_and(|d| {
+                d.starts_with(b"&") || d.get(1..).is_some_and(|d| d.starts_with(rooms.as_bytes()))
+            })
+    }
+}
+
 /// Whether it is a private message of an occupant who is blocked.
 fn is_private_of(item: &Outgoing, rooms: &str, list: &BlockList) -> bool {
-    if item.class != Class::Message {
+    if item.class != Class::Message || Head::of(item).is_some_and(|h| !h.may_be_private_of(rooms)) {
         return false;
     }
     let Ok(stanza) = item.to_stanza() else {
@@ -206,6 +255,27 @@ fn is_private_of(item: &Outgoing, rooms: &str, list: &BlockList) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn most_heads_are_let_through_unparsed() {
+        for (head, private) in [
+            ("<message to='a@x/1' from='r@muc.x/n' type='chat'>", Some(true)),
+            ("<message from=\"r@muc.x/n\"/>", Some(true)),
+            ("<message from='&#114;@muc.x/n'/>", Some(true)),
+            ("<message id=' type=\"groupchat\"' from='r@muc.x/n'/>", Some(true)),
+            ("<message from='r@muc.x/n' type='groupchat'>", Some(false)),
+            (
+                "<message type='chat' from='b@x/muc.x'><body from='r@muc.x/n'/>",
+                Some(false),
+            ),
+            ("<message from='muc.x'/>", Some(false)),
+            ("<message/>", Some(false)),
+            ("<message from='r@muc.x/n", None),
+        ] {
+            let read = Head::read(head.as_bytes());
+            assert_eq!(read.map(|h| h.may_be_private_of("muc.x")), private, "{head}");
+        }
+    }
 
     #[test]
     fn four_forms() {
