@@ -55,8 +55,9 @@ pub(crate) struct Outcome {
 
 /// What the engine needs of the server around it. Nothing here may block: it is called between two writes.
 pub trait Host: Send + Sync + 'static {
-    /// Delivers a message to a user of this server by the rules of RFC 6121 §8.5, or elsewhere.
-    fn deliver(&self, to: &Jid, message: Outgoing);
+    /// Delivers a message of a service to a user of this server by the rules of RFC 6121 §8.5, or elsewhere; not where
+    /// one of the two blocks the other.
+    fn deliver(&self, from: &BareJid, to: &Jid, message: Outgoing);
 
     /// The available resources of an account.
     fn resources(&self, account: &BareJid) -> Vec<Resource>;
@@ -119,7 +120,7 @@ impl Shared {
 fn send(host: &dyn Host, e: &Event) -> u64 {
     let list = match &e.to {
         To::One(jid) | To::Resource(jid) => {
-            host.deliver(jid, e.message.for_to(jid.as_str()));
+            host.deliver(&e.from, jid, e.message.for_to(jid.as_str()));
             return 1;
         }
         To::Node(list) => list,
@@ -130,7 +131,7 @@ fn send(host: &dyn Host, e: &Event) -> u64 {
         let Recipient::Contact(contact) = r else { continue };
         for resource in host.resources(contact) {
             if resource.interests.contains(&*e.node) {
-                host.deliver(&resource.jid, e.message.for_to(resource.jid.as_str()));
+                host.deliver(&e.from, &resource.jid, e.message.for_to(resource.jid.as_str()));
                 had.insert(resource.jid);
                 sent += 1;
             }
@@ -151,7 +152,7 @@ fn send(host: &dyn Host, e: &Event) -> u64 {
             there.iter().find(|r| r.jid == *jid).map(|r| r.show)
         };
         if options.wants(show) && (show.is_some() || !e.available_only) {
-            host.deliver(jid, e.message.for_to(jid.as_str()));
+            host.deliver(&e.from, jid, e.message.for_to(jid.as_str()));
             sent += 1;
         }
     }

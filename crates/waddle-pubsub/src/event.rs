@@ -33,6 +33,8 @@ pub enum Recipient {
 /// A notification, ready but for its recipients.
 #[derive(Debug, Clone)]
 pub struct Event {
+    /// Whose node it is: the account, or the service.
+    pub from: BareJid,
     /// Whom it goes to.
     pub to: To,
     /// The node, for the interest of resources; its account, if it has one.

@@ -16,7 +16,7 @@ type Sent = Arc<Mutex<Vec<(String, String)>>>;
 struct Ears(Sent);
 
 impl Host for Ears {
-    fn deliver(&self, to: &Jid, message: Outgoing) {
+    fn deliver(&self, _: &BareJid, to: &Jid, message: Outgoing) {
         let text = String::from_utf8(message.concat().to_vec()).unwrap();
         self.0.lock().unwrap().push((to.to_string(), text));
     }
@@ -380,6 +380,42 @@ async fn pages_of_items_and_hostile_names() {
     }
     let recent = b.get("owner", "<items node='n' max_items='2'/>").await.unwrap();
     assert!(recent.contains("<item id=\"4\"") && recent.contains("DROP") && !recent.contains("id=\"3\""));
+}
+
+#[tokio::test]
+async fn items_by_identifier_come_once_and_as_many_as_fit() {
+    let b = bench(|l| l.pubsub_answer_bytes = 250).await;
+    b.node(&[("max_items", "max")]).await;
+    for id in ["1", "2", "3"] {
+        let body = ["<a xmlns='urn:a'>", &"x".repeat(60), "</a></item></publish>"].concat();
+        let body = ["<publish node='n'><item id='", id, "'>", &body].concat();
+        b.set("owner", &body).await.unwrap();
+    }
+    let named = |id: &str, n: usize| ["<item id='", id, "'/>"].concat().repeat(n);
+    for (ids, found) in [
+        (named("1", 50), 1),
+        ([named("1", 9), named("2", 9), named("3", 9)].concat(), 2),
+    ] {
+        let xml = ["<items node='n'>", &ids, "</items>"].concat();
+        let answer = b.get("owner", &xml).await.unwrap();
+        assert_eq!(answer.matches("<item ").count(), found, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn one_person_subscribes_a_few_times() {
+    let b = bench(|_| {}).await;
+    b.node(&[]).await;
+    let subscribe = |n: usize| ["<subscribe node='n' jid='a@x/", &n.to_string(), "'/>"].concat();
+    for n in 0..16 {
+        b.set("a", &subscribe(n)).await.unwrap();
+    }
+    assert_eq!(
+        condition(b.set("a", &subscribe(16)).await).2,
+        Some("too-many-subscriptions")
+    );
+    b.set("a", &subscribe(3)).await.unwrap();
+    b.set("b", "<subscribe node='n' jid='b@x'/>").await.unwrap();
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use waddle_stanza::{
 
 use crate::{
     personal::avatar,
-    router::{Origin, inbound_now},
+    router::{Origin, blocks, inbound_now},
     server::Server,
     session::Flag,
     xep::{Answer, IqResult},
@@ -22,20 +22,23 @@ use crate::{
 pub(crate) struct Around(pub Weak<Server>);
 
 impl Host for Around {
-    fn deliver(&self, to: &Jid, message: Outgoing) {
+    fn deliver(&self, from: &BareJid, to: &Jid, message: Outgoing) {
         let Some(server) = self.0.upgrade() else { return };
-        if !to.is_bare()
-            && server.is_local(to)
-            && let Some(session) = server.sessions.get(to).filter(|s| !s.is(Flag::Ended))
-        {
-            let _ = session.send(message);
-            return;
-        }
-        let Ok(stanza) = message.to_stanza() else { return };
-        if let Ok(Some(from)) = stanza.from() {
-            let _in = server.runtime.enter();
-            inbound_now(&server, Origin::elsewhere(from), stanza);
-        }
+        // Who has a session has their list in memory; the account may have none.
+        let unread = from.local().filter(|owner| {
+            from.as_str() != to.bare_str()
+                && server.is_local(from.as_jid())
+                && server.blocks.peek(owner).is_none()
+        });
+        let Some(owner) = unread.map(str::to_owned) else {
+            return hand_over(&server, from, to, message);
+        };
+        let (from, to, runtime) = (from.clone(), to.clone(), server.runtime.clone());
+        runtime.spawn(async move {
+            if blocks::load(&server, &owner).await {
+                hand_over(&server, &from, &to, message);
+            }
+        });
     }
 
     fn changed(&self, account: &BareJid, node: &str, item: Option<&Changed>) {
@@ -68,6 +71,24 @@ impl Host for Around {
                 }
             })
             .collect()
+    }
+}
+
+/// Delivers a notification, unless one side blocks the other (XEP-0191).
+fn hand_over(server: &Arc<Server>, from: &BareJid, to: &Jid, message: Outgoing) {
+    if server.blocks.between(server, from.as_jid(), to) {
+        return;
+    }
+    if !to.is_bare()
+        && server.is_local(to)
+        && let Some(session) = server.sessions.get(to).filter(|s| !s.is(Flag::Ended))
+    {
+        let _ = session.send(message);
+        return;
+    }
+    if let Ok(stanza) = message.to_stanza() {
+        let _in = server.runtime.enter();
+        inbound_now(server, Origin::elsewhere(from.as_jid().clone()), stanza);
     }
 }
 

@@ -152,6 +152,7 @@ impl<'a> Desk<'a> {
     fn push(&mut self, open: &Open, to: To, message: Option<HeadTemplate>) {
         if let Some(message) = message {
             self.outcome.events.push(Event {
+                from: self.service.address().clone(),
                 to,
                 node: open.node.name.clone(),
                 available_only: open.config.presence_based_delivery,
