@@ -5,12 +5,15 @@ use std::sync::Arc;
 use waddle_core::{BareJid, Jid, Timestamp};
 use waddle_stanza::{Class, Condition, Outgoing, Stanza, XmlWriter, ns};
 use waddle_storage::repo::{
+    blocking,
     last_seen::{self, LastSeen},
     roster::{self, FROM},
 };
 
 use super::{
-    Origin, Routed, Sent, deliver, outward,
+    Origin, Routed, Sent,
+    blocks::BlockList,
+    deliver, outward,
     subscription::{self, states::Kind},
 };
 use crate::{
@@ -112,6 +115,7 @@ struct Known {
 
 async fn known(server: &Arc<Server>, session: &Session, first: bool) -> Known {
     let me = session.bare.clone();
+    let device = session.jid.clone();
     let of = server.clone();
     let read = server.db.read(move |conn| {
         let owner = me.local().unwrap_or_default();
@@ -141,6 +145,8 @@ async fn known(server: &Arc<Server>, session: &Session, first: bool) -> Known {
             let name = c.local().unwrap_or_default();
             if !is_there(&of, name)
                 && let Some(seen) = last_seen::get(conn, name)?
+                // Their list is not in memory while they are away.
+                && !BlockList::new(&blocking::list(conn, name)?).matches(&device)
             {
                 known.last.push((c.clone(), seen));
             }
