@@ -16,5 +16,7 @@ pub const META_DATA: &str = "http://jabber.org/protocol/pubsub#meta-data";
 pub const PUBLISH_OPTIONS: &str = "http://jabber.org/protocol/pubsub#publish-options";
 /// Form type of a subscription's options.
 pub const SUBSCRIBE_OPTIONS: &str = "http://jabber.org/protocol/pubsub#subscribe_options";
+/// The node of an account's bookmarks (XEP-0402): nobody else reads it.
+pub const BOOKMARKS: &str = "urn:xmpp:bookmarks:1";
 /// Form type of a request for approval.
 pub const AUTHORIZATION: &str = "http://jabber.org/protocol/pubsub#subscribe_authorization";

@@ -9,9 +9,11 @@ use waddle_storage::repo::{pubsub as repo, pubsub_items as store};
 use super::{Desk, owner, pubsub};
 use crate::{
     affiliation::Affiliation,
+    config::Access,
     engine::Answer,
     error::{self, Result},
     event::News,
+    ns,
     view::{Open, View},
 };
 
@@ -57,6 +59,9 @@ impl Desk<'_> {
         let mut config = self.service.defaults();
         if let Some(form) = form {
             config = config.with_form(form, limits)?;
+        }
+        if name == ns::BOOKMARKS && self.service.account().is_some() {
+            config.access_model = Access::Whitelist;
         }
         let key = self.service.key();
         match self.service.account() {

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use waddle_core::{BareJid, Jid};
 use waddle_pubsub::{Request, Service, StoredItem};
-use waddle_stanza::{Element, Stanza, StanzaError, XmlWriter};
+use waddle_stanza::{Condition, Element, Stanza, StanzaError, XmlWriter};
 
 use super::{config, own};
 use crate::{server::Server, session::Session};
@@ -71,6 +71,24 @@ async fn stored(server: &Server, account: &BareJid) -> Result<Vec<StoredItem>, S
 /// The rooms that are bookmarked.
 pub(super) async fn ids(server: &Server, account: &BareJid) -> Result<BTreeSet<String>, StanzaError> {
     Ok(stored(server, account).await?.into_iter().map(|i| i.id).collect())
+}
+
+/// Before the server itself writes bookmarks: who else could read them, since some client wanted it so, no longer can.
+pub(super) async fn make_private(server: &Server, account: &BareJid) -> Result<(), StanzaError> {
+    let request = Request::Configure {
+        node: NODE.to_owned(),
+        set: Some(config(&[("pubsub#access_model", "whitelist")])),
+    };
+    let service = Service::Account(account.clone());
+    let done = server
+        .pubsub
+        .request(service, account.as_jid().clone(), request)
+        .await;
+    match done {
+        // It is made private when the first one comes.
+        Err(e) if e.kind == Condition::ItemNotFound => Ok(()),
+        done => done.map(drop),
+    }
 }
 
 /// The list as private storage has it; `rest` is what is stored there besides: addresses of pages.

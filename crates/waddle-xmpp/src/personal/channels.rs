@@ -63,6 +63,9 @@ async fn try_refresh(server: &Arc<Server>, bare: &BareJid, user: &UserId) -> Res
     }
     if !requests.is_empty() {
         let from = bare.as_jid().clone();
+        bookmarks::make_private(server, bare)
+            .await
+            .map_err(Failed::PubSub)?;
         server
             .pubsub
             .all(service, from, requests)
