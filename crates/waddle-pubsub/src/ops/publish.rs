@@ -124,6 +124,8 @@ impl Desk<'_> {
         let node = open.node.id;
         let since = open.since(self.tx.now());
         store::expire(self.tx, node, since)?;
+        // What it holds now; what has expired takes no place.
+        let live = repo::node(self.tx, self.service.key(), &open.node.name)?.ok_or_else(error::not_found)?;
         let before = store::get(self.tx, node, id, since)?;
         if let Some(old) = &before {
             // Whoever may only publish may not put words into the mouth of others.
@@ -132,7 +134,7 @@ impl Desk<'_> {
             if !mine && !matches!(affiliation, Affiliation::Owner | Affiliation::Publisher) {
                 return Err(error::forbidden());
             }
-        } else if c.publish_node_full == WhenFull::Reject && open.node.items >= most {
+        } else if c.publish_node_full == WhenFull::Reject && live.items >= most {
             return Err(error::node_full());
         }
         let creator = (self.service.account().is_none()).then_some(&open.node.creator);
@@ -140,7 +142,7 @@ impl Desk<'_> {
         let old = before.and_then(|b| b.payload).map_or(0, |p| p.len());
         let new = item.payload.as_ref().map_or(0, bytes::Bytes::len);
         // What makes room for it counts no more.
-        let leaving = if most == 1 { open.node.bytes } else { old };
+        let leaving = if most == 1 { live.bytes } else { old };
         let used = repo::bytes(self.tx, self.service.key(), creator)?;
         if used.saturating_sub(leaving) + new > room {
             return Err(error::full("there is no room for more; delete something first"));
