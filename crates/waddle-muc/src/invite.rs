@@ -39,7 +39,7 @@ impl Room {
             return Err(error::forbidden("only admins may invite to this room"));
         }
         let from = inbound.sender.jid.clone();
-        let mut invited = Vec::new();
+        let mut invited: Vec<(Element<'_>, Jid)> = Vec::new();
         for invite in x.children().filter(|c| c.is("invite", ns::MUC_USER)).take(MOST) {
             let to: Jid = invite
                 .attr("to")
@@ -48,7 +48,10 @@ impl Room {
             if to.local().is_none() {
                 return Err(error::jid_malformed("an invitation goes to a person"));
             }
-            invited.push((invite, to));
+            // One person hears of it once.
+            if !invited.iter().any(|(_, other)| other.bare_str() == to.bare_str()) {
+                invited.push((invite, to));
+            }
         }
         if invited.is_empty() {
             return Err(error::bad_request("there is no invitation in it"));
