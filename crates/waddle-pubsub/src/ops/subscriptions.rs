@@ -24,6 +24,9 @@ use crate::{
     view::{Open, View},
 };
 
+/// Subscriptions of one person to one node: a device has one each.
+const EACH: usize = 16;
+
 fn state(s: &Subscription) -> &'static str {
     if s.pending { "pending" } else { "subscribed" }
 }
@@ -129,6 +132,9 @@ impl Desk<'_> {
     fn add(&mut self, open: &Open, jid: Jid, pending: bool, options: &Options) -> Result<Subscription> {
         let most = self.shared.limits.pubsub_subscriptions_per_node;
         if repo::count_subscriptions(self.tx, open.node.id)? >= most {
+            return Err(error::too_many_subscriptions());
+        }
+        if repo::subscriptions_by(self.tx, open.node.id, &jid.bare())?.len() >= EACH {
             return Err(error::too_many_subscriptions());
         }
         let s = Subscription {
