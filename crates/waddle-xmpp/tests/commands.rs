@@ -52,6 +52,25 @@ async fn office() -> (support::World, Client) {
     (w, c)
 }
 
+#[tokio::test]
+async fn an_administrators_program_is_no_administrator() {
+    let (w, mut c) = office().await;
+    let root = w.identity.by_localpart("root").await.unwrap().unwrap();
+    let token = w.identity.issue_token(&root, "a program").await.unwrap();
+    let mut program = w.login_with("root", token.token.expose()).await;
+    program.bind("program").await;
+    let run = format!(
+        "<iq type='set' id='r' to='waddle.test'><command xmlns='{COMMANDS}' node='{ADMIN}#change-user-password'/></iq>"
+    );
+    assert_eq!(condition(&program.request(&run).await), "forbidden");
+    let list = format!(
+        "<iq type='get' id='l' to='waddle.test'><query xmlns='{ITEMS}' node='{COMMANDS}'/></iq>"
+    );
+    let list = program.request(&list).await;
+    assert!(!text(&list).contains(ADMIN), "{}", text(&list));
+    assert_eq!(attr(&c.request(&run).await, "status"), "executing");
+}
+
 fn attr(s: &Stanza, name: &str) -> String {
     let command = s.root().child("command", COMMANDS);
     let command = command.unwrap_or_else(|| panic!("no command: {}", text(s)));

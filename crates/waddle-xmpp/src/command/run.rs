@@ -23,21 +23,31 @@ use crate::{
     xep::{Answer, IqResult},
 };
 
-/// Who asks, as the database says now.
+/// Who asks, as the database says now. A program that was given a token is no administrator, whoever gave it; but who
+/// logs in with a DID has no password to show.
 pub(crate) async fn asker<'a>(
     server: &'a Arc<Server>,
     session: &'a Arc<Session>,
     place: Place,
     address: &'a str,
 ) -> Asker<'a> {
-    let account = server.identity.by_user(&session.user).await;
+    let admin = match server.identity.by_user(&session.user).await {
+        Ok(Some(a)) if a.admin => a.did.is_some() || themselves(server, session).await,
+        _ => false,
+    };
     Asker {
         server,
         session,
         place,
         address,
-        admin: matches!(account, Ok(Some(a)) if a.admin),
+        admin,
     }
+}
+
+/// Whether a session began with what its owner alone has: their password.
+pub(super) async fn themselves(server: &Server, session: &Session) -> bool {
+    let entitled = server.identity.may_change_account(session.credential()).await;
+    matches!(entitled, Ok(true))
 }
 
 /// What a command says, ready for the wire.

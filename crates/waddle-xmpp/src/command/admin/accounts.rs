@@ -11,7 +11,7 @@ use waddle_storage::repo::roster;
 
 use super::{account, accounts_of, address, failed, form, jids, many, one, refused, result};
 use crate::{
-    command::{Asker, Done, Step, StepResult},
+    command::{Asker, Done, Step, StepResult, run::themselves},
     session::Flag,
     xep::rfc6121_roster,
 };
@@ -185,6 +185,9 @@ pub(super) async fn change_password(a: &Asker<'_>, answers: &[Form]) -> StepResu
         Ok(who) => who,
         Err(why) => return refused(why),
     };
+    if who.iter().any(|w| w.user == *a.user()) && !themselves(a.server, a.session).await {
+        return refused("log in with your password to change it");
+    }
     let secret = Secret::new(f.value("password").unwrap_or_default());
     for w in who {
         match a.server.identity.set_password(&w.user, &secret).await {
