@@ -65,15 +65,21 @@ impl Fast<'_> {
             .write(move |tx| {
                 let now = tx.now();
                 let found = tx.query_opt(
-                    "SELECT credential FROM fast_clients WHERE account = ?1 AND client = ?2",
+                    "SELECT c.id, c.origin FROM fast_clients f JOIN credentials c ON c.id = f.credential \
+                     WHERE f.account = ?1 AND f.client = ?2",
                     (account, &new.client),
-                    |r| r.get::<i64>(0),
+                    |r| Ok((r.get::<i64>(0)?, r.get::<Option<i64>>(1)?)),
                 )?;
-                // A token that is made with a token of this client stands for the same origin.
+                // A token that is made with a token of this client stands for the same origin; those that were made from
+                // another one do not get the rights of this one.
                 let (credential, gone) = match found {
-                    Some(c) if c == new.origin => (c, Vec::new()),
-                    Some(c) => {
-                        tx.execute("UPDATE credentials SET origin = ?2 WHERE id = ?1", (c, new.origin))?;
+                    Some((c, origin)) if c == new.origin || origin == Some(new.origin) => (c, Vec::new()),
+                    Some((c, _)) => {
+                        tx.execute("DELETE FROM fast_tokens WHERE credential = ?1", (c,))?;
+                        tx.execute(
+                            "UPDATE credentials SET origin = ?2, expires_at = ?3 WHERE id = ?1",
+                            (c, new.origin, new.expires_at),
+                        )?;
                         (c, Vec::new())
                     }
                     None => add(tx, account, &new, most)?,
@@ -175,9 +181,10 @@ impl Fast<'_> {
 
 fn add(tx: &mut Tx, account: i64, new: &NewFast, most: usize) -> Result<(i64, Vec<i64>)> {
     let now = tx.now();
+    // What was made from the same origin goes first: a program does not drive out others.
     let over = tx.query(
         "SELECT id FROM credentials WHERE account = ?1 AND kind = 'token' AND id <> ?2 \
-         ORDER BY id DESC LIMIT -1 OFFSET ?3",
+         ORDER BY coalesce(origin, 0) = ?2, id DESC LIMIT -1 OFFSET ?3",
         (account, new.origin, most.saturating_sub(1)),
         |r| r.get::<i64>(0),
     )?;
