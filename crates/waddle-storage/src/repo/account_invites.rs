@@ -133,10 +133,12 @@ impl AccountInvites<'_> {
     }
 }
 
+/// A live invitation; those of who is disabled are none.
 fn find(conn: &Conn, digest: &[u8; 32], now: Timestamp) -> Result<Option<InviteRow>> {
     conn.query_opt(
         "SELECT a.localpart, i.localpart, i.contact, i.expires_at FROM account_invites i \
-         LEFT JOIN accounts a ON a.id = i.inviter WHERE i.digest = ?1 AND i.expires_at > ?2",
+         LEFT JOIN accounts a ON a.id = i.inviter \
+         WHERE i.digest = ?1 AND i.expires_at > ?2 AND coalesce(a.disabled, 0) = 0",
         (digest, now),
         |r| {
             Ok(InviteRow {
