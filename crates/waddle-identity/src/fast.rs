@@ -96,7 +96,10 @@ impl Identity {
         let place = place(&found.account.user, attempt.client);
         let mut fitting = None;
         for t in &found.tokens {
-            let token = self.0.keys.open_sealed(&place, &t.sealed)?;
+            // What another key sealed fits nobody.
+            let Ok(token) = self.0.keys.open_sealed(&place, &t.sealed) else {
+                continue;
+            };
             let token = Secret::new(String::from_utf8_lossy(&token).into_owned());
             let fits = attempt.request.fits(&token, attempt.binding);
             if fits && t.mechanism == attempt.mechanism.mechanism() && fitting.is_none() {
