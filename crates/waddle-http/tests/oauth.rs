@@ -49,7 +49,7 @@ async fn from_discovery_to_revocation() {
     );
     let made = t
         .post(&path("registration_endpoint"))
-        .json(json!({"client_name": "Chatter", "redirect_uris": ["http://127.0.0.1/back"]}))
+        .json(json!({"client_name": "\u{202e}Chat\u{200b}ter\u{2066}", "redirect_uris": ["http://127.0.0.1/back"]}))
         .send()
         .await;
     assert_eq!(made.status, 201, "{}", made.text);
@@ -67,11 +67,10 @@ async fn from_discovery_to_revocation() {
         let r = t.get(&ask(id, uri, "S256")).send().await;
         assert_eq!(r.status, 400, "{}", r.text);
     }
+    // Nobody is sent to a program before they have said yes or no.
     let r = t.get(&ask(&id, uri, "plain")).send().await;
-    assert_eq!(
-        query(r.header("location"), "error").as_deref(),
-        Some("invalid_request")
-    );
+    assert_eq!(r.status, 400, "{}", r.text);
+    assert!(r.text.contains("invalid_request"), "{}", r.text);
 
     let r = t.get(&ask(&id, uri, "S256")).send().await;
     let consent = r.header("location").to_owned();
@@ -209,6 +208,10 @@ async fn an_invitation_has_a_page() {
         "{}",
         page.text
     );
+    let alice = t.identity.by_localpart("alice").await.unwrap().unwrap();
+    t.identity.set_disabled(&alice.user, true).await.unwrap();
+    let off = t.get(new.url.path()).send().await;
+    assert_eq!(off.status, 404, "of somebody who is disabled");
     let none = t.get(&format!("/invite/{}", "0".repeat(32))).send().await;
     assert_eq!(none.status, 404, "{}", none.text);
 }

@@ -58,7 +58,8 @@ fn over(app: &App) -> Response {
     )
 }
 
-/// `GET /oauth/authorize`: what cannot be trusted is told to the person, what can to the program.
+/// `GET /oauth/authorize`. Anybody can register a program: nothing is redirected to one before the person has answered
+/// (RFC 9700 §4.11.2).
 pub async fn authorize(State(app): State<App>, Query(q): Query<Authorize>) -> Response {
     let client = OauthClient::of(&app, &q.client_id).filter(|c| c.has(&q.redirect_uri));
     let Some(client) = client.filter(|_| q.state.as_ref().is_none_or(|s| s.len() <= STATE)) else {
@@ -76,20 +77,24 @@ pub async fn authorize(State(app): State<App>, Query(q): Query<Authorize>) -> Re
         challenge: q.code_challenge,
     };
     let problem = if q.response_type != "code" {
-        Some("unsupported_response_type")
+        Some("The program asks for something else than a code (unsupported_response_type).")
     } else if q.code_challenge_method != "S256" || request.challenge.len() != 43 {
-        Some("invalid_request")
+        Some("The program does not protect its request with PKCE and S256 (invalid_request).")
     } else if q.scope.is_some_and(|s| s.split_whitespace().any(|s| s != SCOPE)) {
-        Some("invalid_scope")
+        Some("The program asks for access that is not given here (invalid_scope).")
     } else {
         None
     };
     if let Some(problem) = problem {
-        return back(&app, &request, ("error", problem));
+        return message(&app, StatusCode::BAD_REQUEST, problem);
     }
-    match app.oauth.ask(request.clone()) {
+    match app.oauth.ask(request) {
         Some(id) => Redirect::to(&["/oauth/consent/", &id].concat()).into_response(),
-        None => back(&app, &request, ("error", "server_error")),
+        None => message(
+            &app,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Too many programs ask at the moment. Try again in a minute.",
+        ),
     }
 }
 
