@@ -59,6 +59,13 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
+/// Whether a character of a name is seen where it stands: neither control, nor without width, nor turning round what
+/// stands by it.
+fn is_shown(c: char) -> bool {
+    !c.is_control()
+        && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}')
+}
+
 impl OauthClient {
     /// The program of an identifier that was made here.
     pub fn of(app: &App, id: &str) -> Option<Self> {
@@ -108,7 +115,7 @@ pub async fn register(State(app): State<App>, body: Bytes) -> Response {
     };
     let name = asked["client_name"].as_str().unwrap_or("A chat program");
     let client = OauthClient {
-        name: name.chars().filter(|c| !c.is_control()).take(NAME).collect(),
+        name: name.chars().filter(|c| is_shown(*c)).take(NAME).collect(),
         redirect_uris,
     };
     let Some(id) = client.id(&app) else {
