@@ -239,7 +239,8 @@ impl Negotiation {
     fn response(&mut self, message: &[u8]) -> Effects {
         match std::mem::replace(&mut self.phase, Phase::Open) {
             Phase::First(mechanism) => self.first(mechanism, message),
-            Phase::Told(e, guess) => self.fail(e, guess),
+            Phase::Told(e, true) => self.failure(e),
+            Phase::Told(e, false) => self.fail(e, false),
             Phase::Proof(exchange) => {
                 let (scram, keys) = *exchange;
                 match scram.finish(message, &keys.candidates) {
@@ -283,7 +284,7 @@ impl Negotiation {
         }
     }
 
-    /// RFC 7628 §3.2.2: what is wrong with a token, and where to get one.
+    /// RFC 7628 §3.2.2: what is wrong with a token, and where to get one. A guess counts now: who guesses need not answer.
     fn tell(&mut self, e: SaslError, guess: bool) -> Effects {
         let url = self.policy.oauth.as_deref().unwrap_or_default();
         let message = [
@@ -293,7 +294,12 @@ impl Negotiation {
         ]
         .concat();
         self.phase = Phase::Told(e, guess);
-        smallvec![self.challenge(message.as_bytes())]
+        let mut out = Effects::new();
+        if guess {
+            out.push(self.count(e, guess));
+        }
+        out.push(self.challenge(message.as_bytes()));
+        out
     }
 
     /// RFC 6120 §6.3.8: who authenticated may act as nobody else.
@@ -360,20 +366,28 @@ impl Negotiation {
     /// Sends `<failure/>`; too many end the stream. What guessed no password counts half: a client whose
     /// `tls-unique` is not ours comes down from SCRAM-SHA-512-PLUS to PLAIN, mechanism by mechanism.
     pub(super) fn fail(&mut self, e: SaslError, guess: bool) -> Effects {
-        self.phase = Phase::Open;
+        let mut out: Effects = smallvec![self.count(e, guess)];
+        out.extend(self.failure(e));
+        out
+    }
+
+    fn count(&mut self, e: SaslError, guess: bool) -> Effect {
         self.attempts += if guess { 2 } else { 1 };
+        Effect::Failed {
+            mechanism: self.mechanism,
+            reason: e.name(),
+            guess,
+        }
+    }
+
+    /// `<failure/>` for what was counted.
+    fn failure(&mut self, e: SaslError) -> Effects {
+        self.phase = Phase::Open;
         let failure = match self.wish.take() {
             Some(_) => sasl2::failure(e, advice(e)),
             None => e.to_bytes(advice(e)),
         };
-        let mut out: Effects = smallvec![
-            Effect::Failed {
-                mechanism: self.mechanism,
-                reason: e.name(),
-                guess,
-            },
-            send(failure),
-        ];
+        let mut out: Effects = smallvec![send(failure)];
         if self.attempts >= self.policy.attempts.saturating_mul(2) {
             out.extend(self.close(
                 Some(StreamError::PolicyViolation),
