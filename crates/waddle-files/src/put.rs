@@ -82,6 +82,14 @@ impl Files {
             return Err(Error::Kind(row.kind));
         }
         let claim = self.claim(id).ok_or(Error::Conflict)?;
+        // another upload may have ended since the row was read; from here on none can
+        let key = id.to_owned();
+        let now = self.0.db.read(move |conn| files::get(conn, &key)).await?;
+        match now.map(|row| row.state) {
+            Some(State::Promised) => {}
+            Some(State::Stored) => return Err(Error::Conflict),
+            _ => return Err(Error::Forbidden),
+        }
         let places = self.0.places.clone();
         let place = places.try_acquire_owned().map_err(|_| Error::Busy)?;
         self.0.store.clear_staged(id).await;
@@ -198,6 +206,11 @@ impl Upload {
             Ok(true) => Ok(()),
             // the slot is gone meanwhile: with its account, or after too long a time
             Ok(false) => {
+                let id = self.row.id.clone();
+                let now = self.files.0.db.read(move |conn| files::get(conn, &id)).await?;
+                if now.is_some_and(|row| row.state == State::Stored) {
+                    return Err(Error::Conflict);
+                }
                 self.files.0.store.remove(&self.row.id).await?;
                 Err(Error::Forbidden)
             }

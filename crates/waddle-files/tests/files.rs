@@ -120,6 +120,33 @@ async fn an_upload_must_be_what_was_announced() {
     assert!(matches!(w.put(&late, b"abc", 3).await, Err(Error::Forbidden)));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_uploads_at_once_one_is_stored() {
+    let w = world(|_| ()).await;
+    for _ in 0..20 {
+        let slot = w.slot("a.txt", 3).await;
+        let (id, name, token) = parts(&slot.put);
+        let racers = (0..8).map(|_| {
+            let (id, name, token, files) = (id.clone(), name.clone(), token.clone(), w.files.clone());
+            tokio::spawn(async move {
+                let mut upload = files.put(&id, &name, &token, 3, None).await?;
+                upload.write("abc".into()).await?;
+                upload.finish().await
+            })
+        });
+        let mut won = 0;
+        for racer in racers.collect::<Vec<_>>() {
+            match racer.await.unwrap() {
+                Ok(()) => won += 1,
+                Err(e) => assert!(matches!(e, Error::Conflict), "{e}"),
+            }
+        }
+        assert_eq!(won, 1);
+        assert!(w.files.find(&id, &name).await.is_ok());
+    }
+    assert_eq!(w.on_disk().len(), 20, "what was stored is still there");
+}
+
 #[tokio::test]
 async fn what_cannot_be_accepted_is_said() {
     let w = world(|c| c.max_bytes = 1_000).await;
