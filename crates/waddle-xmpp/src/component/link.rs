@@ -28,6 +28,8 @@ use crate::{
 
 /// How long a component may take nothing of what is sent to it.
 const STALL: Duration = Duration::from_secs(60);
+/// What a component gets where there was nothing to send for so long: whoever is dead is noticed (RFC 6120 §4.6.1).
+const ALIVE: &[u8] = b" ";
 /// How long a closing stream may take to send what is left.
 const LINGER: Duration = Duration::from_secs(3);
 /// Bytes of one read.
@@ -68,8 +70,13 @@ async fn write(
     gone: CancellationToken,
 ) -> VecDeque<Outgoing> {
     let mut items = VecDeque::new();
+    let mut begun = false;
     loop {
-        outbox.ready().await;
+        let idle = timeout(STALL, outbox.ready()).await.is_err();
+        if idle && !begun {
+            // nothing comes before the stream's header
+            continue;
+        }
         outbox.drain_into(&mut items);
         // Whoever found no room was told so; there is room again.
         outbox.clear_overflow();
@@ -82,6 +89,10 @@ async fn write(
             bytes.extend_from_slice(&i.head);
             bytes.extend_from_slice(&i.tail);
         }
+        if items.is_empty() && idle {
+            bytes.extend_from_slice(ALIVE);
+        }
+        begun |= !bytes.is_empty();
         let patience = if outbox.is_closed() { LINGER } else { STALL };
         match timeout(patience, to.write_all(&bytes)).await {
             Ok(Ok(())) => items.clear(),
