@@ -2,8 +2,11 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+#[path = "support/eventing.rs"]
+mod eventing;
 mod support;
 
+use eventing::{interested, publish, told, untold};
 use support::{Client, World, body, condition, text, world, world_with};
 use waddle_core::limits::Rate;
 use waddle_stanza::Stanza;
@@ -386,4 +389,55 @@ async fn private_messages_of_blocked_occupants_of_rooms() {
     b.send("<message to='tea@muc.waddle.test/A' type='chat'><body>again</body></message>")
         .await;
     assert_eq!(body(&a.message().await), "again");
+}
+
+#[tokio::test]
+async fn personal_events_pass_in_neither_direction() {
+    const TUNE: &str = "http://jabber.org/protocol/tune";
+    let w = world_with(|_| {}, |c| c.rate_limits = false).await;
+    for name in ["alice", "bob"] {
+        w.account(name).await;
+    }
+    eventing::friends(&w, "alice", "bob", "").await;
+    let mut a = interested(&w, "alice", "one", &[TUNE]).await;
+    let mut b = interested(&w, "bob", "two", &[TUNE]).await;
+    let tune = publish(TUNE, "1", "<tune xmlns='http://jabber.org/protocol/tune'/>", &[]);
+    let _ = (a.sync().await, b.sync().await);
+    a.send(&tune).await;
+    let _ = (told(&mut a).await, told(&mut b).await);
+    a.send(&command("block", &["bob@waddle.test"])).await;
+    let _ = (a.sync().await, b.sync().await);
+    a.send(&tune).await;
+    told(&mut a).await;
+    untold(&mut b).await;
+    b.send(&tune).await;
+    told(&mut b).await;
+    untold(&mut a).await;
+}
+
+#[tokio::test]
+async fn who_is_blocked_sees_no_last_goodbye() {
+    let w = world_with(|l| l.xmpp_block_lists = 1, |c| c.rate_limits = false).await;
+    let (mut a, mut b) = pair(&w).await;
+    for (blocks, seen) in [(false, true), (true, false)] {
+        if blocks {
+            b.send("<presence/>").await;
+            b.send(&command("block", &["alice@waddle.test"])).await;
+            b.sync().await;
+        }
+        b.send("<presence type='unavailable'><status>Heading Home</status></presence>")
+            .await;
+        b.sync().await;
+        a.sync().await;
+        let mut again = w.online("alice", if blocks { "four" } else { "three" }).await;
+        let got: String = again.sync().await.iter().map(text).collect();
+        assert_eq!(got.contains("Heading Home"), seen, "{got}");
+    }
+    // His list has left the memory with him.
+    drop(b);
+    w.account("eve").await;
+    w.online("eve", "five").await.sync().await;
+    let mut last = w.online("alice", "six").await;
+    let got: String = last.sync().await.iter().map(text).collect();
+    assert!(!got.contains("Heading Home"), "{got}");
 }

@@ -502,6 +502,23 @@ async fn bookmarks_are_the_same_in_both_formats() {
 
 /// XEP-0054, XEP-0292: a vCard in either format.
 #[tokio::test]
+async fn bookmarks_are_private_whoever_makes_their_node() {
+    let w = verona().await;
+    let node = "urn:xmpp:bookmarks:1";
+    let mut juliet = w.online("juliet", "one").await;
+    let mut romeo = w.online("romeo", "two").await;
+    let room = "<conference xmlns='urn:xmpp:bookmarks:1'/>";
+    ok(
+        &mut juliet,
+        &publish(node, "play@muc.waddle.test", room, &[("access_model", "open")]),
+    )
+    .await;
+    let e = no(&mut romeo, &items(JULIET, node)).await;
+    assert_eq!(app(&e), "closed-node");
+    assert!(text(&ok(&mut juliet, &items("", node)).await).contains("play@muc"));
+}
+
+#[tokio::test]
 async fn vcards() {
     let w = verona().await;
     let mut juliet = w.online("juliet", "r").await;
