@@ -13,6 +13,7 @@ mod support;
 use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use futures::SinkExt as _;
 use support::{Answer, Setup, open_with};
 use waddle_core::Secret;
 use waddle_http::HttpDeps;
@@ -211,6 +212,79 @@ async fn what_is_wrong_ends_with_its_condition() {
     let r = c.say("", "<message xmlns='jabber:client' to='x'/>").await;
     assert_eq!(attr(&r, "condition"), "remote-stream-error");
     assert!(r.contains("<not-authorized"), "{r}");
+}
+
+#[tokio::test]
+async fn a_session_that_is_refused_takes_no_place() {
+    let s = open_with(|http, _| http.limits.bosh_sessions = 1).await;
+    let deps = HttpDeps {
+        bosh: Some(Arc::new(|_, _| false)),
+        ..s.deps.clone()
+    };
+    let s = Setup {
+        router: waddle_http::router(s.config.clone(), deps.clone()),
+        deps,
+        ..s
+    };
+    for _ in 0..3 {
+        let r = post(
+            &s,
+            "<body rid='1' to='example.org' xmlns='http://jabber.org/protocol/httpbind'/>",
+        )
+        .await;
+        assert_eq!(attr(&r.text, "condition"), "policy-violation");
+    }
+}
+
+#[tokio::test]
+async fn what_the_stream_does_not_take_has_a_bound() {
+    let s = open_with(|http, _| {
+        http.limits.bosh_body_bytes = 100_000;
+        http.limits.bosh_wait_seconds = 0;
+    })
+    .await;
+    let kept = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let keep = kept.clone();
+    let door = move |socket: waddle_http::BoshSocket, _: waddle_http::WsPeer| {
+        keep.lock().unwrap().push(socket);
+        true
+    };
+    let deps = HttpDeps {
+        bosh: Some(Arc::new(door)),
+        ..s.deps.clone()
+    };
+    let s = Setup {
+        router: waddle_http::router(s.config.clone(), deps.clone()),
+        deps,
+        ..s
+    };
+    let ns = "xmlns='http://jabber.org/protocol/httpbind'";
+    let first = format!("<body rid='1' to='example.org' wait='0' hold='0' {ns}/>");
+    let features = async {
+        loop {
+            let socket = kept.lock().unwrap().pop();
+            if let Some(mut socket) = socket {
+                socket.send("<features/>".into()).await.unwrap();
+                return socket;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let (r, mut socket) = tokio::join!(post(&s, &first), features);
+    let sid = attr(&r.text, "sid");
+    let long = "x".repeat(90_000);
+    for rid in 2..20 {
+        let xml = format!("<body rid='{rid}' sid='{sid}' {ns}><message><body>{long}</body></message></body>");
+        // it is answered, as the stream has something to say, whether it takes anything or not
+        socket.send("<r/>".into()).await.unwrap_or_default();
+        let r = post(&s, &xml).await;
+        if r.text.contains("terminate") {
+            assert_eq!(attr(&r.text, "condition"), "policy-violation");
+            assert!(rid > 4, "{rid}");
+            return;
+        }
+    }
+    unreachable!("everything was taken");
 }
 
 #[tokio::test]

@@ -84,7 +84,7 @@ impl Terms {
     }
 
     /// Requests that may be under way at a time.
-    fn window(&self) -> u64 {
+    pub fn window(&self) -> u64 {
         self.hold as u64 + 1
     }
 }
@@ -181,6 +181,10 @@ impl Machine {
         if rid > self.last.saturating_add(self.terms.window()) {
             // §14.1: it cannot be that so many are under way
             return self.refuse(ticket, Condition::ItemNotFound, out);
+        }
+        if self.held.len() as u64 > self.terms.window() {
+            // numbers that were worked on but not answered count as well
+            return self.refuse(ticket, Condition::PolicyViolation, out);
         }
         self.silent_since = None;
         if let Some((_, older)) = self.early.insert(rid, (wrapper, ticket)) {

@@ -2,6 +2,21 @@
 
 use super::*;
 
+#[test]
+fn requests_that_nobody_can_take_do_not_pile_up() {
+    let mut b = Bench::new(1);
+    let mut out = Vec::new();
+    b.m.choke(true, b.now, &mut out);
+    for rid in 11..14 {
+        b.ask(with(rid, b"<message/>"));
+        assert!(!b.m.is_over() && b.answers.is_empty(), "{rid}");
+    }
+    b.ask(wrapper(14));
+    assert!(b.m.is_over());
+    assert_eq!(b.answers.len(), 4);
+    assert!(b.answers.iter().all(|(_, a)| a.contains("policy-violation")));
+}
+
 const FEATURES: &[u8] = b"<features/>";
 
 struct Bench {

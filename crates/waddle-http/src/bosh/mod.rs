@@ -18,6 +18,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use bytes::Bytes;
+use tokio::sync::Semaphore;
 
 use crate::{App, client::Client, config::WsPeer, problem::Problem};
 
@@ -28,6 +29,9 @@ pub(crate) use session::Sessions;
 const METHODS: &str = "OPTIONS, POST";
 /// How long a request's body may take.
 const BODY: Duration = Duration::from_secs(30);
+/// Bodies that are read at a time.
+const READING: usize = 512;
+static READERS: Semaphore = Semaphore::const_new(READING);
 
 /// Any method on `/http-bind`.
 pub async fn bind(State(app): State<App>, Extension(client): Extension<Client>, req: Request) -> Response {
@@ -69,6 +73,16 @@ async fn post(app: App, client: Client, req: Request) -> Result<Response, Proble
         .clone()
         .ok_or_else(|| Problem::not_found("service"))?;
     let most = app.config.limits.bosh_body_bytes;
+    let Ok(place) = READERS.try_acquire() else {
+        return Err(Problem {
+            retry_after: Some(5),
+            ..Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "busy",
+                "too many requests are read now; try again",
+            )
+        });
+    };
     let read = tokio::time::timeout(BODY, axum::body::to_bytes(req.into_body(), most));
     let bytes = match read.await {
         Ok(Ok(bytes)) => bytes,
@@ -78,6 +92,7 @@ async fn post(app: App, client: Client, req: Request) -> Result<Response, Proble
     let Some(wrapper) = Wrapper::read(bytes) else {
         return Ok(xml(body::terminate(Some(Condition::BadRequest), &[])));
     };
+    drop(place);
     let peer = WsPeer {
         addr: client.addr,
         secure: client.secure,
@@ -87,8 +102,10 @@ async fn post(app: App, client: Client, req: Request) -> Result<Response, Proble
         None => match app.bosh.create(&app.config, &wrapper) {
             Ok((session, socket)) => {
                 if !door(socket, peer) {
-                    session.end(Condition::PolicyViolation);
+                    session.forget();
+                    return Ok(xml(body::terminate(Some(Condition::PolicyViolation), &[])));
                 }
+                session.start();
                 Some(session)
             }
             Err(condition) => return Ok(xml(body::terminate(Some(condition), &[]))),

@@ -28,6 +28,9 @@ const ENOUGH: usize = 262_144;
 /// How long a session that is over answers that it is.
 const FAREWELL: Duration = Duration::from_secs(10);
 
+/// What a stanza in the inbox counts besides its bytes.
+const ITEM: usize = 128;
+
 /// The sessions, bounded by `bosh_sessions`.
 #[derive(Default)]
 pub struct Sessions(Arc<Mutex<HashMap<String, Arc<Session>>>>);
@@ -48,6 +51,8 @@ struct State {
     /// For the stream.
     inbox: VecDeque<Bytes>,
     inbox_bytes: usize,
+    /// What a client that keeps to the rules can have in the inbox at the most.
+    inbox_most: usize,
     closed: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
@@ -59,7 +64,7 @@ impl Sessions {
         self.0.lock().get(sid).cloned()
     }
 
-    /// Begins a session, or says why not.
+    /// Makes a session, or says why not. Whoever gets it starts it or forgets it.
     pub fn create(
         &self,
         config: &HttpConfig,
@@ -88,17 +93,20 @@ impl Sessions {
             id: None,
             namespace: ns::CLIENT,
         };
+        let terms = Terms::of(first, sid.clone(), &config.limits);
+        let bodies = (terms.window() as usize).saturating_mul(config.limits.bosh_body_bytes);
         let mut all = self.0.lock();
         if all.len() >= config.limits.bosh_sessions {
             return Err(Condition::InternalServerError);
         }
         let session = Arc::new(Session {
             state: Mutex::new(State {
-                machine: Machine::new(Terms::of(first, sid.clone(), &config.limits), rid),
+                machine: Machine::new(terms, rid),
                 tickets: HashMap::new(),
                 next_ticket: 0,
                 inbox: VecDeque::new(),
                 inbox_bytes: 0,
+                inbox_most: bodies.saturating_add(ENOUGH),
                 closed: false,
                 reader: None,
                 writer: None,
@@ -110,7 +118,6 @@ impl Sessions {
         });
         all.insert(sid, session.clone());
         drop(all);
-        tokio::spawn(keep_time(session.clone()));
         Ok((session.clone(), BoshSocket(session)))
     }
 }
@@ -151,10 +158,16 @@ impl Session {
         answer.unwrap_or_else(|_| body::terminate(Some(Condition::InternalServerError), &[]))
     }
 
-    /// Ends the session.
-    pub fn end(&self, why: Condition) {
-        let mut state = self.state.lock();
-        self.act(&mut state, |m, _, out| m.finish(Some(why), out));
+    /// Begins to keep the time.
+    pub fn start(self: &Arc<Self>) {
+        tokio::spawn(keep_time(self.clone()));
+    }
+
+    /// Forgets a session that was not started.
+    pub fn forget(&self) {
+        if let Some(all) = self.all.upgrade() {
+            all.lock().remove(&self.sid);
+        }
     }
 
     /// Lets the machine work and does what it says.
@@ -163,6 +176,13 @@ impl Session {
         let now = Instant::now();
         work(&mut state.machine, now, &mut out);
         self.carry_out(state, &mut out);
+        if state.inbox_bytes > state.inbox_most && !state.machine.is_over() {
+            // nobody gets what is dropped here: the session is over
+            state.inbox.clear();
+            state.inbox_bytes = 0;
+            state.machine.finish(Some(Condition::PolicyViolation), &mut out);
+            self.carry_out(state, &mut out);
+        }
         let choked = state.inbox_bytes > ENOUGH;
         state.machine.choke(choked, now, &mut out);
         self.carry_out(state, &mut out);
@@ -202,7 +222,7 @@ impl Session {
                     stream_close(Framing::WebSocket)
                 }
             };
-            state.inbox_bytes += bytes.len();
+            state.inbox_bytes += bytes.len() + ITEM;
             state.inbox.push_back(bytes);
             if let Some(w) = state.reader.take() {
                 w.wake();
@@ -245,9 +265,7 @@ async fn keep_time(session: Arc<Session>) {
             () = time => if farewell.is_some() { break },
         }
     }
-    if let Some(all) = session.all.upgrade() {
-        all.lock().remove(&session.sid);
-    }
+    session.forget();
     let mut state = session.state.lock();
     state.closed = true;
     let mut out = Vec::new();
@@ -268,7 +286,7 @@ impl Stream for BoshSocket {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut state = self.0.state.lock();
         if let Some(bytes) = state.inbox.pop_front() {
-            state.inbox_bytes = state.inbox_bytes.saturating_sub(bytes.len());
+            state.inbox_bytes = state.inbox_bytes.saturating_sub(bytes.len() + ITEM);
             if state.inbox.is_empty() {
                 // requests that waited for room are answered
                 self.0.act(&mut state, |_, _, _| ());
