@@ -14,7 +14,7 @@ use axum::{
     Extension,
     body::Body,
     extract::{Path, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, uri::Authority},
     response::{IntoResponse as _, Response},
 };
 use futures::StreamExt as _;
@@ -41,7 +41,7 @@ pub async fn file(
     req: Request,
 ) -> Response {
     let outcome = match app.deps.files.clone() {
-        Some(files) if is_here(&app, &files, req.headers()) => answer(&app, &files, &id, &name, req).await,
+        Some(files) if is_here(&app, &files, &req) => answer(&app, &files, &id, &name, req).await,
         _ => Err(Problem::not_found("file")),
     };
     let mut response = outcome.unwrap_or_else(|problem| {
@@ -64,25 +64,19 @@ pub async fn file(
 }
 
 /// Where uploads have a host of their own, they are served there alone: away from the pages and their cookies.
-fn is_here(app: &App, files: &Files, headers: &HeaderMap) -> bool {
+fn is_here(app: &App, files: &Files, req: &Request) -> bool {
     let (ours, public) = (files.base(), &app.config.public_url);
     if ours.host_str() == public.host_str() {
         return true;
     }
-    let host = headers.get(header::HOST).and_then(|h| h.to_str().ok());
-    let name = host.map(|h| {
-        h.rsplit_once(':').map_or(h, |(name, port)| {
-            if port.bytes().all(|b| b.is_ascii_digit()) {
-                name
-            } else {
-                h
-            }
-        })
+    // HTTP/2 has it in the address
+    let named = req.uri().authority().cloned().or_else(|| {
+        let host = req.headers().get(header::HOST)?;
+        host.to_str().ok()?.parse::<Authority>().ok()
     });
-    match (name, ours.host_str()) {
-        (Some(name), Some(ours)) => name.eq_ignore_ascii_case(ours),
-        // HTTP/2 has it in the address, which the router has read
-        _ => true,
+    match (named, ours.host_str()) {
+        (Some(named), Some(ours)) => named.host().eq_ignore_ascii_case(ours),
+        _ => false,
     }
 }
 

@@ -322,11 +322,16 @@ async fn a_host_of_its_own_keeps_files_from_the_pages() {
     };
     put("chat.example.org").await.is_problem(404);
     assert_eq!(put("Upload.example.org:443").await.status, 201);
-    s.get(&path(&slot.get))
+    let at = path(&slot.get);
+    s.get(&at)
         .header("host", "chat.example.org")
         .send()
         .await
         .is_problem(404);
+    // in HTTP/2 the address has the host
+    let whole = |host: &str| format!("https://{host}{at}");
+    s.get(&whole("chat.example.org")).send().await.is_problem(404);
+    assert_eq!(s.get(&whole("upload.example.org")).send().await.status, 200);
 }
 
 #[tokio::test]
