@@ -142,10 +142,14 @@ pub async fn run(target: &Target, timing: &Timing, shape: Shape) -> Result<Outco
     report::latencies(&mut joined, [took]);
 
     let talk = if shape.talk {
-        Some((
+        let mut pair = (
             client.login(sessions, "talk").await?,
             client.login(sessions + 1, "talk").await?,
-        ))
+        );
+        for one in [&mut pair.0, &mut pair.1] {
+            one.send(b"<presence/>").await?;
+        }
+        Some(pair)
     } else {
         None
     };
