@@ -6,7 +6,6 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::many_single_char_names,
     clippy::type_complexity,
     clippy::items_after_statements,
     reason = "tests"

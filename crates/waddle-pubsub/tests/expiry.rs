@@ -1,7 +1,5 @@
 //! Items that expire (XEP-0060 §16.4.4, `pubsub#item_expire`) take no place in a node that refuses more.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::{sync::Arc, time::Duration};
 
 use waddle_core::{BareJid, Jid, Limits, ManualClock, SharedClock, Timestamp};

@@ -1,12 +1,6 @@
 //! The archives (XEP-0313 with XEP-0059), what goes in (XEP-0441), what is taken out (XEP-0424, XEP-0425).
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::many_single_char_names,
-    reason = "tests"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod support;
 

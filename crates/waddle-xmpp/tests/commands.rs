@@ -63,9 +63,8 @@ async fn an_administrators_program_is_no_administrator() {
         "<iq type='set' id='r' to='waddle.test'><command xmlns='{COMMANDS}' node='{ADMIN}#change-user-password'/></iq>"
     );
     assert_eq!(condition(&program.request(&run).await), "forbidden");
-    let list = format!(
-        "<iq type='get' id='l' to='waddle.test'><query xmlns='{ITEMS}' node='{COMMANDS}'/></iq>"
-    );
+    let list =
+        format!("<iq type='get' id='l' to='waddle.test'><query xmlns='{ITEMS}' node='{COMMANDS}'/></iq>");
     let list = program.request(&list).await;
     assert!(!text(&list).contains(ADMIN), "{}", text(&list));
     assert_eq!(attr(&c.request(&run).await, "status"), "executing");

@@ -1,13 +1,7 @@
 //! Messages between users: delivery, archive, carbons, offline (RFC 6121 §8.5, XEP-0160, XEP-0203, XEP-0280,
 //! XEP-0313, XEP-0359).
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::many_single_char_names,
-    reason = "tests"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod support;
 

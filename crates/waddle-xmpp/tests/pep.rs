@@ -2,13 +2,7 @@
 //! (XEP-0048, XEP-0049, XEP-0054, XEP-0084, XEP-0107, XEP-0118, XEP-0153, XEP-0172, XEP-0222, XEP-0223, XEP-0292,
 //! XEP-0384, XEP-0398, XEP-0402, XEP-0490).
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::many_single_char_names,
-    reason = "tests"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 #[path = "support/eventing.rs"]
 mod eventing;

@@ -1,12 +1,6 @@
 //! The publish-subscribe service (XEP-0060): nodes, items, subscriptions, approval, discovery, over the wire.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::many_single_char_names,
-    reason = "tests"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 #[path = "support/eventing.rs"]
 mod eventing;

@@ -1,12 +1,6 @@
 //! Rooms through the server: what the connection owes them (XEP-0045, XEP-0410, XEP-0421).
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::many_single_char_names,
-    reason = "tests"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod support;
 

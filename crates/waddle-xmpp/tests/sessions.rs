@@ -1,12 +1,6 @@
 //! Sessions: stream management, resumption, resources, limits (XEP-0198, RFC 6120 §7.7).
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::many_single_char_names,
-    reason = "tests"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod support;
 

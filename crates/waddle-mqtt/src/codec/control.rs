@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::many_single_char_names, reason = "short tables")]
+    #[expect(reason = "short tables")]
     fn answers_are_read_by_the_library() {
         let w = Welcome {
             session_present: true,

@@ -20,7 +20,8 @@ const RESULT: &str = "urn:xmpp:invite#invitation";
 
 fn open(asker: &Asker<'_>) -> bool {
     asker.server.is_local(&asker.session.jid)
-        && asker.server.config.registration != Registration::Closed && asker.server.registry.has(401)
+        && asker.server.config.registration != Registration::Closed
+        && asker.server.registry.has(401)
 }
 
 /// What the inviter passes on.

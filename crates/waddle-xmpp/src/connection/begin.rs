@@ -167,11 +167,7 @@ impl Connection {
 
     /// Makes a session that was claimed this stream's; whether its login still stands.
     async fn adopt(&mut self, parked: Parked, login: &LoggedIn) -> bool {
-        let Parked {
-            session,
-            sm,
-            buckets,
-        } = parked;
+        let Parked { session, sm, buckets } = parked;
         session.set_control(Some(self.me.clone()));
         session.set_credential(login.credential);
         self.span.record("jid", session.jid.as_str());
