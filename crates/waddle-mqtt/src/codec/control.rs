@@ -282,7 +282,6 @@ mod tests {
     }
 
     #[test]
-    #[expect(reason = "short tables")]
     fn answers_are_read_by_the_library() {
         let w = Welcome {
             session_present: true,
