@@ -209,12 +209,15 @@ def documented(collector, live):
     metrics = {}
     for name, kind, unit, attributes, *_ in rows("Metrics"):
         metrics[names(name).pop()] = (kind, "" if unit == "1" else unit, names(attributes))
-    troubles = {names(row[0]).pop(): (row[1], "" if row[2] == "1" else row[2], names(row[3])) for row in rows("After trouble only")}
-    assert not metrics.keys() & troubles.keys()
+    at_times = {
+        names(row[0]).pop(): (row[1], "" if row[2] == "1" else row[2], names(row[3]))
+        for heading in ("After trouble only", "With the feature only") for row in rows(heading)
+    }
+    assert not metrics.keys() & at_times.keys()
     seen = {}
     for event in collector.find("metric"):
         seen[event["name"]] = (event["kind"], event["unit"], set(event["attributes"]))
-    described = metrics | troubles
+    described = metrics | at_times
     assert {name: described.get(name) for name in seen} == seen
     assert set(metrics) <= set(seen), set(metrics) - set(seen)
 
