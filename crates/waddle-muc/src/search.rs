@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use waddle_stanza::{
-    Class, Condition, Element, ErrorType, Outgoing, StanzaError, XmlWriter,
+    Class, Condition, ErrorType, Outgoing, StanzaError, XmlWriter,
     forms::{Field, FieldKind, Form, FormKind},
-    rsm::{PageRequest, PageResult, Place},
+    rsm::{PageRequest, PageResult},
 };
 
 use crate::{
@@ -60,7 +60,7 @@ pub(crate) async fn answer(rooms: &Arc<Inner>, inbound: &Arrived) -> Vec<Outgoin
         w.close();
         return vec![w.outgoing(Class::Iq)];
     };
-    let (query, page) = match read(&form).and_then(|q| Ok((q, page_of(search)?))) {
+    let (query, page) = match read(&form).and_then(|q| Ok((q, PageRequest::within(search)?))) {
         Ok(asked) => asked,
         Err(e) => return bounce(e),
     };
@@ -71,10 +71,6 @@ pub(crate) async fn answer(rooms: &Arc<Inner>, inbound: &Arrived) -> Vec<Outgoin
     let mut w = stanza.result(None);
     write(&mut w, found(all, &query), &page);
     vec![w.outgoing(Class::Iq)]
-}
-
-fn page_of(search: Element<'_>) -> Result<PageRequest, StanzaError> {
-    PageRequest::within(search)
 }
 
 fn empty_form() -> Form {
@@ -184,20 +180,10 @@ fn found(all: Vec<Listed>, query: &Query) -> Vec<Listed> {
 
 /// One page of what was found; an item of another page is named by its address.
 fn write(w: &mut XmlWriter, found: Vec<Listed>, asked: &PageRequest) {
-    let (total, most) = (found.len(), asked.limit(PAGE));
+    let total = found.len();
     let place = |jid: &str| found.iter().position(|room| room.jid == jid);
-    let from = match &asked.place {
-        Place::First => 0,
-        Place::After(jid) => place(jid).map_or(total, |at| at + 1),
-        Place::Before(jid) => place(jid).unwrap_or(0).saturating_sub(most),
-        Place::Last => total.saturating_sub(most),
-        Place::Index(at) => (*at as usize).min(total),
-    };
-    let until = match &asked.place {
-        Place::Before(jid) => place(jid).unwrap_or(0),
-        _ => from.saturating_add(most).min(total),
-    };
-    let page = &found[from.min(until)..until];
+    let range = asked.slice(total, PAGE, |jid| place(jid).map_or(0..total, |at| at..at + 1));
+    let page = &found[range.clone()];
     w.open_ns("result", SEARCH);
     for room in page {
         w.open("item").attr("address", &room.jid);
@@ -219,20 +205,16 @@ fn write(w: &mut XmlWriter, found: Vec<Listed>, asked: &PageRequest) {
         w.leaf("anonymity-mode", anonymity);
         w.close();
     }
-    PageResult {
-        first: page
-            .first()
-            .map(|room| (room.jid.clone(), u32::try_from(from).ok())),
-        last: page.last().map(|room| room.jid.clone()),
-        count: u32::try_from(total).ok(),
-    }
-    .write(w);
+    let jid = |room: Option<&'_ Listed>| room.map(|r| r.jid.clone());
+    let (first, last) = (jid(page.first()), jid(page.last()));
+    PageResult::of_slice(total, &range, first.as_deref(), last.as_deref()).write(w);
     w.close();
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use waddle_stanza::rsm::Place;
 
     fn room(name: &str, description: &str, users: usize) -> Listed {
         Listed {

@@ -11,7 +11,7 @@ use waddle_stanza::{
     Class, Outgoing, StanzaError,
     disco::{DiscoInfo, DiscoItem, DiscoItems, Identity},
     ns,
-    rsm::{PageRequest, PageResult, Place},
+    rsm::{PageRequest, PageResult},
 };
 use waddle_storage::repo::{
     room_list::{self, DescribedRoom},
@@ -151,30 +151,25 @@ async fn items(rooms: &Arc<Inner>, inbound: &Arrived) -> Vec<Outgoing> {
         Err(why) => return why.reply(stanza, &inbound.sender).into_iter().collect(),
     };
     let mut w = stanza.result(None);
-    let all = all.into_iter().map(Listed::item).collect();
-    page(all, &request).write(&mut w);
+    let all: Vec<DiscoItem> = all.into_iter().map(Listed::item).collect();
+    page(&all, &request).write(&mut w);
     vec![w.outgoing(Class::Iq)]
 }
 
 /// The part that was asked for.
-fn page(all: Vec<DiscoItem>, request: &PageRequest) -> DiscoItems {
-    let (total, most) = (all.len(), request.limit(PAGE));
-    let from = match &request.place {
-        Place::First => 0,
-        Place::After(jid) => all.partition_point(|i| i.jid.as_str() <= jid.as_str()),
-        Place::Before(jid) => all
-            .partition_point(|i| i.jid.as_str() < jid.as_str())
-            .saturating_sub(most),
-        Place::Last => total.saturating_sub(most),
-        Place::Index(i) => (*i as usize).min(total),
-    };
-    let items: Vec<DiscoItem> = all.into_iter().skip(from).take(most).collect();
-    let whole = items.len() == total && *request == PageRequest::default();
-    let page = (!whole).then(|| PageResult {
-        first: items.first().map(|i| (i.jid.clone(), u32::try_from(from).ok())),
-        last: items.last().map(|i| i.jid.clone()),
-        count: u32::try_from(total).ok(),
+fn page(all: &[DiscoItem], request: &PageRequest) -> DiscoItems {
+    let total = all.len();
+    let range = request.slice(total, PAGE, |jid| {
+        match all.binary_search_by(|i| i.jid.as_str().cmp(jid)) {
+            Ok(at) => at..at + 1,
+            Err(at) => at..at,
+        }
     });
+    let items = all[range.clone()].to_vec();
+    let whole = items.len() == total && *request == PageRequest::default();
+    let jid = |item: Option<&DiscoItem>| item.map(|i| i.jid.clone());
+    let (first, last) = (jid(items.first()), jid(items.last()));
+    let page = (!whole).then(|| PageResult::of_slice(total, &range, first.as_deref(), last.as_deref()));
     DiscoItems {
         node: None,
         items,
@@ -272,6 +267,7 @@ pub(crate) async fn visible(rooms: &Arc<Inner>, user: &UserId) -> Outcome<Vec<Li
 #[cfg(test)]
 mod tests {
     use super::*;
+    use waddle_stanza::rsm::Place;
 
     fn items(n: usize) -> Vec<DiscoItem> {
         (0..n)
@@ -285,7 +281,7 @@ mod tests {
 
     #[test]
     fn pages() {
-        let all = page(items(3), &PageRequest::default());
+        let all = page(&items(3), &PageRequest::default());
         assert_eq!((all.items.len(), all.page), (3, None));
         let ask = |place| PageRequest {
             max: Some(2),
@@ -293,13 +289,14 @@ mod tests {
             before: None,
         };
         let of = |place| {
-            let found = page(items(5), &ask(place));
+            let found = page(&items(5), &ask(place));
             let jids: Vec<String> = found.items.iter().map(|i| i.jid[..3].to_owned()).collect();
             (jids.join(" "), found.page.and_then(|p| p.count))
         };
         assert_eq!(of(Place::First), ("000 001".to_owned(), Some(5)));
         assert_eq!(of(Place::After("001@muc.x".to_owned())).0, "002 003");
         assert_eq!(of(Place::Before("003@muc.x".to_owned())).0, "001 002");
+        assert_eq!(of(Place::Before("001@muc.x".to_owned())).0, "000");
         assert_eq!(of(Place::Last).0, "003 004");
         assert_eq!(of(Place::After("zzz".to_owned())).0, "");
         assert_eq!(of(Place::Index(4)).0, "004");

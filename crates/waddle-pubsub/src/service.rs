@@ -51,16 +51,17 @@ impl Service {
     }
 
     /// What of XEP-0060 works, without the namespace in front.
-    pub fn features(&self) -> &'static [&'static str] {
-        match self {
+    pub fn features(&self) -> impl Iterator<Item = &'static str> {
+        let more: &[&str] = match self {
             Self::Account(_) => ACCOUNT,
-            Self::Host(_) => HOST,
-        }
+            Self::Host(_) => &[],
+        };
+        BOTH.iter().chain(more).copied()
     }
 }
 
 /// Of both, `pubsub#…`.
-const HOST: &[&str] = &[
+const BOTH: &[&str] = &[
     "access-authorize",
     "access-open",
     "access-presence",
@@ -101,47 +102,10 @@ const HOST: &[&str] = &[
     "subscription-options",
 ];
 
+/// Of accounts besides.
 const ACCOUNT: &[&str] = &[
-    "access-authorize",
-    "access-open",
-    "access-presence",
-    "access-roster",
-    "access-whitelist",
     "auto-create",
     "auto-subscribe",
-    "config-node",
-    "config-node-max",
-    "create-and-configure",
-    "create-nodes",
-    "delete-items",
-    "delete-nodes",
     "filtered-notifications",
-    "instant-nodes",
-    "item-ids",
-    "last-published",
-    "manage-subscriptions",
-    "member-affiliation",
-    "meta-data",
-    "modify-affiliations",
-    "multi-items",
-    "outcast-affiliation",
-    "persistent-items",
-    "presence-notifications",
     "presence-subscribe",
-    "publish",
-    "publish-node-full",
-    "publish-only-affiliation",
-    "publish-options",
-    "publisher-affiliation",
-    "purge-nodes",
-    "retract-items",
-    "retrieve-affiliations",
-    "retrieve-default",
-    "retrieve-default-sub",
-    "retrieve-items",
-    "retrieve-subscriptions",
-    "rsm",
-    "subscribe",
-    "subscription-notifications",
-    "subscription-options",
 ];

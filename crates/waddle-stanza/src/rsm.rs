@@ -1,5 +1,7 @@
 //! Result set management: [XEP-0059](https://xmpp.org/extensions/xep-0059.html).
 
+use std::ops::Range;
+
 use crate::{Condition, Element, StanzaError, XmlWriter, ns};
 
 /// Where a page lies.
@@ -73,6 +75,24 @@ impl PageRequest {
         self.max.map_or(most, |m| most.min(m as usize))
     }
 
+    /// Which part of a list in memory of `total` items is asked for, `most` at the most. `at` says where the item of
+    /// an identifier stands, `n..n + 1`; where one that is gone would stand, `n..n`; or `0..total` where that is not
+    /// known, which gives nothing.
+    pub fn slice(&self, total: usize, most: usize, at: impl Fn(&str) -> Range<usize>) -> Range<usize> {
+        let n = self.limit(most);
+        let from = |start: usize| start..start.saturating_add(n).min(total);
+        match &self.place {
+            Place::First => from(0),
+            Place::After(id) => from(at(id).end.min(total)),
+            Place::Before(id) => {
+                let end = at(id).start.min(total);
+                end.saturating_sub(n)..end
+            }
+            Place::Last => total.saturating_sub(n)..total,
+            Place::Index(i) => from((*i as usize).min(total)),
+        }
+    }
+
     /// Writes the `<set/>` element.
     pub fn write(&self, w: &mut XmlWriter) {
         w.open_ns("set", ns::RSM);
@@ -105,6 +125,15 @@ pub struct PageResult {
 }
 
 impl PageResult {
+    /// Of the part `range` of a list in memory, whose items have these identifiers.
+    pub fn of_slice(total: usize, range: &Range<usize>, first: Option<&str>, last: Option<&str>) -> Self {
+        Self {
+            first: first.map(|id| (id.to_owned(), u32::try_from(range.start).ok())),
+            last: last.map(str::to_owned),
+            count: u32::try_from(total).ok(),
+        }
+    }
+
     /// Writes the `<set/>` element.
     pub fn write(&self, w: &mut XmlWriter) {
         w.open_ns("set", ns::RSM);
@@ -139,6 +168,56 @@ impl PageResult {
 mod tests {
     use super::*;
     use crate::Stanza;
+
+    #[test]
+    fn slices_of_a_list() {
+        let list = ["a", "c", "e", "g"];
+        let of = |place, max| {
+            let page = PageRequest {
+                max: Some(max),
+                place,
+                before: None,
+            };
+            let range = page.slice(list.len(), 3, |id| match list.binary_search(&id) {
+                Ok(i) => i..i + 1,
+                Err(i) => i..i,
+            });
+            list[range].concat()
+        };
+        assert_eq!(of(Place::First, 2), "ac");
+        assert_eq!(of(Place::First, 9), "ace", "the server's bound");
+        assert_eq!(
+            (of(Place::First, 0), of(Place::Last, 0)),
+            (String::new(), String::new())
+        );
+        assert_eq!(
+            (of(Place::After("c".into()), 2), of(Place::After("d".into()), 2)),
+            ("eg".into(), "eg".into())
+        );
+        assert_eq!(of(Place::After("g".into()), 2), "");
+        assert_eq!(
+            (of(Place::Before("c".into()), 2), of(Place::Before("f".into()), 2)),
+            ("a".into(), "ce".into())
+        );
+        assert_eq!(
+            (of(Place::Last, 3), of(Place::Index(3), 2), of(Place::Index(9), 2)),
+            ("ceg".into(), "g".into(), String::new())
+        );
+        let nowhere = |place| {
+            let page = PageRequest {
+                place,
+                ..PageRequest::default()
+            };
+            page.slice(4, 3, |_| 0..4).len()
+        };
+        assert_eq!(
+            (
+                nowhere(Place::After("x".into())),
+                nowhere(Place::Before("x".into()))
+            ),
+            (0, 0)
+        );
+    }
 
     #[test]
     fn requests() {

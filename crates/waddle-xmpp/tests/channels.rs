@@ -142,6 +142,13 @@ async fn a_waddle_is_a_space() {
             .contains("<item id=\"pond.general@muc.waddle.test\"><conference xmlns=\"urn:xmpp:bookmarks:1\""),
         "{found}"
     );
+    let second = "<pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='pond'/><set xmlns='http://jabber.org/protocol/rsm'>\
+                  <max>5</max><after>pond.general@muc.waddle.test</after></set></pubsub>";
+    let page = text(&ask(&mut a, "get", second).await);
+    assert!(
+        !page.contains("item id=\"pond.general@"),
+        "what was given does not come again: {page}"
+    );
     for request in [info, items] {
         assert_eq!(
             support::condition(&ask(&mut b, "get", request).await),

@@ -128,12 +128,7 @@ fn info(service: &PubSubService) -> DiscoInfo {
         .into_iter()
         .map(str::to_owned)
         .collect();
-    features.extend(
-        service
-            .features()
-            .iter()
-            .map(|f| [pubsub::PUBSUB, "#", f].concat()),
-    );
+    features.extend(service.features().map(|f| [pubsub::PUBSUB, "#", f].concat()));
     DiscoInfo {
         identities: vec![Identity::new("pubsub", "service", "Publish-Subscribe")],
         features,

@@ -26,7 +26,6 @@ static FEATURES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
         all.extend(
             service
                 .features()
-                .iter()
                 .map(|f| &*String::leak([pubsub::PUBSUB, "#", f].concat())),
         );
     }

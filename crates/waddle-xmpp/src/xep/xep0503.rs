@@ -239,20 +239,19 @@ async fn nodes(sent: &Sent, user: &UserId, payload: Element<'_>, set: bool) -> I
             let mut found = rooms(&sent.server, &waddle, &access, user);
             found.retain(|(room, _)| wanted.is_empty() || wanted.iter().any(|id| *id == room.as_str()));
             let page = PageRequest::within(payload)?;
-            let (total, most) = (found.len(), page.limit(usize::MAX));
-            found.truncate(most);
+            let total = found.len();
+            let place = |id: &str| found.iter().position(|(room, _)| room.as_str() == id);
+            let range = page.slice(total, MOST, |id| place(id).map_or(0..total, |at| at..at + 1));
+            let part = &found[range.clone()];
             w.open("items").attr("node", &node);
-            for (room, name) in &found {
+            for (room, name) in part {
                 item(&mut w, room, name);
             }
             w.close();
-            if found.len() < total {
-                PageResult {
-                    first: found.first().map(|(room, _)| (room.to_string(), Some(0))),
-                    last: found.last().map(|(room, _)| room.to_string()),
-                    count: u32::try_from(total).ok(),
-                }
-                .write(&mut w);
+            if part.len() < total {
+                let (first, last) = (part.first(), part.last());
+                let (first, last) = (first.map(|i| i.0.as_str()), last.map(|i| i.0.as_str()));
+                PageResult::of_slice(total, &range, first, last).write(&mut w);
             }
         }
         ("subscriptions", false) => {
