@@ -16,7 +16,7 @@ mod slot;
 mod store;
 mod sweep;
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore};
@@ -48,10 +48,21 @@ struct Inner {
     clock: SharedClock,
     store: Store,
     /// Ids that are being uploaded.
-    active: Mutex<HashSet<String>>,
+    active: Mutex<HashMap<String, Phase>>,
+    /// One of them is no more.
+    ended: Notify,
     places: Arc<Semaphore>,
     work: Notify,
     stop: CancellationToken,
+}
+
+/// How far an upload is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Bytes come.
+    Running,
+    /// It failed, and what is there of it is being removed.
+    Ending,
 }
 
 impl Files {
@@ -72,6 +83,7 @@ impl Files {
             clock,
             store,
             active: Mutex::default(),
+            ended: Notify::new(),
             places: Arc::new(Semaphore::new(config.limits.uploads)),
             work: Notify::new(),
             stop: CancellationToken::new(),

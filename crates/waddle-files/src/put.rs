@@ -1,5 +1,7 @@
 //! An upload: bytes go to the store as they come, in parts, never the whole file in memory.
 
+use std::collections::hash_map::Entry;
+
 use bytes::Bytes;
 use object_store::{MultipartUpload, ObjectStoreExt as _, PutPayload};
 use opentelemetry::KeyValue;
@@ -8,7 +10,7 @@ use subtle::ConstantTimeEq as _;
 use tokio::sync::OwnedSemaphorePermit;
 use waddle_storage::repo::files::{self, FileRow, State};
 
-use crate::{Files, error::Error, kind, metrics::METRICS, slot};
+use crate::{Files, Phase, error::Error, kind, metrics::METRICS, slot};
 
 /// An upload under way; dropped before its end it leaves nothing behind.
 pub struct Upload {
@@ -19,30 +21,53 @@ pub struct Upload {
     waiting_bytes: usize,
     received: u64,
     digest: digest::Context,
-    done: bool,
-    _place: OwnedSemaphorePermit,
-    _claim: Claim,
+    /// Until it is done.
+    claim: Option<Claim>,
 }
 
-/// One upload of a file at a time.
+/// One upload of a file at a time, with all that it leaves behind.
 struct Claim {
     files: Files,
     id: String,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Claim {
+    /// From here on the upload has failed and is only cleared away: the next one waits instead of being refused.
+    fn ends(&self) {
+        if let Some(phase) = self.files.0.active.lock().get_mut(&self.id) {
+            *phase = Phase::Ending;
+        }
+    }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
         self.files.0.active.lock().remove(&self.id);
+        self.files.0.ended.notify_waiters();
     }
 }
 
 impl Files {
-    fn claim(&self, id: &str) -> Option<Claim> {
-        let new = self.0.active.lock().insert(id.to_owned());
-        new.then(|| Claim {
-            files: self.clone(),
-            id: id.to_owned(),
-        })
+    async fn claim(&self, id: &str) -> Result<Claim, Error> {
+        let places = self.0.places.clone();
+        let place = places.try_acquire_owned().map_err(|_| Error::Busy)?;
+        loop {
+            let ended = self.0.ended.notified();
+            match self.0.active.lock().entry(id.to_owned()) {
+                Entry::Occupied(phase) if *phase.get() == Phase::Ending => {}
+                Entry::Occupied(_) => return Err(Error::Conflict),
+                Entry::Vacant(free) => {
+                    free.insert(Phase::Running);
+                    return Ok(Claim {
+                        files: self.clone(),
+                        id: id.to_owned(),
+                        _place: place,
+                    });
+                }
+            }
+            ended.await;
+        }
     }
 
     /// Begins the upload of a slot: `name` and `token` are from its address, `length` and `kind` what the client
@@ -81,7 +106,7 @@ impl Files {
         if declared.is_some_and(|d| d != row.kind && d != kind::UNKNOWN && row.kind != kind::UNKNOWN) {
             return Err(Error::Kind(row.kind));
         }
-        let claim = self.claim(id).ok_or(Error::Conflict)?;
+        let claim = self.claim(id).await?;
         // another upload may have ended since the row was read; from here on none can
         let key = id.to_owned();
         let now = self.0.db.read(move |conn| files::get(conn, &key)).await?;
@@ -90,8 +115,6 @@ impl Files {
             Some(State::Stored) => return Err(Error::Conflict),
             _ => return Err(Error::Forbidden),
         }
-        let places = self.0.places.clone();
-        let place = places.try_acquire_owned().map_err(|_| Error::Busy)?;
         self.0.store.clear_staged(id).await;
         Ok(Upload {
             files: self.clone(),
@@ -101,9 +124,7 @@ impl Files {
             waiting_bytes: 0,
             received: 0,
             digest: digest::Context::new(&digest::SHA256),
-            done: false,
-            _place: place,
-            _claim: claim,
+            claim: Some(claim),
         })
     }
 }
@@ -157,12 +178,18 @@ impl Upload {
         parts.put_part(payload).await.map_err(Error::store)
     }
 
-    /// All bytes came: the file is there, durably, when this resolves.
-    pub async fn finish(mut self) -> Result<(), Error> {
+    /// All bytes came: the file is there, durably, when this resolves. It goes on when nobody waits for it.
+    pub async fn finish(self) -> Result<(), Error> {
+        let work = tokio::spawn(self.conclude());
+        work.await
+            .unwrap_or_else(|source| Err(object_store::Error::JoinError { source }.into()))
+    }
+
+    async fn conclude(mut self) -> Result<(), Error> {
         let outcome = self.try_finish().await;
         let word = match &outcome {
             Ok(()) => {
-                self.done = true;
+                self.claim = None;
                 METRICS.bytes.add(self.row.size, &[]);
                 "stored"
             }
@@ -222,14 +249,14 @@ impl Upload {
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        if self.done {
-            return;
-        }
+        let Some(claim) = self.claim.take() else { return };
         if let (Some(mut parts), Ok(runtime)) = (self.parts.take(), tokio::runtime::Handle::try_current()) {
+            claim.ends();
             runtime.spawn(async move {
                 if let Err(error) = parts.abort().await {
                     tracing::debug!(%error, "aborting an upload");
                 }
+                drop(claim);
             });
         }
     }

@@ -109,6 +109,11 @@ async fn an_upload_must_be_what_was_announced() {
         Err(Error::Cut(_))
     ));
     drop(long);
+    // whoever tries again at once is not troubled by what is still being cleared away
+    for _ in 0..20 {
+        let mut broken = w.files.put(&id, &name, &token, 600_000, None).await.unwrap();
+        broken.write(noise(300_000).into()).await.unwrap();
+    }
     assert!(w.files.find(&id, &name).await.is_err());
     // a client may try again while the slot lives
     w.put(&slot, &noise(600_000), 65_536).await.unwrap();
