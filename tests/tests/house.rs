@@ -11,12 +11,16 @@ use std::{
 const MAY_NAME: &[(&str, &[&str])] = &[
     ("core", &[]),
     ("outbox", &[]),
+    ("fetch", &[]),
     ("permissions", &["core"]),
     ("stanza", &["core", "outbox"]),
     ("storage", &["core"]),
     ("files", &["core", "storage"]),
     ("community", &["core", "permissions", "storage"]),
-    ("identity", &["core", "stanza", "storage", "community"]),
+    (
+        "identity",
+        &["core", "fetch", "stanza", "storage", "community"],
+    ),
     ("archive", &["core", "stanza", "storage"]),
     (
         "muc",

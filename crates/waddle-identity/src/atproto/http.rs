@@ -83,9 +83,7 @@ impl SafeHttp {
     /// Builds the client; reads the extra root certificates.
     pub fn new(config: &AtprotoConfig, max_body: usize) -> Result<Self, Error> {
         let wrong = |e: &dyn std::fmt::Display| Error::Config(format!("HTTP client: {e}"));
-        let guard = Guard {
-            loopback: config.allow_http_loopback,
-        };
+        let guard = Guard::https(config.allow_http_loopback);
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()

@@ -139,7 +139,7 @@ mod tests {
 
     fn check(v: &Value) -> Result<(), MetadataError> {
         let asked = Url::parse("https://as.example/.well-known/oauth-authorization-server").unwrap();
-        check_server(&asked, &serde_json::to_vec(v).unwrap(), Guard { loopback: false })
+        check_server(&asked, &serde_json::to_vec(v).unwrap(), Guard::https(false))
     }
 
     #[test]
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn resources() {
-        let check = |v: Value| check_resource(&serde_json::to_vec(&v).unwrap(), Guard { loopback: false });
+        let check = |v: Value| check_resource(&serde_json::to_vec(&v).unwrap(), Guard::https(false));
         assert!(
             check(json!({"resource": "https://p.example", "authorization_servers": ["https://as.example"]}))
                 .is_ok()

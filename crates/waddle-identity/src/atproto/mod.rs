@@ -1,7 +1,6 @@
 //! Login with an AT Protocol account, by atrium-oauth behind checks of our own (ADR 0007, `specs/identity.md`).
 
 pub mod client;
-pub mod guard;
 pub mod http;
 pub mod metadata;
 pub mod resolve;
@@ -27,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 use url::Url;
 use waddle_core::{Did, SharedClock};
+pub use waddle_fetch::guard;
 use waddle_storage::Db;
 
 use crate::{Error, IdentityConfig, LoginError, keys::Keyring};

@@ -1,4 +1,4 @@
-//! Which addresses and URLs an account's server may have: public ones, reached by https (ADR 0007).
+//! Which URLs and addresses a server may have that strangers name: public ones, reached by https (ADR 0007).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -7,7 +7,7 @@ use url::{Host, Url};
 /// Why a request is not made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// Not https (nor http to loopback where that is allowed).
+    /// Not https (nor http where that is allowed).
     #[error("refused: {0} is not an https address")]
     Scheme(String),
     /// The host is or resolves to an address that is not public.
@@ -18,11 +18,13 @@ pub enum Refused {
     Shape(String),
 }
 
-/// The rules, and the one exception for a network of one's own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The rules, and their exceptions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Guard {
-    /// Plain HTTP and private addresses for 127.0.0.0/8 and ::1.
+    /// Plain HTTP and private addresses for 127.0.0.0/8 and ::1: a test network of one's own.
     pub loopback: bool,
+    /// Plain HTTP to public addresses.
+    pub plain: bool,
 }
 
 fn public_v4(a: Ipv4Addr) -> bool {
@@ -63,6 +65,14 @@ pub fn is_public(addr: IpAddr) -> bool {
 }
 
 impl Guard {
+    /// Https to public addresses, and a test network on this machine where `loopback` says so.
+    pub fn https(loopback: bool) -> Self {
+        Self {
+            loopback,
+            plain: false,
+        }
+    }
+
     /// Whether a connection to `addr` may be made.
     pub fn allows(self, addr: IpAddr) -> bool {
         is_public(addr) || (self.loopback && addr.to_canonical().is_loopback())
@@ -89,7 +99,7 @@ impl Guard {
         };
         match url.scheme() {
             "https" => {}
-            "http" if self.loopback && loopback => {}
+            "http" if self.plain || (self.loopback && loopback) => {}
             _ => return Err(Refused::Scheme(shown())),
         }
         if literal.is_some_and(|a| !self.allows(a)) || (loopback && !self.loopback) {
@@ -152,7 +162,7 @@ mod tests {
 
     #[test]
     fn urls() {
-        let (strict, dev) = (Guard { loopback: false }, Guard { loopback: true });
+        let (strict, dev) = (Guard::https(false), Guard::https(true));
         let u = |s: &str| Url::parse(s).unwrap();
         for ok in ["https://pds.example.com/x", "https://1.1.1.1/"] {
             assert!(strict.check(&u(ok)).is_ok(), "{ok}");
@@ -189,6 +199,18 @@ mod tests {
             "https://169.254.169.254/",
         ] {
             assert!(dev.check(&u(bad)).is_err(), "{bad}");
+        }
+    }
+    #[test]
+    fn plain_http_is_for_public_names_alone() {
+        let open = Guard {
+            plain: true,
+            loopback: false,
+        };
+        let u = |s: &str| Url::parse(s).unwrap();
+        assert!(open.check(&u("http://example.com/")).is_ok());
+        for bad in ["http://localhost/", "http://10.1.1.1/", "http://[::1]/", "ftp://example.com/"] {
+            assert!(open.check(&u(bad)).is_err(), "{bad}");
         }
     }
 }
