@@ -75,6 +75,18 @@ ids! {
     BindingId
     /// A login session of a person.
     SessionId
+    /// A webhook, incoming or outgoing.
+    HookId
+    /// A bot account.
+    BotId
+    /// A slash command that somebody ran.
+    InteractionId
+    /// A role of a waddle's own making.
+    RoleId
+    /// A group of channels of a waddle.
+    CategoryId
+    /// Somebody's request to join a waddle.
+    JoinRequestId
 }
 
 /// The archive identifier of a message (XEP-0359 `stanza-id`): unique and increasing within one archive.

@@ -8,6 +8,7 @@ pub mod jid;
 pub mod limits;
 pub mod room;
 pub mod sample;
+mod schema;
 pub mod secret;
 pub mod slug;
 pub mod time;
@@ -15,7 +16,10 @@ pub mod topic;
 pub mod user;
 
 pub use did::Did;
-pub use id::{BindingId, ChannelId, DeviceId, InviteId, MessageId, SessionId, WaddleId};
+pub use id::{
+    BindingId, BotId, CategoryId, ChannelId, DeviceId, HookId, InteractionId, InviteId, JoinRequestId,
+    MessageId, RoleId, SessionId, WaddleId,
+};
 pub use jid::{BareJid, Jid, JidError};
 pub use limits::Limits;
 pub use room::RoomName;

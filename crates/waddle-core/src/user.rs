@@ -14,6 +14,7 @@ use crate::{BareJid, Did, jid::precis_localpart};
 /// | local account | `local:` localpart | `local:alice` |
 /// | remote XMPP user | `xmpp:` escaped bare JID | `xmpp:romeo%40example.net` |
 /// | device | `device:` id | `device:0192…` |
+/// | bot | `bot:` id | `bot:0192…` |
 ///
 /// `#`, `@` and `%` never occur raw in it, so that a tuple's text form stays unambiguous.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -22,7 +23,7 @@ pub struct UserId(Arc<str>);
 
 /// A text that names no user.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not a user identifier: expected did:…, local:…, xmpp:… or device:…")]
+#[error("not a user identifier: expected did:…, local:…, xmpp:…, device:… or bot:…")]
 pub struct UserIdError;
 
 impl UserId {
@@ -57,6 +58,21 @@ impl UserId {
         Self(format!("device:{id}").into())
     }
 
+    /// A bot.
+    pub fn bot(id: crate::BotId) -> Self {
+        Self(format!("bot:{id}").into())
+    }
+
+    /// The bot, if it is one.
+    pub fn as_bot(&self) -> Option<crate::BotId> {
+        self.0.strip_prefix("bot:")?.parse().ok()
+    }
+
+    /// Whether it is a program's account.
+    pub fn is_bot(&self) -> bool {
+        self.0.starts_with("bot:")
+    }
+
     /// The identifier, without the type `user:`.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -89,6 +105,7 @@ impl FromStr for UserId {
         match kind {
             "local" if plain && precis_localpart(rest).is_ok_and(|p| p == rest) => Ok(Self(s.into())),
             "device" if rest.parse::<crate::DeviceId>().is_ok() => Ok(Self(s.into())),
+            "bot" if rest.parse::<crate::BotId>().is_ok() => Ok(Self(s.into())),
             "xmpp" if plain => Ok(Self(s.into())),
             _ => Err(UserIdError),
         }
@@ -123,6 +140,11 @@ mod tests {
     #[test]
     fn forms() {
         assert_eq!(UserId::local("alice").subject(), "user:local:alice");
+        let bot = crate::BotId::new();
+        let b = UserId::bot(bot);
+        assert_eq!((b.as_bot(), b.is_bot()), (Some(bot), true));
+        assert_eq!(b.as_str().parse::<UserId>().unwrap(), b);
+        assert!("bot:x".parse::<UserId>().is_err() && !UserId::local("bot").is_bot());
         let r = UserId::remote(&"romeo@example.net".parse().unwrap());
         assert_eq!(r.as_str(), "xmpp:romeo%40example.net");
         for ok in ["did:plc:ewvi7nxzyoun6zhxrhs64oiz", "local:alice", r.as_str()] {

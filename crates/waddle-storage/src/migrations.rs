@@ -27,7 +27,9 @@ pub const SERVER: &[Migration] = migrations! {
     "server/0002_archive.sql"
     "server/0003_archive_removals.sql"
     "server/0004_archive_rules.sql"
+    "server/0005_archive_index.sql"
     "server/0010_waddles.sql"
+    "server/0011_communities.sql"
     "server/0020_accounts.sql"
     "server/0021_credentials.sql"
     "server/0022_login_sessions.sql"
@@ -53,6 +55,7 @@ pub const SERVER: &[Migration] = migrations! {
     "server/0091_reports.sql"
     "server/0092_push.sql"
     "server/0093_offered_bookmarks.sql"
+    "server/0120_integrations.sql"
 };
 
 /// Of every waddle's database.
@@ -61,10 +64,14 @@ pub const WADDLE: &[Migration] = migrations! {
     "waddle/0002_archive.sql"
     "waddle/0003_archive_removals.sql"
     "waddle/0004_archive_rules.sql"
+    "waddle/0005_archive_index.sql"
     "waddle/0010_community.sql"
+    "waddle/0011_communities.sql"
     "waddle/0030_rooms.sql"
     "waddle/0033_subject_occupant.sql"
     "waddle/0050_mqtt_retained.sql"
+    "waddle/0110_moderation.sql"
+    "waddle/0120_integrations.sql"
 };
 
 impl Migration {

@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use waddle_core::{
-    BareJid, BindingId, ChannelId, DeviceId, Did, InviteId, Jid, MessageId, SessionId, Slug, Timestamp,
-    TopicFilter, TopicName, UserId, WaddleId,
+    BareJid, BindingId, BotId, CategoryId, ChannelId, DeviceId, Did, HookId, InviteId, Jid,
+    JoinRequestId, MessageId, RoleId, SessionId, Slug, Timestamp, TopicFilter, TopicName, UserId,
+    WaddleId,
 };
 
 use crate::{Result, StorageError};
@@ -71,7 +72,10 @@ macro_rules! texts {
         }
     )*};
 }
-texts!(WaddleId ChannelId DeviceId InviteId BindingId SessionId UserId BareJid Jid Slug Did TopicFilter TopicName);
+texts!(
+    WaddleId ChannelId DeviceId InviteId BindingId SessionId RoleId CategoryId JoinRequestId UserId
+    BareJid Jid Slug Did TopicFilter TopicName HookId BotId
+);
 
 /// Types that are stored as the one integer that they hold.
 macro_rules! numbers {
