@@ -77,6 +77,19 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "mqtt",
         ],
     ),
+    (
+        "hooks",
+        &[
+            "core",
+            "fetch",
+            "stanza",
+            "storage",
+            "community",
+            "identity",
+            "messages",
+            "muc",
+        ],
+    ),
     ("bench", &[]),
     (
         "server",

@@ -152,6 +152,34 @@ limits! {
     archive_room_messages: usize = 1_000_000,
     /// Archive: seconds between two rounds that remove what is too old or too much.
     archive_sweep_seconds: u64 = 3_600,
+    /// Messages: seconds between two looks for those that disappear, and for files of those that are gone.
+    message_sweep_seconds: u64 = 5,
+    /// Messages: how many back in its room a correction finds the message that it corrects; further back it is one of its own.
+    message_correction_reach: usize = 10_000,
+    /// Messages: people mentioned in one; more names stay text.
+    message_mentions: usize = 50,
+    /// Messages: bytes of a text that is said through HTTP.
+    message_bytes: usize = 10_000,
+    /// Messages: files of one that is said through HTTP.
+    message_files: usize = 10,
+    /// Messages: emojis that one person reacts with to one message.
+    message_reactions: usize = 20,
+    /// Messages: of a person in one room, through HTTP; more is 429.
+    message_rate: Rate = rate(10, 10),
+    /// Messages: pinned in one channel; one more is refused.
+    message_pins: usize = 50,
+    /// Messages: of one page.
+    message_page: usize = 100,
+    /// Messages: matches that one page of a search looks at, readable or not.
+    message_search_reach: usize = 20_000,
+    /// Messages: where counts of the unread end.
+    message_unread: usize = 100,
+    /// Messages: conversations with people in an inbox.
+    inbox_direct: usize = 100,
+    /// Messages: messages of an account's archive that are looked at for its inbox.
+    inbox_reach: usize = 20_000,
+    /// News of messages that a slow listener may be behind before it has to read the archive.
+    message_news: usize = 4_096,
     /// Rooms: messages of history sent at joining at the most.
     muc_history: usize = 50,
     /// Rooms: occupants of one room; one more gets `service-unavailable`.
@@ -190,8 +218,34 @@ limits! {
     members_per_waddle: usize = 100_000,
     /// Bans of a waddle.
     bans_per_waddle: usize = 100_000,
+    /// Communities: exports that are written for downloads at a time; one more is refused until one is done.
+    waddle_exports: usize = 2,
     /// Open invite links of a waddle.
     invites_per_waddle: usize = 1_000,
+    /// Categories of a waddle.
+    categories_per_waddle: usize = 100,
+    /// Custom roles of a waddle.
+    roles_per_waddle: usize = 250,
+    /// Custom roles of one member.
+    roles_per_member: usize = 50,
+    /// What people and roles are given or denied in one channel.
+    overrides_per_channel: usize = 1_000,
+    /// Timeouts of a waddle.
+    timeouts_per_waddle: usize = 10_000,
+    /// Seconds of the longest timeout.
+    timeout_seconds: u64 = 2_419_200,
+    /// Requests to join a waddle that wait for an answer.
+    join_requests_per_waddle: usize = 1_000,
+    /// Seconds that somebody waits who was refused before they can ask to join again.
+    join_request_wait_seconds: u64 = 86_400,
+    /// Seconds between two looks for bans and timeouts whose time is over.
+    expiry_sweep_seconds: u64 = 1,
+    /// Seconds of the longest slow mode of a channel.
+    slow_mode_seconds: u32 = 21_600,
+    /// Members named in one change of permissions; of more, everybody in the waddle is checked again.
+    named_members: usize = 500,
+    /// Waddles, members, bans and so on of one page of a list.
+    community_page: usize = 1_000,
     /// Devices of a waddle.
     devices_per_waddle: usize = 5_000,
     /// Topic prefixes of one device.
@@ -214,6 +268,10 @@ limits! {
     permission_tuples: usize = 1_000_000,
     /// Permissions: decisions remembered per waddle until the next change; then they are forgotten.
     permission_cache: usize = 8_192,
+    /// Permissions: steps of one lookup (who has a relation, or to what); more is *too complex*.
+    permission_lookup_steps: u32 = 5_000_000,
+    /// Permissions: changes of tuples held per waddle for watchers and for answers at an older revision; older ones are *too old*.
+    permission_log: usize = 10_000,
     /// Community: events waiting for a slow receiver; it then checks again everything it holds.
     community_events: usize = 4_096,
     /// MQTT: bytes of a packet; more is 0x95 packet too large.
@@ -336,6 +394,38 @@ limits! {
     bosh_inactivity_seconds: u64 = 60,
     /// BOSH: longest pause in seconds.
     bosh_pause_seconds: u64 = 300,
+    /// Moderation: word and link rules of a waddle.
+    rules_per_waddle: usize = 100,
+    /// Moderation: words, expressions or domains of one rule.
+    rule_entries: usize = 2_000,
+    /// Moderation: reports of a waddle that are kept; then the oldest go, closed ones first.
+    reports_per_waddle: usize = 10_000,
+    /// Moderation: reports of one person to one waddle that wait; one more is refused.
+    reports_per_person: usize = 50,
+    /// Moderation: purges of a waddle under way; one more is refused.
+    purges_per_waddle: usize = 20,
+    /// Moderation: messages that one step of a purge looks at.
+    purge_rows: usize = 2_000,
+    /// Moderation: messages that one transaction of a purge retracts.
+    purge_batch: usize = 50,
+    /// Moderation: milliseconds between two steps of a purge that retracted something.
+    purge_pause_ms: u64 = 200,
+    /// Moderation: days that a waddle's audit log is kept; 0 keeps it.
+    audit_days: u64 = 90,
+    /// Moderation: messages of a channel that are looked at to see who must wait in slow mode, when its room starts.
+    slow_mode_rows: usize = 10_000,
+    /// Direct messages: messages of one sender that wait for the recipient's consent; one more is `policy-violation`.
+    direct_request_messages: usize = 5,
+    /// Direct messages: senders that wait for one recipient's consent; one more is `policy-violation`.
+    direct_requests: usize = 200,
+    /// Direct messages: days that a request waits.
+    direct_request_days: u64 = 30,
+    /// Direct messages: people that one account let write to it, beside its contacts; the oldest are forgotten.
+    direct_allowed: usize = 5_000,
+    /// Direct messages: people in a small group, whoever made it included.
+    direct_group_people: usize = 10,
+    /// Direct messages: small groups of one person.
+    direct_groups: usize = 100,
 }
 
 #[cfg(test)]

@@ -55,6 +55,7 @@ pub const SERVER: &[Migration] = migrations! {
     "server/0091_reports.sql"
     "server/0092_push.sql"
     "server/0093_offered_bookmarks.sql"
+    "server/0100_messages.sql"
     "server/0120_integrations.sql"
 };
 
@@ -70,6 +71,7 @@ pub const WADDLE: &[Migration] = migrations! {
     "waddle/0030_rooms.sql"
     "waddle/0033_subject_occupant.sql"
     "waddle/0050_mqtt_retained.sql"
+    "waddle/0100_messages.sql"
     "waddle/0110_moderation.sql"
     "waddle/0120_integrations.sql"
 };

@@ -1,6 +1,7 @@
 //! Archived messages (XEP-0313 Message Archive Management): rooms' in the database of their waddle, plain rooms'
 //! and direct messages' in the server database. The same table and the same functions in both.
 
+mod authors;
 mod page;
 mod removal;
 mod retention;
@@ -11,10 +12,12 @@ use std::{fmt, sync::Arc};
 use bytes::Bytes;
 use waddle_core::{BareJid, ChannelId, Jid, MessageId, Timestamp, UserId};
 
+pub use authors::{Found, Seen, around, messages_of, see, spoke_since};
 pub use page::{Ends, Filter, Page, Start, ends, last, page};
 pub use removal::{Afterwards, condemn, finish_removals};
 pub use retention::{archives, keep, kept, newest_beyond};
 pub use said::said;
+pub(super) use said::hash;
 
 use crate::{Conn, FromColumn, IntoValue, Result, Row, Tx, Value, params};
 
@@ -41,6 +44,11 @@ impl ArchiveKey {
     /// Whether it is an account's, not a room's.
     pub fn is_account(&self) -> bool {
         self.0.starts_with("user:")
+    }
+
+    /// The channel whose it is, where it is one's.
+    pub fn as_channel(&self) -> Option<ChannelId> {
+        self.0.strip_prefix("channel:")?.parse().ok()
     }
 
     /// As the table holds it.
@@ -219,8 +227,39 @@ pub fn get(conn: &Conn, archive: &ArchiveKey, id: MessageId) -> Result<Archived>
     )
 }
 
+/// Whether this archive has a message of that identifier.
+pub fn has(conn: &Conn, archive: &ArchiveKey, id: MessageId) -> Result<bool> {
+    let found = conn.query_opt(
+        "SELECT 1 FROM archive WHERE id = ?1 AND archive = ?2",
+        (id, archive),
+        |_| Ok(()),
+    )?;
+    Ok(found.is_some())
+}
+
+/// A message of any archive of this database.
+pub fn anywhere(conn: &Conn, id: MessageId) -> Result<Option<(ArchiveKey, Archived)>> {
+    conn.query_opt(
+        "SELECT id, at, kind, retracted, peer, resource, author, origin_id, sender, stanza, archive FROM archive \
+         WHERE id = ?1",
+        (id,),
+        |r| Ok((ArchiveKey(r.get::<String>(10)?.into()), archived(r)?)),
+    )
+}
+
+/// What all archives of a database took behind `after`, in the order of the commits.
+pub fn since(conn: &Conn, after: MessageId, max: usize) -> Result<Vec<(ArchiveKey, Archived)>> {
+    conn.query(
+        "SELECT id, at, kind, retracted, peer, resource, author, origin_id, sender, stanza, archive FROM archive \
+         WHERE id > ?1 ORDER BY id LIMIT ?2",
+        (after, max),
+        |r| Ok((ArchiveKey(r.get::<String>(10)?.into()), archived(r)?)),
+    )
+}
+
 /// Replaces a message by its tombstone (XEP-0424, XEP-0425): its text is gone, its place stays.
 pub fn retract(tx: &mut Tx, archive: &ArchiveKey, id: MessageId, tombstone: &[u8]) -> Result<()> {
+    tx.execute("DELETE FROM message_search WHERE rowid = ?1", (id,))?;
     tx.execute_one(
         "UPDATE archive SET stanza = ?3, body = NULL, said = NULL, retracted = 1 WHERE id = ?1 AND archive = ?2",
         (id, archive, tombstone),
@@ -237,7 +276,7 @@ pub fn remove(tx: &mut Tx, archive: &ArchiveKey, before: Option<MessageId>, most
     )
 }
 
-fn archived(row: &Row<'_>) -> Result<Archived> {
+pub(super) fn archived(row: &Row<'_>) -> Result<Archived> {
     Ok(Archived {
         id: row.get(0)?,
         at: row.get(1)?,

@@ -21,6 +21,7 @@ pub mod join_requests;
 pub mod last_seen;
 pub mod login_sessions;
 pub mod members;
+pub mod messages;
 pub mod meta;
 pub mod moderation;
 pub mod mqtt;

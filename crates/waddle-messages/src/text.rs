@@ -1,0 +1,161 @@
+//! The text of a message: without what is there only for clients that do not know better ([XEP-0428]), its links, and the
+//! names that it mentions.
+//!
+//! [XEP-0428]: https://xmpp.org/extensions/xep-0428.html
+
+use std::borrow::Cow;
+
+use waddle_stanza::{Element, ns};
+
+/// XEP-0428.
+const FALLBACK: &str = "urn:xmpp:fallback:0";
+/// XEP-0461.
+pub(crate) const REPLY: &str = "urn:xmpp:reply:0";
+/// What is written in the text beside an element that says the same.
+const SAID_TWICE: &[&str] = &[REPLY, "urn:xmpp:sfs:0", "jabber:x:oob"];
+
+/// What a message says, without the quotation that an element says better.
+pub fn shown(message: Element<'_>) -> String {
+    let Some(body) = message.child_text("body", ns::CLIENT) else {
+        return String::new();
+    };
+    let mut gone: Vec<(usize, usize)> = Vec::new();
+    for f in message.children().filter(|c| c.is("fallback", FALLBACK)) {
+        if !f.attr("for").is_some_and(|what| SAID_TWICE.contains(&&*what)) {
+            continue;
+        }
+        let number = |e: Element<'_>, name| e.attr(name).and_then(|n| n.parse::<usize>().ok());
+        let mut parts = f.children().filter(|c| c.is("body", FALLBACK)).peekable();
+        if parts.peek().is_none() {
+            gone.push((0, usize::MAX));
+        }
+        gone.extend(parts.map(|p| (number(p, "start").unwrap_or(0), number(p, "end").unwrap_or(usize::MAX))));
+    }
+    if gone.is_empty() {
+        return body.into_owned();
+    }
+    body.chars()
+        .enumerate()
+        .filter(|(i, _)| !gone.iter().any(|(from, to)| from <= i && i < to))
+        .map(|(_, c)| c)
+        .collect()
+}
+
+/// The addresses on the web that a text names, up to `most`.
+pub fn links(text: &str, most: usize) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let mut rest = text;
+    while found.len() < most
+        && let Some(at) = rest.find("http")
+    {
+        let begins = rest[..at].chars().next_back().is_none_or(|c| !c.is_alphanumeric());
+        rest = &rest[at..];
+        let web = rest.starts_with("https://") || rest.starts_with("http://");
+        let end = rest
+            .find(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | '"'))
+            .unwrap_or(rest.len());
+        if !begins || !web {
+            rest = &rest[4..];
+            continue;
+        }
+        let mut link = &rest[..end];
+        rest = &rest[end..];
+        // What ends a sentence is not the address's; a bracket is, where it was opened in it.
+        while let Some(last) = link.chars().next_back() {
+            let closes = |open: char, close: char| {
+                last == close && link.matches(open).count() < link.matches(close).count()
+            };
+            if matches!(last, '.' | ',' | ';' | ':' | '!' | '?' | '\'' | '*' | '_' | '`')
+                || closes('(', ')')
+                || closes('[', ']')
+            {
+                link = &link[..link.len() - last.len_utf8()];
+            } else {
+                break;
+            }
+        }
+        if url::Url::parse(link).is_ok_and(|u| u.has_host()) && !found.iter().any(|f| f == link) {
+            found.push(link.to_owned());
+        }
+    }
+    found
+}
+
+/// The names behind an `@` in a text, without it, up to `most`; a name ends where a word ends.
+pub fn names(text: &str, most: usize) -> Vec<&str> {
+    let mut found: Vec<&str> = Vec::new();
+    let mut from = 0;
+    while found.len() < most
+        && let Some(at) = text[from..].find('@').map(|i| i + from)
+    {
+        from = at + 1;
+        let begins = text[..at]
+            .chars()
+            .next_back()
+            .is_none_or(|c| !(c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '@' | '/')));
+        let name = &text[from..];
+        let end = name
+            .find(|c: char| !(c.is_alphanumeric() || matches!(c, '.' | '_' | '-')))
+            .unwrap_or(name.len());
+        let name = name[..end].trim_end_matches(['.', '-', '_']);
+        if begins && !name.is_empty() && !found.contains(&name) {
+            found.push(name);
+        }
+    }
+    found
+}
+
+/// A text without what a search would not find anyway, cut at `most` bytes.
+pub(crate) fn cut(text: &str, most: usize) -> Cow<'_, str> {
+    if text.len() <= most {
+        return Cow::Borrowed(text);
+    }
+    let mut end = most;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    Cow::Owned([&text[..end], "…"].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use waddle_stanza::Stanza;
+
+    use super::*;
+
+    #[test]
+    fn quotations_are_left_out() {
+        let xml = "<message xmlns='jabber:client'><body>&gt; hé!\nyes</body>\
+             <fallback xmlns='urn:xmpp:fallback:0' for='urn:xmpp:reply:0'><body start='0' end='6'/></fallback>\
+             </message>";
+        let stanza = Stanza::parse(xml.into()).unwrap();
+        assert_eq!(shown(stanza.root()), "yes");
+    }
+
+    #[test]
+    fn links_of_texts() {
+        for (text, want) in [
+            ("see https://a.example/b?c=d#e.", vec!["https://a.example/b?c=d#e"]),
+            ("(https://a.example/x_(y))", vec!["https://a.example/x_(y)"]),
+            ("xhttps://a.example http:// ftp://b", vec![]),
+            ("http://a http://a, http://b!", vec!["http://a", "http://b"]),
+            ("https://é.example/ü 🐧", vec!["https://é.example/ü"]),
+        ] {
+            assert_eq!(links(text, 9), want, "{text}");
+        }
+        assert_eq!(links("http://a http://b http://c", 2).len(), 2);
+    }
+
+    #[test]
+    fn names_of_texts() {
+        for (text, want) in [
+            ("@alice, hello @bob.", vec!["alice", "bob"]),
+            ("mail a@b.example (@x-y_z)", vec!["x-y_z"]),
+            ("@alice.bsky.social! @@x @", vec!["alice.bsky.social"]),
+            ("https://a/@b @a @a", vec!["a"]),
+            ("@ünï", vec!["ünï"]),
+        ] {
+            assert_eq!(names(text, 9), want, "{text}");
+        }
+    }
+}
