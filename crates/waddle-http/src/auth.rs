@@ -4,17 +4,16 @@
 use std::{collections::HashMap, time::Instant};
 
 use axum::{
-    Form, Json,
-    extract::{FromRequest, FromRequestParts, OptionalFromRequest, Request, State},
+    Form,
+    extract::{FromRequest, FromRequestParts, Request, State},
     http::{HeaderMap, HeaderValue, Method, header, request::Parts},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use serde::de::DeserializeOwned;
 use waddle_core::{Secret, UserId};
 use waddle_identity::Session;
 
-use crate::{App, client::Client, problem::Problem};
+use crate::{App, client::Client, problem::Problem, rest::Json};
 
 /// The header that must hold the CSRF token.
 pub const CSRF_HEADER: &str = "x-csrf-token";
@@ -223,7 +222,7 @@ impl FromRequest<App> for Fields {
                 .map_err(|e| Problem::of_status(e.status(), e.body_text()))?;
             v
         } else if has_body {
-            <Body<HashMap<String, String>> as FromRequest<App>>::from_request(req, app)
+            <Json<HashMap<String, String>> as FromRequest<App>>::from_request(req, app)
                 .await?
                 .0
         } else {
@@ -259,33 +258,5 @@ fn is_cross_site(headers: &HeaderMap, app: &App) -> bool {
                 && origin.split_once("://").is_none_or(|(_, o)| o != host)
         }
         (None, None) => false,
-    }
-}
-
-/// A JSON body; its errors are problems.
-#[derive(Debug, Clone)]
-pub struct Body<T>(pub T);
-
-impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
-    type Rejection = Problem;
-
-    async fn from_request(req: Request, app: &App) -> Result<Self, Problem> {
-        match <Json<T> as FromRequest<App>>::from_request(req, app).await {
-            Ok(Json(v)) => Ok(Self(v)),
-            Err(e) => Err(Problem::of_status(e.status(), e.body_text())),
-        }
-    }
-}
-
-/// A body that may be left out, but not be wrong.
-impl<T: DeserializeOwned> OptionalFromRequest<App> for Body<T> {
-    type Rejection = Problem;
-
-    async fn from_request(req: Request, app: &App) -> Result<Option<Self>, Problem> {
-        if req.headers().contains_key(header::CONTENT_TYPE) {
-            <Self as FromRequest<App>>::from_request(req, app).await.map(Some)
-        } else {
-            Ok(None)
-        }
     }
 }

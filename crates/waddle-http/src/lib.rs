@@ -16,6 +16,7 @@ mod oauth;
 mod pages;
 mod problem;
 mod rate;
+mod rest;
 mod server;
 mod status;
 mod uploads;
@@ -52,6 +53,7 @@ pub(crate) struct Inner {
     rates: Rates,
     bosh: bosh::Sessions,
     oauth: oauth::Pending,
+    document: rest::Document,
 }
 
 impl std::ops::Deref for App {
@@ -64,10 +66,13 @@ impl std::ops::Deref for App {
 /// Everything that HTTP answers, as one service. Requests should carry a [`Conn`] as an extension.
 pub fn router(config: HttpConfig, deps: HttpDeps) -> Router {
     let body = config.limits.http_body_bytes;
+    let (api, spoken) = api::routes().split_for_parts();
+    let spoken = utoipa::openapi::OpenApi::default().nest("/api/v1", spoken);
     let app = App(Arc::new(Inner {
         rates: Rates::new(config.limits.http_rate),
         bosh: bosh::Sessions::default(),
         oauth: oauth::Pending::default(),
+        document: rest::finish(&spoken, config.public_url.as_str()),
         config,
         deps,
     }));
@@ -84,7 +89,7 @@ pub fn router(config: HttpConfig, deps: HttpDeps) -> Router {
         .route("/auth/tokens/{id}", delete(login::revoke))
         .route("/auth/tokens/{id}/revoke", post(login::revoke_form));
     // the same handlers at both places
-    let known = auth.merge(api::routes());
+    let known = auth.merge(api);
     let known = Router::new().nest("/api/v1", known.clone()).merge(known);
     let pages = Router::new()
         .route("/", get(pages::home))
@@ -101,6 +106,9 @@ pub fn router(config: HttpConfig, deps: HttpDeps) -> Router {
         .route("/.well-known/host-meta", get(well_known::host_meta))
         .route("/.well-known/host-meta.json", get(well_known::host_meta_json))
         .route("/style.css", get(pages::style))
+        .route("/api", get(rest::try_page))
+        .route("/api.js", get(rest::try_script))
+        .route("/api/v1/openapi.json", get(rest::serve))
         .route("/status", get(status::status))
         .route("/healthz", get(status::health))
         .route("/readyz", get(status::ready))

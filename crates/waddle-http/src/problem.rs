@@ -77,6 +77,11 @@ impl Problem {
         )
     }
 
+    /// 422: a value that is not allowed.
+    pub fn invalid(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail)
+    }
+
     /// 429 with the seconds to wait.
     pub fn too_many(seconds: u64) -> Self {
         Self {
@@ -122,6 +127,7 @@ impl Problem {
             StatusCode::UNSUPPORTED_MEDIA_TYPE => ("media-type", "send application/json"),
             StatusCode::REQUEST_TIMEOUT => ("timeout", "the request took too long"),
             StatusCode::UPGRADE_REQUIRED => ("upgrade-required", "this address speaks WebSocket alone"),
+            StatusCode::UNPROCESSABLE_ENTITY => ("invalid", "a value is not allowed"),
             s if s.is_client_error() => ("bad-request", "the request is wrong"),
             _ => ("internal", "the server made an error; it is in its log"),
         };

@@ -3,83 +3,128 @@
 use std::sync::Arc;
 
 use axum::{
-    Json,
     extract::{Path, State},
-    http::{StatusCode, header},
-    response::{IntoResponse, Response},
+    http::StatusCode,
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 use waddle_community::{
     Channel, ChannelChange, ChannelKind, NewChannel, Waddle, WaddleAccess, room_localpart,
 };
-use waddle_core::{Slug, UserId};
+use waddle_core::{ChannelId, Slug, Timestamp, UserId, WaddleId};
 
-use super::{read, visible, waddles::slug};
+use super::visible;
 use crate::{
     App,
-    auth::{Auth, Body},
+    auth::Auth,
     problem::Problem,
+    rest::{Created, Json},
 };
 
-fn json_of(app: &App, waddle: &Waddle, channel: &Channel) -> Value {
-    json!({
-        "id": channel.id, "waddle_id": waddle.id, "slug": channel.slug, "name": channel.name,
-        "room_id": format!("{}/{}", waddle.slug, channel.slug),
-        "jid": format!("{}@muc.{}", room_localpart(waddle, channel), app.config.domain),
-        "type": channel.kind, "topic": channel.topic, "private": channel.private, "position": channel.position,
-        "created_at": channel.created_at,
-    })
+/// These addresses.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(show, change, remove))
+}
+
+/// A channel.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ChannelView {
+    id: ChannelId,
+    waddle_id: WaddleId,
+    slug: Slug,
+    name: String,
+    /// `<waddle>/<channel>`.
+    room_id: String,
+    /// The room's address.
+    jid: String,
+    r#type: ChannelKind,
+    topic: String,
+    /// Not open to all members.
+    private: bool,
+    /// Its place in the list.
+    position: u32,
+    created_at: Timestamp,
+}
+
+pub(super) fn view(app: &App, waddle: &Waddle, channel: &Channel) -> ChannelView {
+    ChannelView {
+        id: channel.id,
+        waddle_id: waddle.id,
+        slug: channel.slug.clone(),
+        name: channel.name.clone(),
+        room_id: format!("{}/{}", waddle.slug, channel.slug),
+        jid: format!("{}@muc.{}", room_localpart(waddle, channel), app.config.domain),
+        r#type: channel.kind,
+        topic: channel.topic.clone(),
+        private: channel.private,
+        position: channel.position,
+        created_at: channel.created_at,
+    }
 }
 
 /// The channels that a user may see.
-pub(super) fn of(app: &App, waddle: &Waddle, access: &WaddleAccess, user: &UserId) -> Value {
-    access
-        .visible_channels(user)
-        .iter()
-        .map(|c| json_of(app, waddle, c))
-        .collect()
+pub(super) fn of(app: &App, waddle: &Waddle, access: &WaddleAccess, user: &UserId) -> Vec<ChannelView> {
+    let seen = access.visible_channels(user);
+    seen.iter().map(|c| view(app, waddle, c)).collect()
 }
 
-/// Those that one may see.
-pub async fn list(State(app): State<App>, auth: Auth, Path(w): Path<String>) -> Result<Json<Value>, Problem> {
+/// Channels, in their order.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ChannelList {
+    channels: Vec<ChannelView>,
+}
+
+/// The channels of a waddle that one may see.
+#[utoipa::path(get, path = "/waddles/{w}/channels", tag = "channels", security(("token" = ["read"])),
+    responses((status = 200, description = "In their order.", body = ChannelList)))]
+pub async fn list(
+    State(app): State<App>,
+    auth: Auth,
+    Path(w): Path<String>,
+) -> Result<Json<ChannelList>, Problem> {
     let (waddle, access) = visible(&app, auth.user(), &w).await?;
-    Ok(Json(
-        json!({ "channels": of(&app, &waddle, &access, auth.user()) }),
-    ))
+    let channels = of(&app, &waddle, &access, auth.user());
+    Ok(Json(ChannelList { channels }))
 }
 
-/// A channel to be made; the slug is made from the name where it is left out.
-#[derive(Debug, Deserialize)]
+/// A channel to be made.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct New {
+pub struct NewChannelBody {
+    /// 1 to 100 characters.
     name: String,
-    slug: Option<String>,
-    #[serde(rename = "type")]
-    kind: Option<String>,
+    /// Made from the name where it is left out; it never changes.
+    slug: Option<Slug>,
+    /// Text where it is left out.
+    r#type: Option<ChannelKind>,
+    /// Up to 1,000 characters.
     #[serde(default)]
     topic: String,
+    /// Not open to all members.
     #[serde(default)]
     private: bool,
 }
 
-/// Makes one.
+/// Make a channel.
+#[utoipa::path(post, path = "/waddles/{w}/channels", tag = "channels", security(("token" = ["manage"])),
+    responses((status = 201, description = "Made.", body = ChannelView)))]
 pub async fn create(
     State(app): State<App>,
     auth: Auth,
     Path(w): Path<String>,
-    Body(new): Body<New>,
-) -> Result<Response, Problem> {
+    Json(new): Json<NewChannelBody>,
+) -> Result<Created<ChannelView>, Problem> {
     let (waddle, _) = visible(&app, auth.user(), &w).await?;
-    let slug = match &new.slug {
-        Some(s) => slug(s)?,
+    let slug = match new.slug {
+        Some(s) => s,
         None => Slug::from_name(&new.name)
-            .ok_or_else(|| Problem::bad_request("no slug can be made from this name; give one"))?,
+            .ok_or_else(|| Problem::invalid("no slug can be made from this name; give one"))?,
     };
     let mut wanted = NewChannel::text(slug, new.name);
-    if let Some(k) = new.kind {
-        wanted.kind = read::<ChannelKind>("type", &k)?;
-    }
+    wanted.kind = new.r#type.unwrap_or(wanted.kind);
     wanted.topic = new.topic;
     wanted.private = new.private;
     let made = app
@@ -87,15 +132,17 @@ pub async fn create(
         .community
         .create_channel(auth.user(), waddle.id, wanted)
         .await?;
-    let place = app
-        .config
-        .at(&format!("/api/v1/waddles/{}/channels/{}", waddle.slug, made.slug));
-    let body = json_of(&app, &waddle, &made);
-    Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(body)).into_response())
+    let place = format!("/api/v1/waddles/{}/channels/{}", waddle.slug, made.slug);
+    Ok(Created(app.config.at(&place), view(&app, &waddle, &made)))
 }
 
 /// A channel by slug or identifier that the user may see; otherwise 404, for a member.
-async fn find(app: &App, user: &UserId, w: &str, c: &str) -> Result<(Arc<Waddle>, Arc<Channel>), Problem> {
+pub(super) async fn find(
+    app: &App,
+    user: &UserId,
+    w: &str,
+    c: &str,
+) -> Result<(Arc<Waddle>, Arc<Channel>), Problem> {
     let (waddle, access) = visible(app, user, w).await?;
     let found = access
         .visible_channels(user)
@@ -106,32 +153,44 @@ async fn find(app: &App, user: &UserId, w: &str, c: &str) -> Result<(Arc<Waddle>
         .ok_or_else(|| Problem::not_found("channel"))
 }
 
-type At = Path<(String, String)>;
-
-/// One.
-pub async fn show(State(app): State<App>, auth: Auth, Path((w, c)): At) -> Result<Json<Value>, Problem> {
+/// One channel.
+#[utoipa::path(get, path = "/waddles/{w}/channels/{c}", tag = "channels", security(("token" = ["read"])),
+    responses((status = 200, description = "It.", body = ChannelView)))]
+pub async fn show(
+    State(app): State<App>,
+    auth: Auth,
+    Path((w, c)): Path<(String, String)>,
+) -> Result<Json<ChannelView>, Problem> {
     let (waddle, channel) = find(&app, auth.user(), &w, &c).await?;
-    Ok(Json(json_of(&app, &waddle, &channel)))
+    Ok(Json(view(&app, &waddle, &channel)))
 }
 
-/// Changes name, topic, type, openness or place.
+/// Change a channel; what is left out stays.
+#[utoipa::path(patch, path = "/waddles/{w}/channels/{c}", tag = "channels", security(("token" = ["manage"])),
+    responses((status = 200, description = "As it is now.", body = ChannelView)))]
 pub async fn change(
     State(app): State<App>,
     auth: Auth,
-    Path((w, c)): At,
-    Body(change): Body<ChannelChange>,
-) -> Result<Json<Value>, Problem> {
+    Path((w, c)): Path<(String, String)>,
+    Json(change): Json<ChannelChange>,
+) -> Result<Json<ChannelView>, Problem> {
     let (waddle, channel) = find(&app, auth.user(), &w, &c).await?;
     let changed = app
         .deps
         .community
         .update_channel(auth.user(), waddle.id, channel.id, change)
         .await?;
-    Ok(Json(json_of(&app, &waddle, &changed)))
+    Ok(Json(view(&app, &waddle, &changed)))
 }
 
-/// Deletes it with its history.
-pub async fn remove(State(app): State<App>, auth: Auth, Path((w, c)): At) -> Result<StatusCode, Problem> {
+/// Delete a channel with its history.
+#[utoipa::path(delete, path = "/waddles/{w}/channels/{c}", tag = "channels", security(("token" = ["manage"])),
+    responses((status = 204, description = "Gone.")))]
+pub async fn remove(
+    State(app): State<App>,
+    auth: Auth,
+    Path((w, c)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
     let (waddle, channel) = find(&app, auth.user(), &w, &c).await?;
     app.deps
         .community

@@ -1,57 +1,115 @@
 //! `/waddles/{w}/invites`, and accepting one.
 
 use axum::{
-    Json,
     extract::{Path, State},
     http::StatusCode,
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
-use waddle_community::{Invite, NewInvite};
-use waddle_core::{Secret, Timestamp};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+use waddle_community::{Invite, NewInvite, Role};
+use waddle_core::{InviteId, Secret, Slug, Timestamp, UserId, WaddleId};
 
-use super::{read, visible};
+use super::visible;
 use crate::{
     App,
-    auth::{Auth, Body},
+    auth::Auth,
     problem::Problem,
+    rest::{Created, Json},
 };
 
-fn json_of(invite: &Invite) -> Value {
-    json!({
-        "id": invite.id, "role": invite.role, "max_uses": invite.max_uses, "uses": invite.uses,
-        "expires_at": invite.expires_at, "made_by": invite.made_by, "made_at": invite.made_at,
-    })
+/// These addresses.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(revoke))
+        .routes(routes!(accept))
+        .routes(routes!(show))
+        .routes(routes!(accept_any))
 }
 
-/// Those that are open, for who may invite; never their codes.
-pub async fn list(State(app): State<App>, auth: Auth, Path(w): Path<String>) -> Result<Json<Value>, Problem> {
+/// An invite, without its code.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct InviteView {
+    id: InviteId,
+    /// What whoever accepts becomes.
+    role: Role,
+    max_uses: Option<u32>,
+    uses: u32,
+    expires_at: Option<Timestamp>,
+    made_by: Option<UserId>,
+    made_at: Timestamp,
+}
+
+fn view(invite: &Invite) -> InviteView {
+    InviteView {
+        id: invite.id,
+        role: invite.role,
+        max_uses: invite.max_uses,
+        uses: invite.uses,
+        expires_at: invite.expires_at,
+        made_by: invite.made_by.clone(),
+        made_at: invite.made_at,
+    }
+}
+
+/// Invites that are open.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct InviteList {
+    invites: Vec<InviteView>,
+}
+
+/// The open invites, for who may invite; never their codes.
+#[utoipa::path(get, path = "/waddles/{w}/invites", tag = "invites", security(("token" = ["manage"])),
+    responses((status = 200, description = "Open ones.", body = InviteList)))]
+pub async fn list(
+    State(app): State<App>,
+    auth: Auth,
+    Path(w): Path<String>,
+) -> Result<Json<InviteList>, Problem> {
     let (waddle, access) = visible(&app, auth.user(), &w).await?;
     if !access.waddle_allows("invite", auth.user()) {
         return Err(Problem::forbidden());
     }
     let invites = app.deps.community.invites(waddle.id).await?;
-    Ok(Json(
-        json!({ "invites": invites.iter().map(json_of).collect::<Vec<_>>() }),
-    ))
+    Ok(Json(InviteList {
+        invites: invites.iter().map(view).collect(),
+    }))
 }
 
 /// An invite to be made; all fields may be left out.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct New {
-    role: Option<String>,
+pub struct NewInviteBody {
+    /// What whoever accepts becomes; member where it is left out.
+    role: Option<Role>,
+    /// How often it can be accepted; without a bound where it is left out.
     max_uses: Option<u32>,
+    /// Never where it is left out.
     expires_at: Option<Timestamp>,
 }
 
-/// Makes one: the only time its code is told.
+/// An invite that was just made.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NewInviteView {
+    #[serde(flatten)]
+    invite: InviteView,
+    /// The only time that it is told.
+    code: String,
+    /// The page on which it is accepted.
+    url: String,
+}
+
+/// Make an invite: the only time that its code is told.
+#[utoipa::path(post, path = "/waddles/{w}/invites", tag = "invites", security(("token" = ["manage"])),
+    request_body = Option<NewInviteBody>,
+    responses((status = 201, description = "Made.", body = NewInviteView)))]
 pub async fn create(
     State(app): State<App>,
     auth: Auth,
     Path(w): Path<String>,
-    body: Option<Body<New>>,
-) -> Result<(StatusCode, Json<Value>), Problem> {
+    body: Option<Json<NewInviteBody>>,
+) -> Result<Created<NewInviteView>, Problem> {
     let (waddle, _) = visible(&app, auth.user(), &w).await?;
     let new = body.map(|b| b.0).unwrap_or_default();
     let mut wanted = NewInvite {
@@ -59,21 +117,25 @@ pub async fn create(
         expires_at: new.expires_at,
         ..NewInvite::default()
     };
-    if let Some(r) = new.role {
-        wanted.role = read("role", &r)?;
-    }
+    wanted.role = new.role.unwrap_or(wanted.role);
     let link = app
         .deps
         .community
         .create_invite(auth.user(), waddle.id, wanted)
         .await?;
-    let mut body = json_of(&link.invite);
-    body["code"] = link.code.expose().into();
-    body["url"] = app.config.at(&format!("/invite/{}", link.code.expose())).into();
-    Ok((StatusCode::CREATED, Json(body)))
+    let place = format!("/api/v1/waddles/{}/invites/{}", waddle.slug, link.invite.id);
+    let made = NewInviteView {
+        invite: view(&link.invite),
+        url: app.config.at(&format!("/invite/{}", link.code.expose())),
+        code: link.code.expose().to_owned(),
+    };
+    Ok(Created(app.config.at(&place), made))
 }
 
-/// Makes one void, by its identifier.
+/// Make an invite void.
+#[utoipa::path(delete, path = "/waddles/{w}/invites/{code}", tag = "invites", security(("token" = ["manage"])),
+    params(("code" = String, Path, description = "The invite's identifier.")),
+    responses((status = 204, description = "Void.")))]
 pub async fn revoke(
     State(app): State<App>,
     auth: Auth,
@@ -88,37 +150,77 @@ pub async fn revoke(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// A waddle as somebody sees it who is invited.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct InvitingWaddle {
+    id: WaddleId,
+    slug: Slug,
+    name: String,
+    description: String,
+}
+
 /// What one is invited to.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Invitation {
+    waddle: InvitingWaddle,
+    /// What one becomes.
+    role: Role,
+    expires_at: Option<Timestamp>,
+}
+
+/// What one is invited to, by the code.
+#[utoipa::path(get, path = "/invites/{code}", tag = "invites", security(("token" = ["read"])),
+    responses((status = 200, description = "It.", body = Invitation)))]
 pub async fn show(
     State(app): State<App>,
     _auth: Auth,
     Path(code): Path<String>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Invitation>, Problem> {
     let (waddle, invite) = app.deps.community.invite_info(&Secret::new(code)).await?;
-    Ok(Json(json!({
-        "waddle": { "id": waddle.id, "slug": waddle.slug, "name": waddle.name, "description": waddle.description },
-        "role": invite.role, "expires_at": invite.expires_at,
-    })))
+    Ok(Json(Invitation {
+        waddle: InvitingWaddle {
+            id: waddle.id,
+            slug: waddle.slug.clone(),
+            name: waddle.name.clone(),
+            description: waddle.description.clone(),
+        },
+        role: invite.role,
+        expires_at: invite.expires_at,
+    }))
 }
 
-async fn join(app: &App, auth: &Auth, code: &str) -> Result<Json<Value>, Problem> {
+/// What one belongs to now, and as what.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Joined {
+    waddle: InvitingWaddle,
+    role: Role,
+}
+
+async fn join(app: &App, auth: &Auth, code: &str) -> Result<Json<Joined>, Problem> {
     let (waddle, role) = app
         .deps
         .community
         .accept_invite(auth.user(), &Secret::new(code))
         .await?;
-    Ok(Json(json!({
-        "waddle": { "id": waddle.id, "slug": waddle.slug, "name": waddle.name },
-        "role": role,
-    })))
+    Ok(Json(Joined {
+        waddle: InvitingWaddle {
+            id: waddle.id,
+            slug: waddle.slug.clone(),
+            name: waddle.name.clone(),
+            description: waddle.description.clone(),
+        },
+        role,
+    }))
 }
 
-/// Accepts one by the address of its waddle.
+/// Accept an invite, by the address of its waddle.
+#[utoipa::path(post, path = "/waddles/{w}/invites/{code}/accept", tag = "invites", security(("token" = ["manage"])),
+    responses((status = 200, description = "One belongs to it.", body = Joined)))]
 pub async fn accept(
     State(app): State<App>,
     auth: Auth,
     Path((w, code)): Path<(String, String)>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Joined>, Problem> {
     let (waddle, _) = app
         .deps
         .community
@@ -130,11 +232,13 @@ pub async fn accept(
     join(&app, &auth, &code).await
 }
 
-/// Accepts one by its code alone.
+/// Accept an invite, by its code alone.
+#[utoipa::path(post, path = "/invites/{code}/accept", tag = "invites", security(("token" = ["manage"])),
+    responses((status = 200, description = "One belongs to it.", body = Joined)))]
 pub async fn accept_any(
     State(app): State<App>,
     auth: Auth,
     Path(code): Path<String>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Joined>, Problem> {
     join(&app, &auth, &code).await
 }

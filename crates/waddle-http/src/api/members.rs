@@ -1,89 +1,140 @@
 //! `/waddles/{w}/members`, `/waddles/{w}/members/{who}`: `who` is a localpart, JID, DID or handle.
 
 use axum::{
-    Json,
     extract::{Path, Query, State},
     http::StatusCode,
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
-use waddle_community::{Member, RemovalKind, Role};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+use waddle_community::{Member, Page, RemovalKind, Role};
+use waddle_core::{BareJid, Did, Timestamp, UserId};
 
-use super::{Paging, person, read, visible};
+use super::{person, visible};
 use crate::{
     App,
-    auth::{Auth, Body},
+    auth::Auth,
     problem::Problem,
+    rest::{Created, Json, Paging, next},
 };
 
-async fn json_of(app: &App, member: &Member) -> Result<Value, Problem> {
-    let account = app.deps.identity.by_user(&member.user).await?;
-    let jid = account
-        .as_ref()
-        .and_then(|a| app.deps.identity.jid(&a.localpart).ok());
-    Ok(json!({
-        "user": member.user, "jid": jid, "did": member.user.as_did(),
-        "handle": account.as_ref().and_then(|a| a.handle.clone()),
-        "display_name": account.and_then(|a| a.display_name),
-        "role": member.role, "joined_at": member.joined_at,
-    }))
+/// These addresses.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list, add))
+        .routes(routes!(show, change, remove))
 }
 
-/// One page of them, for members.
+/// A member.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MemberView {
+    user: UserId,
+    jid: Option<BareJid>,
+    did: Option<Did>,
+    handle: Option<String>,
+    display_name: Option<String>,
+    role: Role,
+    joined_at: Timestamp,
+}
+
+async fn view(app: &App, member: &Member) -> Result<MemberView, Problem> {
+    let account = app.deps.identity.by_user(&member.user).await?;
+    Ok(MemberView {
+        user: member.user.clone(),
+        jid: account
+            .as_ref()
+            .and_then(|a| app.deps.identity.jid(&a.localpart).ok()),
+        did: member.user.as_did(),
+        handle: account.as_ref().and_then(|a| a.handle.clone()),
+        display_name: account.and_then(|a| a.display_name),
+        role: member.role,
+        joined_at: member.joined_at,
+    })
+}
+
+/// A page of members.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MemberList {
+    members: Vec<MemberView>,
+    /// All there are.
+    total: u64,
+    /// The cursor of the next page.
+    next: Option<String>,
+}
+
+/// One page of the members, for members.
+#[utoipa::path(get, path = "/waddles/{w}/members", tag = "members", security(("token" = ["read"])),
+    responses((status = 200, description = "A page.", body = MemberList)))]
 pub async fn list(
     State(app): State<App>,
     auth: Auth,
     Path(w): Path<String>,
     Query(paging): Query<Paging>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<MemberList>, Problem> {
     let (waddle, access) = visible(&app, auth.user(), &w).await?;
     if !access.is_member(auth.user()) {
         return Err(Problem::forbidden());
     }
-    let mut out = Vec::new();
-    for m in app.deps.community.members(waddle.id, paging.page()).await? {
-        out.push(json_of(&app, &m).await?);
+    let limit = paging.limit()?;
+    let offset: usize = paging.after("members")?.unwrap_or(0);
+    let mut members = Vec::new();
+    for m in app
+        .deps
+        .community
+        .members(waddle.id, Page { offset, limit })
+        .await?
+    {
+        members.push(view(&app, &m).await?);
     }
     let total = app.deps.community.member_count(waddle.id).await?;
-    Ok(Json(json!({ "members": out, "total": total })))
+    let reached = offset + members.len();
+    let more = !members.is_empty() && (reached as u64) < total;
+    Ok(Json(MemberList {
+        next: if more { next("members", &reached) } else { None },
+        members,
+        total,
+    }))
 }
 
 /// Who becomes a member, and as what.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct New {
+pub struct NewMemberBody {
+    /// Localpart, address, DID or handle.
     user: String,
-    role: Option<String>,
+    /// Member where it is left out.
+    role: Option<Role>,
 }
 
-fn role(text: Option<&str>) -> Result<Role, Problem> {
-    text.map_or(Ok(Role::Member), |t| read("role", t))
-}
-
-/// Adds somebody.
+/// Add somebody; by handle also somebody who was never here.
+#[utoipa::path(post, path = "/waddles/{w}/members", tag = "members", security(("token" = ["manage"])),
+    responses((status = 201, description = "Added.", body = MemberView)))]
 pub async fn add(
     State(app): State<App>,
     auth: Auth,
     Path(w): Path<String>,
-    Body(new): Body<New>,
-) -> Result<(StatusCode, Json<Value>), Problem> {
+    Json(new): Json<NewMemberBody>,
+) -> Result<Created<MemberView>, Problem> {
     let (waddle, _) = visible(&app, auth.user(), &w).await?;
-    // by handle also somebody who was never here
     let user = app.deps.identity.resolve_anybody(&new.user).await?;
-    let role = role(new.role.as_deref())?;
     app.deps
         .community
-        .add_member(auth.user(), waddle.id, &user, role)
+        .add_member(auth.user(), waddle.id, &user, new.role.unwrap_or(Role::Member))
         .await?;
     let made = app.deps.community.member(waddle.id, &user).await?;
-    let made = made.ok_or_else(|| Problem::not_found("member"))?;
-    Ok((StatusCode::CREATED, Json(json_of(&app, &made).await?)))
+    let made = view(&app, &made.ok_or_else(|| Problem::not_found("member"))?).await?;
+    let place = format!("/api/v1/waddles/{}/members/{user}", waddle.slug);
+    Ok(Created(app.config.at(&place), made))
 }
 
-type At = Path<(String, String)>;
-
-/// One, for members.
-pub async fn show(State(app): State<App>, auth: Auth, Path((w, who)): At) -> Result<Json<Value>, Problem> {
+/// One member, for members.
+#[utoipa::path(get, path = "/waddles/{w}/members/{who}", tag = "members", security(("token" = ["read"])),
+    responses((status = 200, description = "They.", body = MemberView)))]
+pub async fn show(
+    State(app): State<App>,
+    auth: Auth,
+    Path((w, who)): Path<(String, String)>,
+) -> Result<Json<MemberView>, Problem> {
     let (waddle, access) = visible(&app, auth.user(), &w).await?;
     if !access.is_member(auth.user()) {
         return Err(Problem::forbidden());
@@ -91,59 +142,79 @@ pub async fn show(State(app): State<App>, auth: Auth, Path((w, who)): At) -> Res
     let user = person(&app, &who).await?;
     let found = app.deps.community.member(waddle.id, &user).await?;
     Ok(Json(
-        json_of(&app, &found.ok_or_else(|| Problem::not_found("member"))?).await?,
+        view(&app, &found.ok_or_else(|| Problem::not_found("member"))?).await?,
     ))
 }
 
 /// A member's new role.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Change {
-    role: String,
+pub struct MemberChange {
+    role: Role,
 }
 
-/// Gives another role.
+/// Give a member another role.
+#[utoipa::path(patch, path = "/waddles/{w}/members/{who}", tag = "members", security(("token" = ["manage"])),
+    responses((status = 200, description = "As they are now.", body = MemberView)))]
 pub async fn change(
     State(app): State<App>,
     auth: Auth,
-    Path((w, who)): At,
-    Body(change): Body<Change>,
-) -> Result<Json<Value>, Problem> {
+    Path((w, who)): Path<(String, String)>,
+    Json(change): Json<MemberChange>,
+) -> Result<Json<MemberView>, Problem> {
     let (waddle, _) = visible(&app, auth.user(), &w).await?;
     let user = person(&app, &who).await?;
-    let role = role(Some(&change.role))?;
     app.deps
         .community
-        .set_role(auth.user(), waddle.id, &user, role)
+        .set_role(auth.user(), waddle.id, &user, change.role)
         .await?;
     let found = app.deps.community.member(waddle.id, &user).await?;
     Ok(Json(
-        json_of(&app, &found.ok_or_else(|| Problem::not_found("member"))?).await?,
+        view(&app, &found.ok_or_else(|| Problem::not_found("member"))?).await?,
     ))
 }
 
-/// `?how=removed|kicked|banned&reason=…`
-#[derive(Debug, Default, Deserialize)]
+/// How a membership ends.
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Ending {
+    /// Taken off the list.
+    #[default]
+    Removed,
+    /// Kicked.
+    Kicked,
+    /// Banned.
+    Banned,
+}
+
+/// How and why.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct How {
-    how: Option<String>,
+    /// Removed where it is left out.
+    #[param(inline)]
+    how: Option<Ending>,
+    /// Why, for the audit log and for whom it concerns.
     reason: Option<String>,
 }
 
-/// Ends a membership: one's own, or another's.
+/// End a membership: one's own, which is leaving, or another's.
+#[utoipa::path(delete, path = "/waddles/{w}/members/{who}", tag = "members",
+    security(("token" = ["manage"]), ("token" = ["moderate"])),
+    responses((status = 204, description = "Ended.")))]
 pub async fn remove(
     State(app): State<App>,
     auth: Auth,
-    Path((w, who)): At,
+    Path((w, who)): Path<(String, String)>,
     Query(q): Query<How>,
 ) -> Result<StatusCode, Problem> {
     let (waddle, _) = visible(&app, auth.user(), &w).await?;
     let user = person(&app, &who).await?;
-    let kind = match q.how.as_deref() {
+    let kind = match q.how.unwrap_or_default() {
         _ if user == *auth.user() => RemovalKind::Left,
-        None | Some("removed") => RemovalKind::Removed,
-        Some("kicked") => RemovalKind::Kicked,
-        Some("banned") => RemovalKind::Banned,
-        Some(_) => return Err(Problem::bad_request("how: expected removed, kicked or banned")),
+        Ending::Removed => RemovalKind::Removed,
+        Ending::Kicked => RemovalKind::Kicked,
+        Ending::Banned => RemovalKind::Banned,
     };
     app.deps
         .community

@@ -1,6 +1,26 @@
-//! The API over communities, at `/api/v1/…` and, the same handlers, at the short paths (design §8 *HTTP*).
+//! The API, at `/api/v1/…` and, the same handlers, at the short paths (design §8 *HTTP*, `specs/http.md`).
 //!
-//! Somebody who may not see a waddle gets 403 for everything in it, whether it exists or not.
+//! # How to add an address
+//! One file per topic; [`waddles`] and [`members`] are the examples. What a handler says of itself in `#[utoipa::path]`
+//! is the OpenAPI document *and* what is enforced; [`crate::rest`] adds what holds for all.
+//! 1. **Route**: a handler with `#[utoipa::path(method, path = "/waddles/{w}/things", tag = "things", …)]`, then
+//!    `routes!(list, create)` in the file's `pub fn routes() -> OpenApiRouter<App>` (one `routes!` per path, each method
+//!    once), then one `.merge(things::routes())` in [`routes`] below. A route without the attribute fails a test.
+//! 2. **Document**: the first line of the doc comment is the summary. Bodies are structs with `ToSchema` whose names are
+//!    unique in the API (`ThingView`, `NewThingBody`), taken as [`Json<T>`](crate::rest::Json), never `axum::Json`; of
+//!    answers give the good ones alone (`responses((status = 200, description = "…", body = ThingView))`). Errors, path
+//!    parameters, `ETag`, `Location`, `Idempotency-Key` and `If-Match` are added. Identifiers, `Slug`, `UserId`,
+//!    `Timestamp` and storage's words have schemas already. Requests `deny_unknown_fields`; nothing is `Value`.
+//! 3. **Scope**: `security(("token" = ["read"]))` names what a personal access token needs
+//!    ([`Scope`](crate::rest::Scope): `read`, `messages:write`, `moderate`, `manage`, `account`, `admin`); two of them
+//!    mean either. `("session" = [])` is for logins alone, `()` for anybody. Then take [`Auth`](crate::auth::Auth) and
+//!    ask the engine: `visible`, `channels::find`, the operations of `Community`. A stranger gets 403 for all.
+//! 4. **Paging**: `Query(paging): Query<Paging>`, `paging.limit()?`, `paging.after::<Key>("things")?` and
+//!    `next("things", &key_of_the_last)`; the answer is `{things: […], next}`. Keys, not offsets.
+//! 5. **Idempotency**: a `POST` that documents 201 takes `Idempotency-Key` by itself; answer with
+//!    [`Created(place, body)`](crate::rest::Created). Deletion is 204.
+//! 6. **ETag**: every `GET` with a JSON answer has one by itself, and `If-Match` of `PUT`, `PATCH` and `DELETE` is held
+//!    against what `GET` of the same path answers: give a thing that can be changed a `GET`.
 
 mod channels;
 mod files;
@@ -10,47 +30,22 @@ mod waddles;
 
 use std::sync::Arc;
 
-use axum::{
-    Router,
-    routing::{delete, get, post},
-};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::Serialize;
 use serde_json::Value;
-use waddle_community::{Page, Waddle, WaddleAccess};
+use utoipa_axum::router::OpenApiRouter;
+use waddle_community::{Waddle, WaddleAccess};
 use waddle_core::UserId;
 
 use crate::{App, problem::Problem};
 
 /// The routes, without a prefix.
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/waddles", get(waddles::list).post(waddles::create))
-        .route(
-            "/waddles/{w}",
-            get(waddles::show).patch(waddles::change).delete(waddles::remove),
-        )
-        .route("/waddles/{w}/members", get(members::list).post(members::add))
-        .route(
-            "/waddles/{w}/members/{who}",
-            get(members::show).patch(members::change).delete(members::remove),
-        )
-        .route(
-            "/waddles/{w}/channels",
-            get(channels::list).post(channels::create),
-        )
-        .route(
-            "/waddles/{w}/channels/{c}",
-            get(channels::show)
-                .patch(channels::change)
-                .delete(channels::remove),
-        )
-        .route("/waddles/{w}/invites", get(invites::list).post(invites::create))
-        .route("/waddles/{w}/invites/{code}", delete(invites::revoke))
-        .route("/waddles/{w}/invites/{code}/accept", post(invites::accept))
-        .route("/files", get(files::list))
-        .route("/files/{id}", delete(files::remove))
-        .route("/invites/{code}", get(invites::show))
-        .route("/invites/{code}/accept", post(invites::accept_any))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .merge(waddles::routes())
+        .merge(channels::routes())
+        .merge(members::routes())
+        .merge(invites::routes())
+        .merge(files::routes())
 }
 
 /// A waddle that the user may see; otherwise 403, whether it exists or not.
@@ -83,33 +78,5 @@ pub fn word(value: &impl Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(Value::String(s)) => s,
         _ => String::new(),
-    }
-}
-
-/// The value of an enum that a word stands for.
-fn read<T: DeserializeOwned>(field: &str, text: &str) -> Result<T, Problem> {
-    serde_json::from_value(Value::String(text.to_owned())).map_err(|e| {
-        Problem::new(
-            axum::http::StatusCode::UNPROCESSABLE_ENTITY,
-            "invalid",
-            format!("{field}: {e}"),
-        )
-    })
-}
-
-/// `?offset=…&limit=…`
-#[derive(Debug, Default, Deserialize)]
-pub struct Paging {
-    offset: Option<usize>,
-    limit: Option<usize>,
-}
-
-impl Paging {
-    fn page(&self) -> Page {
-        let d = Page::default();
-        Page {
-            offset: self.offset.unwrap_or(d.offset),
-            limit: self.limit.unwrap_or(d.limit).clamp(1, 200),
-        }
     }
 }

@@ -1,99 +1,146 @@
 //! `/waddles`, `/waddles/{w}`.
 
-use std::sync::Arc;
-
 use axum::{
-    Json,
     extract::{Path, State},
-    http::{StatusCode, header},
-    response::{IntoResponse, Response},
+    http::StatusCode,
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 use waddle_community::{NewWaddle, Role, Visibility, Waddle, WaddleChange};
-use waddle_core::Slug;
+use waddle_core::{Slug, Timestamp, WaddleId};
 
-use super::{read, visible};
+use super::{channels::ChannelView, visible};
 use crate::{
     App,
-    auth::{Auth, Body},
+    auth::Auth,
     problem::Problem,
+    rest::{Created, Json},
 };
 
-fn json_of(app: &App, waddle: &Waddle, role: Option<Role>) -> Value {
-    json!({
-        "id": waddle.id, "slug": waddle.slug, "name": waddle.name, "description": waddle.description,
-        "visibility": waddle.visibility, "created_at": waddle.created_at, "role": role,
-        "url": app.config.at(&format!("/api/v1/waddles/{}", waddle.slug)),
-    })
+/// These addresses.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(show, change, remove))
 }
 
-/// Those that one belongs to.
-pub async fn list(State(app): State<App>, auth: Auth) -> Result<Json<Value>, Problem> {
+/// A waddle.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WaddleView {
+    id: WaddleId,
+    slug: Slug,
+    name: String,
+    description: String,
+    visibility: Visibility,
+    created_at: Timestamp,
+    /// What one is in it; null for who does not belong to it.
+    role: Option<Role>,
+    url: String,
+    /// Those that one may see; only where one waddle is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channels: Option<Vec<ChannelView>>,
+}
+
+fn view(app: &App, waddle: &Waddle, role: Option<Role>) -> WaddleView {
+    WaddleView {
+        id: waddle.id,
+        slug: waddle.slug.clone(),
+        name: waddle.name.clone(),
+        description: waddle.description.clone(),
+        visibility: waddle.visibility,
+        created_at: waddle.created_at,
+        role,
+        url: place(app, waddle),
+        channels: None,
+    }
+}
+
+fn place(app: &App, waddle: &Waddle) -> String {
+    app.config.at(&format!("/api/v1/waddles/{}", waddle.slug))
+}
+
+/// Waddles.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WaddleList {
+    waddles: Vec<WaddleView>,
+}
+
+/// The waddles that one belongs to.
+#[utoipa::path(get, path = "/waddles", tag = "waddles", security(("token" = ["read"])),
+    responses((status = 200, description = "One's own.", body = WaddleList)))]
+pub async fn list(State(app): State<App>, auth: Auth) -> Result<Json<WaddleList>, Problem> {
     let mine = app.deps.community.waddles_of(auth.user()).await?;
-    let waddles: Vec<Value> = mine
-        .iter()
-        .map(|(w, role)| json_of(&app, w, Some(*role)))
-        .collect();
-    Ok(Json(json!({ "waddles": waddles })))
+    let waddles = mine.iter().map(|(w, role)| view(&app, w, Some(*role))).collect();
+    Ok(Json(WaddleList { waddles }))
 }
 
-/// A waddle to be made; the name is the slug where it is left out.
-#[derive(Debug, Deserialize)]
+/// A waddle to be made.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct New {
-    slug: String,
+pub struct NewWaddleBody {
+    /// It never changes.
+    slug: Slug,
+    /// 2 to 100 characters; the slug where it is left out.
     name: Option<String>,
+    /// Up to 1,000 characters.
     #[serde(default)]
     description: String,
-    visibility: Option<String>,
+    /// Private where it is left out.
+    visibility: Option<Visibility>,
 }
 
-pub(super) fn slug(text: &str) -> Result<Slug, Problem> {
-    text.parse().map_err(|e: waddle_core::slug::SlugError| {
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", e.to_string())
-    })
-}
-
-/// Makes one, with its channels `general` and `announcements`; whoever asks owns it.
-pub async fn create(State(app): State<App>, auth: Auth, Body(new): Body<New>) -> Result<Response, Problem> {
-    let name = new.name.unwrap_or_else(|| new.slug.clone());
-    let mut wanted = NewWaddle::new(slug(&new.slug)?, name);
+/// Make a waddle, with its channels `general` and `announcements`; whoever asks owns it.
+#[utoipa::path(post, path = "/waddles", tag = "waddles", security(("token" = ["manage"])),
+    responses((status = 201, description = "Made.", body = WaddleView)))]
+pub async fn create(
+    State(app): State<App>,
+    auth: Auth,
+    Json(new): Json<NewWaddleBody>,
+) -> Result<Created<WaddleView>, Problem> {
+    let name = new.name.unwrap_or_else(|| new.slug.to_string());
+    let mut wanted = NewWaddle::new(new.slug, name);
     wanted.description = new.description;
-    if let Some(v) = new.visibility {
-        wanted.visibility = read::<Visibility>("visibility", &v)?;
-    }
+    wanted.visibility = new.visibility.unwrap_or(wanted.visibility);
     let made = app.deps.community.create_waddle(auth.user(), wanted).await?;
-    let place = app.config.at(&format!("/api/v1/waddles/{}", made.slug));
-    let body = json_of(&app, &made, Some(Role::Owner));
-    Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(body)).into_response())
+    Ok(Created(place(&app, &made), view(&app, &made, Some(Role::Owner))))
 }
 
-/// One, with the channels that one may see.
-pub async fn show(State(app): State<App>, auth: Auth, Path(w): Path<String>) -> Result<Json<Value>, Problem> {
+/// One waddle, with the channels that one may see.
+#[utoipa::path(get, path = "/waddles/{w}", tag = "waddles", security(("token" = ["read"])),
+    responses((status = 200, description = "It.", body = WaddleView)))]
+pub async fn show(
+    State(app): State<App>,
+    auth: Auth,
+    Path(w): Path<String>,
+) -> Result<Json<WaddleView>, Problem> {
     let (waddle, access) = visible(&app, auth.user(), &w).await?;
-    let mut body = json_of(&app, &waddle, access.role_of(auth.user()));
-    body["channels"] = super::channels::of(&app, &waddle, &access, auth.user());
-    Ok(Json(body))
+    let mut view = view(&app, &waddle, access.role_of(auth.user()));
+    view.channels = Some(super::channels::of(&app, &waddle, &access, auth.user()));
+    Ok(Json(view))
 }
 
-/// Changes name, description or visibility.
+/// Change a waddle; what is left out stays.
+#[utoipa::path(patch, path = "/waddles/{w}", tag = "waddles", security(("token" = ["manage"])),
+    responses((status = 200, description = "As it is now.", body = WaddleView)))]
 pub async fn change(
     State(app): State<App>,
     auth: Auth,
     Path(w): Path<String>,
-    Body(change): Body<WaddleChange>,
-) -> Result<Json<Value>, Problem> {
+    Json(change): Json<WaddleChange>,
+) -> Result<Json<WaddleView>, Problem> {
     let (waddle, access) = visible(&app, auth.user(), &w).await?;
-    let changed: Arc<Waddle> = app
+    let changed = app
         .deps
         .community
         .update_waddle(auth.user(), waddle.id, change)
         .await?;
-    Ok(Json(json_of(&app, &changed, access.role_of(auth.user()))))
+    Ok(Json(view(&app, &changed, access.role_of(auth.user()))))
 }
 
-/// Deletes it with everything in it.
+/// Delete a waddle with everything in it.
+#[utoipa::path(delete, path = "/waddles/{w}", tag = "waddles", security(("token" = ["manage"])),
+    responses((status = 204, description = "Gone.")))]
 pub async fn remove(
     State(app): State<App>,
     auth: Auth,
