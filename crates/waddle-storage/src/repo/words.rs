@@ -45,6 +45,14 @@ macro_rules! words {
                 }
             }
         }
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                let text = utoipa::openapi::schema::Type::String;
+                let words = utoipa::openapi::ObjectBuilder::new().schema_type(text);
+                words.enum_values(Some([$($word),*])).into()
+            }
+        }
+        impl utoipa::ToSchema for $name {}
     };
 }
 pub(crate) use words;
