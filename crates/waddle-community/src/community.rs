@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::broadcast;
 use waddle_core::{ChannelId, Limits, SharedClock, Slug, Timestamp, UserId, WaddleId};
-use waddle_permissions::{CheckLimits, Tuple, TupleStore, WriteError, waddle_schema};
+use waddle_permissions::{CheckLimits, StoreLimits, Tuple, TupleStore, WriteError, waddle_schema};
 use waddle_storage::{
     Db, Storage, StorageError,
     repo::{
@@ -276,8 +276,7 @@ impl Community {
                 })?;
                 let (store, ignored) = TupleStore::load(
                     waddle_schema(),
-                    limits.permission_tuples,
-                    limits.permission_cache,
+                    StoreLimits::from(&*limits),
                     revisions.tuples,
                     found,
                 );

@@ -4,16 +4,20 @@
 //! false if a part is, `but not` false if its base is false or its exclusion true; otherwise an unknown
 //! part makes the whole unknown, and unknown never grants. This is Kleene's logic, so a value that is true
 //! or false although something below was cut off stays so, and may be remembered.
+//!
+//! The bound on time is a number of steps, for this crate has no clock: a step looks at one relation or one
+//! tuple that leads on, costs about the same whatever the data, and makes the answer the same on every machine.
 
 use ahash::AHashMap;
 use smallvec::SmallVec;
 
 use crate::{
-    cache::CacheKey,
+    edges::Who,
+    explain::{Part, Record},
     objects::Node,
-    schema::{RelationId, Rewrite, Schema, TypeId},
-    store::{TupleStore, WriteError, key},
-    tuple::{ObjectRef, SubjectRef},
+    overlay::View,
+    schema::{RelationId, Rewrite, TypeId},
+    store::{WriteError, key},
 };
 
 /// The answer to a check.
@@ -34,12 +38,12 @@ impl Decision {
     }
 }
 
-/// The bounds of one check.
+/// The bounds of one question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CheckLimits {
     /// Relations within relations; at most 128.
     pub depth: u32,
-    /// Relations looked at in all.
+    /// Relations and leading tuples looked at in one check.
     pub steps: u32,
 }
 
@@ -61,16 +65,16 @@ impl From<&waddle_core::Limits> for CheckLimits {
     }
 }
 
-/// The bound that a check ran into.
+/// The bound that a question ran into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exceeded {
     /// [`CheckLimits::depth`].
     Depth,
-    /// [`CheckLimits::steps`].
+    /// [`CheckLimits::steps`], or those of a lookup.
     Steps,
 }
 
-/// Why a check has no answer; callers deny.
+/// Why a question has no answer; callers deny.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CheckError {
     /// A name that the schema does not have.
@@ -82,11 +86,11 @@ pub enum CheckError {
 }
 
 /// Relations within relations that the call stack has room for, whatever the configuration says.
-const MAX_DEPTH: u32 = 128;
+pub(crate) const MAX_DEPTH: u32 = 128;
 
 /// A value, and for unknown ones the lowest place of the path that was hit.
 #[derive(Debug, Clone, Copy)]
-enum Value {
+pub(crate) enum Value {
     True,
     False,
     Unknown { low: u32 },
@@ -95,282 +99,275 @@ enum Value {
 /// Unknown for good: it depends on nothing that is still being decided.
 const FINAL: u32 = u32::MAX;
 
+/// Whom a check is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Target {
+pub(crate) enum Target {
     Object(Node, TypeId),
     Wildcard(TypeId),
     Userset(Node, RelationId),
 }
 
-struct Evaluation<'a> {
-    store: &'a TupleStore,
-    schema: &'a Schema,
+/// The decisions about one subject; what was found for one object helps with the next.
+pub(crate) struct Evaluation<'a, R: Record> {
+    view: View<'a>,
     target: Target,
     depth: u32,
-    steps_left: u32,
+    pub steps_left: u32,
     exceeded: Option<Exceeded>,
     path: SmallVec<[u64; 32]>,
-    memo: Memo,
+    memo: Memo<R::Note>,
 }
 
-/// Values found in this check: a short list first, a map when it grows.
-#[derive(Default)]
-struct Memo {
-    list: SmallVec<[(u64, Value); 16]>,
-    map: AHashMap<u64, Value>,
+/// Values found so far: a short list first, a map when it grows.
+struct Memo<N> {
+    list: SmallVec<[(u64, Value, N); 16]>,
+    map: AHashMap<u64, (Value, N)>,
 }
 
-impl Memo {
-    fn get(&self, k: u64) -> Option<Value> {
-        let found = self.list.iter().find(|(key, _)| *key == k).map(|(_, v)| *v);
+impl<N: Clone> Memo<N> {
+    fn get(&self, k: u64) -> Option<(Value, N)> {
+        let found = self.list.iter().find(|(key, ..)| *key == k);
         if found.is_some() || self.map.is_empty() {
-            return found;
+            return found.map(|(_, v, n)| (*v, n.clone()));
         }
-        self.map.get(&k).copied()
+        self.map.get(&k).cloned()
     }
 
-    fn put(&mut self, k: u64, v: Value) {
+    fn put(&mut self, k: u64, v: Value, n: N) {
         if self.list.len() < 16 {
-            self.list.push((k, v));
+            self.list.push((k, v, n));
         } else {
-            self.map.insert(k, v);
+            self.map.insert(k, (v, n));
         }
     }
 }
 
-impl TupleStore {
-    /// Decides by the tuples of this revision, or from what was decided before at it.
-    ///
-    /// `relation` is one of the object's type. Unknown names are errors, unknown objects and subjects are not.
-    pub fn check(
-        &self,
-        object: ObjectRef<'_>,
-        relation: &str,
-        subject: SubjectRef<'_>,
-        limits: CheckLimits,
-    ) -> Result<Decision, CheckError> {
-        let kind = self.type_of(object.kind)?;
-        let relation = self.relation_of(kind, relation)?;
-        self.check_relation(object.id, relation, subject, limits)
-    }
+/// What a value was found to be, and why.
+type Found<R> = (Value, <R as Record>::Note);
 
-    /// The same, the relation (and with it the object's type) already looked up.
-    pub fn check_relation(
-        &self,
-        object_id: &str,
-        relation: RelationId,
-        subject: SubjectRef<'_>,
-        limits: CheckLimits,
-    ) -> Result<Decision, CheckError> {
-        let kind = self.schema.relation_type(relation);
-        let node = self.objects.find(kind, object_id).unwrap_or(Node::ABSENT);
-        let target = self.target(node, kind, object_id, subject)?;
-        let cache_key: Option<CacheKey> = match target {
-            Target::Object(who, of) if node != Node::ABSENT => {
-                Some((key(node, relation), u64::from(who.0) << 16 | u64::from(of.0)))
-            }
-            _ => None,
-        };
-        if let Some(decision) = cache_key.and_then(|k| self.cache.get(k)) {
-            return Ok(decision);
-        }
-        let decision = self.evaluate(node, relation, target, limits)?;
-        if let Some(k) = cache_key {
-            self.cache.put(k, decision);
-        }
-        Ok(decision)
-    }
-
-    /// Decides without looking at what was decided before.
-    pub fn check_uncached(
-        &self,
-        object: ObjectRef<'_>,
-        relation: &str,
-        subject: SubjectRef<'_>,
-        limits: CheckLimits,
-    ) -> Result<Decision, CheckError> {
-        let kind = self.type_of(object.kind)?;
-        let relation = self.relation_of(kind, relation)?;
-        let node = self.objects.find(kind, object.id).unwrap_or(Node::ABSENT);
-        let target = self.target(node, kind, object.id, subject)?;
-        self.evaluate(node, relation, target, limits)
-    }
-
-    fn target(
-        &self,
-        node: Node,
-        kind: TypeId,
-        object_id: &str,
-        subject: SubjectRef<'_>,
-    ) -> Result<Target, CheckError> {
-        Ok(match subject {
-            SubjectRef::Object(o) => {
-                let of = self.type_of(o.kind)?;
-                Target::Object(self.objects.find(of, o.id).unwrap_or(Node::ABSENT), of)
-            }
-            SubjectRef::Wildcard(of) => Target::Wildcard(self.type_of(of)?),
-            SubjectRef::Userset(o, r) => {
-                let of = self.type_of(o.kind)?;
-                let found = self.objects.find(of, o.id);
-                // An object that no tuple names is still itself.
-                let same = of == kind && o.id == object_id;
-                let absent = if same { node } else { Node::ABSENT_SUBJECT };
-                Target::Userset(found.unwrap_or(absent), self.relation_of(of, r)?)
-            }
-        })
-    }
-
-    fn evaluate(
-        &self,
-        node: Node,
-        relation: RelationId,
-        target: Target,
-        limits: CheckLimits,
-    ) -> Result<Decision, CheckError> {
-        let mut e = Evaluation {
-            store: self,
-            schema: &self.schema,
+impl<'a, R: Record> Evaluation<'a, R> {
+    pub fn new(view: View<'a>, target: Target, limits: CheckLimits) -> Self {
+        Self {
+            view,
             target,
             depth: limits.depth.min(MAX_DEPTH),
             steps_left: limits.steps,
             exceeded: None,
             path: SmallVec::new(),
-            memo: Memo::default(),
-        };
-        let value = e.relation(node, relation);
-        match (value, e.exceeded) {
-            (Value::True, _) => Ok(Decision::Allowed),
-            (Value::False, _) => Ok(Decision::Denied),
-            (Value::Unknown { .. }, Some(bound)) => Err(CheckError::TooComplex(bound)),
-            (Value::Unknown { .. }, None) => Ok(Decision::Unknown),
+            memo: Memo {
+                list: SmallVec::new(),
+                map: AHashMap::new(),
+            },
         }
     }
-}
 
-impl Evaluation<'_> {
-    fn cut(&mut self, bound: Exceeded) -> Value {
-        self.exceeded.get_or_insert(bound);
-        Value::Unknown { low: 0 }
+    /// Another subject; what was found for the last one is forgotten.
+    pub fn turn_to(&mut self, target: Target) {
+        self.target = target;
+        self.memo.list.clear();
+        self.memo.map.clear();
     }
 
-    fn relation(&mut self, node: Node, relation: RelationId) -> Value {
+    pub fn decide(&mut self, node: Node, relation: RelationId) -> Result<(Decision, R::Note), CheckError> {
+        self.exceeded = None;
+        let (value, note) = self.relation(node, relation);
+        match (value, self.exceeded) {
+            (Value::True, _) => Ok((Decision::Allowed, note)),
+            (Value::False, _) => Ok((Decision::Denied, note)),
+            (Value::Unknown { .. }, Some(bound)) => Err(CheckError::TooComplex(bound)),
+            (Value::Unknown { .. }, None) => Ok((Decision::Unknown, note)),
+        }
+    }
+
+    fn cut(&mut self, bound: Exceeded) -> Found<R> {
+        self.exceeded.get_or_insert(bound);
+        (Value::Unknown { low: 0 }, R::note(|| Part::Limit))
+    }
+
+    /// Takes one step, if there is one left.
+    fn step(&mut self) -> bool {
+        let left = self.steps_left > 0;
+        self.steps_left -= u32::from(left);
+        left
+    }
+
+    fn relation(&mut self, node: Node, relation: RelationId) -> Found<R> {
         if self.target == Target::Userset(node, relation) {
-            return Value::True;
+            return (Value::True, R::note(|| Part::Itself));
         }
         let k = key(node, relation);
         if let Some(known) = self.memo.get(k) {
             return known;
         }
         if let Some(at) = self.path.iter().position(|p| *p == k) {
-            return Value::Unknown { low: at as u32 };
+            let note = R::note(|| Part::Again(node, relation));
+            return (Value::Unknown { low: at as u32 }, note);
         }
         if self.path.len() as u32 >= self.depth {
             return self.cut(Exceeded::Depth);
         }
-        if self.steps_left == 0 {
+        if !self.step() {
             return self.cut(Exceeded::Steps);
         }
-        self.steps_left -= 1;
         let here = self.path.len() as u32;
         self.path.push(k);
-        let schema = self.schema;
-        let value = self.rewrite(node, relation, schema.rewrite(relation));
+        let schema = self.view.schema();
+        let (mut value, why) = self.rewrite(node, relation, schema.rewrite(relation));
         self.path.pop();
-        match value {
+        let note = R::note(|| Part::Relation(node, relation, value, why));
+        let lasting = match value {
             // Depends at most on itself: unknown wherever it is asked. Not so if a bound cut it.
             Value::Unknown { low } if low >= here && self.exceeded.is_none() => {
-                let v = Value::Unknown { low: FINAL };
-                self.memo.put(k, v);
-                v
+                value = Value::Unknown { low: FINAL };
+                true
             }
-            Value::Unknown { .. } => value,
-            _ => {
-                self.memo.put(k, value);
-                value
-            }
+            Value::Unknown { .. } => false,
+            _ => true,
+        };
+        if lasting {
+            self.memo.put(k, value, note.clone());
         }
+        (value, note)
     }
 
-    fn rewrite(&mut self, node: Node, relation: RelationId, rewrite: &Rewrite) -> Value {
+    fn rewrite(&mut self, node: Node, relation: RelationId, rewrite: &'a Rewrite) -> Found<R> {
         match rewrite {
             Rewrite::Direct => self.direct(node, relation),
             Rewrite::Computed(r) => self.relation(node, *r),
             Rewrite::From { tupleset, targets } => self.follow(node, *tupleset, targets),
             Rewrite::Union(parts) => {
-                let mut any = Value::False;
+                let mut any = Any::<R>::new();
                 for p in parts {
-                    any = or(any, self.rewrite(node, relation, p));
-                    if matches!(any, Value::True) {
+                    let found = self.rewrite(node, relation, p);
+                    if any.is_decided_by(found) {
                         break;
                     }
                 }
-                any
+                any.done(Part::AnyOf)
             }
-            Rewrite::Intersection(parts) => {
-                let mut all = Value::True;
-                for p in parts {
-                    all = and(all, self.rewrite(node, relation, p));
-                    if matches!(all, Value::False) {
-                        break;
-                    }
-                }
-                all
-            }
+            Rewrite::Intersection(parts) => self.intersection(node, relation, parts),
             Rewrite::Exclusion(base, not) => {
-                let base = self.rewrite(node, relation, base);
+                let (base, why) = self.rewrite(node, relation, base);
                 if matches!(base, Value::False) {
-                    return base;
+                    return (base, R::note(|| Part::AllOf(vec![why])));
                 }
-                let not = match self.rewrite(node, relation, not) {
+                let (excluded, why_not) = self.rewrite(node, relation, not);
+                let not = match excluded {
                     Value::True => Value::False,
                     Value::False => Value::True,
                     unknown @ Value::Unknown { .. } => unknown,
                 };
-                and(base, not)
+                let why_not = R::note(|| Part::Excluded(excluded, why_not));
+                let value = and(base, not);
+                let parts = match (value, not, base) {
+                    (Value::False, ..) => vec![why_not],
+                    (Value::Unknown { .. }, Value::True, _) => vec![why],
+                    (Value::Unknown { .. }, _, Value::True) => vec![why_not],
+                    _ => vec![why, why_not],
+                };
+                (value, R::note(|| Part::AllOf(parts)))
             }
         }
     }
 
-    fn direct(&mut self, node: Node, relation: RelationId) -> Value {
-        let store = self.store;
-        let Some(edges) = store.forward.get(&key(node, relation)) else {
-            return Value::False;
-        };
-        let found = match self.target {
-            Target::Object(who, of) => edges.wildcards.contains(&of) || edges.has_object(who),
-            Target::Wildcard(of) => edges.wildcards.contains(&of),
-            Target::Userset(..) => false,
-        };
-        if found {
-            return Value::True;
+    fn intersection(&mut self, node: Node, relation: RelationId, parts: &'a [Rewrite]) -> Found<R> {
+        let mut all = Value::True;
+        let mut notes = Vec::new();
+        for p in parts {
+            let (value, why) = self.rewrite(node, relation, p);
+            all = and(all, value);
+            match value {
+                Value::False => {
+                    notes = vec![why];
+                    break;
+                }
+                Value::Unknown { .. } => notes.push(why),
+                Value::True => notes.push(why),
+            }
         }
-        let mut any = Value::False;
-        for (object, relation) in &edges.usersets {
-            any = or(any, self.relation(*object, *relation));
-            if matches!(any, Value::True) {
+        (all, R::note(|| Part::AllOf(notes)))
+    }
+
+    fn direct(&mut self, node: Node, relation: RelationId) -> Found<R> {
+        let edges = self.view.edges(node, relation);
+        let candidates = match self.target {
+            Target::Object(who, of) => [Some(Who::Object(who)), Some(Who::Wildcard(of))],
+            Target::Wildcard(of) => [None, Some(Who::Wildcard(of))],
+            Target::Userset(..) => [None, None],
+        };
+        for who in candidates.into_iter().flatten() {
+            if edges.contains(who) {
+                return (Value::True, R::note(|| Part::Tuple(node, relation, who, None)));
+            }
+        }
+        let mut any = Any::<R>::new();
+        for (object, r) in edges.usersets() {
+            if !self.step() {
+                any.is_decided_by(self.cut(Exceeded::Steps));
+                break;
+            }
+            let (value, then) = self.relation(object, r);
+            let note = R::note(|| Part::Tuple(node, relation, Who::Userset(object, r), Some(then)));
+            if any.is_decided_by((value, note)) {
                 break;
             }
         }
-        any
+        any.done(|tried| Part::NoTuple(node, relation, tried))
     }
 
-    fn follow(&mut self, node: Node, tupleset: RelationId, targets: &[(TypeId, RelationId)]) -> Value {
-        let store = self.store;
-        let Some(edges) = store.forward.get(&key(node, tupleset)) else {
-            return Value::False;
-        };
-        let mut any = Value::False;
-        for object in &edges.objects {
-            let kind = store.objects.kind(*object);
+    fn follow(&mut self, node: Node, tupleset: RelationId, targets: &[(TypeId, RelationId)]) -> Found<R> {
+        let view = self.view;
+        let mut any = Any::<R>::new();
+        for object in view.edges(node, tupleset).objects() {
+            if !self.step() {
+                any.is_decided_by(self.cut(Exceeded::Steps));
+                break;
+            }
+            let kind = view.kind(object);
             let Some((_, relation)) = targets.iter().find(|(t, _)| *t == kind) else {
                 continue;
             };
-            any = or(any, self.relation(*object, *relation));
-            if matches!(any, Value::True) {
+            let (value, then) = self.relation(object, *relation);
+            let note = R::note(|| Part::Tuple(node, tupleset, Who::Object(object), Some(then)));
+            if any.is_decided_by((value, note)) {
                 break;
             }
         }
-        any
+        any.done(|tried| Part::NoTuple(node, tupleset, tried))
+    }
+}
+
+/// The `or` of what is found one after the other.
+struct Any<R: Record> {
+    value: Value,
+    notes: Vec<R::Note>,
+}
+
+impl<R: Record> Any<R> {
+    fn new() -> Self {
+        Self {
+            value: Value::False,
+            notes: Vec::new(),
+        }
+    }
+
+    fn is_decided_by(&mut self, (value, note): Found<R>) -> bool {
+        self.value = or(self.value, value);
+        if matches!(value, Value::True) {
+            self.notes.clear();
+        }
+        self.notes.push(note);
+        matches!(value, Value::True)
+    }
+
+    /// One true part speaks for itself.
+    fn done(mut self, part: impl FnOnce(Vec<R::Note>) -> Part<R::Note>) -> Found<R> {
+        let note = match self.value {
+            Value::True => self.notes.pop(),
+            _ => None,
+        };
+        let notes = self.notes;
+        (self.value, note.unwrap_or_else(|| R::note(|| part(notes))))
     }
 }
 

@@ -1,10 +1,9 @@
 //! The tuples of one object and relation, by the kind of their subjects.
 
-use smallvec::SmallVec;
-
 use crate::{
     objects::Node,
     schema::{RelationId, TypeId},
+    set::Set,
 };
 
 /// A subject as the store keeps it.
@@ -18,67 +17,80 @@ pub(crate) enum Who {
 /// Who has one relation to one object.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Edges {
-    /// Sorted.
-    pub objects: SmallVec<[Node; 4]>,
-    pub usersets: SmallVec<[(Node, RelationId); 2]>,
-    pub wildcards: SmallVec<[TypeId; 1]>,
+    pub objects: Set<Node, 4>,
+    pub usersets: Set<(Node, RelationId), 2>,
+    pub wildcards: Set<TypeId, 2>,
 }
 
 impl Edges {
     pub fn contains(&self, who: Who) -> bool {
         match who {
-            Who::Object(n) => self.has_object(n),
-            Who::Wildcard(t) => self.wildcards.contains(&t),
-            Who::Userset(n, r) => self.usersets.contains(&(n, r)),
-        }
-    }
-
-    pub fn has_object(&self, node: Node) -> bool {
-        match self.objects.len() {
-            0..=8 => self.objects.contains(&node),
-            _ => self.objects.binary_search(&node).is_ok(),
+            Who::Object(n) => self.objects.contains(n),
+            Who::Wildcard(t) => self.wildcards.contains(t),
+            Who::Userset(n, r) => self.usersets.contains((n, r)),
         }
     }
 
     /// Whether it was new.
     pub fn insert(&mut self, who: Who) -> bool {
-        if self.contains(who) {
-            return false;
-        }
         match who {
-            Who::Object(n) => {
-                let at = self.objects.binary_search(&n).unwrap_or_else(|at| at);
-                self.objects.insert(at, n);
-            }
-            Who::Wildcard(t) => self.wildcards.push(t),
-            Who::Userset(n, r) => self.usersets.push((n, r)),
+            Who::Object(n) => self.objects.insert(n),
+            Who::Wildcard(t) => self.wildcards.insert(t),
+            Who::Userset(n, r) => self.usersets.insert((n, r)),
         }
-        true
     }
 
     /// Whether it was there.
     pub fn remove(&mut self, who: Who) -> bool {
-        let before = self.len();
         match who {
-            Who::Object(n) => {
-                if let Ok(at) = self.objects.binary_search(&n) {
-                    self.objects.remove(at);
-                }
-            }
-            Who::Wildcard(t) => self.wildcards.retain(|x| *x != t),
-            Who::Userset(n, r) => self.usersets.retain(|x| *x != (n, r)),
+            Who::Object(n) => self.objects.remove(n),
+            Who::Wildcard(t) => self.wildcards.remove(t),
+            Who::Userset(n, r) => self.usersets.remove((n, r)),
         }
-        self.len() != before
     }
 
-    pub fn len(&self) -> usize {
-        self.objects.len() + self.usersets.len() + self.wildcards.len()
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty() && self.usersets.is_empty() && self.wildcards.is_empty()
     }
 
     pub fn iter(&self) -> impl Iterator<Item = Who> + '_ {
-        let objects = self.objects.iter().map(|n| Who::Object(*n));
-        let usersets = self.usersets.iter().map(|(n, r)| Who::Userset(*n, *r));
-        let wildcards = self.wildcards.iter().map(|t| Who::Wildcard(*t));
+        let objects = self.objects.iter().map(Who::Object);
+        let usersets = self.usersets.iter().map(|(n, r)| Who::Userset(n, r));
+        let wildcards = self.wildcards.iter().map(Who::Wildcard);
         objects.chain(usersets).chain(wildcards)
+    }
+}
+
+/// Where an object stands as subject: of which object and relation, alone or as a userset of which relation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Back {
+    pub node: Node,
+    pub relation: RelationId,
+    via: RelationId,
+}
+
+/// No schema has as many relations.
+const ALONE: RelationId = RelationId(u16::MAX);
+
+impl Back {
+    /// The object that the tuple's subject needs to know of, and the way back to the tuple.
+    pub fn of(node: Node, relation: RelationId, who: Who) -> Option<(Node, Self)> {
+        let (subject, via) = match who {
+            Who::Object(n) => (n, ALONE),
+            Who::Userset(n, r) => (n, r),
+            Who::Wildcard(_) => return None,
+        };
+        Some((subject, Self { node, relation, via }))
+    }
+
+    /// The relation of the userset, where the subject is one.
+    pub fn userset(self) -> Option<RelationId> {
+        (self.via != ALONE).then_some(self.via)
+    }
+
+    /// The subject of the tuple, given the object in it.
+    pub fn who(self, subject: Node) -> Who {
+        self.userset()
+            .map_or(Who::Object(subject), |r| Who::Userset(subject, r))
     }
 }

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use ahash::AHashMap;
-use smallvec::SmallVec;
+use ahash::{AHashMap, AHashSet};
 
 use crate::{
     cache::Cache,
-    edges::{Edges, Who},
+    edges::{Back, Edges, Who},
+    log::{Change, Log, RevisionChanges, RevisionError},
     objects::{Node, Objects},
+    overlay::View,
     schema::{RelationId, Restriction, Schema, TypeId},
+    set::Set,
     suggest::nearest,
     tuple::{Object, ObjectRef, Subject, SubjectRef, Tuple},
 };
@@ -100,8 +102,26 @@ pub(crate) fn hint(suggestion: Option<&str>) -> String {
         .unwrap_or_default()
 }
 
-/// Where an object stands as subject: of which object and relation, and as a userset of which relation.
-type Back = (Node, RelationId, Option<RelationId>);
+/// The bounds of a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreLimits {
+    /// Tuples held.
+    pub tuples: usize,
+    /// Decisions remembered until the next revision.
+    pub cached: usize,
+    /// Changes held for watchers and for the way back to older revisions.
+    pub log: usize,
+}
+
+impl From<&waddle_core::Limits> for StoreLimits {
+    fn from(l: &waddle_core::Limits) -> Self {
+        Self {
+            tuples: l.permission_tuples,
+            cached: l.permission_cache,
+            log: l.permission_log,
+        }
+    }
+}
 
 /// The tuples of one database under one schema.
 #[derive(Debug, Clone)]
@@ -109,11 +129,14 @@ pub struct TupleStore {
     pub(crate) schema: Arc<Schema>,
     pub(crate) objects: Objects,
     pub(crate) forward: AHashMap<u64, Edges>,
-    /// By an object that stands as subject, alone or in a userset.
-    reverse: AHashMap<Node, SmallVec<[Back; 2]>>,
+    /// What is given to everybody of a type.
+    everyone: AHashMap<TypeId, Set<(Node, RelationId), 2>>,
     pub(crate) cache: Cache,
+    /// Kept although this schema does not allow them.
+    dormant: AHashSet<Tuple>,
+    log: Log,
     count: usize,
-    max: usize,
+    limits: StoreLimits,
     revision: u64,
 }
 
@@ -123,16 +146,18 @@ pub(crate) fn key(node: Node, relation: RelationId) -> u64 {
 }
 
 impl TupleStore {
-    /// An empty store for at most `max` tuples, remembering up to `cached` decisions.
-    pub fn new(schema: Arc<Schema>, max: usize, cached: usize) -> Self {
+    /// An empty store.
+    pub fn new(schema: Arc<Schema>, limits: StoreLimits) -> Self {
         Self {
             objects: Objects::new(schema.types.len()),
             schema,
             forward: AHashMap::new(),
-            reverse: AHashMap::new(),
-            cache: Cache::new(cached),
+            everyone: AHashMap::new(),
+            cache: Cache::new(limits.cached),
+            dormant: AHashSet::new(),
+            log: Log::new(limits.log),
             count: 0,
-            max,
+            limits,
             revision: 0,
         }
     }
@@ -140,28 +165,68 @@ impl TupleStore {
     /// A store with what is at hand; tuples that the schema does not allow are left out and named.
     pub fn load(
         schema: Arc<Schema>,
-        max: usize,
-        cached: usize,
+        limits: StoreLimits,
         revision: u64,
         tuples: impl IntoIterator<Item = Tuple>,
     ) -> (Self, Vec<Ignored>) {
-        let mut store = Self::new(schema, max, cached);
+        let mut store = Self::new(schema, limits);
+        let ignored = store.fill(tuples);
+        store.revision = revision;
+        (store, ignored)
+    }
+
+    fn fill(&mut self, tuples: impl IntoIterator<Item = Tuple>) -> Vec<Ignored> {
+        let max = self.limits.tuples;
         let mut ignored = Vec::new();
         for tuple in tuples {
-            let checked = store.checked(&tuple);
-            match checked {
-                Ok(_) if store.count >= max => ignored.push(Ignored {
+            match self.checked(&tuple) {
+                Ok(_) if self.count >= max => ignored.push(Ignored {
                     tuple,
                     why: WriteError::Full { max },
                 }),
                 Ok((kind, relation)) => {
-                    store.insert(kind, relation, &tuple);
+                    self.insert(kind, relation, &tuple);
                 }
-                Err(why) => ignored.push(Ignored { tuple, why }),
+                Err(why) => {
+                    self.dormant.insert(tuple.clone());
+                    ignored.push(Ignored { tuple, why });
+                }
             }
         }
-        store.revision = revision;
-        (store, ignored)
+        self.objects.shrink();
+        self.forward.shrink_to_fit();
+        ignored
+    }
+
+    /// The same tuples under another schema, as the next revision. What it does not allow is named, sleeps, and
+    /// comes back with a schema that does; changes from before are not held any more.
+    pub fn change_schema(&mut self, schema: Arc<Schema>) -> Vec<Ignored> {
+        let mut tuples: Vec<Tuple> = self.tuples().collect();
+        tuples.extend(self.dormant.drain());
+        let revision = self.revision + 1;
+        *self = Self::new(schema, self.limits);
+        self.revision = revision;
+        self.fill(tuples)
+    }
+
+    /// Takes up what an earlier life of this store did, oldest first and up to its revision now, so that
+    /// watchers go on and older revisions are served. Whatever does not end at this revision is not taken.
+    pub fn remember(&mut self, past: impl IntoIterator<Item = RevisionChanges>) {
+        self.log.clear();
+        for entry in past {
+            self.log.push(entry);
+        }
+        if self.log.newest().is_some_and(|r| r != self.revision) {
+            self.log.clear();
+        }
+    }
+
+    /// What happened after a revision, oldest first, one entry for each revision.
+    pub fn changes_after(
+        &self,
+        revision: u64,
+    ) -> Result<impl DoubleEndedIterator<Item = &RevisionChanges>, RevisionError> {
+        self.log.after(revision, self.revision)
     }
 
     /// The schema that the tuples are kept under.
@@ -191,16 +256,30 @@ impl TupleStore {
 
     /// Whether a change would be accepted.
     pub fn validate(&self, changes: &Changes) -> Result<(), WriteError> {
+        let few = changes.deletes.len() <= 16;
+        let deletes: AHashSet<&Tuple> = if few {
+            AHashSet::new()
+        } else {
+            changes.deletes.iter().collect()
+        };
         for t in &changes.writes {
             self.checked(t)?;
-            if changes.deletes.contains(t) {
+            let contradicts = if few {
+                changes.deletes.contains(t)
+            } else {
+                deletes.contains(t)
+            };
+            if contradicts {
                 return Err(WriteError::Contradiction(t.to_string()));
             }
         }
-        let new = changes.writes.iter().filter(|t| !self.contains(t)).count();
-        let gone = changes.deletes.iter().filter(|t| self.contains(t)).count();
-        if (self.count + new).saturating_sub(gone) > self.max && new > 0 {
-            return Err(WriteError::Full { max: self.max });
+        let max = self.limits.tuples;
+        if self.count + changes.writes.len() > max {
+            let new: AHashSet<&Tuple> = changes.writes.iter().filter(|t| !self.contains(t)).collect();
+            let gone: AHashSet<&Tuple> = changes.deletes.iter().filter(|t| self.contains(t)).collect();
+            if (self.count + new.len()).saturating_sub(gone.len()) > max && !new.is_empty() {
+                return Err(WriteError::Full { max });
+            }
         }
         Ok(())
     }
@@ -208,17 +287,35 @@ impl TupleStore {
     /// Makes a change as a whole or not at all.
     pub fn apply(&mut self, changes: &Changes) -> Result<Applied, WriteError> {
         self.validate(changes)?;
+        let mut done = Vec::new();
+        let mut note = |written: bool, t: &Tuple| {
+            done.push(Change {
+                written,
+                tuple: t.clone(),
+            });
+        };
         let (mut written, mut deleted) = (0, 0);
         for t in &changes.deletes {
-            deleted += usize::from(self.remove(t));
+            self.dormant.remove(t);
+            if self.remove(t) {
+                deleted += 1;
+                note(false, t);
+            }
         }
         for t in &changes.writes {
             let (kind, relation) = self.checked(t)?;
-            written += usize::from(self.insert(kind, relation, t));
+            if self.insert(kind, relation, t) {
+                written += 1;
+                note(true, t);
+            }
         }
         if written + deleted > 0 {
             self.revision += 1;
             self.cache.clear();
+            self.log.push(RevisionChanges {
+                revision: self.revision,
+                changes: done.into(),
+            });
         }
         Ok(Applied {
             revision: self.revision,
@@ -234,9 +331,7 @@ impl TupleStore {
 
     /// Whether the tuple of these parts is held; nothing is derived.
     pub fn has(&self, object: ObjectRef<'_>, relation: &str, subject: SubjectRef<'_>) -> bool {
-        self.find(object, relation)
-            .zip(self.who(subject))
-            .is_some_and(|(edges, who)| edges.contains(who))
+        self.view().has(object, relation, subject)
     }
 
     /// The subjects that tuples name for one object and relation; nothing is derived.
@@ -244,23 +339,19 @@ impl TupleStore {
         self.find(object, relation)
             .into_iter()
             .flat_map(Edges::iter)
-            .map(|who| self.subject(who))
+            .map(|who| self.view().subject(who))
     }
 
     /// Every tuple whose subject is this object, or a userset of it.
     pub fn tuples_of(&self, subject: ObjectRef<'_>) -> Vec<Tuple> {
+        let view = self.view();
         let node = self
             .schema
             .type_id(subject.kind)
             .and_then(|kind| self.objects.find(kind, subject.id));
-        let edges = node.and_then(|n| self.reverse.get(&n).map(|e| (n, e)));
-        edges.map_or_else(Vec::new, |(node, edges)| {
-            edges
-                .iter()
-                .map(|(object, relation, userset)| {
-                    let who = userset.map_or(Who::Object(node), |r| Who::Userset(node, r));
-                    self.tuple(*object, *relation, who)
-                })
+        node.map_or_else(Vec::new, |node| {
+            view.backs(node)
+                .map(|back| view.tuple(back.node, back.relation, back.who(node)))
                 .collect()
         })
     }
@@ -275,42 +366,26 @@ impl TupleStore {
         };
         let mut out = Vec::new();
         for relation in self.schema.type_def(kind).relations.values() {
-            if let Some(edges) = self.forward.get(&key(node, *relation)) {
-                out.extend(edges.iter().map(|who| self.tuple(node, *relation, who)));
-            }
+            let edges = self.view().edges(node, *relation);
+            out.extend(edges.all().map(|who| self.view().tuple(node, *relation, who)));
         }
         out
     }
 
     /// Every tuple, in no order.
     pub fn tuples(&self) -> impl Iterator<Item = Tuple> {
-        self.forward.iter().flat_map(move |(k, edges)| {
-            let (node, relation) = (Node((k >> 16) as u32), RelationId(*k as u16));
-            edges.iter().map(move |who| self.tuple(node, relation, who))
-        })
+        self.view().tuples()
     }
 
-    fn object(&self, node: Node) -> Object {
-        Object {
-            kind: self.schema.type_name(self.objects.kind(node)).into(),
-            id: (&**self.objects.id(node)).into(),
+    pub(crate) fn view(&self) -> View<'_> {
+        View {
+            store: self,
+            overlay: None,
         }
     }
 
-    fn subject(&self, who: Who) -> Subject {
-        match who {
-            Who::Object(n) => Subject::Object(self.object(n)),
-            Who::Wildcard(t) => Subject::Wildcard(self.schema.type_name(t).into()),
-            Who::Userset(n, r) => Subject::Userset(self.object(n), self.schema.relation_name(r).into()),
-        }
-    }
-
-    fn tuple(&self, node: Node, relation: RelationId, who: Who) -> Tuple {
-        Tuple {
-            object: self.object(node),
-            relation: self.schema.relation_name(relation).into(),
-            subject: self.subject(who),
-        }
+    pub(crate) fn everyone(&self, of: TypeId) -> impl Iterator<Item = (Node, RelationId)> + '_ {
+        self.everyone.get(&of).into_iter().flat_map(Set::iter)
     }
 
     pub(crate) fn type_of(&self, name: &str) -> Result<TypeId, WriteError> {
@@ -330,7 +405,7 @@ impl TupleStore {
             })
     }
 
-    fn checked(&self, t: &Tuple) -> Result<(TypeId, RelationId), WriteError> {
+    pub(crate) fn checked(&self, t: &Tuple) -> Result<(TypeId, RelationId), WriteError> {
         let kind = self.type_of(&t.object.kind)?;
         let relation = self.relation_of(kind, &t.relation)?;
         let wanted = match &t.subject {
@@ -344,29 +419,9 @@ impl TupleStore {
         Err(WriteError::NotAllowed {
             kind: t.object.kind.to_string(),
             relation: t.relation.to_string(),
-            allowed: self.allowed(relation),
+            allowed: self.schema.allowed(relation),
             subject: t.subject.to_string(),
         })
-    }
-
-    fn allowed(&self, relation: RelationId) -> String {
-        let s = &self.schema;
-        let list: Vec<String> = s
-            .restrictions(relation)
-            .iter()
-            .map(|r| match r {
-                Restriction::Object(t) => s.type_name(*t).to_owned(),
-                Restriction::Wildcard(t) => format!("{}:*", s.type_name(*t)),
-                Restriction::Userset(r) => {
-                    format!("{}#{}", s.type_name(s.relation_type(*r)), s.relation_name(*r))
-                }
-            })
-            .collect();
-        if list.is_empty() {
-            "no tuples: it follows from other relations".into()
-        } else {
-            format!("[{}]", list.join(", "))
-        }
     }
 
     fn find(&self, object: ObjectRef<'_>, relation: &str) -> Option<&Edges> {
@@ -376,28 +431,12 @@ impl TupleStore {
             .get(&key(self.objects.find(kind, object.id)?, relation))
     }
 
-    fn who(&self, subject: SubjectRef<'_>) -> Option<Who> {
-        let node = |o: ObjectRef<'_>| self.objects.find(self.schema.type_id(o.kind)?, o.id);
-        Some(match subject {
-            SubjectRef::Object(o) => Who::Object(node(o)?),
-            SubjectRef::Wildcard(kind) => Who::Wildcard(self.schema.type_id(kind)?),
-            SubjectRef::Userset(o, r) => Who::Userset(
-                node(o)?,
-                self.schema.relation_id(self.schema.type_id(o.kind)?, r)?,
-            ),
-        })
-    }
-
     fn insert(&mut self, kind: TypeId, relation: RelationId, t: &Tuple) -> bool {
-        if self.contains(t) {
-            return false;
-        }
-        let schema = self.schema.clone();
         let node = self.objects.acquire(kind, &t.object.id);
+        let (schema, objects) = (&self.schema, &mut self.objects);
         let mut acquire = |o: &Object| {
-            schema
-                .type_id(&o.kind)
-                .map(|kind| (kind, self.objects.acquire(kind, &o.id)))
+            let kind = schema.type_id(&o.kind)?;
+            Some((kind, objects.acquire(kind, &o.id)))
         };
         let who = match &t.subject {
             Subject::Object(o) => acquire(o).map(|(_, n)| Who::Object(n)),
@@ -411,50 +450,55 @@ impl TupleStore {
             self.objects.release(node);
             return false;
         };
-        self.forward.entry(key(node, relation)).or_default().insert(who);
-        match who {
-            Who::Object(n) => self.reverse.entry(n).or_default().push((node, relation, None)),
-            Who::Userset(n, r) => self.reverse.entry(n).or_default().push((node, relation, Some(r))),
-            Who::Wildcard(_) => {}
+        let new = self.forward.entry(key(node, relation)).or_default().insert(who);
+        match (Back::of(node, relation, who), who) {
+            (Some((subject, back)), _) if new => {
+                self.objects.backs_mut(subject).insert(back);
+            }
+            (None, Who::Wildcard(of)) if new => {
+                self.everyone.entry(of).or_default().insert((node, relation));
+            }
+            (Some((subject, _)), _) => {
+                self.objects.release(subject);
+                self.objects.release(node);
+            }
+            (None, _) => self.objects.release(node),
         }
-        self.count += 1;
-        true
+        self.count += usize::from(new);
+        new
     }
 
     fn remove(&mut self, t: &Tuple) -> bool {
-        let Some(kind) = self.schema.type_id(&t.object.kind) else {
+        let found = || {
+            let kind = self.schema.type_id(&t.object.kind)?;
+            let relation = self.schema.relation_id(kind, &t.relation)?;
+            let node = self.objects.find(kind, &t.object.id)?;
+            Some((node, relation, self.view().who(t.subject.as_ref())?))
+        };
+        let Some((node, relation, who)) = found() else {
             return false;
         };
-        let Some(relation) = self.schema.relation_id(kind, &t.relation) else {
-            return false;
-        };
-        let found = self
-            .objects
-            .find(kind, &t.object.id)
-            .zip(self.who(t.subject.as_ref()));
-        let Some((node, who)) = found else { return false };
-        let Some(edges) = self.forward.get_mut(&key(node, relation)) else {
+        let k = key(node, relation);
+        let Some(edges) = self.forward.get_mut(&k) else {
             return false;
         };
         if !edges.remove(who) {
             return false;
         }
-        if edges.len() == 0 {
-            self.forward.remove(&key(node, relation));
+        if edges.is_empty() {
+            self.forward.remove(&k);
         }
-        let back = match who {
-            Who::Object(n) => Some((n, None)),
-            Who::Userset(n, r) => Some((n, Some(r))),
-            Who::Wildcard(_) => None,
-        };
-        if let Some((subject, userset)) = back {
-            if let Some(list) = self.reverse.get_mut(&subject) {
-                list.retain(|e| *e != (node, relation, userset));
-                if list.is_empty() {
-                    self.reverse.remove(&subject);
+        match (Back::of(node, relation, who), who) {
+            (Some((subject, back)), _) => {
+                self.objects.backs_mut(subject).remove(back);
+                self.objects.release(subject);
+            }
+            (None, Who::Wildcard(of)) => {
+                if let Some(given) = self.everyone.get_mut(&of) {
+                    given.remove((node, relation));
                 }
             }
-            self.objects.release(subject);
+            (None, _) => {}
         }
         self.objects.release(node);
         self.count -= 1;

@@ -121,6 +121,17 @@ impl Subject {
     }
 }
 
+impl SubjectRef<'_> {
+    /// The same, owned.
+    pub fn to_owned(self) -> Subject {
+        match self {
+            Self::Object(o) => Subject::Object(o.to_owned()),
+            Self::Wildcard(kind) => Subject::Wildcard(kind.into()),
+            Self::Userset(o, r) => Subject::Userset(o.to_owned(), r.into()),
+        }
+    }
+}
+
 impl Tuple {
     /// A tuple of parts that are already checked.
     pub fn new(object: Object, relation: &str, subject: Subject) -> Self {

@@ -4,9 +4,17 @@
 use std::sync::Arc;
 
 use waddle_permissions::{
-    Changes, CheckError, CheckLimits, Decision, Exceeded, Object, Schema, Subject, Tuple, TupleStore,
-    WriteError,
+    Changes, CheckError, CheckLimits, Decision, Exceeded, Object, Schema, StoreLimits, Subject, Tuple,
+    TupleStore, WriteError,
 };
+
+fn limits(tuples: usize) -> StoreLimits {
+    StoreLimits {
+        tuples,
+        cached: 1024,
+        log: 1000,
+    }
+}
 
 fn schema(body: &str) -> Arc<Schema> {
     Arc::new(Schema::parse(&format!("model\n schema 1.1\ntype user\n{body}")).unwrap())
@@ -22,7 +30,7 @@ type doc
     define view: viewer but not blocked";
 
 fn store(body: &str) -> TupleStore {
-    TupleStore::new(schema(body), 1_000_000, 1024)
+    TupleStore::new(schema(body), limits(1_000_000))
 }
 
 fn write(store: &mut TupleStore, tuples: &[&str]) {
@@ -148,7 +156,7 @@ fn a_hundred_thousand_members_of_a_group_in_a_group() {
             Tuple::new(group.clone(), "member", Subject::Object(user))
         })
         .collect();
-    s = TupleStore::load(s.schema().clone(), 1_000_000, 1024, 7, {
+    s = TupleStore::load(s.schema().clone(), limits(1_000_000), 7, {
         let w: Vec<Tuple> = writes;
         w
     })
@@ -205,7 +213,7 @@ fn a_change_is_whole_or_not_at_all() {
     let done = s.apply(&again).unwrap();
     assert_eq!((done.written, done.deleted, done.revision), (0, 0, before));
 
-    let mut full = TupleStore::new(schema(GROUPS), 1, 8);
+    let mut full = TupleStore::new(schema(GROUPS), limits(1));
     write(&mut full, &["doc:1#viewer@user:ann"]);
     let more = Changes {
         writes: vec!["doc:1#viewer@user:bob".parse().unwrap()],
@@ -268,7 +276,7 @@ fn tuples_of_an_older_schema_are_left_out() {
     .collect();
     drop(old);
     let new = schema("type doc\n relations\n  define viewer: [user]");
-    let (s, ignored) = TupleStore::load(new, 100, 8, 3, kept);
+    let (s, ignored) = TupleStore::load(new, limits(100), 3, kept);
     assert_eq!((s.len(), ignored.len()), (1, 2));
     assert_eq!(ask(&s, "doc:1#viewer@user:ann"), Decision::Allowed);
     assert_eq!(ask(&s, "doc:1#viewer@user:bob"), Decision::Denied);

@@ -1,6 +1,7 @@
 //! Tables of expectations: schemas and tuples, and who may and may not.
 //!
-//! A table is a file `tests/tables/*.txt`; a line is one of
+//! A table is a file `tests/tables/*.yaml` in the format of OpenFGA's own (`format`), or `tests/tables/*.txt`, where
+//! a line is one of
 //!
 //! ```text
 //! schema <path from the top of the repository>   the schema, once, at the top
@@ -10,16 +11,74 @@
 //! - object#relation@subject                      deletes a tuple
 //! ! object#relation@subject                      a tuple that must be refused
 //! allow|deny|unknown object#relation name …      what a check must answer for each name (user:<name>)
+//! objects name type#relation = …                 the objects that they have the relation to, all of them
+//! users object#relation = …                      who has the relation, all of them; `*` is everyone, `-name` but not
 //! ```
+//!
+//! Whatever a line expects of a check, list objects and list users are asked too.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::{fs, path::Path, sync::Arc};
 
-use waddle_permissions::{Changes, CheckLimits, Decision, Object, Schema, Subject, Tuple, TupleStore};
+use waddle_permissions::{
+    Changes, CheckLimits, Decision, LookupLimits, Object, Schema, StoreLimits, Subject, Subjects, Tuple,
+    TupleStore, Wanted,
+};
+
+mod format;
+
+const LIMITS: StoreLimits = StoreLimits {
+    tuples: 1000,
+    cached: 64,
+    log: 100,
+};
+
+fn subject(name: &str) -> Subject {
+    let name = if name.contains(':') {
+        name.to_owned()
+    } else {
+        format!("user:{name}")
+    };
+    name.parse().unwrap()
+}
+
+fn objects(store: &TupleStore, kind: &str, relation: &str, subject: &Subject) -> Vec<Object> {
+    let found = store
+        .now()
+        .list_objects(kind, relation, subject.as_ref(), LookupLimits::default());
+    found.unwrap()
+}
+
+fn users(store: &TupleStore, object: &Object, relation: &str, like: &Subject) -> Subjects {
+    let wanted = match like {
+        Subject::Object(o) => Wanted::Objects(&o.kind),
+        Subject::Wildcard(kind) => Wanted::Objects(kind),
+        Subject::Userset(o, r) => Wanted::Usersets(&o.kind, r),
+    };
+    let found = store
+        .now()
+        .list_users(object.as_ref(), relation, wanted, LookupLimits::default());
+    found.unwrap()
+}
+
+/// Whether both lookups find that the subject has the relation.
+fn looked_up(store: &TupleStore, object: &Object, relation: &str, subject: &Subject) -> (bool, bool) {
+    let among = users(store, object, relation, subject);
+    let by_wildcard = match subject {
+        Subject::Wildcard(_) => among.everyone,
+        Subject::Object(_) => among.everyone && !among.except.contains(subject),
+        Subject::Userset(..) => false,
+    };
+    (
+        objects(store, &object.kind, relation, subject).contains(object),
+        by_wildcard || among.named.contains(subject),
+    )
+}
 
 #[derive(Default)]
 struct Outcome {
     checks: usize,
+    lists: usize,
     wrong: Vec<String>,
 }
 
@@ -38,7 +97,7 @@ fn run(path: &Path) -> Outcome {
                 let text = fs::read_to_string(Path::new(top).join(rest)).unwrap();
                 schema = Some(Arc::new(Schema::parse(&text).unwrap()));
             }
-            "==" => store = Some(TupleStore::new(schema.clone().unwrap(), 1000, 64)),
+            "==" => store = Some(TupleStore::new(schema.clone().unwrap(), LIMITS)),
             "+" | "!" => {
                 let written = change(Changes {
                     writes: vec![rest.parse().unwrap()],
@@ -67,13 +126,16 @@ fn run(path: &Path) -> Outcome {
                 let (object, relation) = words.next().unwrap().split_once('#').unwrap();
                 let object: Object = object.parse().unwrap();
                 for name in words {
-                    let name = if name.contains(':') {
-                        name.to_owned()
-                    } else {
-                        format!("user:{name}")
-                    };
-                    let subject: Subject = name.parse().unwrap();
+                    let subject = subject(name);
                     let store = store.as_ref().unwrap();
+                    let allowed = expected == Decision::Allowed;
+                    let found = looked_up(store, &object, relation, &subject);
+                    // An object that no tuple names is in no list, although a userset is itself.
+                    if found != (allowed, allowed) {
+                        out.wrong.push(format!(
+                            "{at}: {object}#{relation}@{subject}: listed (by subject, by object): {found:?}"
+                        ));
+                    }
                     // Twice: the second answer may come from the cache.
                     for _ in 0..2 {
                         out.checks += 1;
@@ -91,6 +153,42 @@ fn run(path: &Path) -> Outcome {
                     }
                 }
             }
+            "objects" => {
+                let (question, answer) = rest.split_once('=').unwrap();
+                let (name, of) = question.trim().split_once(' ').unwrap();
+                let (kind, relation) = of.split_once('#').unwrap();
+                let mut expected: Vec<String> = answer
+                    .split_whitespace()
+                    .map(|id| format!("{kind}:{id}"))
+                    .collect();
+                expected.sort();
+                let got = objects(store.as_ref().unwrap(), kind, relation, &subject(name));
+                let got: Vec<String> = got.iter().map(Object::to_string).collect();
+                out.lists += 1;
+                if got != expected {
+                    out.wrong.push(format!("{at}: {line}: {got:?}"));
+                }
+            }
+            "users" => {
+                let (question, answer) = rest.split_once('=').unwrap();
+                let (object, relation) = question.trim().split_once('#').unwrap();
+                let mut expected = Subjects::default();
+                for word in answer.split_whitespace() {
+                    match word.strip_prefix('-') {
+                        Some(name) => expected.except.push(subject(name)),
+                        None if word == "*" => expected.everyone = true,
+                        None => expected.named.push(subject(word)),
+                    }
+                }
+                expected.named.sort();
+                expected.except.sort();
+                let like = subject("anybody");
+                let got = users(store.as_ref().unwrap(), &object.parse().unwrap(), relation, &like);
+                out.lists += 1;
+                if got != expected {
+                    out.wrong.push(format!("{at}: {line}: {got:?}"));
+                }
+            }
             other => out.wrong.push(format!("{at}: `{other}` is no word of a table")),
         }
     }
@@ -102,12 +200,22 @@ fn every_table() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tables");
     let mut total = Outcome::default();
     for file in fs::read_dir(dir).unwrap() {
-        let done = run(&file.unwrap().path());
-        total.checks += done.checks;
-        total.wrong.extend(done.wrong);
+        let path = file.unwrap().path();
+        if path.extension().is_some_and(|e| e == "yaml") {
+            let done = format::run(&path);
+            total.checks += done.right[0];
+            total.lists += done.right[1] + done.right[2];
+            total.wrong.extend(done.wrong);
+        } else {
+            let done = run(&path);
+            total.checks += done.checks;
+            total.lists += done.lists;
+            total.wrong.extend(done.wrong);
+        }
     }
     assert!(total.wrong.is_empty(), "\n{}", total.wrong.join("\n"));
     assert!(total.checks > 200, "only {} checks", total.checks);
+    assert!(total.lists > 30, "only {} lists", total.lists);
 }
 
 /// Every tuple that the tables write is one of the forms that `specs/permissions.md` names.

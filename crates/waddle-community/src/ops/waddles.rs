@@ -107,8 +107,7 @@ impl Community {
         // From here on it is a change like any other, of a waddle that nobody sees yet.
         let store = waddle_permissions::TupleStore::new(
             waddle_permissions::waddle_schema(),
-            self.limits().permission_tuples,
-            self.limits().permission_cache,
+            waddle_permissions::StoreLimits::from(&*self.limits()),
         );
         let state = crate::access::State {
             waddle: waddle.clone(),

@@ -3,8 +3,12 @@
 mod lexer;
 mod parser;
 mod resolve;
+mod rules;
+mod ways;
 
 use ahash::AHashMap;
+
+pub(crate) use ways::Ways;
 
 /// A type of a schema, e.g. `channel`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -73,6 +77,7 @@ pub(crate) struct RelationDef {
     pub of: TypeId,
     pub rewrite: Rewrite,
     pub restrictions: Vec<Restriction>,
+    pub ways: Ways,
 }
 
 /// A valid schema.
@@ -84,9 +89,25 @@ pub struct Schema {
 }
 
 impl Schema {
-    /// Reads and checks a schema's text.
+    /// Reads and checks a schema's text; the error is the first of [`Self::problems`].
     pub fn parse(text: &str) -> Result<Self, SchemaError> {
-        resolve::resolve(&parser::parse(text)?)
+        resolve::resolve(&parser::parse(text)?).map_err(|(first, _)| first)
+    }
+
+    /// Everything that is wrong with a schema's text, in the order of the text: one error of the grammar, or all
+    /// errors of names, or else all relations that can never hold or lead back to themselves.
+    pub fn problems(text: &str) -> Vec<SchemaError> {
+        let types = match parser::parse(text) {
+            Ok(types) => types,
+            Err(e) => return vec![e],
+        };
+        match resolve::resolve(&types) {
+            Ok(_) => Vec::new(),
+            Err((first, mut more)) => {
+                more.insert(0, first);
+                more
+            }
+        }
     }
 
     /// The type of this name.
@@ -117,6 +138,27 @@ impl Schema {
     /// What tuples of a relation may name; empty for a relation that only follows from others.
     pub fn restrictions(&self, id: RelationId) -> &[Restriction] {
         &self.relation(id).restrictions
+    }
+
+    /// The same as the text has it, `[user, group#member]`.
+    pub fn allowed(&self, id: RelationId) -> String {
+        let entry = |r: &Restriction| match r {
+            Restriction::Object(t) => self.type_name(*t).to_owned(),
+            Restriction::Wildcard(t) => format!("{}:*", self.type_name(*t)),
+            Restriction::Userset(r) => {
+                format!(
+                    "{}#{}",
+                    self.type_name(self.relation_type(*r)),
+                    self.relation_name(*r)
+                )
+            }
+        };
+        let list: Vec<String> = self.restrictions(id).iter().map(entry).collect();
+        if list.is_empty() {
+            "no tuples: it follows from other relations".into()
+        } else {
+            format!("[{}]", list.join(", "))
+        }
     }
 
     /// How a relation is decided.

@@ -6,8 +6,11 @@
 //! define     := "define" name ":" expression
 //! expression := operand ( ("or" operand)+ | ("and" operand)+ | "but" "not" operand )?
 //! operand    := "[" restriction ("," restriction)* "]" | name [ "from" name ] | "(" expression ")"
+//!               ("[" only at the start of a define)
 //! restriction:= name | name ":" "*" | name "#" name
 //! ```
+
+use std::fmt;
 
 use super::{
     SchemaError,
@@ -29,9 +32,19 @@ pub(super) enum Allowed<'a> {
     Userset(Name<'a>, Name<'a>),
 }
 
+impl fmt::Display for Allowed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Object(t) => write!(f, "`{}`", t.text),
+            Self::Wildcard(t) => write!(f, "`{}:*`", t.text),
+            Self::Userset(t, r) => write!(f, "`{}#{}`", t.text, r.text),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) enum Expression<'a> {
-    Direct(Vec<Allowed<'a>>, Pos),
+    Direct(Vec<Allowed<'a>>),
     Computed(Name<'a>),
     From { relation: Name<'a>, tupleset: Name<'a> },
     Union(Vec<Expression<'a>>),
@@ -153,7 +166,7 @@ impl<'a> Parser<'a> {
             while self.take_word("define") {
                 let name = self.name("the name of a relation")?;
                 self.sign(':')?;
-                let expression = self.expression()?;
+                let expression = self.expression(true)?;
                 defines.push(Define { name, expression });
             }
         }
@@ -172,15 +185,16 @@ impl<'a> Parser<'a> {
         Ok(TypeText { name, defines })
     }
 
-    fn expression(&mut self) -> Result<Expression<'a>, SchemaError> {
-        let first = self.operand()?;
+    /// `start`: nothing of the definition stands before it.
+    fn expression(&mut self, start: bool) -> Result<Expression<'a>, SchemaError> {
+        let first = self.operand(start)?;
         let whole = if self.peek() == Token::Word("or") {
             Expression::Union(self.chain(first, "or")?)
         } else if self.peek() == Token::Word("and") {
             Expression::Intersection(self.chain(first, "and")?)
         } else if self.take_word("but") {
             self.keyword("not")?;
-            Expression::Exclusion(Box::new(first), Box::new(self.operand()?))
+            Expression::Exclusion(Box::new(first), Box::new(self.operand(false)?))
         } else {
             return Ok(first);
         };
@@ -195,12 +209,12 @@ impl<'a> Parser<'a> {
     fn chain(&mut self, first: Expression<'a>, operator: &str) -> Result<Vec<Expression<'a>>, SchemaError> {
         let mut parts = vec![first];
         while self.take_word(operator) {
-            parts.push(self.operand()?);
+            parts.push(self.operand(false)?);
         }
         Ok(parts)
     }
 
-    fn operand(&mut self) -> Result<Expression<'a>, SchemaError> {
+    fn operand(&mut self, start: bool) -> Result<Expression<'a>, SchemaError> {
         let (token, pos) = self.next();
         match token {
             Token::Sign('(') => {
@@ -208,11 +222,14 @@ impl<'a> Parser<'a> {
                 if self.nesting > NESTING {
                     return Err(pos.error(format!("parentheses nested more than {NESTING} deep")));
                 }
-                let inner = self.expression()?;
+                let inner = self.expression(start)?;
                 self.sign(')')?;
                 self.nesting -= 1;
                 Ok(inner)
             }
+            Token::Sign('[') if !start => Err(pos.error(
+                "`[…]` stands once in a definition and at its start: its own tuples first, then what it follows from",
+            )),
             Token::Sign('[') => {
                 let mut allowed = Vec::new();
                 loop {
@@ -222,7 +239,7 @@ impl<'a> Parser<'a> {
                     }
                 }
                 self.sign(']')?;
-                Ok(Expression::Direct(allowed, pos))
+                Ok(Expression::Direct(allowed))
             }
             Token::Word(text) => {
                 let name = Name { text, pos };

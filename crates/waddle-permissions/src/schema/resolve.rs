@@ -3,87 +3,132 @@
 use ahash::AHashMap;
 
 use super::{
-    RelationDef, RelationId, Restriction, Rewrite, Schema, SchemaError, TypeDef, TypeId,
-    lexer::Pos,
+    RelationDef, RelationId, Restriction, Rewrite, Schema, SchemaError, TypeDef, TypeId, Ways,
     parser::{Allowed, Expression, Name, TypeText},
+    rules,
 };
 use crate::suggest::nearest;
 
 /// Types and relations that one schema may have.
 const MAX_NAMES: usize = 4096;
 
-/// Resolves every name and checks: no name twice, none undefined, one `[…]` per relation, `from` follows
-/// plain tuples only, and each relation can hold for somebody.
-pub(super) fn resolve(types: &[TypeText<'_>]) -> Result<Schema, SchemaError> {
-    let mut schema = names(types)?;
+/// The longest name of a type and of a relation, as in OpenFGA.
+const MAX_TYPE: usize = 254;
+const MAX_RELATION: usize = 50;
+
+/// What is wrong, the first and the others.
+type Problems = (SchemaError, Vec<SchemaError>);
+
+fn result(mut problems: Vec<SchemaError>) -> Result<(), Problems> {
+    if problems.is_empty() {
+        return Ok(());
+    }
+    problems.sort_by_key(|e| (e.line, e.column));
+    let first = problems.remove(0);
+    Err((first, problems))
+}
+
+/// Resolves every name and checks: no name twice, none reserved or undefined, `from` follows plain tuples only,
+/// no part of a definition twice, each relation can hold for somebody and none follows from itself.
+pub(super) fn resolve(types: &[TypeText<'_>]) -> Result<Schema, Problems> {
+    let mut problems = Vec::new();
+    let mut schema = names(types, &mut problems);
     let mut places = Vec::with_capacity(schema.relations.len());
-    let mut next = 0;
-    for t in types {
+    for (t, id) in types.iter().zip(0..) {
         for d in &t.defines {
-            let id = RelationId(next);
-            next += 1;
+            let at = RelationId(places.len() as u16);
+            places.push(d.name.pos);
+            let Some(def) = schema.relations.get(usize::from(at.0)) else {
+                break;
+            };
             let mut restrictions = Vec::new();
+            let of = def.of;
+            debug_assert_eq!(of, TypeId(id));
+            rules::no_part_twice(&d.expression, &mut problems);
             let rewrite = Resolver {
                 schema: &schema,
                 types,
-                of: schema.relation(id).of,
+                of,
                 restrictions: &mut restrictions,
             }
-            .expression(&d.expression)?;
-            places.push(d.name.pos);
-            let def = &mut schema.relations[usize::from(id.0)];
-            def.rewrite = rewrite;
-            def.restrictions = restrictions;
+            .expression(&d.expression);
+            match rewrite {
+                Ok(rewrite) => {
+                    let def = &mut schema.relations[usize::from(at.0)];
+                    def.rewrite = rewrite;
+                    def.restrictions = restrictions;
+                }
+                Err(e) => problems.push(e),
+            }
         }
     }
-    satisfiable(&schema, &places)?;
+    result(problems)?;
+    result(rules::impossible(&schema, &places))?;
+    Ways::enter(&mut schema);
     Ok(schema)
 }
 
-fn names(types: &[TypeText<'_>]) -> Result<Schema, SchemaError> {
+/// A name that may be given.
+fn good(name: &Name<'_>, what: &str, max: usize, problems: &mut Vec<SchemaError>) {
+    if matches!(name.text, "self" | "this") {
+        problems.push(
+            name.pos
+                .error(format!("a {what} cannot be named `self` or `this`")),
+        );
+    }
+    if name.text.len() > max {
+        problems.push(
+            name.pos
+                .error(format!("the name of a {what} has at most {max} characters")),
+        );
+    }
+}
+
+fn names(types: &[TypeText<'_>], problems: &mut Vec<SchemaError>) -> Schema {
     let mut schema = Schema {
         types: Vec::new(),
         relations: Vec::new(),
         by_name: AHashMap::new(),
     };
     for t in types {
+        if schema.types.len() + schema.relations.len() + t.defines.len() >= MAX_NAMES {
+            problems.push(
+                t.name
+                    .pos
+                    .error(format!("more than {MAX_NAMES} types and relations")),
+            );
+            break;
+        }
         let id = TypeId(schema.types.len() as u16);
-        if schema.by_name.insert(t.name.text.into(), id).is_some() {
-            return Err(t
-                .name
-                .pos
-                .error(format!("type `{}` is defined twice", t.name.text)));
+        good(&t.name, "type", MAX_TYPE, problems);
+        if schema.by_name.contains_key(t.name.text) {
+            let twice = format!("type `{}` is defined twice", t.name.text);
+            problems.push(t.name.pos.error(twice));
+        } else {
+            schema.by_name.insert(t.name.text.into(), id);
         }
         let mut relations = AHashMap::new();
         for d in &t.defines {
-            if relations
-                .insert(d.name.text.into(), RelationId(schema.relations.len() as u16))
-                .is_some()
-            {
-                return Err(d.name.pos.error(format!(
-                    "relation `{}` is defined twice in this type",
-                    d.name.text
-                )));
+            good(&d.name, "relation", MAX_RELATION, problems);
+            let here = RelationId(schema.relations.len() as u16);
+            if relations.insert(d.name.text.into(), here).is_some() {
+                let twice = format!("relation `{}` is defined twice in this type", d.name.text);
+                problems.push(d.name.pos.error(twice));
             }
             schema.relations.push(RelationDef {
                 name: d.name.text.into(),
                 of: id,
                 rewrite: Rewrite::Direct,
                 restrictions: Vec::new(),
+                ways: Ways::default(),
             });
         }
         schema.types.push(TypeDef {
             name: t.name.text.into(),
             relations,
         });
-        if schema.types.len() > MAX_NAMES || schema.relations.len() > MAX_NAMES {
-            return Err(t
-                .name
-                .pos
-                .error(format!("more than {MAX_NAMES} types or relations")));
-        }
     }
-    Ok(schema)
+    schema
 }
 
 struct Resolver<'s, 't> {
@@ -114,7 +159,7 @@ impl Resolver<'_, '_> {
 
     fn expression(&mut self, e: &Expression<'_>) -> Result<Rewrite, SchemaError> {
         Ok(match e {
-            Expression::Direct(allowed, pos) => self.direct(allowed, *pos)?,
+            Expression::Direct(allowed) => self.direct(allowed)?,
             Expression::Computed(name) => Rewrite::Computed(self.relation_of(self.of, name)?),
             Expression::From { relation, tupleset } => self.from(relation, tupleset)?,
             Expression::Union(parts) => Rewrite::Union(self.all(parts)?),
@@ -129,21 +174,20 @@ impl Resolver<'_, '_> {
         parts.iter().map(|p| self.expression(p)).collect()
     }
 
-    fn direct(&mut self, allowed: &[Allowed<'_>], pos: Pos) -> Result<Rewrite, SchemaError> {
-        if !self.restrictions.is_empty() {
-            return Err(pos.error("a relation has its own tuples in one place only: a second `[`"));
-        }
+    fn direct(&mut self, allowed: &[Allowed<'_>]) -> Result<Rewrite, SchemaError> {
         for a in allowed {
-            let r = match a {
-                Allowed::Object(name) => Restriction::Object(self.type_id(name)?),
-                Allowed::Wildcard(name) => Restriction::Wildcard(self.type_id(name)?),
+            let (r, name) = match a {
+                Allowed::Object(name) => (Restriction::Object(self.type_id(name)?), name),
+                Allowed::Wildcard(name) => (Restriction::Wildcard(self.type_id(name)?), name),
                 Allowed::Userset(name, relation) => {
-                    Restriction::Userset(self.relation_of(self.type_id(name)?, relation)?)
+                    let relation = self.relation_of(self.type_id(name)?, relation)?;
+                    (Restriction::Userset(relation), name)
                 }
             };
-            if !self.restrictions.contains(&r) {
-                self.restrictions.push(r);
+            if self.restrictions.contains(&r) {
+                return Err(name.pos.error(format!("{a} stands twice in this list")));
             }
+            self.restrictions.push(r);
         }
         Ok(Rewrite::Direct)
     }
@@ -155,7 +199,7 @@ impl Resolver<'_, '_> {
             .defines
             .iter()
             .find(|d| d.name.text == tupleset.text);
-        let Some(Expression::Direct(allowed, _)) = define.map(|d| &d.expression) else {
+        let Some(Expression::Direct(allowed)) = define.map(|d| &d.expression) else {
             return Err(tupleset.pos.error(format!(
                 "`from {}` needs a relation of plain tuples, as in `define {}: [type]`",
                 tupleset.text, tupleset.text
@@ -192,46 +236,6 @@ impl Resolver<'_, '_> {
     }
 }
 
-/// Each relation must be able to hold for somebody, else it is a slip (`define a: b`, `define b: a`).
-fn satisfiable(schema: &Schema, places: &[Pos]) -> Result<(), SchemaError> {
-    let mut holds = vec![false; schema.relations.len()];
-    loop {
-        let mut changed = false;
-        for (i, r) in schema.relations.iter().enumerate() {
-            if !holds[i] && can_hold(&r.rewrite, &r.restrictions, &holds) {
-                holds[i] = true;
-                changed = true;
-            }
-        }
-        if !changed {
-            break;
-        }
-    }
-    match holds.iter().position(|h| !h) {
-        None => Ok(()),
-        Some(i) => {
-            let pos = places.get(i).copied().unwrap_or_default();
-            let name = &schema.relations[i].name;
-            Err(pos.error(format!("`{name}` can never hold: it follows only from itself")))
-        }
-    }
-}
-
-fn can_hold(rewrite: &Rewrite, restrictions: &[Restriction], holds: &[bool]) -> bool {
-    let of = |r: RelationId| holds[usize::from(r.0)];
-    match rewrite {
-        Rewrite::Direct => restrictions.iter().any(|r| match r {
-            Restriction::Object(_) | Restriction::Wildcard(_) => true,
-            Restriction::Userset(r) => of(*r),
-        }),
-        Rewrite::Computed(r) => of(*r),
-        Rewrite::From { targets, .. } => targets.iter().any(|(_, r)| of(*r)),
-        Rewrite::Union(parts) => parts.iter().any(|p| can_hold(p, restrictions, holds)),
-        Rewrite::Intersection(parts) => parts.iter().all(|p| can_hold(p, restrictions, holds)),
-        Rewrite::Exclusion(base, _) => can_hold(base, restrictions, holds),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -258,7 +262,35 @@ mod tests {
             ),
             (
                 "type user\ntype doc\n  relations\n    define a: b\n    define b: a",
-                "6:12: `a` can never hold: it follows only from itself",
+                "6:12: `a` follows from itself: a, b, a",
+            ),
+            (
+                "type user\ntype doc\n  relations\n    define p: [doc]\n    define a: a from p",
+                "7:12: `a` can never hold: no way of it leads to a tuple that names somebody",
+            ),
+            (
+                "type user\ntype doc\n  relations\n    define a: [user] or b\n    define b: [user] but not a",
+                "6:12: `a` follows from itself: a, b, a",
+            ),
+            (
+                "type user\ntype self",
+                "4:6: a type cannot be named `self` or `this`",
+            ),
+            (
+                "type user\ntype doc\n  relations\n    define this: [user]",
+                "6:12: a relation cannot be named `self` or `this`",
+            ),
+            (
+                "type user\ntype doc\n  relations\n    define a: [user, user:*, user]",
+                "6:30: `user` stands twice in this list",
+            ),
+            (
+                "type user\ntype doc\n  relations\n    define a: [user]\n    define b: a or (a or a)",
+                "7:21: `a` stands twice in this expression",
+            ),
+            (
+                "type user\ntype doc\n  relations\n    define a: [user]\n    define b: a but not [user]",
+                "7:25: `[…]` stands once in a definition and at its start: its own tuples first, then what it follows from",
             ),
             ("type user\ntype user", "4:6: type `user` is defined twice"),
             (
@@ -267,7 +299,7 @@ mod tests {
             ),
             (
                 "type user\ntype doc\n  relations\n    define a: [user] or [user]",
-                "6:25: a relation has its own tuples in one place only: a second `[`",
+                "6:25: `[…]` stands once in a definition and at its start: its own tuples first, then what it follows from",
             ),
             (
                 "type user\ntype doc\n  relations\n    define p: [user, doc]\n    define a: zz from p",
@@ -299,6 +331,18 @@ mod tests {
             ")".repeat(100)
         );
         assert!(error(&deep).contains("nested more than"));
+    }
+
+    #[test]
+    fn all_problems_are_named_in_the_order_of_the_text() {
+        let text = "model\n schema 1.1\ntype user\ntype doc\n relations\n  define a: [usr]\n  define b: [user]\n  define b: veiwer\n  define c: c\ntype user";
+        let found: Vec<String> = Schema::problems(text)
+            .iter()
+            .map(|e| format!("{}:{}", e.line, e.column))
+            .collect();
+        assert_eq!(found, ["6:14", "8:10", "8:13", "10:6"]);
+        assert!(Schema::problems("model\n schema 1.1\ntype user").is_empty());
+        assert_eq!(Schema::problems("model schema 1.1 typ user").len(), 1);
     }
 
     #[test]
