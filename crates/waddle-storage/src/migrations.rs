@@ -56,7 +56,10 @@ pub const SERVER: &[Migration] = migrations! {
     "server/0092_push.sql"
     "server/0093_offered_bookmarks.sql"
     "server/0100_messages.sql"
+    "server/0110_direct.sql"
     "server/0120_integrations.sql"
+    "server/0130_access_tokens.sql"
+    "server/0131_idempotency.sql"
 };
 
 /// Of every waddle's database.

@@ -1,5 +1,6 @@
 //! The repositories, a file per topic: the only place of the product that holds SQL.
 
+pub mod access_tokens;
 pub mod account_invites;
 pub mod accounts;
 pub mod archive;
@@ -13,9 +14,11 @@ pub mod channels;
 pub mod credentials;
 pub mod departed;
 pub mod device_credentials;
+pub mod direct;
 pub mod fast;
 pub mod files;
 pub mod hooks;
+pub mod idempotency;
 pub mod invites;
 pub mod join_requests;
 pub mod last_seen;

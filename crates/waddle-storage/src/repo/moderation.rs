@@ -1,6 +1,6 @@
 //! What a waddle keeps of its moderation: word and link rules, purges under way.
 
-use waddle_core::{ChannelId, MessageId, Timestamp, UserId};
+use waddle_core::{ChannelId, MessageId, Timestamp, UserId, WaddleId};
 
 use crate::{Conn, Result, Row, Tx, params};
 
@@ -144,18 +144,20 @@ pub fn open_purges(conn: &Conn) -> Result<usize> {
     })
 }
 
-/// A purge has come this far; with `finished` it is done.
-pub fn advance_purge(
-    tx: &mut Tx,
-    id: i64,
-    below: MessageId,
-    removed: u64,
-    finished: Option<Timestamp>,
-) -> Result<()> {
+/// So many messages of a purge went.
+pub fn count_purged(tx: &mut Tx, id: i64, removed: u64) -> Result<()> {
     tx.execute(
-        "UPDATE purges SET below = min(below, ?2), removed = removed + ?3, left = max(left - ?3, 0), \
-         finished_at = ?4 WHERE id = ?1 AND finished_at IS NULL",
-        (id, below, removed, finished),
+        "UPDATE purges SET removed = removed + ?2, left = max(left - ?2, 0) WHERE id = ?1",
+        (id, removed),
+    )
+    .map(drop)
+}
+
+/// A purge has come this far; with `finished` it is done.
+pub fn advance_purge(tx: &mut Tx, id: i64, below: MessageId, finished: Option<Timestamp>) -> Result<()> {
+    tx.execute(
+        "UPDATE purges SET below = min(below, ?2), finished_at = ?3 WHERE id = ?1 AND finished_at IS NULL",
+        (id, below, finished),
     )
     .map(drop)
 }
@@ -163,4 +165,18 @@ pub fn advance_purge(
 /// Purges that were done before `before` are forgotten.
 pub fn forget_purges(tx: &mut Tx, before: Timestamp) -> Result<u64> {
     tx.execute("DELETE FROM purges WHERE finished_at < ?1", (before,))
+}
+
+/// In the server's database: notes that a waddle has purges under way, or none any more.
+pub fn set_purging(tx: &mut Tx, waddle: WaddleId, under_way: bool) -> Result<()> {
+    match under_way {
+        true => tx.execute("INSERT OR IGNORE INTO purging (waddle) VALUES (?1)", (waddle,)),
+        false => tx.execute("DELETE FROM purging WHERE waddle = ?1", (waddle,)),
+    }
+    .map(drop)
+}
+
+/// In the server's database: the waddles with purges under way.
+pub fn purging(conn: &Conn) -> Result<Vec<WaddleId>> {
+    conn.query("SELECT waddle FROM purging", (), |r| r.get(0))
 }
