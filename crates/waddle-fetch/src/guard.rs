@@ -25,6 +25,9 @@ pub struct Guard {
     pub loopback: bool,
     /// Plain HTTP to public addresses.
     pub plain: bool,
+    /// Private networks and this machine too, over plain HTTP as well, but never link-local addresses, where clouds
+    /// tell their secrets: receivers in one's own house.
+    pub private: bool,
 }
 
 fn public_v4(a: Ipv4Addr) -> bool {
@@ -64,18 +67,30 @@ pub fn is_public(addr: IpAddr) -> bool {
     }
 }
 
+/// Whether an address is one of a network of one's own.
+fn is_private(addr: IpAddr) -> bool {
+    /// The metadata service of a cloud, over IPv6.
+    const METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+    match addr {
+        IpAddr::V4(a) => a.is_private() || a.is_loopback(),
+        IpAddr::V6(a) => a.is_loopback() || ((a.segments()[0] & 0xfe00) == 0xfc00 && a != METADATA),
+    }
+}
+
 impl Guard {
     /// Https to public addresses, and a test network on this machine where `loopback` says so.
     pub fn https(loopback: bool) -> Self {
         Self {
             loopback,
             plain: false,
+            private: false,
         }
     }
 
     /// Whether a connection to `addr` may be made.
     pub fn allows(self, addr: IpAddr) -> bool {
-        is_public(addr) || (self.loopback && addr.to_canonical().is_loopback())
+        let addr = addr.to_canonical();
+        is_public(addr) || (self.loopback && addr.is_loopback()) || (self.private && is_private(addr))
     }
 
     /// Checks a URL before any name of it is resolved.
@@ -99,10 +114,10 @@ impl Guard {
         };
         match url.scheme() {
             "https" => {}
-            "http" if self.plain || (self.loopback && loopback) => {}
+            "http" if self.plain || self.private || (self.loopback && loopback) => {}
             _ => return Err(Refused::Scheme(shown())),
         }
-        if literal.is_some_and(|a| !self.allows(a)) || (loopback && !self.loopback) {
+        if literal.is_some_and(|a| !self.allows(a)) || (loopback && !self.loopback && !self.private) {
             return Err(Refused::Address(shown()));
         }
         Ok(())
@@ -205,12 +220,26 @@ mod tests {
     fn plain_http_is_for_public_names_alone() {
         let open = Guard {
             plain: true,
-            loopback: false,
+            ..Guard::default()
         };
         let u = |s: &str| Url::parse(s).unwrap();
         assert!(open.check(&u("http://example.com/")).is_ok());
         for bad in ["http://localhost/", "http://10.1.1.1/", "http://[::1]/", "ftp://example.com/"] {
             assert!(open.check(&u(bad)).is_err(), "{bad}");
+        }
+    }
+    #[test]
+    fn a_house_may_ask_its_own_machines_but_no_cloud() {
+        let house = Guard {
+            private: true,
+            ..Guard::default()
+        };
+        let u = |s: &str| Url::parse(s).unwrap();
+        for ok in ["http://192.168.1.7:8123/api", "http://localhost/", "https://[fd12::1]/", "https://example.com/"] {
+            assert!(house.check(&u(ok)).is_ok(), "{ok}");
+        }
+        for bad in ["http://169.254.169.254/", "http://[fd00:ec2::254]/", "http://0.0.0.0/", "http://[fe80::1]/"] {
+            assert!(house.check(&u(bad)).is_err(), "{bad}");
         }
     }
 }

@@ -60,7 +60,7 @@ async fn a_name_that_points_inside_is_refused() {
     let f = fetcher(|c| {
         c.guard = Guard {
             plain: true,
-            loopback: false,
+            ..Guard::default()
         };
         c.hosts = vec![("hooks.example".into(), at)];
     });

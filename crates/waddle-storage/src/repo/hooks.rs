@@ -1,11 +1,10 @@
 //! Webhooks of a waddle: incoming ones of a channel, outgoing ones with their place in what happened, and the events
 //! that a receiver did not take (`specs/integrations.md`).
 
-use bytes::Bytes;
 use serde::Serialize;
-use waddle_core::{ChannelId, HookId, MessageId, Timestamp, UserId, WaddleId};
+use waddle_core::{ChannelId, HookId, Timestamp, UserId, WaddleId};
 
-use super::{archive::Kind, audit::AuditEntry};
+use super::audit::AuditEntry;
 use crate::{Conn, Result, Row, Tx, params};
 
 /// An incoming webhook.
@@ -249,14 +248,14 @@ pub fn insert_outgoing(tx: &mut Tx, h: &OutgoingHook) -> Result<()> {
     .map(drop)
 }
 
-/// Changes what people set: name, address, secrets, events, channels, and whether it is at work, which forgets its
-/// failures.
+/// Changes what people set: name, address, secrets, events, channels, on whose behalf, and whether it is at work, which
+/// forgets its failures.
 pub fn update_outgoing(tx: &mut Tx, h: &OutgoingHook) -> Result<()> {
     let (old, until) = h.old_secret.clone().unzip();
     tx.execute_one(
         "UPDATE outgoing_hooks SET name = ?2, url = ?3, secret = ?4, old_secret = ?5, old_until = ?6, events = ?7, \
-         channels = ?8, enabled = ?9, disabled_why = ?10, attempts = 0, next_at = NULL, failing_since = NULL \
-         WHERE id = ?1",
+         channels = ?8, enabled = ?9, disabled_why = ?10, made_by = ?11, attempts = 0, next_at = NULL, \
+         failing_since = NULL WHERE id = ?1",
         params![
             h.id,
             &h.name,
@@ -268,6 +267,7 @@ pub fn update_outgoing(tx: &mut Tx, h: &OutgoingHook) -> Result<()> {
             h.channels.as_deref(),
             h.enabled,
             h.disabled_why.as_deref(),
+            h.made_by.as_ref(),
         ],
     )
 }
@@ -392,64 +392,6 @@ pub fn unbury(tx: &mut Tx, hook: HookId, id: i64) -> Result<()> {
         "DELETE FROM hook_dead_letters WHERE hook = ?1 AND id = ?2",
         (hook, id),
     )
-}
-
-/// A row of a channel's archive, as webhooks read it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ArchivedEvent {
-    /// Its identifier.
-    pub id: MessageId,
-    /// The channel.
-    pub channel: ChannelId,
-    /// When it was sent.
-    pub at: Timestamp,
-    /// What it is.
-    pub kind: Kind,
-    /// Whether only a tombstone is left.
-    pub retracted: bool,
-    /// The nickname.
-    pub nick: Option<String>,
-    /// Who said it.
-    pub author: Option<String>,
-    /// The text.
-    pub body: Option<String>,
-    /// The stanza.
-    pub stanza: Bytes,
-}
-
-fn archived(row: &Row<'_>) -> Result<Option<ArchivedEvent>> {
-    let archive: String = row.get(1)?;
-    let channel = archive.strip_prefix("channel:").and_then(|c| c.parse().ok());
-    let Some(channel) = channel else { return Ok(None) };
-    Ok(Some(ArchivedEvent {
-        id: row.get(0)?,
-        channel,
-        at: row.get(2)?,
-        kind: row.get(3)?,
-        retracted: row.get(4)?,
-        nick: row.get(5)?,
-        author: row.get(6)?,
-        body: row.get(7)?,
-        stanza: row.get(8)?,
-    }))
-}
-
-const EVENT: &str = "id, archive, at, kind, retracted, peer, author, body, stanza";
-
-/// What was archived in all channels after one, in the order of its commits.
-pub fn messages_after(conn: &Conn, after: i64, limit: usize) -> Result<Vec<ArchivedEvent>> {
-    let sql = ["SELECT ", EVENT, " FROM archive WHERE id > ?1 ORDER BY id LIMIT ?2"].concat();
-    Ok(conn
-        .query(&sql, (after, limit), archived)?
-        .into_iter()
-        .flatten()
-        .collect())
-}
-
-/// One archived row.
-pub fn message(conn: &Conn, id: i64) -> Result<Option<ArchivedEvent>> {
-    let sql = ["SELECT ", EVENT, " FROM archive WHERE id = ?1"].concat();
-    Ok(conn.query_opt(&sql, (id,), archived)?.flatten())
 }
 
 fn audit_line(r: &Row<'_>) -> Result<AuditEntry> {

@@ -1,0 +1,137 @@
+//! The tasks of outgoing hooks: one for each that is at work, and how they are woken.
+
+use std::{collections::HashMap, sync::Arc};
+
+use parking_lot::Mutex;
+use tokio::{
+    sync::{Notify, Semaphore, broadcast::error::RecvError},
+    task::AbortHandle,
+};
+use waddle_community::Event;
+use waddle_core::{HookId, WaddleId};
+use waddle_storage::repo::hooks;
+
+use super::worker;
+use crate::{Hooks, Result};
+
+struct Line {
+    task: AbortHandle,
+    wake: Arc<Notify>,
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// The tasks, by waddle and hook.
+pub(crate) struct Lines {
+    all: Mutex<HashMap<WaddleId, HashMap<HookId, Line>>>,
+    /// Requests at a time, of all hooks.
+    pub places: Arc<Semaphore>,
+}
+
+impl Lines {
+    pub fn new(requests: usize) -> Self {
+        Self {
+            all: Mutex::default(),
+            places: Arc::new(Semaphore::new(requests.max(1))),
+        }
+    }
+
+    /// Something happened in a waddle.
+    pub fn wake(&self, waddle: WaddleId) {
+        if let Some(lines) = self.all.lock().get(&waddle) {
+            lines.values().for_each(|l| l.wake.notify_one());
+        }
+    }
+
+    fn wake_all(&self) {
+        for lines in self.all.lock().values() {
+            lines.values().for_each(|l| l.wake.notify_one());
+        }
+    }
+
+    /// A hook goes: its task ends.
+    pub fn end(&self, waddle: WaddleId, hook: HookId) {
+        let mut all = self.all.lock();
+        if let Some(lines) = all.get_mut(&waddle) {
+            lines.remove(&hook);
+            if lines.is_empty() {
+                all.remove(&waddle);
+            }
+        }
+    }
+
+    pub fn close(&self) {
+        self.places.close();
+        self.all.lock().clear();
+    }
+}
+
+impl Hooks {
+    /// Starts a hook's task anew: after it was made or changed.
+    pub(crate) fn begin(&self, waddle: WaddleId, hook: HookId) {
+        let wake = Arc::new(Notify::new());
+        let task = tokio::spawn(worker::run(Arc::downgrade(&self.0), waddle, hook, wake.clone()));
+        let line = Line {
+            task: task.abort_handle(),
+            wake,
+        };
+        self.0.lines.all.lock().entry(waddle).or_default().insert(hook, line);
+    }
+
+    /// Takes up the hooks of all waddles that have any.
+    pub(crate) async fn resume(&self) -> Result<()> {
+        let server = self.server_db();
+        for waddle in server.read(hooks::waddles).await? {
+            let all = match self.waddle_db(waddle).await {
+                Ok(db) => db.read(hooks::list_outgoing).await,
+                // deleted since
+                Err(_) => Ok(Vec::new()),
+            };
+            let commands = self.read_commands(waddle).await.unwrap_or(0);
+            match all {
+                Ok(all) if all.is_empty() && commands == 0 => {
+                    server.write(move |tx| hooks::set_waddle(tx, waddle, false)).await?;
+                }
+                Ok(all) => all.iter().filter(|h| h.enabled).for_each(|h| self.begin(waddle, h.id)),
+                // one waddle's fault is not the others'
+                Err(error) => tracing::error!(%waddle, %error, "webhooks of a waddle are at rest"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Wakes hooks when something happens, and ends those of waddles that are gone.
+    pub(crate) fn listen(&self) {
+        let (mut changes, weak) = (self.community().events(), Arc::downgrade(&self.0));
+        tokio::spawn(async move {
+            loop {
+                let change = changes.recv().await;
+                let Some(hooks) = weak.upgrade().map(Hooks) else { return };
+                match change {
+                    Ok(Event::WaddleDeleted { waddle, .. }) => {
+                        hooks.0.lines.all.lock().remove(&waddle);
+                        hooks.forget_commands(waddle);
+                    }
+                    Ok(Event::MemberRemoved { waddle, user, .. }) => {
+                        hooks.0.lines.wake(waddle);
+                        if let Some(bot) = user.as_bot() {
+                            hooks.drop_commands_in(waddle, bot).await;
+                        }
+                    }
+                    Ok(change) => hooks.0.lines.wake(change.waddle()),
+                    Err(RecvError::Lagged(_)) => hooks.0.lines.wake_all(),
+                    Err(RecvError::Closed) => return,
+                }
+            }
+        });
+    }
+
+    /// A message was stored in a waddle: its hooks look.
+    pub fn wake(&self, waddle: WaddleId) {
+        self.0.lines.wake(waddle);
+    }
+}

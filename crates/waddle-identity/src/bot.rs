@@ -1,0 +1,88 @@
+//! Accounts of bots: a localpart that people cannot take, tokens instead of a password (`specs/integrations.md`); and
+//! values that others keep encrypted at rest.
+
+use std::time::Duration;
+
+use waddle_community::Community;
+use waddle_core::{BotId, Secret, Slug, UserId};
+use waddle_storage::repo::{
+    bots::{self, BotRow},
+    credentials::{Credentials, NewToken},
+};
+
+use crate::{CredentialId, Error, Identity, IdentityEvent, IssuedToken, keys::digest, names::BOT_PREFIX, token};
+
+/// Days of a token that was given no end: longer than a server stands.
+const FOR_EVER: u64 = 36_500;
+/// Localparts that are tried.
+const NAMES: usize = 50;
+
+impl Identity {
+    /// Encrypts a value for the place where it is kept.
+    pub fn seal(&self, place: &str, plain: &[u8]) -> Result<Vec<u8>, Error> {
+        self.0.keys.seal(place, plain)
+    }
+
+    /// Decrypts a text that [`Identity::seal`] made for the same place.
+    pub fn unseal(&self, place: &str, sealed: &[u8]) -> Result<Secret, Error> {
+        let plain = self.0.keys.open_sealed(place, sealed)?;
+        let text = std::str::from_utf8(&plain).map_err(|_| Error::Sealed)?;
+        Ok(Secret::new(text))
+    }
+
+    /// Makes a bot's account; its localpart is `bot-` and the name, with a number where that is or was another's.
+    pub async fn create_bot(&self, mut bot: BotRow) -> Result<BotRow, Error> {
+        let slug = Slug::from_name(&bot.name).ok_or(Error::Name("no address can be made of it"))?;
+        let first = [BOT_PREFIX, slug.as_str()].concat();
+        let mut names = vec![first.clone()];
+        names.extend((2..NAMES).map(|n| format!("{first}-{n}")));
+        let row = bot.clone();
+        let made = self.0.db.write(move |tx| bots::insert(tx, &row, &names)).await?;
+        bot.localpart = made.ok_or(Error::NameTaken)?;
+        Ok(bot)
+    }
+
+    /// Makes a token of a bot: for HTTP, XMPP and MQTT. Of more than `identity_tokens` live ones the oldest is revoked.
+    pub async fn issue_bot_token(&self, bot: BotId, label: &str, days: Option<u64>) -> Result<IssuedToken, Error> {
+        let user = UserId::bot(bot);
+        let account = self.by_user(&user).await?.ok_or(Error::NotFound)?;
+        let secret = token::new_token()?;
+        let salts = Credentials(&self.0.db)
+            .salts(account.row, self.new_salts()?)
+            .await?;
+        let keys = self.derive(&secret, salts).await?;
+        let lasts = Duration::from_secs(86_400 * days.unwrap_or(FOR_EVER).clamp(1, FOR_EVER));
+        let expires_at = self.0.clock.now().plus(lasts);
+        let new = NewToken {
+            label: label.chars().filter(|c| !c.is_control()).take(64).collect(),
+            digest: digest(secret.expose()),
+            keys,
+            expires_at,
+        };
+        let (id, evicted) = Credentials(&self.0.db)
+            .add_token(account.row, new, self.0.config.limits.identity_tokens)
+            .await?;
+        for old in evicted {
+            self.announce(IdentityEvent::CredentialRevoked {
+                user: user.clone(),
+                credential: CredentialId(old),
+            });
+        }
+        Ok(IssuedToken {
+            id: CredentialId(id),
+            token: secret,
+            expires_at,
+            jid: self.jid(&account.localpart)?,
+        })
+    }
+
+    /// Deletes a bot: out of every waddle, its account gone, every token void and every connection ended.
+    pub async fn delete_bot(&self, community: &Community, bot: BotId) -> Result<(), Error> {
+        self.delete_account(community, &UserId::bot(bot)).await.map(drop)
+    }
+
+    /// Ends every connection of an account, which may log in again where it may.
+    pub fn end_connections(&self, user: &UserId) {
+        self.announce(IdentityEvent::AccountDisabled { user: user.clone() });
+    }
+}
