@@ -75,6 +75,8 @@ ids! {
     BindingId
     /// A login session of a person.
     SessionId
+    /// A personal access token.
+    AccessTokenId
     /// A webhook, incoming or outgoing.
     HookId
     /// A bot account.

@@ -17,7 +17,7 @@ pub mod user;
 
 pub use did::Did;
 pub use id::{
-    BindingId, BotId, CategoryId, ChannelId, DeviceId, HookId, InteractionId, InviteId, JoinRequestId,
+    AccessTokenId, BindingId, BotId, CategoryId, ChannelId, DeviceId, HookId, InteractionId, InviteId, JoinRequestId,
     MessageId, RoleId, SessionId, WaddleId,
 };
 pub use jid::{BareJid, Jid, JidError};

@@ -322,6 +322,18 @@ limits! {
     http_request_seconds: u64 = 30,
     /// HTTP: API requests of one account or address.
     http_rate: Rate = rate(300, 60),
+    /// HTTP: hours that the answer to a request with an `Idempotency-Key` is kept.
+    http_idempotency_hours: u64 = 24,
+    /// HTTP: such answers kept for one account; the oldest go.
+    http_idempotency_keys: usize = 1_000,
+    /// HTTP: bytes of such an answer; a longer one is not kept and its key is free again.
+    http_idempotency_bytes: usize = 65_536,
+    /// HTTP: event streams of one account; one more is 429.
+    http_streams: usize = 20,
+    /// HTTP: events waiting for one stream; then it is closed and can be resumed from its cursor.
+    http_stream_events: usize = 1_024,
+    /// HTTP: messages of the past that a resumed stream is told; a longer absence is told as `reset`.
+    http_stream_replay: usize = 5_000,
     /// Identity: bytes of an answer from a PDS, PLC directory or handle host.
     identity_answer_bytes: usize = 524_288,
     /// Identity: logins under way at a time; one more is asked to wait.
@@ -426,6 +438,46 @@ limits! {
     direct_group_people: usize = 10,
     /// Direct messages: small groups of one person.
     direct_groups: usize = 100,
+    /// Webhooks: incoming ones of one channel; one more is refused.
+    hooks_per_channel: usize = 20,
+    /// Webhooks: outgoing ones of one waddle; one more is refused.
+    hooks_per_waddle: usize = 50,
+    /// Webhooks: messages of one incoming hook; more is 429.
+    hook_rate: Rate = rate(30, 60),
+    /// Webhooks: bytes of a body that an incoming hook takes; more is 413.
+    hook_body_bytes: usize = 262_144,
+    /// Webhooks: characters of a message's text; more is cut.
+    hook_text_chars: usize = 8_000,
+    /// Webhooks: requests to receivers and bots at a time; one more waits.
+    hook_requests: usize = 64,
+    /// Webhooks: seconds that a receiver or bot has to answer.
+    hook_seconds: u64 = 15,
+    /// Webhooks: attempts to deliver an event; then it becomes a dead letter.
+    hook_attempts: u32 = 8,
+    /// Webhooks: dead letters of one hook; the oldest goes.
+    hook_dead_letters: usize = 1_000,
+    /// Webhooks: days without success after which an outgoing hook is stopped.
+    hook_failing_days: u64 = 5,
+    /// Bots: those of one waddle; one more is refused.
+    bots_per_waddle: usize = 50,
+    /// Bots: those of one person; one more is refused.
+    bots_per_person: usize = 10,
+    /// Bots: API requests of one bot.
+    bot_rate: Rate = rate(600, 60),
+    /// Commands: slash commands of one waddle; one more is refused.
+    commands_per_waddle: usize = 100,
+    /// Commands: seconds after which whoever ran one hears that its bot is silent.
+    command_seconds: u64 = 10,
+    /// Commands: those of one person; more gets an answer that says so.
+    command_rate: Rate = rate(10, 30),
+    /// Commands: minutes that a bot may answer one.
+    command_minutes: u64 = 15,
+    /// Commands: those that wait for an answer; one more is refused.
+    commands_open: usize = 10_000,
+    /// Web archive: messages of one page; a longer day goes on on the next.
+    archive_page_messages: usize = 500,
+    /// Web archive: bytes of pages that are remembered; those unused longest are forgotten.
+    archive_cache_bytes: usize = 16_777_216,
 }
 
 #[cfg(test)]

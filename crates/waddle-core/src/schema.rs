@@ -9,9 +9,8 @@ use utoipa::{
 };
 
 use crate::{
-    BareJid, BindingId, ChannelId, DeviceId, Did, InviteId, MessageId, SessionId, Slug, Timestamp, TopicFilter,
-    UserId, WaddleId,
-    id::{CategoryId, JoinRequestId, RoleId},
+    AccessTokenId, BareJid, BindingId, BotId, CategoryId, ChannelId, DeviceId, Did, HookId, InteractionId, InviteId,
+    JoinRequestId, MessageId, RoleId, SessionId, Slug, Timestamp, TopicFilter, UserId, WaddleId,
 };
 
 fn text(about: &str, pattern: Option<&str>, example: &str) -> RefOr<Schema> {
@@ -34,7 +33,10 @@ macro_rules! identifiers {
     )*};
 }
 
-identifiers! { WaddleId ChannelId DeviceId InviteId BindingId SessionId RoleId CategoryId JoinRequestId }
+identifiers! {
+    WaddleId ChannelId DeviceId InviteId BindingId SessionId RoleId CategoryId JoinRequestId AccessTokenId BotId HookId
+    InteractionId
+}
 
 macro_rules! texts {
     ($($name:ident, $about:literal, $pattern:expr, $example:literal;)*) => {$(

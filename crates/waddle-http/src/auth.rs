@@ -1,19 +1,24 @@
 //! Who a request is from: a session's access token as a bearer, or its cookie, which for changes needs the CSRF token
-//! beside it (`specs/http.md`).
+//! beside it, or a personal access token, for what its scopes say (`specs/http.md`).
 
 use std::{collections::HashMap, time::Instant};
 
 use axum::{
     Form,
-    extract::{FromRequest, FromRequestParts, Request, State},
+    extract::{FromRequest, FromRequestParts, MatchedPath, Request, State},
     http::{HeaderMap, HeaderValue, Method, header, request::Parts},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use waddle_core::{Secret, UserId};
-use waddle_identity::Session;
+use waddle_core::{AccessTokenId, Secret, UserId};
+use waddle_identity::{Account, CredentialId, Session};
 
-use crate::{App, client::Client, problem::Problem, rest::Json};
+use crate::{
+    App,
+    client::Client,
+    problem::Problem,
+    rest::{Json, Need, Scope},
+};
 
 /// The header that must hold the CSRF token.
 pub const CSRF_HEADER: &str = "x-csrf-token";
@@ -70,7 +75,7 @@ impl Cookie {
     }
 }
 
-/// How somebody showed who they are.
+/// How a login was shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Via {
     /// `Authorization: Bearer`.
@@ -79,13 +84,54 @@ pub enum Via {
     Cookie,
 }
 
-/// A live session, found before the handlers run.
+/// How somebody showed who they are.
+#[derive(Debug, Clone)]
+pub enum Proof {
+    /// A login.
+    Login(Session, Via),
+    /// A token, which may do what its scopes say and no more.
+    Token {
+        /// The token, where it is a personal access token.
+        id: Option<AccessTokenId>,
+        /// The credential, where it is a bot's token.
+        credential: Option<CredentialId>,
+        /// What it may do.
+        scopes: Vec<Scope>,
+    },
+}
+
+/// Who asks, found before the handlers run.
 #[derive(Debug, Clone)]
 pub struct Known {
-    /// The session.
-    pub session: Session,
+    /// Their account.
+    pub account: Account,
     /// How it was shown.
-    pub via: Via,
+    pub proof: Proof,
+}
+
+impl Known {
+    /// The login, if it is one.
+    pub fn session(&self) -> Option<&Session> {
+        match &self.proof {
+            Proof::Login(session, _) => Some(session),
+            Proof::Token { .. } => None,
+        }
+    }
+
+    /// Whether an operation may be asked for at all with what was shown.
+    fn may(&self, need: &Need) -> Result<(), Problem> {
+        match (&self.proof, need) {
+            (Proof::Login(..), _) | (_, Need::Nothing) => Ok(()),
+            (Proof::Token { .. }, Need::Session) => Err(Problem::login_only()),
+            (Proof::Token { scopes, .. }, Need::Scope(wanted)) => {
+                if wanted.iter().any(|w| scopes.contains(w)) {
+                    Ok(())
+                } else {
+                    Err(Problem::scope(wanted))
+                }
+            }
+        }
+    }
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -94,7 +140,34 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
-/// Looks the session up and takes one request from the bucket of its account, or else of the address.
+/// Who shows this text.
+async fn known(app: &App, shown: &Secret, via: Via) -> Result<Option<Known>, Problem> {
+    let identity = &app.deps.identity;
+    if let Some(session) = identity.session_for(shown).await? {
+        return Ok(Some(Known {
+            account: session.account.clone(),
+            proof: Proof::Login(session, via),
+        }));
+    }
+    if via == Via::Cookie {
+        return Ok(None);
+    }
+    let Some((account, token)) = identity.access_token_for(shown).await? else {
+        return Ok(None);
+    };
+    let scopes = token.scopes.iter().filter_map(|s| s.parse().ok()).collect();
+    Ok(Some(Known {
+        account,
+        proof: Proof::Token {
+            id: Some(token.id),
+            credential: None,
+            scopes,
+        },
+    }))
+}
+
+/// Finds out who asks, takes one request from the bucket of the account, or else of the address, and refuses what a
+/// token's scopes do not allow.
 pub async fn authenticate(State(app): State<App>, mut req: Request, next: Next) -> Response {
     let https = app.config.is_https();
     let shown = match bearer(req.headers()) {
@@ -103,37 +176,78 @@ pub async fn authenticate(State(app): State<App>, mut req: Request, next: Next) 
             .of(req.headers(), https)
             .map(|t| (Secret::new(t), Via::Cookie)),
     };
-    let mut key = None;
-    if let Some((token, via)) = shown {
-        match app.deps.identity.session_for(&token).await {
-            Ok(Some(session)) => {
-                key = Some(session.account.user.to_string());
-                req.extensions_mut().insert(Known { session, via });
-            }
-            Ok(None) => {}
-            Err(e) => return Problem::from(e).into_response(),
-        }
-    }
+    let who = match &shown {
+        Some((text, via)) => match known(&app, text, *via).await {
+            Ok(who) => who,
+            Err(problem) => return problem.into_response(),
+        },
+        None => None,
+    };
+    let mut left = None;
     if app.config.rate_limits {
-        let key = key.unwrap_or_else(|| {
-            let addr = req.extensions().get::<Client>().map(|c| c.addr);
-            addr.map_or_else(String::new, |a| a.to_string())
-        });
-        if let Err(wait) = app.rates.take(&key, Instant::now()) {
-            return Problem::too_many(wait).into_response();
+        let key = match &who {
+            Some(known) => known.account.user.to_string(),
+            None => {
+                let addr = req.extensions().get::<Client>().map(|c| c.addr);
+                addr.map_or_else(String::new, |a| a.to_string())
+            }
+        };
+        match app.rates.take(&key, Instant::now()) {
+            Ok(l) => left = Some(l),
+            Err(wait) => return app.rates.say(Problem::too_many(wait).into_response(), None),
         }
     }
-    next.run(req).await
+    let rule = req
+        .extensions()
+        .get::<MatchedPath>()
+        .and_then(|path| app.document.rules.get(req.method(), path.as_str()));
+    // what is not in the document is for browsers
+    let need = rule.map_or(&Need::Session, |r| &r.need);
+    let response = match who.as_ref().map(|known| known.may(need)) {
+        Some(Err(problem)) => problem.into_response(),
+        _ => {
+            if let Some(known) = who {
+                req.extensions_mut().insert(known);
+            }
+            next.run(req).await
+        }
+    };
+    match left {
+        Some(_) => app.rates.say(response, left),
+        None => response,
+    }
 }
 
-/// Somebody logged in. A change made with the cookie needs the header with the CSRF token.
+fn csrf_checked(parts: &Parts, app: &App, known: &Known) -> Result<(), Problem> {
+    let safe = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
+    if let Proof::Login(session, Via::Cookie) = &known.proof
+        && !safe
+    {
+        let shown = parts
+            .headers
+            .get(CSRF_HEADER)
+            .and_then(|v| v.to_str().ok())
+            .unwrap_or_default();
+        if !app.deps.identity.csrf_fits(session, shown) {
+            return Err(Problem::csrf());
+        }
+    }
+    Ok(())
+}
+
+/// Somebody who may ask this, by a login or a token. A change made with the cookie needs the header with the CSRF token.
 #[derive(Debug, Clone)]
-pub struct Auth(pub Session);
+pub struct Auth(pub Known);
 
 impl Auth {
     /// Who it is, for permissions.
     pub fn user(&self) -> &UserId {
         &self.0.account.user
+    }
+
+    /// Their account.
+    pub fn account(&self) -> &Account {
+        &self.0.account
     }
 }
 
@@ -145,18 +259,36 @@ impl FromRequestParts<App> for Auth {
             .extensions
             .get::<Known>()
             .ok_or_else(Problem::unauthorized)?;
-        let safe = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
-        if !safe && known.via == Via::Cookie {
-            let shown = parts
-                .headers
-                .get(CSRF_HEADER)
-                .and_then(|v| v.to_str().ok())
-                .unwrap_or_default();
-            if !app.deps.identity.csrf_fits(&known.session, shown) {
-                return Err(Problem::csrf());
-            }
-        }
-        Ok(Self(known.session.clone()))
+        csrf_checked(parts, app, known)?;
+        Ok(Self(known.clone()))
+    }
+}
+
+/// Somebody logged in: no token does.
+#[derive(Debug, Clone)]
+pub struct Login(pub Session);
+
+impl Login {
+    /// Who it is, for permissions.
+    pub fn user(&self) -> &UserId {
+        &self.0.account.user
+    }
+}
+
+impl FromRequestParts<App> for Login {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let known = parts
+            .extensions
+            .get::<Known>()
+            .ok_or_else(Problem::unauthorized)?;
+        csrf_checked(parts, app, known)?;
+        known
+            .session()
+            .cloned()
+            .map(Self)
+            .ok_or_else(Problem::login_only)
     }
 }
 
@@ -168,7 +300,8 @@ impl FromRequestParts<App> for MaybeAuth {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _app: &App) -> Result<Self, Self::Rejection> {
-        Ok(Self(parts.extensions.get::<Known>().map(|k| k.session.clone())))
+        let known = parts.extensions.get::<Known>();
+        Ok(Self(known.and_then(Known::session).cloned()))
     }
 }
 
@@ -193,8 +326,8 @@ pub struct Fields {
 
 impl Fields {
     /// The session, or 401.
-    pub fn auth(&self) -> Result<Auth, Problem> {
-        self.session.clone().map(Auth).ok_or_else(Problem::unauthorized)
+    pub fn login(&self) -> Result<Login, Problem> {
+        self.session.clone().map(Login).ok_or_else(Problem::unauthorized)
     }
 
     /// A field.
@@ -231,16 +364,16 @@ impl FromRequest<App> for Fields {
         if form && cross_site {
             return Err(Problem::csrf());
         }
-        if let Some(known) = known.as_ref().filter(|k| k.via == Via::Cookie) {
+        if let Some(Proof::Login(session, Via::Cookie)) = known.as_ref().map(|k| &k.proof) {
             let shown = header
                 .or_else(|| values.get(CSRF_FIELD).cloned())
                 .unwrap_or_default();
-            if !app.deps.identity.csrf_fits(&known.session, &shown) {
+            if !app.deps.identity.csrf_fits(session, &shown) {
                 return Err(Problem::csrf());
             }
         }
         Ok(Self {
-            session: known.map(|k| k.session),
+            session: known.as_ref().and_then(Known::session).cloned(),
             values,
             form,
         })

@@ -9,6 +9,7 @@ use waddle_community::Community;
 use waddle_core::Limits;
 use waddle_files::Files;
 use waddle_identity::Identity;
+use waddle_muc::Rooms;
 
 use crate::{
     bosh::BoshDoor,
@@ -91,7 +92,7 @@ pub struct WsPeer {
 }
 
 /// One line of `/status`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct ServiceStatus {
     /// Such as `XMPP Server`.
     pub name: String,
@@ -117,6 +118,8 @@ pub struct HttpDeps {
     pub identity: Identity,
     /// Waddles, channels, members.
     pub community: Community,
+    /// Messages of channels, and what people do with them.
+    pub rooms: Option<Rooms>,
     /// `/upload/…`.
     pub files: Option<Files>,
     /// `/xmpp-websocket`.

@@ -13,6 +13,7 @@ use axum::{
 };
 use futures::FutureExt as _;
 use opentelemetry::KeyValue;
+use tracing::Instrument as _;
 
 use crate::{App, metrics::METRICS, problem::Problem};
 
@@ -63,9 +64,31 @@ pub async fn contain(State(app): State<App>, req: Request, next: Next) -> Respon
     }
 }
 
+/// The header that names a request, in the answer and in the log.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The longest name that a client may give it.
+const REQUEST_ID_BYTES: usize = 64;
+
+/// The client's name for its request if it is fit for a log, or a new one.
+fn request_id(req: &Request) -> HeaderValue {
+    let fit = |v: &&HeaderValue| {
+        let b = v.as_bytes();
+        let plain = |c: &u8| c.is_ascii_alphanumeric() || b"-_.".contains(c);
+        !b.is_empty() && b.len() <= REQUEST_ID_BYTES && b.iter().all(plain)
+    };
+    let given = req.headers().get(REQUEST_ID).filter(fit).cloned();
+    given.unwrap_or_else(|| {
+        // ordered by time, as a log is
+        let id = waddle_core::SessionId::new().to_string();
+        HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("unknown"))
+    })
+}
+
 /// Turns errors that the framework made into problem details, and sets the headers that every answer has.
 pub async fn polish(State(app): State<App>, req: Request, next: Next) -> Response {
-    let response = next.run(req).await;
+    let id = request_id(&req);
+    let span = tracing::debug_span!("request", id = id.to_str().unwrap_or_default());
+    let response = next.run(req).instrument(span).await;
     let status = response.status();
     let kind = response
         .headers()
@@ -88,6 +111,7 @@ pub async fn polish(State(app): State<App>, req: Request, next: Next) -> Respons
         response
     };
     let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, id);
     let mut default = |name: HeaderName, value: &'static str| {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     };

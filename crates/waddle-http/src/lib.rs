@@ -29,7 +29,7 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     middleware::{from_fn, from_fn_with_state},
-    routing::{any, delete, get, post},
+    routing::{any, get},
 };
 
 pub use bosh::{BoshDoor, BoshSocket};
@@ -54,6 +54,7 @@ pub(crate) struct Inner {
     bosh: bosh::Sessions,
     oauth: oauth::Pending,
     document: rest::Document,
+    conditions: rest::Conditions,
 }
 
 impl std::ops::Deref for App {
@@ -66,31 +67,28 @@ impl std::ops::Deref for App {
 /// Everything that HTTP answers, as one service. Requests should carry a [`Conn`] as an extension.
 pub fn router(config: HttpConfig, deps: HttpDeps) -> Router {
     let body = config.limits.http_body_bytes;
-    let (api, spoken) = api::routes().split_for_parts();
-    let spoken = utoipa::openapi::OpenApi::default().nest("/api/v1", spoken);
+    let (api, spoken) = login::routes().merge(api::routes()).split_for_parts();
+    let (open, beside) = status::routes()
+        .merge(well_known::routes())
+        .merge(login::client_routes())
+        .split_for_parts();
+    let mut spoken = utoipa::openapi::OpenApi::default().nest("/api/v1", spoken);
+    spoken.merge(beside);
     let app = App(Arc::new(Inner {
         rates: Rates::new(config.limits.http_rate),
         bosh: bosh::Sessions::default(),
         oauth: oauth::Pending::default(),
+        conditions: rest::Conditions::default(),
         document: rest::finish(&spoken, config.public_url.as_str()),
         config,
         deps,
     }));
-    let auth = Router::new()
-        .route("/auth/login", get(login::begin))
-        .route("/auth/callback", get(login::callback))
-        .route(
-            "/auth/session",
-            get(login::session).post(login::local).delete(login::logout),
-        )
-        .route("/auth/logout", post(login::logout))
-        .route("/auth/xmpp-token", post(login::xmpp_token))
-        .route("/auth/tokens", get(login::tokens))
-        .route("/auth/tokens/{id}", delete(login::revoke))
-        .route("/auth/tokens/{id}/revoke", post(login::revoke_form));
     // the same handlers at both places
-    let known = auth.merge(api);
-    let known = Router::new().nest("/api/v1", known.clone()).merge(known);
+    let api = Router::new().nest("/api/v1", api.clone()).merge(api);
+    let current = api.clone().with_state(app.clone());
+    let known = api
+        .route_layer(from_fn_with_state((app.clone(), current), rest::conditional))
+        .route_layer(from_fn_with_state(app.clone(), rest::idempotent));
     let pages = Router::new()
         .route("/", get(pages::home))
         .route("/login", get(pages::login))
@@ -100,19 +98,11 @@ pub fn router(config: HttpConfig, deps: HttpDeps) -> Router {
         .merge(oauth::routes())
         .route_layer(from_fn_with_state(app.clone(), auth::authenticate))
         .route_layer(from_fn_with_state(app.clone(), layers::contain));
-    let open = Router::new()
-        .route("/oauth-client-metadata.json", get(login::client_metadata))
-        .route("/oauth/jwks.json", get(login::client_keys))
-        .route("/.well-known/host-meta", get(well_known::host_meta))
-        .route("/.well-known/host-meta.json", get(well_known::host_meta_json))
+    let open = open
         .route("/style.css", get(pages::style))
         .route("/api", get(rest::try_page))
         .route("/api.js", get(rest::try_script))
         .route("/api/v1/openapi.json", get(rest::serve))
-        .route("/status", get(status::status))
-        .route("/healthz", get(status::health))
-        .route("/readyz", get(status::ready))
-        .route("/metrics", get(status::metrics))
         .route_layer(from_fn_with_state(app.clone(), layers::contain));
     // no time limit on these: they last as long as the connection
     let sockets = Router::new()

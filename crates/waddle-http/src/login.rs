@@ -1,23 +1,45 @@
 //! `/auth/*`: login with Bluesky or a local account, the session, XMPP tokens, logout (design §8 *Login*).
 
 use axum::{
-    Extension, Json,
+    Extension,
     extract::{Path, Query, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
-use waddle_core::Secret;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+use waddle_core::{Did, Secret, Timestamp, UserId};
 use waddle_identity::{Attempt, Callback, CredentialId, LoginError, NewSession, Session};
 
 use crate::{
     App,
-    auth::{Auth, BROWSER, Fields, NEXT, SESSION},
+    auth::{BROWSER, Fields, Login, NEXT, SESSION},
     client::Client,
     pages,
     problem::Problem,
+    rest::Json,
 };
+
+/// These addresses.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(begin))
+        .routes(routes!(callback))
+        .routes(routes!(session, local, end))
+        .routes(routes!(logout))
+        .routes(routes!(xmpp_token))
+        .routes(routes!(tokens))
+        .routes(routes!(revoke))
+        .routes(routes!(revoke_form))
+}
+
+/// Those of this server as a client of others.
+pub fn client_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(client_metadata))
+        .routes(routes!(client_keys))
+}
 
 const OAUTH: Attempt = Attempt {
     protocol: "http",
@@ -29,10 +51,13 @@ const PASSWORD: Attempt = Attempt {
 };
 
 /// Query of `GET /auth/login`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct Begin {
+    /// Handle or DID.
     #[serde(default)]
     handle: String,
+    /// A path here to go to afterwards.
     next: Option<String>,
 }
 
@@ -54,7 +79,12 @@ fn cookies<const N: usize>(mut response: Response, set: [HeaderValue; N]) -> Res
     response
 }
 
-/// `GET /auth/login?handle=…`: to the account's server.
+/// Log in with Bluesky, in a browser: leads to the account's server.
+#[utoipa::path(get, path = "/auth/login", tag = "auth", security(()),
+    responses(
+        (status = 303, description = "To the account's server."),
+        (status = "4XX", description = "A page that says why not.", body = String, content_type = "text/html"),
+        (status = "5XX", description = "A page that says why not.", body = String, content_type = "text/html")))]
 pub async fn begin(
     State(app): State<App>,
     Extension(client): Extension<Client>,
@@ -92,7 +122,14 @@ pub async fn begin(
     }
 }
 
-/// `GET /auth/callback`: back from the account's server.
+/// Back from the account's server, in a browser.
+#[utoipa::path(get, path = "/auth/callback", tag = "auth", security(()),
+    params(("code" = Option<String>, Query), ("state" = Option<String>, Query), ("iss" = Option<String>, Query),
+        ("error" = Option<String>, Query), ("error_description" = Option<String>, Query)),
+    responses(
+        (status = 303, description = "Logged in: with the cookie."),
+        (status = "4XX", description = "A page that says why not.", body = String, content_type = "text/html"),
+        (status = "5XX", description = "A page that says why not.", body = String, content_type = "text/html")))]
 pub async fn callback(
     State(app): State<App>,
     Extension(client): Extension<Client>,
@@ -151,7 +188,20 @@ fn random() -> Result<String, Problem> {
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
-/// `POST /auth/session {username, password}`: a local account. JSON gets the access token, a form the cookie.
+/// Name and password of a local account.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "read as fields, of JSON or of a form")]
+pub struct LocalLogin {
+    username: String,
+    password: String,
+    /// Of a form: a path here to go to afterwards.
+    next: Option<String>,
+}
+
+/// Log in with a local account: JSON gets the access token, a form the cookie.
+#[utoipa::path(post, path = "/auth/session", tag = "auth", security(()), request_body = LocalLogin,
+    responses((status = 200, description = "Logged in.", body = LoggedIn),
+        (status = 303, description = "Logged in by a form: with the cookie.")))]
 pub async fn local(
     State(app): State<App>,
     Extension(client): Extension<Client>,
@@ -180,9 +230,11 @@ pub async fn local(
             signed_in(&app, &new, next)
         }
         Ok(new) => {
-            let mut body = describe(&app, &new.session);
-            body["access_token"] = new.access_token.expose().into();
-            body["token_type"] = "Bearer".into();
+            let body = LoggedIn {
+                session: describe(&app, &new.session),
+                access_token: new.access_token.expose().to_owned(),
+                token_type: "Bearer",
+            };
             Json(body).into_response()
         }
         Err(e) => {
@@ -196,31 +248,69 @@ pub async fn local(
     }
 }
 
-fn describe(app: &App, session: &Session) -> Value {
+/// Who is logged in.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SessionView {
+    user: UserId,
+    jid: String,
+    did: Option<Did>,
+    handle: Option<String>,
+    display_name: Option<String>,
+    /// Whether they administer the server.
+    admin: bool,
+    created_at: Timestamp,
+    expires_at: Timestamp,
+    /// For changes made with the cookie: the value of `X-CSRF-Token`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    csrf_token: Option<String>,
+}
+
+/// A login that was just made.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LoggedIn {
+    #[serde(flatten)]
+    session: SessionView,
+    /// The bearer from now on.
+    access_token: String,
+    token_type: &'static str,
+}
+
+fn describe(app: &App, session: &Session) -> SessionView {
     let a = &session.account;
-    json!({
-        "user": a.user,
-        "jid": app.deps.identity.jid(&a.localpart).map(|j| j.to_string()).unwrap_or_default(),
-        "did": a.did,
-        "handle": a.handle,
-        "display_name": a.display_name,
-        "admin": a.admin,
-        "created_at": session.created_at,
-        "expires_at": session.expires_at,
-    })
+    SessionView {
+        user: a.user.clone(),
+        jid: app
+            .deps
+            .identity
+            .jid(&a.localpart)
+            .map(|j| j.to_string())
+            .unwrap_or_default(),
+        did: a.did.clone(),
+        handle: a.handle.clone(),
+        display_name: a.display_name.clone(),
+        admin: a.admin,
+        created_at: session.created_at,
+        expires_at: session.expires_at,
+        csrf_token: None,
+    }
 }
 
-/// `GET /auth/session`: who one is, and the CSRF token for changes by cookie.
-pub async fn session(State(app): State<App>, auth: Auth) -> Json<Value> {
-    let mut body = describe(&app, &auth.0);
-    body["csrf_token"] = app.deps.identity.csrf_token(&auth.0).into();
-    Json(body)
+/// Who one is, and the CSRF token for changes by cookie.
+#[utoipa::path(get, path = "/auth/session", tag = "auth", security(("session" = [])),
+    responses((status = 200, description = "The login.", body = SessionView)))]
+pub async fn session(State(app): State<App>, login: Login) -> Json<SessionView> {
+    let mut view = describe(&app, &login.0);
+    view.csrf_token = Some(app.deps.identity.csrf_token(&login.0));
+    Json(view)
 }
 
-/// `POST /auth/logout`, `DELETE /auth/session`.
+/// Log out.
+#[utoipa::path(post, path = "/auth/logout", tag = "auth", security(("session" = [])),
+    responses((status = 204, description = "The login ended."),
+        (status = 303, description = "It ended, by a form.")))]
 pub async fn logout(State(app): State<App>, fields: Fields) -> Result<Response, Problem> {
-    let auth = fields.auth()?;
-    app.deps.identity.logout(&auth.0).await?;
+    let login = fields.login()?;
+    app.deps.identity.logout(&login.0).await?;
     let answer = if fields.form {
         Redirect::to("/login").into_response()
     } else {
@@ -229,70 +319,122 @@ pub async fn logout(State(app): State<App>, fields: Fields) -> Result<Response, 
     Ok(cookies(answer, [SESSION.set("", 0, app.config.is_https())]))
 }
 
-/// `POST /auth/xmpp-token`: a token for XMPP and MQTT clients; `label` says what it is for.
+/// Log out, the other way to say it.
+#[utoipa::path(delete, path = "/auth/session", tag = "auth", security(("session" = [])),
+    responses((status = 204, description = "The login ended.")))]
+pub async fn end(app: State<App>, fields: Fields) -> Result<Response, Problem> {
+    logout(app, fields).await
+}
+
+/// What a token is for.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "read as fields, of JSON or of a form")]
+pub struct XmppTokenBody {
+    /// `XMPP` where it is left out.
+    label: Option<String>,
+}
+
+/// A token for XMPP and MQTT clients, and where they connect to.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct XmppToken {
+    id: String,
+    jid: String,
+    /// What to log in with; the only time that it is told.
+    token: String,
+    expires_at: Timestamp,
+    xmpp_host: String,
+    /// STARTTLS.
+    xmpp_port: u16,
+    websocket_url: String,
+}
+
+/// Make a token for XMPP and MQTT clients.
+#[utoipa::path(post, path = "/auth/xmpp-token", tag = "auth", security(("session" = [])),
+    request_body = Option<XmppTokenBody>,
+    responses((status = 200, description = "Made.", body = XmppToken)))]
 pub async fn xmpp_token(State(app): State<App>, fields: Fields) -> Result<Response, Problem> {
-    let auth = fields.auth()?;
+    let login = fields.login()?;
     let label = fields.get("label").unwrap_or("XMPP");
-    let issued = app.deps.identity.issue_xmpp_token(&auth.0, label).await?;
+    let issued = app.deps.identity.issue_xmpp_token(&login.0, label).await?;
     if fields.form {
-        return Ok(pages::token(&app, &auth.0, &issued));
+        return Ok(pages::token(&app, &login.0, &issued));
     }
-    Ok(Json(json!({
-        "id": issued.id.to_string(),
-        "jid": issued.jid,
-        "token": issued.token.expose(),
-        "expires_at": issued.expires_at,
-        "xmpp_host": app.config.xmpp_host,
-        "xmpp_port": app.config.xmpp_port,
-        "websocket_url": app.config.websocket_url(),
+    let made = XmppToken {
+        id: issued.id.to_string(),
+        jid: issued.jid.to_string(),
+        token: issued.token.expose().to_owned(),
+        expires_at: issued.expires_at,
+        xmpp_host: app.config.xmpp_host.clone(),
+        xmpp_port: app.config.xmpp_port,
+        websocket_url: app.config.websocket_url(),
+    };
+    Ok(Json(made).into_response())
+}
+
+/// A token for XMPP and MQTT clients, as its owner sees it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct XmppTokenView {
+    id: String,
+    label: String,
+    created_at: Timestamp,
+    expires_at: Option<Timestamp>,
+    /// Give or take some minutes.
+    last_used_at: Option<Timestamp>,
+}
+
+/// One's tokens for XMPP and MQTT.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct XmppTokenList {
+    tokens: Vec<XmppTokenView>,
+}
+
+/// One's tokens for XMPP and MQTT, the newest first.
+#[utoipa::path(get, path = "/auth/tokens", tag = "auth", security(("session" = [])),
+    responses((status = 200, description = "Live ones.", body = XmppTokenList)))]
+pub async fn tokens(State(app): State<App>, login: Login) -> Result<Json<XmppTokenList>, Problem> {
+    let found = app.deps.identity.tokens(login.user()).await?;
+    let view = |t: waddle_identity::TokenInfo| XmppTokenView {
+        id: t.id.to_string(),
+        label: t.label,
+        created_at: t.created_at,
+        expires_at: t.expires_at,
+        last_used_at: t.last_used_at,
+    };
+    Ok(Json(XmppTokenList {
+        tokens: found.into_iter().map(view).collect(),
     }))
-    .into_response())
 }
 
-/// `GET /auth/tokens`.
-pub async fn tokens(State(app): State<App>, auth: Auth) -> Result<Json<Value>, Problem> {
-    let tokens: Vec<Value> = app
-        .deps
-        .identity
-        .tokens(auth.user())
-        .await?
-        .into_iter()
-        .map(|t| {
-            json!({
-                "id": t.id.to_string(), "label": t.label, "created_at": t.created_at,
-                "expires_at": t.expires_at, "last_used_at": t.last_used_at,
-            })
-        })
-        .collect();
-    Ok(Json(json!({ "tokens": tokens })))
-}
-
-async fn revoke_one(app: &App, auth: &Auth, id: &str) -> Result<(), Problem> {
+async fn revoke_one(app: &App, login: &Login, id: &str) -> Result<(), Problem> {
     let id = id.parse().map_err(|_| Problem::not_found("token"))?;
     Ok(app
         .deps
         .identity
-        .revoke_token(auth.user(), CredentialId(id))
+        .revoke_token(login.user(), CredentialId(id))
         .await?)
 }
 
-/// `DELETE /auth/tokens/{id}`: ends the connections that logged in with it, too.
+/// Revoke a token for XMPP and MQTT: the connections that logged in with it end, too.
+#[utoipa::path(delete, path = "/auth/tokens/{id}", tag = "auth", security(("session" = [])),
+    responses((status = 204, description = "Revoked.")))]
 pub async fn revoke(
     State(app): State<App>,
-    auth: Auth,
+    login: Login,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    revoke_one(&app, &auth, &id).await?;
+    revoke_one(&app, &login, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `POST /auth/tokens/{id}/revoke`: the same from a form.
+/// Revoke a token for XMPP and MQTT, from a form.
+#[utoipa::path(post, path = "/auth/tokens/{id}/revoke", tag = "auth", security(("session" = [])),
+    responses((status = 204, description = "Revoked."), (status = 303, description = "Revoked, by a form.")))]
 pub async fn revoke_form(
     State(app): State<App>,
     Path(id): Path<String>,
     fields: Fields,
 ) -> Result<Response, Problem> {
-    revoke_one(&app, &fields.auth()?, &id).await?;
+    revoke_one(&app, &fields.login()?, &id).await?;
     Ok(if fields.form {
         Redirect::to("/").into_response()
     } else {
@@ -300,7 +442,9 @@ pub async fn revoke_form(
     })
 }
 
-/// `GET /oauth-client-metadata.json`.
+/// What this server is to Bluesky accounts' servers (atproto OAuth); of one with a public https URL alone.
+#[utoipa::path(get, path = "/oauth-client-metadata.json", tag = "discovery", security(()),
+    responses((status = 200, description = "Client metadata.", body = Object), (status = 404, description = "None.")))]
 pub async fn client_metadata(State(app): State<App>) -> Result<Response, Problem> {
     let m = app
         .deps
@@ -310,7 +454,9 @@ pub async fn client_metadata(State(app): State<App>) -> Result<Response, Problem
     Ok(cacheable(Json(m.clone())))
 }
 
-/// `GET /oauth/jwks.json`.
+/// The keys that this server proves itself with to accounts' servers.
+#[utoipa::path(get, path = "/oauth/jwks.json", tag = "discovery", security(()),
+    responses((status = 200, description = "A JSON Web Key Set.", body = Object), (status = 404, description = "None.")))]
 pub async fn client_keys(State(app): State<App>) -> Result<Response, Problem> {
     let k = app
         .deps

@@ -285,12 +285,12 @@ pub async fn join(
     headers: HeaderMap,
     fields: Fields,
 ) -> Result<Response, Problem> {
-    let auth = fields.auth()?;
+    let login = fields.login()?;
     let _ = headers;
     match app
         .deps
         .community
-        .accept_invite(auth.user(), &Secret::new(code))
+        .accept_invite(login.user(), &Secret::new(code))
         .await
     {
         Ok(_) => Ok(Redirect::to("/").into_response()),

@@ -9,6 +9,8 @@ use serde_json::json;
 use waddle_identity::{Error as IdentityError, LoginError};
 use waddle_storage::StorageError;
 
+use crate::rest::Scope;
+
 /// The media type of every error here.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
@@ -23,6 +25,8 @@ pub struct Problem {
     pub detail: String,
     /// Seconds to wait.
     pub retry_after: Option<u64>,
+    /// The scope that a token lacks.
+    pub scope: Option<String>,
 }
 
 impl Problem {
@@ -33,6 +37,7 @@ impl Problem {
             kind,
             detail: detail.into(),
             retry_after: None,
+            scope: None,
         }
     }
 
@@ -65,6 +70,28 @@ impl Problem {
             StatusCode::FORBIDDEN,
             "csrf",
             "a change made with the session cookie needs the header X-CSRF-Token; GET /auth/session tells it",
+        )
+    }
+
+    /// 403: the token lacks the scope (RFC 6750 §3.1).
+    pub fn scope(wanted: &[Scope]) -> Self {
+        let words: Vec<&str> = wanted.iter().map(|s| s.as_str()).collect();
+        Self {
+            scope: Some(words.join(" ")),
+            ..Self::new(
+                StatusCode::FORBIDDEN,
+                "scope",
+                format!("this token lacks the scope {}; make one that has it", words.join(" or ")),
+            )
+        }
+    }
+
+    /// 403: no token does this.
+    pub fn login_only() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "login-only",
+            "this needs a login of the person; no access token does it",
         )
     }
 
@@ -159,6 +186,12 @@ impl IntoResponse for Problem {
                 header::WWW_AUTHENTICATE,
                 HeaderValue::from_static("Bearer realm=\"waddle\""),
             );
+        }
+        if let Some(scope) = self.scope {
+            let text = format!("Bearer realm=\"waddle\", error=\"insufficient_scope\", scope=\"{scope}\"");
+            if let Ok(v) = HeaderValue::from_str(&text) {
+                h.insert(header::WWW_AUTHENTICATE, v);
+            }
         }
         if let Some(s) = self.retry_after {
             h.insert(header::RETRY_AFTER, HeaderValue::from(s));

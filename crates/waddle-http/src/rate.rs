@@ -1,12 +1,29 @@
-//! Request rates: a token bucket per account or address (`http_rate`).
+//! Request rates: a token bucket per account or address (`http_rate`), said in the headers of
+//! [draft-ietf-httpapi-ratelimit-headers-10](https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/10/).
 
 use std::{collections::HashMap, time::Instant};
 
+use axum::{
+    http::{HeaderName, HeaderValue},
+    response::Response,
+};
 use parking_lot::Mutex;
 use waddle_core::limits::Rate;
 
 /// Accounts and addresses remembered at a time.
 const KEYS: usize = 65_536;
+
+const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const STATE: HeaderName = HeaderName::from_static("ratelimit");
+
+/// What a bucket holds after a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Left {
+    /// Requests.
+    pub requests: u32,
+    /// Seconds until it is full.
+    pub seconds: u64,
+}
 
 /// Buckets by key.
 pub struct Rates {
@@ -23,8 +40,24 @@ impl Rates {
         }
     }
 
+    /// Says in an answer what the policy is and what is left; nothing where the request was one too many.
+    pub fn say(&self, mut response: Response, left: Option<Left>) -> Response {
+        let (count, seconds) = (self.rate.count.max(1), self.rate.seconds.max(1));
+        let (requests, full) = left.map_or((0, u64::from(seconds)), |l| (l.requests, l.seconds));
+        let headers = [
+            (POLICY, format!("\"requests\";q={count};w={seconds}")),
+            (STATE, format!("\"requests\";r={requests};t={full}")),
+        ];
+        for (name, text) in headers {
+            if let Ok(value) = HeaderValue::from_str(&text) {
+                response.headers_mut().insert(name, value);
+            }
+        }
+        response
+    }
+
     /// Takes one request of `key`; if there is none left, the seconds to wait.
-    pub fn take(&self, key: &str, now: Instant) -> Result<(), u64> {
+    pub fn take(&self, key: &str, now: Instant) -> Result<Left, u64> {
         let full = f64::from(self.rate.count.max(1));
         let per_second = full / f64::from(self.rate.seconds.max(1));
         let level = |(left, at): (f64, Instant)| {
@@ -41,11 +74,15 @@ impl Rates {
         if left < 1.0 {
             return Err(((1.0 - left) / per_second).ceil() as u64);
         }
+        let left = left - 1.0;
         match buckets.get_mut(key) {
-            Some(b) => *b = (left - 1.0, now),
-            None => drop(buckets.insert(key.to_owned(), (left - 1.0, now))),
+            Some(b) => *b = (left, now),
+            None => drop(buckets.insert(key.to_owned(), (left, now))),
         }
-        Ok(())
+        Ok(Left {
+            requests: left as u32,
+            seconds: ((full - left) / per_second).ceil() as u64,
+        })
     }
 }
 

@@ -2,15 +2,23 @@
 //! ([XEP-0156](https://xmpp.org/extensions/xep-0156.html), RFC 6415), by the public URL, whatever stands before it.
 
 use axum::{
-    Json,
     extract::State,
     http::{HeaderName, header},
     response::{IntoResponse, Response},
 };
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 use waddle_stanza::XmlWriter;
 
-use crate::App;
+use crate::{App, rest::Json};
+
+/// These addresses.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(host_meta))
+        .routes(routes!(host_meta_json))
+}
 
 /// Web clients of any origin read it.
 const OPEN: (HeaderName, &str) = (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
@@ -24,7 +32,9 @@ fn links(app: &App) -> Vec<(&'static str, String)> {
     links
 }
 
-/// `GET /.well-known/host-meta`.
+/// Where WebSocket and BOSH are (XEP-0156), as XML.
+#[utoipa::path(get, path = "/.well-known/host-meta", tag = "discovery", security(()),
+    responses((status = 200, description = "XRD.", body = String, content_type = "application/xrd+xml")))]
 pub async fn host_meta(State(app): State<App>) -> Response {
     let mut w = XmlWriter::with_capacity(256);
     w.open_ns("XRD", "http://docs.oasis-open.org/ns/xri/xrd-1.0");
@@ -35,9 +45,26 @@ pub async fn host_meta(State(app): State<App>) -> Response {
     ([OPEN, (header::CONTENT_TYPE, "application/xrd+xml")], body).into_response()
 }
 
-/// `GET /.well-known/host-meta.json`.
+/// One way to connect.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HostLink {
+    rel: &'static str,
+    href: String,
+}
+
+/// The ways to connect.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HostMeta {
+    links: Vec<HostLink>,
+}
+
+/// Where WebSocket and BOSH are (XEP-0156).
+#[utoipa::path(get, path = "/.well-known/host-meta.json", tag = "discovery", security(()),
+    responses((status = 200, description = "JRD.", body = HostMeta)))]
 pub async fn host_meta_json(State(app): State<App>) -> Response {
-    let link = |(rel, href): (&str, String)| json!({ "rel": rel, "href": href });
-    let links: Vec<Value> = links(&app).into_iter().map(link).collect();
-    ([OPEN], Json(json!({ "links": links }))).into_response()
+    let links = links(&app)
+        .into_iter()
+        .map(|(rel, href)| HostLink { rel, href })
+        .collect();
+    ([OPEN], Json(HostMeta { links })).into_response()
 }

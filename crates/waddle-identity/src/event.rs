@@ -1,6 +1,6 @@
 //! What happened to credentials, for those who hold live connections.
 
-use waddle_core::{DeviceId, SessionId, UserId};
+use waddle_core::{AccessTokenId, DeviceId, SessionId, UserId};
 
 use crate::CredentialId;
 
@@ -23,6 +23,13 @@ pub enum IdentityEvent {
     AccountDisabled {
         /// Whose.
         user: UserId,
+    },
+    /// A personal access token was revoked: its event streams end.
+    AccessTokenRevoked {
+        /// Whose.
+        user: UserId,
+        /// Which.
+        token: AccessTokenId,
     },
     /// A device's credential was revoked.
     DeviceRevoked {

@@ -3,14 +3,17 @@
 //! [`Identity`] is the one door: every listener asks it who somebody is. What it holds at rest is SCRAM keys,
 //! digests of random tokens and encrypted ATProto tokens, never a password.
 
+pub mod access_token;
 pub mod account;
 pub mod atproto;
+mod bot;
 mod config;
 mod deletion;
 pub mod device;
 mod error;
 mod event;
 pub mod fast;
+pub mod idempotency;
 pub mod invitation;
 pub mod keys;
 pub mod login;
@@ -28,6 +31,7 @@ use tokio::sync::{Semaphore, broadcast};
 use waddle_core::{BareJid, SharedClock, Timestamp};
 use waddle_storage::{Db, Storage, repo::departed};
 
+pub use access_token::{AccessToken, NewAccessToken};
 pub use account::Account;
 pub use atproto::Callback;
 pub use config::{AtprotoConfig, IdentityConfig, MIN_ITERATIONS};
@@ -35,6 +39,7 @@ pub use device::{DeviceInfo, DeviceLogin, NewDeviceCredential};
 pub use error::{Error, LoginError};
 pub use event::IdentityEvent;
 pub use fast::{FastAttempt, FastLogin, NewFastToken};
+pub use idempotency::Repeat;
 pub use invitation::{Invitation, NewInvitation};
 pub use login::{CredentialId, CredentialKind, LoggedIn, ScramLookup};
 pub use metrics::Attempt;
@@ -109,6 +114,11 @@ impl Identity {
     /// What the layer was opened with.
     pub fn config(&self) -> &IdentityConfig {
         &self.0.config
+    }
+
+    /// The time as this layer has it.
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
     }
 
     /// The address of a localpart here.

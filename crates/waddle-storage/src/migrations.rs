@@ -77,6 +77,7 @@ pub const WADDLE: &[Migration] = migrations! {
     "waddle/0100_messages.sql"
     "waddle/0110_moderation.sql"
     "waddle/0120_integrations.sql"
+    "waddle/0150_tuple_log.sql"
 };
 
 impl Migration {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use waddle_core::{
-    BareJid, BindingId, BotId, CategoryId, ChannelId, DeviceId, Did, HookId, InviteId, Jid,
+    AccessTokenId, BareJid, BindingId, BotId, CategoryId, ChannelId, DeviceId, Did, HookId, InviteId, Jid,
     JoinRequestId, MessageId, RoleId, SessionId, Slug, Timestamp, TopicFilter, TopicName, UserId,
     WaddleId,
 };
@@ -73,7 +73,7 @@ macro_rules! texts {
     )*};
 }
 texts!(
-    WaddleId ChannelId DeviceId InviteId BindingId SessionId RoleId CategoryId JoinRequestId UserId
+    WaddleId ChannelId DeviceId InviteId BindingId SessionId AccessTokenId RoleId CategoryId JoinRequestId UserId
     BareJid Jid Slug Did TopicFilter TopicName HookId BotId
 );
 

@@ -22,6 +22,7 @@
 //! 6. **ETag**: every `GET` with a JSON answer has one by itself, and `If-Match` of `PUT`, `PATCH` and `DELETE` is held
 //!    against what `GET` of the same path answers: give a thing that can be changed a `GET`.
 
+mod access_tokens;
 mod channels;
 mod files;
 mod invites;
@@ -46,6 +47,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(members::routes())
         .merge(invites::routes())
         .merge(files::routes())
+        .merge(access_tokens::routes())
 }
 
 /// A waddle that the user may see; otherwise 403, whether it exists or not.

@@ -4,22 +4,30 @@
 use std::{collections::HashMap, fmt, str::FromStr};
 
 use axum::http::Method;
+use serde::Deserialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 /// What a personal access token may do. None includes another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, ToSchema)]
 pub enum Scope {
     /// Read all that the person may read.
+    #[serde(rename = "read")]
     Read,
     /// Say, change, react, mark as read.
+    #[serde(rename = "messages:write")]
     Messages,
     /// Reports, timeouts, kicks, bans, others' messages.
+    #[serde(rename = "moderate")]
     Moderate,
     /// Waddles, channels, roles, members, devices, feeds, webhooks.
+    #[serde(rename = "manage")]
     Manage,
     /// The person's own profile, files and settings.
+    #[serde(rename = "account")]
     Account,
     /// The server itself, for its admins.
+    #[serde(rename = "admin")]
     Admin,
 }
 
