@@ -1,12 +1,21 @@
 //! One waddle in memory: its channels, its tuples, and synchronous answers to "may they?".
 
+mod questions;
+
 use std::{fmt, fmt::Write, sync::Arc};
 
+use ahash::AHashMap;
 use parking_lot::{RwLock, RwLockReadGuard};
-use waddle_core::{BindingId, ChannelId, DeviceId, Slug, UserId, WaddleId};
-use waddle_permissions::{Changes, CheckLimits, Decision, ObjectRef, SubjectRef, TupleStore};
+use waddle_core::{BindingId, ChannelId, DeviceId, RoleId, Slug, Timestamp, UserId, WaddleId};
+use waddle_permissions::{Changes, CheckLimits, Decision, LookupLimits, ObjectRef, SubjectRef, TupleStore};
 
-use crate::{Channel, Role, Visibility, Waddle, metrics::Counts};
+use crate::{
+    Category, Channel, Grantee, Override, Role, RoleRow, Timeout, Visibility, Waddle, facts,
+    metrics::Counts, screen::Screen,
+};
+
+pub(crate) use questions::remember;
+pub use questions::{QuestionError, Questions};
 
 /// What a permission is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,12 +34,64 @@ pub enum On<'a> {
     Other(&'a str, &'a str),
 }
 
+/// How high somebody stands in a waddle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rank {
+    /// Their step of the ladder.
+    pub ladder: Option<Role>,
+    /// The place of their highest custom role; 0 without one.
+    pub top: u32,
+}
+
+impl Rank {
+    /// Whether this one may act on that one: a higher step of the ladder, and among plain members a higher role.
+    pub fn is_above(self, other: Self) -> bool {
+        self.ladder > other.ladder
+            || (self.ladder == other.ladder && self.ladder == Some(Role::Member) && self.top > other.top)
+    }
+
+    /// Whether this one may change and give a custom role of that place: admins all, others those below their own.
+    pub fn is_above_role(self, position: u32) -> bool {
+        self.ladder >= Some(Role::Admin) || (self.ladder.is_some() && self.top > position)
+    }
+}
+
+/// The custom roles of somebody, in no order.
+fn roles_of<'a>(state: &'a State, user: &UserId) -> impl Iterator<Item = &'a Arc<RoleRow>> {
+    let subject = ObjectRef {
+        kind: "user",
+        id: user.as_str(),
+    };
+    let given = if state.roles.is_empty() || state.gone {
+        Vec::new()
+    } else {
+        state.store.tuples_of(subject)
+    };
+    given
+        .into_iter()
+        .filter(|t| &*t.object.kind == "role" && &*t.relation == "member")
+        .filter_map(|t| {
+            let id: RoleId = t.object.id.parse().ok()?;
+            state.roles.iter().find(|r| r.id == id)
+        })
+}
+
 pub(crate) struct State {
     pub waddle: Arc<Waddle>,
     pub store: TupleStore,
     /// In their order.
     pub channels: Vec<Arc<Channel>>,
+    /// In their order.
+    pub categories: Vec<Arc<Category>>,
+    /// The roles of the waddle's own, the highest first.
+    pub roles: Vec<Arc<RoleRow>>,
     pub members_revision: u64,
+    /// When the next ban or timeout is over.
+    pub next_end: Option<Timestamp>,
+    /// The word and link rules, if there are any.
+    pub screen: Option<Arc<Screen>>,
+    /// Who is timed out, as far as they are told why and until when.
+    pub timeouts: AHashMap<UserId, Arc<Timeout>>,
     /// Deleted, or its database failed: every answer is no.
     pub gone: bool,
 }
@@ -42,6 +103,7 @@ pub struct WaddleAccess {
     id: WaddleId,
     slug: Slug,
     limits: CheckLimits,
+    lookup_steps: u32,
     counts: Arc<Counts>,
     state: RwLock<State>,
 }
@@ -79,11 +141,12 @@ impl Write for Text {
 }
 
 impl WaddleAccess {
-    pub(crate) fn new(state: State, limits: CheckLimits, counts: Arc<Counts>) -> Self {
+    pub(crate) fn new(state: State, limits: LookupLimits, counts: Arc<Counts>) -> Self {
         Self {
             id: state.waddle.id,
             slug: state.waddle.slug.clone(),
-            limits,
+            limits: limits.check,
+            lookup_steps: limits.steps,
             counts,
             state: RwLock::new(state),
         }
@@ -148,8 +211,11 @@ impl WaddleAccess {
 
     /// What somebody is in the waddle, by the highest role that they have.
     pub fn role_of(&self, user: &UserId) -> Option<Role> {
-        let state = self.state.read();
-        let has = |role: Role| self.decide(&state, On::Waddle, role.as_str(), user).is_allowed();
+        self.ladder(&self.state.read(), user)
+    }
+
+    fn ladder(&self, state: &State, user: &UserId) -> Option<Role> {
+        let has = |role: Role| self.decide(state, On::Waddle, role.as_str(), user).is_allowed();
         if !has(Role::Member) {
             return None;
         }
@@ -168,6 +234,38 @@ impl WaddleAccess {
         self.role_of(user).max(given)
     }
 
+    /// Where somebody stands: by the ladder, and among plain members by their highest custom role.
+    pub fn rank_of(&self, user: &UserId) -> Rank {
+        let state = self.state.read();
+        Rank {
+            ladder: self.ladder(&state, user),
+            top: roles_of(&state, user).map(|r| r.position).max().unwrap_or(0),
+        }
+    }
+
+    /// The custom roles of somebody, the highest first.
+    pub fn custom_roles_of(&self, user: &UserId) -> Vec<Arc<RoleRow>> {
+        let state = self.state.read();
+        let mut found: Vec<_> = roles_of(&state, user).cloned().collect();
+        found.sort_by_key(|r| std::cmp::Reverse(r.position));
+        found
+    }
+
+    /// All categories, in their order.
+    pub fn categories(&self) -> Vec<Arc<Category>> {
+        self.state.read().categories.clone()
+    }
+
+    /// The roles of the waddle's own, the highest first, without what they may do.
+    pub fn roles(&self) -> Vec<Arc<RoleRow>> {
+        self.state.read().roles.clone()
+    }
+
+    /// A role of the waddle's own.
+    pub fn role(&self, id: RoleId) -> Option<Arc<RoleRow>> {
+        self.state.read().roles.iter().find(|r| r.id == id).cloned()
+    }
+
     /// Whether somebody belongs to the waddle.
     pub fn is_member(&self, user: &UserId) -> bool {
         self.allows(On::Waddle, Role::Member.as_str(), user)
@@ -176,6 +274,35 @@ impl WaddleAccess {
     /// Whether somebody is banned from the waddle.
     pub fn is_banned(&self, user: &UserId) -> bool {
         self.allows(On::Waddle, "banned", user)
+    }
+
+    /// The word and link rules, if there are any.
+    pub fn screen(&self) -> Option<Arc<Screen>> {
+        self.state.read().screen.clone()
+    }
+
+    /// Why and until when somebody is timed out.
+    pub fn timeout_of(&self, user: &UserId) -> Option<Arc<Timeout>> {
+        self.state.read().timeouts.get(user).cloned()
+    }
+
+    /// How somebody may appeal, where the waddle says so.
+    pub fn appeal(&self) -> Option<String> {
+        let state = self.state.read();
+        let appeal = &state.waddle.settings.appeal;
+        (!appeal.trim().is_empty()).then(|| appeal.clone())
+    }
+
+    /// Whether somebody has one of these roles: the waddle's (and above it), `bot`, `webhook`, or the identifier of a
+    /// role of the waddle's own.
+    pub fn has_one_of(&self, user: &UserId, roles: &[String]) -> bool {
+        roles.iter().any(|role| match role.as_str() {
+            "bot" | "webhook" => user.as_str().split(':').next() == Some(role),
+            word => match word.parse::<Role>() {
+                Ok(ladder) => self.role_of(user) >= Some(ladder),
+                Err(_) => self.allows(On::Other("role", word), "member", user),
+            },
+        })
     }
 
     /// Whether somebody may learn that the waddle exists.
@@ -187,6 +314,22 @@ impl WaddleAccess {
         let banned = || self.decide(&state, On::Waddle, "banned", user).is_allowed();
         self.decide(&state, On::Waddle, "view", user).is_allowed()
             || (state.waddle.visibility != Visibility::Private && !banned())
+    }
+
+    /// What people and roles are given or denied in one channel; roles first.
+    pub fn overrides(&self, channel: ChannelId) -> Vec<Override> {
+        let state = self.state.read();
+        if state.gone {
+            return Vec::new();
+        }
+        let about = state.store.tuples_about(facts::channel(channel).as_ref());
+        let found = about.iter().filter_map(facts::as_override);
+        let mut found: Vec<_> = found.map(|(whom, relation)| Override { whom, relation }).collect();
+        found.sort_by_cached_key(|o| match &o.whom {
+            Grantee::Role(r) => (0, r.to_string(), o.relation.relation()),
+            Grantee::User(u) => (1, u.to_string(), o.relation.relation()),
+        });
+        found
     }
 
     /// All channels, in their order.
@@ -220,6 +363,11 @@ impl WaddleAccess {
         self.state.read()
     }
 
+    /// When the next ban or timeout is over.
+    pub(crate) fn next_end(&self) -> Option<Timestamp> {
+        self.state.read().next_end
+    }
+
     pub(crate) fn replace(&self, state: State) {
         *self.state.write() = state;
     }
@@ -240,6 +388,9 @@ impl WaddleAccess {
     pub(crate) fn close(&self) {
         let mut state = self.state.write();
         state.gone = true;
+        state.next_end = None;
+        state.roles.clear();
+        state.categories.clear();
         state.channels.clear();
     }
 

@@ -2,19 +2,20 @@
 
 use std::sync::Arc;
 
-use waddle_core::{Limits, Slug, Timestamp, UserId, WaddleId};
-use waddle_permissions::{Changes, Subject, Tuple};
+use ahash::AHashMap;
+use waddle_core::{CategoryId, Limits, Slug, Timestamp, UserId, WaddleId};
+use waddle_permissions::{Changes, Tuple};
 use waddle_storage::{
     StorageError, Tx,
     repo::{
-        audit, tuples,
+        audit, timeouts, tuples,
         waddles::{self, Revisions},
     },
 };
 
 use crate::{
-    Actor, AuditEntry, Channel, Community, Error, Event, On, Result, Role, Users, Waddle, WaddleAccess,
-    index, registry::Open,
+    Actor, AuditEntry, Category, Channel, Channels, Community, Error, Event, On, Result, Role, RoleRow, Timeout, Users, Via, Waddle, WaddleAccess,
+    index, reach, registry::Open, screen::Screen,
 };
 
 /// A change while it is made, on the writer thread of the waddle's database.
@@ -24,16 +25,26 @@ pub(crate) struct Draft<'a> {
     pub limits: &'a Limits,
     pub now: Timestamp,
     pub actor: &'a Actor,
+    pub via: Option<&'a Via>,
     effects: Effects,
 }
 
 /// What becomes visible after the commit.
 #[derive(Default)]
 pub(crate) struct Effects {
+    /// The last word on each tuple: to be there, or not.
+    wanted: AHashMap<Tuple, bool>,
     tuples: Changes,
+    users: Option<(Users, Channels)>,
     members: Vec<(UserId, Option<Role>)>,
     waddle: Option<Arc<Waddle>>,
     channels: Option<Vec<Arc<Channel>>>,
+    categories: Option<Vec<Arc<Category>>>,
+    roles: Option<Vec<Arc<RoleRow>>>,
+    ends_touched: bool,
+    next_end: Option<Timestamp>,
+    screen: Option<Option<Arc<Screen>>>,
+    timeouts: Vec<(UserId, Option<Arc<Timeout>>)>,
     events: Vec<Event>,
 }
 
@@ -64,17 +75,11 @@ impl Draft<'_> {
     }
 
     pub fn write(&mut self, t: Tuple) {
-        self.effects.tuples.deletes.retain(|d| *d != t);
-        if !self.effects.tuples.writes.contains(&t) {
-            self.effects.tuples.writes.push(t);
-        }
+        self.set(t, true);
     }
 
     pub fn delete(&mut self, t: Tuple) {
-        self.effects.tuples.writes.retain(|w| *w != t);
-        if !self.effects.tuples.deletes.contains(&t) {
-            self.effects.tuples.deletes.push(t);
-        }
+        self.set(t, false);
     }
 
     pub fn delete_all(&mut self, tuples: impl IntoIterator<Item = Tuple>) {
@@ -84,11 +89,12 @@ impl Draft<'_> {
     }
 
     pub fn set(&mut self, t: Tuple, there: bool) {
-        if there {
-            self.write(t);
-        } else {
-            self.delete(t);
-        }
+        self.effects.wanted.insert(t, there);
+    }
+
+    /// A ban or timeout was made or ended.
+    pub fn ends_changed(&mut self) {
+        self.effects.ends_touched = true;
     }
 
     /// Notes a change of the membership for the index.
@@ -98,6 +104,16 @@ impl Draft<'_> {
 
     pub fn event(&mut self, e: Event) {
         self.effects.events.push(e);
+    }
+
+    /// The rules that count from now on.
+    pub fn set_screen(&mut self, screen: Option<Arc<Screen>>) {
+        self.effects.screen = Some(screen);
+    }
+
+    /// Notes why and until when somebody is timed out, or that they are no more.
+    pub fn set_timeout(&mut self, user: &UserId, timeout: Option<Timeout>) {
+        self.effects.timeouts.push((user.clone(), timeout.map(Arc::new)));
     }
 
     pub fn set_waddle(&mut self, w: Arc<Waddle>) {
@@ -112,8 +128,31 @@ impl Draft<'_> {
     }
 
     pub fn set_channels(&mut self, mut channels: Vec<Arc<Channel>>) {
-        channels.sort_by_key(|c| (c.position, c.id));
+        sort(&mut channels, &self.categories());
         self.effects.channels = Some(channels);
+    }
+
+    pub fn categories(&self) -> Vec<Arc<Category>> {
+        self.effects
+            .categories
+            .clone()
+            .unwrap_or_else(|| self.access.categories())
+    }
+
+    /// The channels follow in their order.
+    pub fn set_categories(&mut self, mut categories: Vec<Arc<Category>>) {
+        categories.sort_by_key(|c| (c.position, c.id));
+        self.effects.categories = Some(categories);
+        self.set_channels(self.channels());
+    }
+
+    pub fn roles(&self) -> Vec<Arc<RoleRow>> {
+        self.effects.roles.clone().unwrap_or_else(|| self.access.roles())
+    }
+
+    pub fn set_roles(&mut self, mut roles: Vec<Arc<RoleRow>>) {
+        roles.sort_by_key(|r| (std::cmp::Reverse(r.position), r.id));
+        self.effects.roles = Some(roles);
     }
 
     pub fn audit(&mut self, action: &str, target: &str, detail: &str, reason: Option<&str>) -> Result<()> {
@@ -127,17 +166,48 @@ impl Draft<'_> {
                 target: target.to_owned(),
                 detail: detail.to_owned(),
                 reason: reason.map(str::to_owned),
+                via: self.via.map(|v| v.kind.to_owned()),
+                address: self.via.and_then(|v| v.address).map(|a| a.to_string()),
+                token: self.via.and_then(|v| v.token.as_deref()).map(str::to_owned),
             },
         )?;
         Ok(())
     }
 
+    /// Appends the tuples of a revision to the log, in the order in which memory applies them.
+    fn log(&mut self, revision: u64) -> Result<()> {
+        let changes = &self.effects.tuples;
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let gone = changes.deletes.iter().map(|t| (t, false));
+        for (t, written) in gone.chain(changes.writes.iter().map(|t| (t, true))) {
+            let (object, subject) = (t.object.to_string(), t.subject.to_string());
+            tuples::log(self.tx, revision, written, &object, &t.relation, &subject)?;
+        }
+        Ok(tuples::trim_log(self.tx, self.limits.permission_log)?)
+    }
+
     /// Stores the tuples and revisions; what has no effect is dropped, so that both sides count alike.
     fn finish(mut self) -> Result<Effects> {
         let state = self.access.read();
-        self.effects.tuples.writes.retain(|t| !state.store.contains(t));
-        self.effects.tuples.deletes.retain(|t| state.store.contains(t));
+        for (t, there) in std::mem::take(&mut self.effects.wanted) {
+            if state.store.contains(&t) != there {
+                let changes = &mut self.effects.tuples;
+                let list = if there {
+                    &mut changes.writes
+                } else {
+                    &mut changes.deletes
+                };
+                list.push(t);
+            }
+        }
         state.store.validate(&self.effects.tuples)?;
+        self.effects.users = Some(reach::of(
+            &self.effects.tuples,
+            &state.store,
+            self.limits.named_members,
+        ));
         let mut revisions = Revisions {
             tuples: state.store.revision(),
             members: state.members_revision,
@@ -160,28 +230,23 @@ impl Draft<'_> {
             )?;
         }
         revisions.tuples += u64::from(!self.effects.tuples.is_empty());
+        self.log(revisions.tuples)?;
         revisions.members += u64::from(!self.effects.members.is_empty());
         waddles::set_revisions(self.tx, revisions)?;
+        if self.effects.ends_touched {
+            self.effects.next_end = timeouts::next_end(self.tx)?;
+        }
         Ok(self.effects)
     }
 }
 
-impl Effects {
-    /// Whose permissions the tuples may change: the users that they name, or everybody's.
-    fn users(&self) -> Users {
-        let mut users = Vec::new();
-        for t in self.tuples.writes.iter().chain(&self.tuples.deletes) {
-            let user = match &t.subject {
-                Subject::Object(o) if &*o.kind == "user" => o.id.parse().ok(),
-                _ => None,
-            };
-            let Some(user) = user else { return Users::All };
-            if !users.contains(&user) {
-                users.push(user);
-            }
-        }
-        Users::Some(users)
-    }
+/// By the places of their categories, those without one first, then by their own.
+pub(crate) fn sort(channels: &mut [Arc<Channel>], categories: &[Arc<Category>]) {
+    let places: AHashMap<CategoryId, usize> = (1..).zip(categories).map(|(at, c)| (c.id, at)).collect();
+    channels.sort_by_key(|c| {
+        let group = c.category.and_then(|id| places.get(&id).copied());
+        (group.unwrap_or(0), c.position, c.id)
+    });
 }
 
 impl Community {
@@ -217,11 +282,11 @@ impl Community {
         work: impl FnOnce(&mut Draft<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let this = self.clone();
-        let task = tokio::spawn(async move {
+        let task = tokio::spawn(Via::carry(async move {
             let open = this.open_waddle(id).await?;
             let _turn = open.turn.lock().await;
             this.make(&open, actor, work).await
-        });
+        }));
         let done = task.await.unwrap_or_else(|_| Err(StorageError::Panicked.into()));
         self.metrics().changed(match &done {
             Ok(_) => "ok",
@@ -242,6 +307,7 @@ impl Community {
             return Err(Error::NotFound("waddle"));
         }
         let (access, limits, now) = (open.access.clone(), self.limits(), self.now());
+        let via = Via::now();
         let stored = open
             .db
             .transact(move |tx| {
@@ -251,6 +317,7 @@ impl Community {
                     limits: &limits,
                     now,
                     actor: &actor,
+                    via: via.as_deref(),
                     effects: Effects::default(),
                 };
                 let value = work(&mut draft)?;
@@ -275,7 +342,7 @@ impl Community {
     }
 
     async fn publish(&self, open: &Open, effects: Effects) {
-        let users = effects.users();
+        let (users, channels) = effects.users.unwrap_or((Users::All, Channels::All));
         let id = open.access.id();
         let mut members_revision = 0;
         let revision = open.access.apply(&effects.tuples, |state| {
@@ -286,6 +353,24 @@ impl Community {
             }
             if let Some(c) = effects.channels {
                 state.channels = c;
+            }
+            if let Some(c) = effects.categories {
+                state.categories = c;
+            }
+            if let Some(r) = effects.roles {
+                state.roles = r;
+            }
+            if effects.ends_touched {
+                state.next_end = effects.next_end;
+            }
+            if let Some(screen) = effects.screen {
+                state.screen = screen;
+            }
+            for (user, timeout) in effects.timeouts {
+                match timeout {
+                    Some(t) => state.timeouts.insert(user, t),
+                    None => state.timeouts.remove(&user),
+                };
             }
         });
         let server = self.storage().server();
@@ -310,6 +395,7 @@ impl Community {
                 waddle: id,
                 revision,
                 users,
+                channels,
             });
         }
     }

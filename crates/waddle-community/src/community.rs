@@ -5,23 +5,27 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::broadcast;
+use tokio::{
+    sync::{Semaphore, broadcast},
+    time::MissedTickBehavior,
+};
 use waddle_core::{ChannelId, Limits, SharedClock, Slug, Timestamp, UserId, WaddleId};
-use waddle_permissions::{CheckLimits, StoreLimits, Tuple, TupleStore, WriteError, waddle_schema};
+use waddle_permissions::{LookupLimits, StoreLimits, Tuple, TupleStore, WriteError, waddle_schema};
 use waddle_storage::{
     Db, Storage, StorageError,
     repo::{
         archive::Afterwards,
-        channels, rooms, tuples,
+        categories, channels, roles, rooms, timeouts, tuples,
         waddles::{self, State as Life},
     },
 };
 
 use crate::{
-    Channel, Error, Event, Result, Role, Users, Waddle, WaddleAccess,
-    access::State,
-    index,
+    Channel, Channels, Error, Event, Result, Role, Users, Waddle, WaddleAccess,
+    access::{State, remember},
+    change, index,
     metrics::Metrics,
+    ops,
     registry::{Directory, Open, OpenWaddles},
 };
 
@@ -34,6 +38,7 @@ struct Inner {
     open: OpenWaddles,
     events: broadcast::Sender<Event>,
     metrics: Metrics,
+    exports: Semaphore,
 }
 
 /// All communities of a server. Clones are handles to the same.
@@ -50,6 +55,7 @@ impl Community {
     ) -> Result<Self> {
         let (events, _) = broadcast::channel(limits.community_events.max(16));
         let this = Self(Arc::new(Inner {
+            exports: Semaphore::new(limits.waddle_exports),
             storage,
             clock,
             limits,
@@ -66,6 +72,7 @@ impl Community {
             }
         }
         this.let_go_of_idle_ones();
+        this.watch_ends();
         Ok(this)
     }
 
@@ -115,6 +122,21 @@ impl Community {
         });
     }
 
+    /// Ends bans and timeouts when their time is over, as long as somebody holds the handle.
+    fn watch_ends(&self) {
+        let weak = Arc::downgrade(&self.0);
+        let seconds = self.0.limits.expiry_sweep_seconds.max(1);
+        tokio::spawn(async move {
+            let mut every = tokio::time::interval(Duration::from_secs(seconds));
+            every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                every.tick().await;
+                let Some(inner) = weak.upgrade() else { break };
+                Self(inner).end_expired().await;
+            }
+        });
+    }
+
     /// What happens from now on. A receiver that lags must check again everything it holds.
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.0.events.subscribe()
@@ -155,6 +177,10 @@ impl Community {
 
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+
+    pub(crate) fn exports(&self) -> &Semaphore {
+        &self.0.exports
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -248,22 +274,25 @@ impl Community {
                 let state = self.load(&db, id).await?;
                 self.reconcile(&db, &listed, &state).await?;
                 clear_channels(&db);
-                Ok::<_, Error>(Arc::new(Open {
+                let open = Arc::new(Open {
                     access: Arc::new(WaddleAccess::new(
                         state,
-                        CheckLimits::from(&*self.0.limits),
+                        LookupLimits::from(&*self.0.limits),
                         self.0.metrics.counts.clone(),
                     )),
                     db,
                     turn: Arc::default(),
-                }))
+                });
+                // Nobody has seen it: bans and timeouts whose time is over end before anybody is judged by them.
+                self.end_what_is_due(&open).await;
+                Ok::<_, Error>(open)
             })
             .await?;
         Ok(open.clone())
     }
 
     async fn load(&self, db: &Db, id: WaddleId) -> Result<State> {
-        let limits = self.0.limits.clone();
+        let (limits, domain) = (self.0.limits.clone(), self.0.domain.clone());
         let loaded = db
             .read(move |conn| {
                 let (waddle, revisions) = waddles::own(conn)?.ok_or(StorageError::NotFound)?;
@@ -274,7 +303,7 @@ impl Community {
                         _ => tracing::warn!(waddle = %id, object, relation, "not a tuple; left out"),
                     }
                 })?;
-                let (store, ignored) = TupleStore::load(
+                let (mut store, ignored) = TupleStore::load(
                     waddle_schema(),
                     StoreLimits::from(&*limits),
                     revisions.tuples,
@@ -289,12 +318,24 @@ impl Community {
                     // One of them could be a ban.
                     return Ok(None);
                 }
-                let channels = channels::list(conn, id)?.into_iter().map(Arc::new).collect();
+                remember(&mut store, tuples::logged(conn, limits.permission_log)?);
+                let mut channels: Vec<_> =
+                    channels::list(conn, id)?.into_iter().map(Arc::new).collect();
+                let categories: Vec<_> = categories::list(conn)?.into_iter().map(Arc::new).collect();
+                change::sort(&mut channels, &categories);
+                let screen = ops::compiled(ops::stored_rules(conn)?, waddle.slug.as_str(), &domain);
+                let timeouts = timeouts::list(conn, 0, limits.timeouts_per_waddle)?;
+                let timeouts = timeouts.into_iter().map(|t| (t.user.clone(), Arc::new(t)));
                 Ok(Some(State {
                     waddle: Arc::new(waddle),
                     store,
                     channels,
+                    categories,
+                    roles: roles::list(conn)?.into_iter().map(Arc::new).collect(),
                     members_revision: revisions.members,
+                    next_end: timeouts::next_end(conn)?,
+                    screen,
+                    timeouts: timeouts.collect(),
                     gone: false,
                 }))
             })
@@ -364,6 +405,7 @@ impl Community {
             waddle: id,
             revision,
             users: Users::All,
+            channels: Channels::All,
         });
     }
 }

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use waddle_core::{BindingId, ChannelId, DeviceId, UserId, WaddleId};
+use waddle_core::{BindingId, ChannelId, DeviceId, RoleId, UserId, WaddleId};
 use waddle_permissions::{Object, Subject, Tuple};
 
-use crate::{ChannelGrant, ChannelKind, Role};
+use crate::{ChannelGrant, ChannelKind, Grantee, Permission, Role};
 
 fn object(kind: &str, id: impl fmt::Display) -> Object {
     Object {
@@ -73,9 +73,52 @@ pub(crate) fn openness(c: ChannelId, w: WaddleId, kind: ChannelKind, private: bo
     ]
 }
 
-/// `channel:<id>#<relation>@user:<user>`
-pub(crate) fn grant(c: ChannelId, who: &UserId, grant: ChannelGrant) -> Tuple {
-    Tuple::new(channel(c), grant.relation(), Subject::Object(user(who)))
+/// `waddle:<id>#timed_out@user:<user>`
+pub(crate) fn timed_out(w: WaddleId, who: &UserId) -> Tuple {
+    Tuple::new(waddle(w), "timed_out", Subject::Object(user(who)))
+}
+
+pub(crate) fn custom_role(id: RoleId) -> Object {
+    object("role", id)
+}
+
+fn role_members(id: RoleId) -> Subject {
+    Subject::Userset(custom_role(id), "member".into())
+}
+
+/// `role:<id>#parent@waddle:<id>`
+pub(crate) fn role_parent(r: RoleId, w: WaddleId) -> Tuple {
+    Tuple::new(custom_role(r), "parent", Subject::Object(waddle(w)))
+}
+
+/// `role:<id>#member@user:<user>`
+pub(crate) fn role_member(r: RoleId, who: &UserId) -> Tuple {
+    Tuple::new(custom_role(r), "member", Subject::Object(user(who)))
+}
+
+/// `waddle:<id>#<permission>@role:<id>#member`
+pub(crate) fn role_permission(w: WaddleId, r: RoleId, p: Permission) -> Tuple {
+    Tuple::new(waddle(w), p.as_str(), role_members(r))
+}
+
+/// `channel:<id>#<relation>@user:<user>` or `@role:<id>#member`
+pub(crate) fn grant(c: ChannelId, whom: &Grantee, grant: ChannelGrant) -> Tuple {
+    let subject = match whom {
+        Grantee::User(who) => Subject::Object(user(who)),
+        Grantee::Role(role) => role_members(*role),
+    };
+    Tuple::new(channel(c), grant.relation(), subject)
+}
+
+/// Whom and what a channel's tuple of one person or role is about.
+pub(crate) fn as_override(t: &Tuple) -> Option<(Grantee, ChannelGrant)> {
+    let grant = ChannelGrant::of_relation(&t.relation)?;
+    let whom = match &t.subject {
+        Subject::Object(o) if &*o.kind == "user" => Grantee::User(o.id.parse().ok()?),
+        Subject::Userset(o, r) if &*o.kind == "role" && &**r == "member" => Grantee::Role(o.id.parse().ok()?),
+        _ => return None,
+    };
+    Some((whom, grant))
 }
 
 /// The tuples of a device whose credential stands.
@@ -94,10 +137,10 @@ pub(crate) fn feed_parent(b: BindingId, c: ChannelId) -> Tuple {
     Tuple::new(feed(b), "parent", Subject::Object(channel(c)))
 }
 
-/// Whether a tuple about a user goes when they leave. Bans and mutes stay, so that nobody shakes them off.
+/// Whether a tuple about a user goes when they leave. Bans, mutes and timeouts stay, so that nobody shakes them off.
 pub(crate) fn goes_with_member(t: &Tuple) -> bool {
     let about = &*t.object.kind;
     matches!(t.subject, Subject::Object(_))
-        && !matches!(&*t.relation, "banned" | "muted")
+        && !matches!(&*t.relation, "banned" | "muted" | "timed_out")
         && matches!(about, "waddle" | "role" | "channel" | "device" | "feed" | "topic")
 }

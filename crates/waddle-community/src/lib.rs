@@ -18,15 +18,32 @@ mod index;
 mod metrics;
 mod model;
 mod ops;
+mod portable;
+mod reach;
 mod registry;
+pub mod screen;
+mod via;
 
-pub use access::{On, WaddleAccess};
+pub use access::{On, QuestionError, Questions, Rank, WaddleAccess};
 pub use community::Community;
 pub use error::{Error, Result};
-pub use event::{Event, RemovalKind, Users};
+pub use event::{Channels, Event, RemovalKind, Users};
 pub use model::{
-    Actor, AuditEntry, Ban, Binding, Channel, ChannelChange, ChannelGrant, ChannelKind, Device, FeedMode,
-    Invite, InviteLink, Member, NewBinding, NewChannel, NewDevice, NewInvite, NewWaddle, Page, Role,
-    TopicRule, Visibility, Waddle, WaddleChange, room_localpart,
+    Actor, AuditEntry, Ban, BanDetails, Binding, Category, CategoryChange, Channel, ChannelChange,
+    ChannelGrant, ChannelKind, CustomRole, Device, FeedMode, FoundAfter, Grantee, Invite, InviteLink,
+    JoinRequest, Member, MembersAfter, NewBinding, NewChannel, NewDevice, NewInvite, NewRole, NewWaddle,
+    Override, Page, Permission, Role, RoleChange, RoleRow, SettingsChange, Timeout, TopicRule, Visibility, Waddle,
+    WaddleChange, WaddleSettings, room_localpart,
 };
-pub use waddle_permissions::Decision;
+pub use ops::{Complaint, Finding, Handling, PurgeRequest, WaddleRule};
+pub use portable::{EXPORT_VERSION, Exported, Import, Imported, Strangers};
+pub use ops::{AuditLine, Beside, Need};
+pub use via::Via;
+pub use ops::Written;
+pub use waddle_permissions::{self as permissions, Decision};
+pub use waddle_storage::repo::{
+    archive::Seen,
+    audit::AuditFilter,
+    moderation::Purge,
+    report_queue::{QueuedReport, ReportSource, ReportState},
+};

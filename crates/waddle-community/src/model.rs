@@ -1,17 +1,27 @@
 //! Waddles, channels, members, invites, devices and bindings as values (`rfcs/0001-communities-and-channels.md`).
 
-use serde::{Deserialize, Serialize};
-use waddle_core::{ChannelId, RoomName, Secret, Slug, Timestamp, UserId};
+use serde::{Deserialize, Deserializer, Serialize};
+use waddle_core::{CategoryId, ChannelId, RoleId, RoomName, Secret, Slug, Timestamp, UserId};
 
 pub use waddle_storage::repo::{
     audit::AuditEntry,
     bindings::{Binding, FeedMode},
+    categories::Category,
     channels::{Channel, ChannelKind},
     invites::Invite,
-    members::{Ban, Member, Role},
+    join_requests::JoinRequest,
+    members::{Ban, Member, MembersAfter, Role},
+    roles::{Permission, RoleRow},
+    timeouts::Timeout,
     waddle_devices::{Device, TopicRule},
-    waddles::{Visibility, Waddle},
+    waddles::{FoundAfter, Visibility, Waddle, WaddleSettings},
 };
+
+/// A field that is left out stays; one that is `null` is taken away.
+#[expect(clippy::option_option, reason = "left out, taken away, given")]
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(d).map(Some)
+}
 
 /// Who acts: a user, whose permissions are asked, or the server's operator, who may do everything.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +86,7 @@ impl NewWaddle {
 }
 
 /// Changes of a waddle; what is left out stays.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct WaddleChange {
     /// 2 to 100 characters.
@@ -85,6 +95,30 @@ pub struct WaddleChange {
     pub description: Option<String>,
     /// Who sees it.
     pub visibility: Option<Visibility>,
+    /// The address of its picture, `http` or `https`, up to 2,048 bytes; `null` takes it away.
+    #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub icon: Option<Option<String>>,
+    /// The address of its banner, likewise.
+    #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub banner: Option<Option<String>>,
+    /// Its settings.
+    pub settings: SettingsChange,
+}
+
+/// Changes of a waddle's settings; what is left out stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SettingsChange {
+    /// Whether the archive of its open channels can be read on the web, where it is public.
+    pub public_archive: Option<bool>,
+    /// Whether search engines may show that archive.
+    pub indexed: Option<bool>,
+    /// What whoever asks to join is asked; up to 200 characters.
+    pub join_question: Option<String>,
+    /// What whoever was banned or timed out is told about appeals; up to 1,000 characters.
+    pub appeal: Option<String>,
 }
 
 /// A channel to be made.
@@ -100,6 +134,8 @@ pub struct NewChannel {
     pub private: bool,
     /// Up to 1,000 characters.
     pub topic: String,
+    /// The group that it is in; none where it is left out.
+    pub category: Option<CategoryId>,
 }
 
 impl NewChannel {
@@ -111,12 +147,13 @@ impl NewChannel {
             kind: ChannelKind::Text,
             private: false,
             topic: String::new(),
+            category: None,
         }
     }
 }
 
 /// Changes of a channel; what is left out stays.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ChannelChange {
     /// 1 to 100 characters.
@@ -127,12 +164,121 @@ pub struct ChannelChange {
     pub kind: Option<ChannelKind>,
     /// Not open to all members.
     pub private: Option<bool>,
-    /// Its place in the list.
+    /// The group that it goes to; `null` for none. Without a place it comes last there.
+    #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<CategoryId>)]
+    pub category: Option<Option<CategoryId>>,
+    /// Its place in its group; the others make room.
+    pub position: Option<u32>,
+    /// Seconds that a person waits between two messages; 0 for none.
+    pub slow_mode_seconds: Option<u32>,
+    /// Days that its messages are kept; 0 for as long as the server keeps them.
+    pub retention_days: Option<u32>,
+    /// Seconds after which a message disappears; 0 for never.
+    pub expire_seconds: Option<u32>,
+    /// Whether its archive can be read on the web, where its waddle is public and it is open.
+    pub public_archive: Option<bool>,
+}
+
+/// A role of a waddle's own making.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CustomRole {
+    /// Its identifier.
+    pub id: RoleId,
+    /// Its name, 1 to 100 characters.
+    pub name: String,
+    /// Its colour, `#rrggbb`.
+    pub colour: Option<String>,
+    /// Its place, from 1 on without gaps; a higher one stands above.
+    pub position: u32,
+    /// What it may do in the whole waddle.
+    pub permissions: Vec<Permission>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A custom role to be made; it comes to the lowest place.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewRole {
+    /// 1 to 100 characters, once in its waddle.
+    pub name: String,
+    /// `#rrggbb`.
+    #[serde(default)]
+    pub colour: Option<String>,
+    /// What it may do in the whole waddle.
+    #[serde(default)]
+    pub permissions: Vec<Permission>,
+}
+
+/// Changes of a custom role; what is left out stays.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RoleChange {
+    /// 1 to 100 characters.
+    pub name: Option<String>,
+    /// `#rrggbb`; `null` takes it away.
+    #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<String>, pattern = "^#[0-9A-Fa-f]{6}$")]
+    pub colour: Option<Option<String>>,
+    /// Its place; the others make room.
+    pub position: Option<u32>,
+    /// All that it may do in the whole waddle.
+    pub permissions: Option<Vec<Permission>>,
+}
+
+/// Changes of a category; what is left out stays.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CategoryChange {
+    /// 1 to 100 characters.
+    pub name: Option<String>,
+    /// Its place; the others make room.
     pub position: Option<u32>,
 }
 
+/// Whom a channel's override is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Grantee {
+    /// A person.
+    User(UserId),
+    /// Everybody who has a custom role.
+    Role(RoleId),
+}
+
+impl From<&UserId> for Grantee {
+    fn from(u: &UserId) -> Self {
+        Self::User(u.clone())
+    }
+}
+impl From<RoleId> for Grantee {
+    fn from(r: RoleId) -> Self {
+        Self::Role(r)
+    }
+}
+
+/// What a person or a role is given or denied in one channel, beside what the waddle says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Override {
+    /// Whom it is about.
+    #[serde(flatten)]
+    pub whom: Grantee,
+    /// What they are given, or denied.
+    pub relation: ChannelGrant,
+}
+
+/// How a ban or a removal is explained, and when it ends.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BanDetails {
+    /// Why; up to 500 characters.
+    pub reason: Option<String>,
+    /// When it ends; never where it is left out.
+    pub expires_at: Option<Timestamp>,
+}
+
 /// A relation that a person can be given to one channel (`specs/permissions.md`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ChannelGrant {
     /// May read.
@@ -150,6 +296,26 @@ pub enum ChannelGrant {
 }
 
 impl ChannelGrant {
+    /// All, in the order of the schema.
+    pub const ALL: [Self; 6] = [
+        Self::Viewer,
+        Self::Writer,
+        Self::Moderator,
+        Self::Manager,
+        Self::Muted,
+        Self::Banned,
+    ];
+
+    /// Whether it takes something away.
+    pub fn denies(self) -> bool {
+        matches!(self, Self::Muted | Self::Banned)
+    }
+
+    /// The grant of this relation.
+    pub fn of_relation(relation: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|g| g.relation() == relation)
+    }
+
     /// The relation's name.
     pub fn relation(self) -> &'static str {
         match self {

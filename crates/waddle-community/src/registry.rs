@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use ahash::AHashMap;
 use parking_lot::{Mutex, RwLock};
 use tokio::{sync::OnceCell, time::Instant};
-use waddle_core::{Slug, WaddleId};
+use waddle_core::{Slug, Timestamp, WaddleId};
 use waddle_storage::Db;
 
 use crate::{Result, Waddle, WaddleAccess};
@@ -123,6 +123,15 @@ impl OpenWaddles {
     /// The waddle, if it is in memory.
     pub fn get(&self, id: WaddleId) -> Option<Arc<Open>> {
         self.entries.lock().get(&id).and_then(|e| e.cell.get().cloned())
+    }
+
+    /// Those of which something is due at `now`.
+    pub fn due(&self, now: Timestamp) -> Vec<Arc<Open>> {
+        let entries = self.entries.lock();
+        let open = entries.values().filter_map(|e| e.cell.get());
+        open.filter(|o| o.access.next_end().is_some_and(|at| at <= now))
+            .cloned()
+            .collect()
     }
 
     pub fn remove(&self, id: WaddleId) {

@@ -272,6 +272,12 @@ limits! {
     permission_lookup_steps: u32 = 5_000_000,
     /// Permissions: changes of tuples held per waddle for watchers and for answers at an older revision; older ones are *too old*.
     permission_log: usize = 10_000,
+    /// Permissions: tuples written and deleted in one request of the HTTP API; more is 409 `limit`.
+    permission_write: usize = 100,
+    /// Permissions: questions in one request of the HTTP API; more is 422 `invalid`.
+    permission_batch: usize = 100,
+    /// Permissions: tuples that one question may bring along; more is 422 `invalid`.
+    permission_contextual: usize = 100,
     /// Community: events waiting for a slow receiver; it then checks again everything it holds.
     community_events: usize = 4_096,
     /// MQTT: bytes of a packet; more is 0x95 packet too large.

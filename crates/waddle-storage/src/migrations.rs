@@ -60,6 +60,7 @@ pub const SERVER: &[Migration] = migrations! {
     "server/0120_integrations.sql"
     "server/0130_access_tokens.sql"
     "server/0131_idempotency.sql"
+    "server/0140_goodbyes.sql"
 };
 
 /// Of every waddle's database.

@@ -1,26 +1,43 @@
-//! Making, changing and deleting channels, and what single people may do in one.
+//! Making, changing, moving and deleting channels.
 
 use std::sync::Arc;
 
-use waddle_core::{ChannelId, UserId, WaddleId};
+use waddle_core::{CategoryId, ChannelId, WaddleId};
 use waddle_storage::repo::{
     archive::{self, Afterwards, ArchiveKey},
     bindings, channels, rooms,
 };
 
-use super::{bounded, channel_name, topic};
+use super::{bounded, channel_name, places, topic};
 use crate::{
-    Actor, Channel, ChannelChange, ChannelGrant, Community, Error, Event, NewChannel, On, Result,
-    change::Draft, facts,
+    Actor, Channel, ChannelChange, Community, Error, Event, NewChannel, On, Result, change::Draft, facts,
 };
 
 /// The row of a new channel and its tuples.
 pub(super) fn enter(d: &mut Draft<'_>, c: &Channel) -> Result<()> {
     channels::insert(d.tx, c)?;
+    keep(d, c)?;
     d.write(facts::channel_parent(c.id, c.waddle));
     open(d, c);
     Ok(())
 }
+
+/// The archive forgets what is older than the channel says.
+fn keep(d: &mut Draft<'_>, c: &Channel) -> Result<()> {
+    Ok(archive::keep(d.tx, &ArchiveKey::channel(c.id), c.retention_days)?)
+}
+
+fn seconds(field: &'static str, why: &'static str, value: Option<u32>, max: u32) -> Result<()> {
+    if value.is_some_and(|v| v > max) {
+        return Err(Error::Invalid { field, why });
+    }
+    Ok(())
+}
+
+/// Days of the longest retention, a hundred years.
+const DAYS: u32 = 36_525;
+/// Seconds after which a message disappears at the latest, a year.
+const YEAR: u32 = 31_536_000;
 
 fn open(d: &mut Draft<'_>, c: &Channel) {
     for (tuple, there) in facts::openness(c.id, c.waddle, c.kind, c.private) {
@@ -42,6 +59,7 @@ impl Community {
             d.require(On::Waddle, "create_channel")?;
             let mut all = d.channels();
             bounded("channels in a waddle", all.len(), d.limits.channels_per_waddle)?;
+            known_category(d, new.category)?;
             if all.iter().any(|c| c.slug == new.slug) {
                 return Err(Error::Conflict("the waddle has a channel of this name"));
             }
@@ -53,7 +71,16 @@ impl Community {
                 topic: new.topic,
                 kind: new.kind,
                 private: new.private,
-                position: all.iter().map(|c| c.position + 1).max().unwrap_or(0),
+                category: new.category,
+                position: places::group(&all, new.category)
+                    .iter()
+                    .map(|c| c.position + 1)
+                    .max()
+                    .unwrap_or(0),
+                slow_mode_seconds: 0,
+                retention_days: 0,
+                expire_seconds: 0,
+                public_archive: true,
                 created_at: d.now,
             });
             enter(d, &channel)?;
@@ -84,38 +111,64 @@ impl Community {
     ) -> Result<Arc<Channel>> {
         change.name.as_deref().map_or(Ok(()), channel_name)?;
         change.topic.as_deref().map_or(Ok(()), topic)?;
+        seconds(
+            "slow_mode_seconds",
+            "no longer than the longest slow mode (6 hours where nothing else is set)",
+            change.slow_mode_seconds,
+            self.limits().slow_mode_seconds,
+        )?;
+        seconds("retention_days", "up to 36525", change.retention_days, DAYS)?;
+        seconds("expire_seconds", "up to 31536000, a year", change.expire_seconds, YEAR)?;
         self.change(id, actor.into(), move |d| {
             let before = find(d, channel)?;
+            let to = change.category.unwrap_or(before.category);
+            let moves = to != before.category || change.position.is_some_and(|p| p != before.position);
             let mut c = Channel::clone(&before);
             c.topic = change.topic.unwrap_or(c.topic);
             let topic_alone = c.clone();
             c.name = change.name.unwrap_or(c.name);
             c.kind = change.kind.unwrap_or(c.kind);
             c.private = change.private.unwrap_or(c.private);
-            c.position = change.position.unwrap_or(c.position).min(1_000_000);
-            let needed = if c == topic_alone { "moderate" } else { "manage" };
+            c.slow_mode_seconds = change.slow_mode_seconds.unwrap_or(c.slow_mode_seconds);
+            c.retention_days = change.retention_days.unwrap_or(c.retention_days);
+            c.expire_seconds = change.expire_seconds.unwrap_or(c.expire_seconds);
+            c.public_archive = change.public_archive.unwrap_or(c.public_archive);
+            let needed = if c == topic_alone && !moves { "moderate" } else { "manage" };
             d.require(On::Channel(channel), needed)?;
-            if c == *before {
+            let mut all = d.channels();
+            if c != *before {
+                channels::update(d.tx, &c)?;
+                keep(d, &c)?;
+                open(d, &c);
+                let c = Arc::new(c);
+                if let Some(slot) = all.iter_mut().find(|other| other.id == channel) {
+                    *slot = c;
+                }
+            }
+            if moves {
+                known_category(d, to)?;
+                places::move_channel(d, &mut all, channel, to, change.position)?;
+            }
+            let after = all
+                .iter()
+                .find(|other| other.id == channel)
+                .cloned()
+                .ok_or(Error::NotFound("channel"))?;
+            if after == before {
                 return Ok(before);
             }
-            channels::update(d.tx, &c)?;
-            open(d, &c);
             d.audit(
                 "channel.update",
                 &format!("channel:{channel}"),
-                c.slug.as_str(),
+                &changed(&before, &after),
                 None,
             )?;
-            let c = Arc::new(c);
-            let mut all = d.channels();
-            all.retain(|other| other.id != channel);
-            all.push(c.clone());
             d.set_channels(all);
             d.event(Event::ChannelUpdated {
                 slug: d.slug(),
-                channel: c.clone(),
+                channel: after.clone(),
             });
-            Ok(c)
+            Ok(after)
         })
         .await
     }
@@ -164,6 +217,8 @@ impl Community {
             )?;
             let mut all = d.channels();
             all.retain(|c| c.id != channel);
+            let left: Vec<_> = places::group(&all, gone.category).iter().map(|c| c.id).collect();
+            places::store(d, &mut all, gone.category, &left)?;
             d.set_channels(all);
             d.event(Event::ChannelDeleted {
                 slug: d.slug(),
@@ -176,49 +231,38 @@ impl Community {
         })
         .await
     }
-
-    /// Gives a person a relation to one channel, or takes it back (`given` is false). Mutes and bans need
-    /// `channel#moderate` and a higher rank there than the person's ([`rank_in`](crate::WaddleAccess::rank_in)),
-    /// everything else `channel#manage`.
-    pub async fn grant_channel(
-        &self,
-        actor: impl Into<Actor>,
-        id: WaddleId,
-        channel: ChannelId,
-        user: &UserId,
-        grant: ChannelGrant,
-        given: bool,
-    ) -> Result<()> {
-        let user = user.clone();
-        self.change(id, actor.into(), move |d| {
-            find(d, channel)?;
-            match grant {
-                ChannelGrant::Muted | ChannelGrant::Banned => {
-                    d.require(On::Channel(channel), "moderate")?;
-                    if let Some(actor) = d.actor.user()
-                        && d.access.rank_in(channel, &user) >= d.access.rank_in(channel, actor)
-                    {
-                        return Err(Error::Forbidden);
-                    }
-                }
-                _ => d.require(On::Channel(channel), "manage")?,
-            }
-            let tuple = facts::grant(channel, &user, grant);
-            if d.access.read().store.contains(&tuple) == given {
-                return Ok(());
-            }
-            d.set(tuple, given);
-            let action = if given { "channel.grant" } else { "channel.ungrant" };
-            let detail = format!("{} on channel:{channel}", grant.relation());
-            d.audit(action, &user.subject(), &detail, None)
-        })
-        .await
-    }
 }
 
-fn find(d: &Draft<'_>, channel: ChannelId) -> Result<Arc<Channel>> {
+pub(super) fn find(d: &Draft<'_>, channel: ChannelId) -> Result<Arc<Channel>> {
     let all = d.channels();
     all.into_iter()
         .find(|c| c.id == channel)
         .ok_or(Error::NotFound("channel"))
+}
+
+fn known_category(d: &Draft<'_>, category: Option<CategoryId>) -> Result<()> {
+    match category {
+        Some(id) if !d.categories().iter().any(|c| c.id == id) => Err(Error::NotFound("category")),
+        _ => Ok(()),
+    }
+}
+
+/// What of a channel is another than it was, for the audit log.
+fn changed(before: &Channel, after: &Channel) -> String {
+    let b = before;
+    let a = after;
+    let fields = [
+        ("name", b.name != a.name),
+        ("topic", b.topic != a.topic),
+        ("type", b.kind != a.kind),
+        ("private", b.private != a.private),
+        ("category", b.category != a.category),
+        ("position", b.position != a.position),
+        ("slow_mode_seconds", b.slow_mode_seconds != a.slow_mode_seconds),
+        ("retention_days", b.retention_days != a.retention_days),
+        ("expire_seconds", b.expire_seconds != a.expire_seconds),
+        ("public_archive", b.public_archive != a.public_archive),
+    ];
+    let names: Vec<&str> = fields.iter().filter(|(_, differs)| *differs).map(|(name, _)| *name).collect();
+    [a.slug.as_str(), ": ", &names.join(", ")].concat()
 }

@@ -13,7 +13,7 @@ use waddle_storage::{
 };
 
 use super::{bounded, members as member_ops};
-use crate::{Actor, Community, Error, Invite, InviteLink, NewInvite, On, Result, Role, Waddle};
+use crate::{Actor, Community, Error, Event, Invite, InviteLink, NewInvite, On, Result, Role, Waddle};
 
 /// Characters of the random part: 5 bits each.
 const CODE: usize = 26;
@@ -104,6 +104,7 @@ impl Community {
                 invite.role.as_str(),
                 None,
             )?;
+            d.event(Event::InvitesChanged { waddle: id });
             Ok(InviteLink {
                 invite,
                 code: Secret::new(code),
@@ -155,7 +156,10 @@ impl Community {
                 return Ok(member.role);
             }
             let stands = match &invite.made_by {
-                Some(maker) => member_ops::may_give(d.access.role_of(maker), invite.role),
+                Some(maker) => {
+                    d.access.waddle_allows("invite", maker)
+                        && member_ops::may_give(d.access.role_of(maker), invite.role)
+                }
                 None => true,
             };
             if is_spent(&invite, d.now) || !stands {
@@ -188,6 +192,7 @@ impl Community {
                 d.require(On::Waddle, "manage_members")?;
             }
             invites::delete(d.tx, invite)?;
+            d.event(Event::InvitesChanged { waddle: id });
             d.audit("invite.revoke", &format!("invite:{invite}"), "", None)
         })
         .await

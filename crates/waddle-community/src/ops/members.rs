@@ -1,19 +1,20 @@
-//! Members, roles and bans.
+//! Members and the ladder of their roles.
 
 use std::sync::Arc;
 
 use waddle_core::{InviteId, UserId, WaddleId};
-use waddle_storage::repo::{members, waddles};
+use waddle_storage::repo::{join_requests, members, waddles};
 
 use super::{bounded, reason as check_reason};
 use crate::{
-    Actor, Ban, Community, Error, Event, Member, On, Page, RemovalKind, Result, Role, Waddle, change::Draft,
-    facts,
+    Actor, BanDetails, Community, Error, Event, Member, MembersAfter, On, Page, RemovalKind, Result, Role,
+    Waddle, change::Draft, facts,
 };
 
-/// Whether somebody who is `actor` may make somebody a `role`: one below their own; owners make owners.
+/// Whether somebody who is `actor`, and may bring in or manage members, may make somebody a `role`: one below their
+/// own; owners make owners, and a custom role is enough for members.
 pub(super) fn may_give(actor: Option<Role>, role: Role) -> bool {
-    actor == Some(Role::Owner) || actor.is_some_and(|a| role < a)
+    actor == Some(Role::Owner) || actor.is_some_and(|a| role < a || role == Role::Member)
 }
 
 /// The row and tuple of a new member.
@@ -42,6 +43,7 @@ pub(super) fn enter(d: &mut Draft<'_>, user: &UserId, role: Role, invite: Option
         },
     )?;
     let waddle = d.waddle();
+    join_requests::delete_of(d.tx, user)?;
     d.write(facts::role(waddle, user, role));
     d.member(user, Some(role));
     d.event(Event::MemberAdded {
@@ -54,7 +56,7 @@ pub(super) fn enter(d: &mut Draft<'_>, user: &UserId, role: Role, invite: Option
 }
 
 /// Gives a member another role.
-fn change_role(d: &mut Draft<'_>, member: &Member, role: Role) -> Result<()> {
+pub(super) fn change_role(d: &mut Draft<'_>, member: &Member, role: Role) -> Result<()> {
     let waddle = d.waddle();
     if member.role == Role::Owner && members::owners(d.tx)? < 2 {
         return Err(Error::Conflict(
@@ -74,12 +76,35 @@ fn change_role(d: &mut Draft<'_>, member: &Member, role: Role) -> Result<()> {
     d.audit("member.role", &member.user.subject(), role.as_str(), None)
 }
 
-/// The actor must stand above a member to act on them. Owners are above all but owners.
-fn require_above(d: &Draft<'_>, target: Option<Role>) -> Result<()> {
-    if d.actor.user().is_none() || target < d.actor_role() {
+/// The actor must stand above somebody to act on them. Owners are above all but owners.
+pub(super) fn require_above(d: &Draft<'_>, user: &UserId) -> Result<()> {
+    let Some(actor) = d.actor.user() else {
+        return Ok(());
+    };
+    // A row counts also where its tuple does not: somebody who is banned and a member, which no operation makes.
+    let stored = members::get(d.tx, user)?.map(|m| m.role);
+    let mut theirs = d.access.rank_of(user);
+    theirs.ladder = theirs.ladder.max(stored);
+    if d.access.rank_of(actor).is_above(theirs) {
         return Ok(());
     }
     Err(Error::Forbidden)
+}
+
+/// Takes somebody off the list, with all that they were given; whether they were on it. The last owner stays.
+pub(super) fn take_out(d: &mut Draft<'_>, user: &UserId) -> Result<bool> {
+    let member = members::get(d.tx, user)?;
+    if member.as_ref().is_some_and(|m| m.role == Role::Owner) && members::owners(d.tx)? < 2 {
+        return Err(Error::Conflict(
+            "the last owner stays; make another one, or delete the waddle",
+        ));
+    }
+    if members::delete(d.tx, user)? {
+        d.member(user, None);
+    }
+    let given = d.access.read().store.tuples_of(facts::user(user).as_ref());
+    d.delete_all(given.into_iter().filter(facts::goes_with_member));
+    Ok(member.is_some())
 }
 
 impl Community {
@@ -94,6 +119,7 @@ impl Community {
     ) -> Result<()> {
         let user = user.clone();
         let room = self.room_for_one_more(&user).await;
+        let own = self.room_to_own(&user).await;
         self.change(id, actor.into(), move |d| {
             d.require(On::Waddle, "manage_members")?;
             let there = members::get(d.tx, &user)?;
@@ -108,11 +134,17 @@ impl Community {
             }
             match there {
                 Some(member) => {
-                    require_above(d, Some(member.role))?;
+                    require_above(d, &user)?;
+                    if role == Role::Owner {
+                        own?;
+                    }
                     change_role(d, &member, role)
                 }
                 None => {
                     room?;
+                    if role == Role::Owner {
+                        own?;
+                    }
                     enter(d, &user, role, None)?;
                     d.audit("member.add", &user.subject(), role.as_str(), None)
                 }
@@ -131,6 +163,10 @@ impl Community {
         role: Role,
     ) -> Result<()> {
         let user = user.clone();
+        let room = match role {
+            Role::Owner => self.room_to_own(&user).await,
+            _ => Ok(()),
+        };
         self.change(id, actor.into(), move |d| {
             let own = d.actor.user() == Some(&user);
             if !own {
@@ -145,11 +181,12 @@ impl Community {
                     return Err(Error::Forbidden);
                 }
             } else {
-                require_above(d, Some(member.role))?;
+                require_above(d, &user)?;
                 if !may_give(d.actor_role(), role) {
                     return Err(Error::Forbidden);
                 }
             }
+            room?;
             change_role(d, &member, role)
         })
         .await
@@ -157,7 +194,7 @@ impl Community {
 
     /// Ends a membership: everything that the person was given in this waddle goes, within a second also on
     /// live connections. [`RemovalKind::Left`] is for oneself; the others need `waddle#manage_members` and a
-    /// higher role than theirs. A ban may also hit somebody who is no member. The last owner stays.
+    /// higher rank than theirs. A ban is [`ban_member`](Self::ban_member) without an end. The last owner stays.
     pub async fn remove_member(
         &self,
         actor: impl Into<Actor>,
@@ -166,35 +203,32 @@ impl Community {
         kind: RemovalKind,
         reason: Option<&str>,
     ) -> Result<()> {
-        check_reason(reason)?;
-        let (user, reason) = (user.clone(), reason.filter(|r| !r.is_empty()).map(str::to_owned));
+        let reason = reason.filter(|r| !r.is_empty()).map(str::to_owned);
+        let action = match kind {
+            RemovalKind::Removed => "member.remove",
+            RemovalKind::Left => "member.leave",
+            RemovalKind::Kicked => "member.kick",
+            RemovalKind::Banned => {
+                let details = BanDetails {
+                    reason,
+                    expires_at: None,
+                };
+                return self.ban_member(actor, id, user, details).await;
+            }
+        };
+        check_reason(reason.as_deref())?;
+        let user = user.clone();
         self.change(id, actor.into(), move |d| {
-            let own = d.actor.user() == Some(&user);
-            match kind {
-                RemovalKind::Left if own || d.actor.user().is_none() => {}
-                RemovalKind::Left => return Err(Error::Forbidden),
-                _ => d.require(On::Waddle, "manage_members")?,
+            if kind == RemovalKind::Left {
+                if d.actor.user().is_some_and(|actor| *actor != user) {
+                    return Err(Error::Forbidden);
+                }
+            } else {
+                d.require(On::Waddle, "manage_members")?;
+                require_above(d, &user)?;
             }
-            let member = members::get(d.tx, &user)?;
-            if kind != RemovalKind::Left {
-                let stored = member.as_ref().map(|m| m.role);
-                require_above(d, stored.max(d.access.role_of(&user)))?;
-            }
-            if member.is_none() && kind != RemovalKind::Banned {
+            if !take_out(d, &user)? {
                 return Err(Error::NotFound("member"));
-            }
-            if member.as_ref().is_some_and(|m| m.role == Role::Owner) && members::owners(d.tx)? < 2 {
-                return Err(Error::Conflict(
-                    "the last owner stays; make another one, or delete the waddle",
-                ));
-            }
-            if members::delete(d.tx, &user)? {
-                d.member(&user, None);
-            }
-            let given = d.access.read().store.tuples_of(facts::user(&user).as_ref());
-            d.delete_all(given.into_iter().filter(facts::goes_with_member));
-            if kind == RemovalKind::Banned {
-                ban(d, &user, reason.clone())?;
             }
             let by = d.actor.user().cloned();
             d.event(Event::MemberRemoved {
@@ -205,12 +239,6 @@ impl Community {
                 reason: reason.as_deref().map(Arc::from),
                 by,
             });
-            let action = match kind {
-                RemovalKind::Removed => "member.remove",
-                RemovalKind::Left => "member.leave",
-                RemovalKind::Kicked => "member.kick",
-                RemovalKind::Banned => "member.ban",
-            };
             d.audit(action, &user.subject(), "", reason.as_deref())
         })
         .await
@@ -268,20 +296,6 @@ impl Community {
         .await
     }
 
-    /// Lifts a ban. Needs `waddle#manage_members`.
-    pub async fn unban(&self, actor: impl Into<Actor>, id: WaddleId, user: &UserId) -> Result<()> {
-        let user = user.clone();
-        self.change(id, actor.into(), move |d| {
-            d.require(On::Waddle, "manage_members")?;
-            if !members::delete_ban(d.tx, &user)? {
-                return Err(Error::NotFound("ban"));
-            }
-            d.delete(facts::banned(id, &user));
-            d.audit("member.unban", &user.subject(), "", None)
-        })
-        .await
-    }
-
     /// One page of the members, by their joining.
     pub async fn members(&self, id: WaddleId, page: Page) -> Result<Vec<Member>> {
         let (offset, limit) = page.bounded();
@@ -301,11 +315,19 @@ impl Community {
         Ok(self.db(id).await?.read(members::count).await?)
     }
 
-    /// One page of the bans, the newest first.
-    pub async fn bans(&self, id: WaddleId, page: Page) -> Result<Vec<Ban>> {
-        let (offset, limit) = page.bounded();
+    /// One page of the members, or of those of one step of the ladder, by their joining, behind `after`.
+    pub async fn members_page(
+        &self,
+        id: WaddleId,
+        role: Option<Role>,
+        after: Option<MembersAfter>,
+        limit: usize,
+    ) -> Result<Vec<Member>> {
+        let limit = limit.min(Page::MAX);
         let db = self.db(id).await?;
-        Ok(db.read(move |conn| members::bans(conn, offset, limit)).await?)
+        Ok(db
+            .read(move |conn| members::page(conn, role, after.as_ref(), limit))
+            .await?)
     }
 
     /// Somebody who belongs to as many waddles as allowed cannot join one more.
@@ -318,25 +340,4 @@ impl Community {
             .len();
         bounded("waddles for one member", have, max)
     }
-}
-
-fn ban(d: &mut Draft<'_>, user: &UserId, reason: Option<String>) -> Result<()> {
-    if !members::is_banned(d.tx, user)? {
-        bounded(
-            "bans in a waddle",
-            members::count_bans(d.tx)?,
-            d.limits.bans_per_waddle,
-        )?;
-    }
-    members::put_ban(
-        d.tx,
-        &Ban {
-            user: user.clone(),
-            reason,
-            by: d.actor.user().cloned(),
-            at: d.now,
-        },
-    )?;
-    d.write(facts::banned(d.waddle(), user));
-    Ok(())
 }

@@ -1,12 +1,35 @@
 //! The operations, a file for each kind of thing.
 
 mod audit;
+mod beside;
+mod bans;
 mod bindings;
+mod categories;
 mod channels;
+mod custom_roles;
 mod devices;
+mod discovery;
+mod expiry;
 mod invites;
+mod join_requests;
 mod members;
+mod overrides;
+mod ownership;
+mod places;
+mod purge;
+mod reports;
+mod rules;
+mod timeouts;
+mod tuples;
 mod waddles;
+
+pub use beside::{AuditLine, Beside, Need};
+
+pub use purge::PurgeRequest;
+pub use reports::{Complaint, Finding, Handling};
+pub use rules::WaddleRule;
+pub use tuples::Written;
+pub(crate) use rules::{compiled, stored as stored_rules};
 
 use crate::{Error, Result};
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use waddle_core::{ChannelId, Slug, WaddleId};
-use waddle_permissions::CheckLimits;
+use waddle_permissions::LookupLimits;
 use waddle_storage::{
     StorageError,
     repo::{
@@ -14,8 +14,8 @@ use waddle_storage::{
 
 use super::text;
 use crate::{
-    Actor, Channel, ChannelKind, Community, Error, Event, Member, NewWaddle, On, Result, Role, Users,
-    Visibility, Waddle, WaddleAccess, WaddleChange, facts, registry::Open,
+    Actor, Channel, ChannelKind, Channels, Community, Error, Event, Member, NewWaddle, On, Result, Role, SettingsChange, Users,
+    Visibility, Waddle, WaddleAccess, WaddleChange, WaddleSettings, facts, registry::Open,
 };
 
 fn name(s: &str) -> Result<()> {
@@ -30,6 +30,30 @@ fn name(s: &str) -> Result<()> {
 
 fn description(s: &str) -> Result<()> {
     text("description", "up to 1000 characters", s, (0, 1000), true)
+}
+
+fn picture(field: &'static str, address: Option<&Option<String>>) -> Result<()> {
+    let Some(Some(address)) = address else {
+        return Ok(());
+    };
+    let web = ["https://", "http://"].iter().any(|scheme| address.starts_with(scheme));
+    if web && address.len() <= 2_048 && !address.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return Ok(());
+    }
+    Err(Error::Invalid {
+        field,
+        why: "an http or https address of up to 2048 bytes",
+    })
+}
+
+fn settings(change: &SettingsChange) -> Result<()> {
+    if let Some(question) = &change.join_question {
+        text("join_question", "up to 200 characters", question, (0, 200), true)?;
+    }
+    if let Some(appeal) = &change.appeal {
+        text("appeal", "up to 1000 characters", appeal, (0, 1000), true)?;
+    }
+    Ok(())
 }
 
 impl Community {
@@ -67,6 +91,9 @@ impl Community {
             description: new.description,
             visibility: new.visibility,
             created_at: self.now(),
+            icon: None,
+            banner: None,
+            settings: WaddleSettings::default(),
         });
         let this = self.clone();
         let task = tokio::spawn(async move {
@@ -113,13 +140,18 @@ impl Community {
             waddle: waddle.clone(),
             store,
             channels: Vec::new(),
+            categories: Vec::new(),
+            roles: Vec::new(),
             members_revision: 0,
+            next_end: None,
+            screen: None,
+            timeouts: ahash::AHashMap::new(),
             gone: false,
         };
         let open = Open {
             access: Arc::new(WaddleAccess::new(
                 state,
-                CheckLimits::from(&*self.limits()),
+                LookupLimits::from(&*self.limits()),
                 self.metrics().counts.clone(),
             )),
             db,
@@ -176,7 +208,12 @@ impl Community {
                     topic: String::new(),
                     kind,
                     private: false,
+                    category: None,
                     position,
+                    slow_mode_seconds: 0,
+                    retention_days: 0,
+                    expire_seconds: 0,
+                    public_archive: true,
                     created_at: d.now,
                 };
                 super::channels::enter(d, &channel)?;
@@ -222,7 +259,7 @@ impl Community {
         }
     }
 
-    /// Changes name, description or visibility. Needs `waddle#configure`.
+    /// Changes name, description, pictures, settings or visibility. Needs `waddle#configure`.
     pub async fn update_waddle(
         &self,
         actor: impl Into<Actor>,
@@ -231,6 +268,9 @@ impl Community {
     ) -> Result<Arc<Waddle>> {
         change.name.as_deref().map_or(Ok(()), name)?;
         change.description.as_deref().map_or(Ok(()), description)?;
+        picture("icon", change.icon.as_ref())?;
+        picture("banner", change.banner.as_ref())?;
+        settings(&change.settings)?;
         self.change(id, actor.into(), move |d| {
             d.require(On::Waddle, "configure")?;
             let before = d.access.waddle();
@@ -238,6 +278,17 @@ impl Community {
             w.name = change.name.unwrap_or(w.name);
             w.description = change.description.unwrap_or(w.description);
             w.visibility = change.visibility.unwrap_or(w.visibility);
+            w.icon = change.icon.unwrap_or(w.icon);
+            w.banner = change.banner.unwrap_or(w.banner);
+            let (set, said) = (&mut w.settings, change.settings);
+            set.public_archive = said.public_archive.unwrap_or(set.public_archive);
+            set.indexed = said.indexed.unwrap_or(set.indexed);
+            if let Some(question) = said.join_question {
+                set.join_question = question;
+            }
+            if let Some(appeal) = said.appeal {
+                set.appeal = appeal;
+            }
             if w == *before {
                 return Ok(before);
             }
@@ -297,6 +348,7 @@ impl Community {
                 waddle: id,
                 revision,
                 users: Users::All,
+                channels: Channels::All,
             });
             // Deleted for everybody; what fails now is done at the next start.
             this.remove_database(id).await?;

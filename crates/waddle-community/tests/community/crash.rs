@@ -84,6 +84,9 @@ async fn a_half_made_waddle_frees_its_slug() {
         description: String::new(),
         visibility: waddles::Visibility::Private,
         created_at: world.clock.now(),
+        icon: None,
+        banner: None,
+        settings: waddles::WaddleSettings::default(),
     };
     // Stopped before and after its database was made.
     let (first, second) = (half("first"), half("second"));

@@ -12,7 +12,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use waddle_community::{
     Channel, ChannelChange, ChannelKind, NewChannel, Waddle, WaddleAccess, room_localpart,
 };
-use waddle_core::{ChannelId, Slug, Timestamp, UserId, WaddleId};
+use waddle_core::{CategoryId, ChannelId, Slug, Timestamp, UserId, WaddleId};
 
 use super::visible;
 use crate::{
@@ -44,8 +44,18 @@ pub struct ChannelView {
     topic: String,
     /// Not open to all members.
     private: bool,
-    /// Its place in the list.
+    /// The group that it is in; those in none come first.
+    category: Option<CategoryId>,
+    /// Its place in its group, from 0 on.
     position: u32,
+    /// Seconds that a person waits between two messages; 0 for none.
+    slow_mode_seconds: u32,
+    /// Days that its messages are kept; 0 for as long as the server keeps them.
+    retention_days: u32,
+    /// Seconds after which a message disappears; 0 for never.
+    expire_seconds: u32,
+    /// Whether its archive can be read on the web, where its waddle is public and it is open.
+    public_archive: bool,
     created_at: Timestamp,
 }
 
@@ -60,7 +70,12 @@ pub(super) fn view(app: &App, waddle: &Waddle, channel: &Channel) -> ChannelView
         r#type: channel.kind,
         topic: channel.topic.clone(),
         private: channel.private,
+        category: channel.category,
         position: channel.position,
+        slow_mode_seconds: channel.slow_mode_seconds,
+        retention_days: channel.retention_days,
+        expire_seconds: channel.expire_seconds,
+        public_archive: channel.public_archive,
         created_at: channel.created_at,
     }
 }
@@ -106,6 +121,8 @@ pub struct NewChannelBody {
     /// Not open to all members.
     #[serde(default)]
     private: bool,
+    /// The group that it is in; none where it is left out.
+    category: Option<CategoryId>,
 }
 
 /// Make a channel.
@@ -127,6 +144,7 @@ pub async fn create(
     wanted.kind = new.r#type.unwrap_or(wanted.kind);
     wanted.topic = new.topic;
     wanted.private = new.private;
+    wanted.category = new.category;
     let made = app
         .deps
         .community

@@ -7,8 +7,8 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
-use waddle_community::{Member, Page, RemovalKind, Role};
-use waddle_core::{BareJid, Did, Timestamp, UserId};
+use waddle_community::{Member, MembersAfter, RemovalKind, Role, WaddleAccess};
+use waddle_core::{BareJid, Did, RoleId, Timestamp, UserId};
 
 use super::{person, visible};
 use crate::{
@@ -34,10 +34,14 @@ pub struct MemberView {
     handle: Option<String>,
     display_name: Option<String>,
     role: Role,
+    /// Their roles of the waddle's own, the highest first.
+    roles: Vec<RoleId>,
+    /// Until when they may read and not write.
+    timed_out_until: Option<Timestamp>,
     joined_at: Timestamp,
 }
 
-async fn view(app: &App, member: &Member) -> Result<MemberView, Problem> {
+async fn view(app: &App, access: &WaddleAccess, member: &Member) -> Result<MemberView, Problem> {
     let account = app.deps.identity.by_user(&member.user).await?;
     Ok(MemberView {
         user: member.user.clone(),
@@ -48,6 +52,12 @@ async fn view(app: &App, member: &Member) -> Result<MemberView, Problem> {
         handle: account.as_ref().and_then(|a| a.handle.clone()),
         display_name: account.and_then(|a| a.display_name),
         role: member.role,
+        roles: access
+            .custom_roles_of(&member.user)
+            .iter()
+            .map(|r| r.id)
+            .collect(),
+        timed_out_until: access.timeout_of(&member.user).map(|t| t.expires_at),
         joined_at: member.joined_at,
     })
 }
@@ -62,13 +72,23 @@ pub struct MemberList {
     next: Option<String>,
 }
 
+/// Which members.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct MemberFilter {
+    /// Only those of this step of the ladder.
+    role: Option<Role>,
+}
+
 /// One page of the members, for members.
 #[utoipa::path(get, path = "/waddles/{w}/members", tag = "members", security(("token" = ["read"])),
+    params(MemberFilter, Paging),
     responses((status = 200, description = "A page.", body = MemberList)))]
 pub async fn list(
     State(app): State<App>,
     auth: Auth,
     Path(w): Path<String>,
+    Query(filter): Query<MemberFilter>,
     Query(paging): Query<Paging>,
 ) -> Result<Json<MemberList>, Problem> {
     let (waddle, access) = visible(&app, auth.user(), &w).await?;
@@ -76,23 +96,22 @@ pub async fn list(
         return Err(Problem::forbidden());
     }
     let limit = paging.limit()?;
-    let offset: usize = paging.after("members")?.unwrap_or(0);
-    let mut members = Vec::new();
-    for m in app
+    let after: Option<MembersAfter> = paging.after("members")?;
+    let found = app
         .deps
         .community
-        .members(waddle.id, Page { offset, limit })
-        .await?
-    {
-        members.push(view(&app, &m).await?);
+        .members_page(waddle.id, filter.role, after, limit)
+        .await?;
+    let last = found.last().filter(|_| found.len() == limit);
+    let next = last.and_then(|m| next("members", &(m.joined_at, &m.user)));
+    let mut members = Vec::with_capacity(found.len());
+    for m in &found {
+        members.push(view(&app, &access, m).await?);
     }
-    let total = app.deps.community.member_count(waddle.id).await?;
-    let reached = offset + members.len();
-    let more = !members.is_empty() && (reached as u64) < total;
     Ok(Json(MemberList {
-        next: if more { next("members", &reached) } else { None },
+        next,
         members,
-        total,
+        total: app.deps.community.member_count(waddle.id).await?.try_into().unwrap_or(u64::MAX),
     }))
 }
 
@@ -115,14 +134,14 @@ pub async fn add(
     Path(w): Path<String>,
     Json(new): Json<NewMemberBody>,
 ) -> Result<Created<MemberView>, Problem> {
-    let (waddle, _) = visible(&app, auth.user(), &w).await?;
+    let (waddle, access) = visible(&app, auth.user(), &w).await?;
     let user = app.deps.identity.resolve_anybody(&new.user).await?;
     app.deps
         .community
         .add_member(auth.user(), waddle.id, &user, new.role.unwrap_or(Role::Member))
         .await?;
     let made = app.deps.community.member(waddle.id, &user).await?;
-    let made = view(&app, &made.ok_or_else(|| Problem::not_found("member"))?).await?;
+    let made = view(&app, &access, &made.ok_or_else(|| Problem::not_found("member"))?).await?;
     let place = format!("/api/v1/waddles/{}/members/{user}", waddle.slug);
     Ok(Created(app.config.at(&place), made))
 }
@@ -142,18 +161,21 @@ pub async fn show(
     let user = person(&app, &who).await?;
     let found = app.deps.community.member(waddle.id, &user).await?;
     Ok(Json(
-        view(&app, &found.ok_or_else(|| Problem::not_found("member"))?).await?,
+        view(&app, &access, &found.ok_or_else(|| Problem::not_found("member"))?).await?,
     ))
 }
 
-/// A member's new role.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+/// What changes; what is left out stays.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct MemberChange {
-    role: Role,
+    /// Their step of the ladder.
+    role: Option<Role>,
+    /// All their roles of the waddle's own.
+    roles: Option<Vec<RoleId>>,
 }
 
-/// Give a member another role.
+/// Give a member another step of the ladder, or other roles of the waddle's own.
 #[utoipa::path(patch, path = "/waddles/{w}/members/{who}", tag = "members", security(("token" = ["manage"])),
     responses((status = 200, description = "As they are now.", body = MemberView)))]
 pub async fn change(
@@ -162,15 +184,18 @@ pub async fn change(
     Path((w, who)): Path<(String, String)>,
     Json(change): Json<MemberChange>,
 ) -> Result<Json<MemberView>, Problem> {
-    let (waddle, _) = visible(&app, auth.user(), &w).await?;
+    let (waddle, access) = visible(&app, auth.user(), &w).await?;
     let user = person(&app, &who).await?;
-    app.deps
-        .community
-        .set_role(auth.user(), waddle.id, &user, change.role)
-        .await?;
+    let community = &app.deps.community;
+    if let Some(role) = change.role {
+        community.set_role(auth.user(), waddle.id, &user, role).await?;
+    }
+    if let Some(roles) = &change.roles {
+        community.set_roles(auth.user(), waddle.id, &user, roles).await?;
+    }
     let found = app.deps.community.member(waddle.id, &user).await?;
     Ok(Json(
-        view(&app, &found.ok_or_else(|| Problem::not_found("member"))?).await?,
+        view(&app, &access, &found.ok_or_else(|| Problem::not_found("member"))?).await?,
     ))
 }
 

@@ -23,10 +23,22 @@
 //!    against what `GET` of the same path answers: give a thing that can be changed a `GET`.
 
 mod access_tokens;
+mod bans;
+mod categories;
 mod channels;
+mod discovery;
+mod export;
 mod files;
+mod inbox;
 mod invites;
+mod join_requests;
 mod members;
+mod messages;
+mod pins;
+mod search;
+mod overrides;
+mod people;
+mod roles;
 mod waddles;
 
 use std::sync::Arc;
@@ -46,7 +58,18 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(channels::routes())
         .merge(members::routes())
         .merge(invites::routes())
+        .merge(bans::routes())
+        .merge(categories::routes())
+        .merge(discovery::routes())
+        .merge(export::routes())
+        .merge(join_requests::routes())
+        .merge(overrides::routes())
+        .merge(roles::routes())
         .merge(files::routes())
+        .merge(messages::routes())
+        .merge(pins::routes())
+        .merge(search::routes())
+        .merge(inbox::routes())
         .merge(access_tokens::routes())
 }
 

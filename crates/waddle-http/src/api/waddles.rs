@@ -7,7 +7,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
-use waddle_community::{NewWaddle, Role, Visibility, Waddle, WaddleChange};
+use waddle_community::{NewWaddle, Permission, Role, Visibility, Waddle, WaddleChange, WaddleSettings};
 use waddle_core::{Slug, Timestamp, WaddleId};
 
 use super::{channels::ChannelView, visible};
@@ -23,6 +23,7 @@ pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list, create))
         .routes(routes!(show, change, remove))
+        .routes(routes!(transfer))
 }
 
 /// A waddle.
@@ -33,6 +34,11 @@ pub struct WaddleView {
     name: String,
     description: String,
     visibility: Visibility,
+    /// The address of its picture.
+    icon: Option<String>,
+    /// The address of its banner.
+    banner: Option<String>,
+    settings: WaddleSettings,
     created_at: Timestamp,
     /// What one is in it; null for who does not belong to it.
     role: Option<Role>,
@@ -40,6 +46,12 @@ pub struct WaddleView {
     /// Those that one may see; only where one waddle is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     channels: Option<Vec<ChannelView>>,
+    /// How many belong to it; only where one waddle is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    members: Option<u64>,
+    /// What one may do in all of it; only where one waddle is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    permissions: Option<Vec<Permission>>,
 }
 
 fn view(app: &App, waddle: &Waddle, role: Option<Role>) -> WaddleView {
@@ -49,10 +61,15 @@ fn view(app: &App, waddle: &Waddle, role: Option<Role>) -> WaddleView {
         name: waddle.name.clone(),
         description: waddle.description.clone(),
         visibility: waddle.visibility,
+        icon: waddle.icon.clone(),
+        banner: waddle.banner.clone(),
+        settings: waddle.settings.clone(),
         created_at: waddle.created_at,
         role,
         url: place(app, waddle),
         channels: None,
+        members: None,
+        permissions: None,
     }
 }
 
@@ -117,6 +134,11 @@ pub async fn show(
     let (waddle, access) = visible(&app, auth.user(), &w).await?;
     let mut view = view(&app, &waddle, access.role_of(auth.user()));
     view.channels = Some(super::channels::of(&app, &waddle, &access, auth.user()));
+    view.members = Some(app.deps.community.listed_members(waddle.id).await?);
+    let held = Permission::ALL
+        .iter()
+        .filter(|p| access.waddle_allows(p.as_str(), auth.user()));
+    view.permissions = Some(held.copied().collect());
     Ok(Json(view))
 }
 
@@ -150,4 +172,30 @@ pub async fn remove(
     app.deps.community.delete_waddle(auth.user(), waddle.id).await?;
     app.deps.identity.revoke_devices_of(waddle.id).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// To whom.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TransferBody {
+    /// A member: localpart, address, DID or handle.
+    to: String,
+}
+
+/// Hand a waddle over: they own it, and one stays as admin.
+#[utoipa::path(post, path = "/waddles/{w}/transfer", tag = "waddles", security(("token" = ["manage"])),
+    responses((status = 200, description = "Handed over.", body = WaddleView)))]
+pub async fn transfer(
+    State(app): State<App>,
+    auth: Auth,
+    Path(w): Path<String>,
+    Json(body): Json<TransferBody>,
+) -> Result<Json<WaddleView>, Problem> {
+    let (waddle, access) = visible(&app, auth.user(), &w).await?;
+    let to = super::person(&app, &body.to).await?;
+    app.deps
+        .community
+        .transfer_waddle(auth.user(), waddle.id, &to)
+        .await?;
+    Ok(Json(view(&app, &waddle, access.role_of(auth.user()))))
 }

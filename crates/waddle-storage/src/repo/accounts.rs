@@ -286,6 +286,11 @@ pub(super) fn find(conn: &Conn, column: &'static str, value: &str) -> Result<Opt
     conn.query_opt(&sql, (value,), account)
 }
 
+/// The account of a name.
+pub fn user_of(conn: &Conn, localpart: &str) -> Result<Option<UserId>> {
+    conn.query_opt("SELECT user_id FROM accounts WHERE localpart = ?1", (localpart,), |r| r.get(0))
+}
+
 /// [`StorageError::NotFound`] where there is no account of `user` (any more).
 pub fn must_exist(conn: &Conn, user: &UserId) -> Result<()> {
     conn.query_one("SELECT 1 FROM accounts WHERE user_id = ?1", (user,), |_| Ok(()))

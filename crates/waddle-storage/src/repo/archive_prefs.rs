@@ -84,10 +84,14 @@ pub fn set(tx: &mut Tx, owner: &str, prefs: &Prefs) -> Result<()> {
     Ok(())
 }
 
+/// The accounts that have said what they want.
+pub fn owners(conn: &Conn) -> Result<Vec<String>> {
+    conn.query("SELECT owner FROM archive_prefs", (), |r| r.get(0))
+}
+
 /// Whether an account wants archived what it exchanges with `other`, as the message names them (§2.2): an entry with
 /// a resource is for that resource, and goes before one without.
 pub fn wants(conn: &Conn, owner: &str, other: &Jid) -> Result<bool> {
-    // Most have not said anything: one look.
     let Some(otherwise) = otherwise(conn, owner)? else {
         return Ok(true);
     };
@@ -140,6 +144,7 @@ mod tests {
             .unwrap();
         db.write(move |tx| {
             assert!(wants(tx, "alice", &jid("x@d"))?, "nothing was said");
+            assert!(owners(tx)?.is_empty());
             assert_eq!(get(tx, "alice")?, Prefs::default());
             let mut prefs = Prefs {
                 otherwise: Otherwise::Never,
@@ -151,6 +156,7 @@ mod tests {
             assert!(is(tx, "bob@d")? && is(tx, "bob@d/desk")?);
             assert!(!is(tx, "bob@d/phone")? && !is(tx, "both@d/x")? && !is(tx, "carol@d")?);
             assert!(wants(tx, "bob", &jid("alice@d"))?, "Alice's wishes are hers");
+            assert_eq!(owners(tx)?, ["alice"]);
             prefs.always.pop();
             assert_eq!(get(tx, "alice")?, prefs);
             prefs = Prefs {

@@ -1,18 +1,24 @@
 //! What a deleted account leaves behind: the small part goes in its last transaction, the large one a part at a time.
 
-use waddle_core::UserId;
+use waddle_core::{BareJid, UserId};
 
 use super::{
     archive::{self, Afterwards, ArchiveKey},
-    files, mqtt,
+    files, mqtt, roster,
 };
-use crate::{Db, Result, Tx};
+use crate::{Conn, Db, Result, Tx};
 
 /// Queued messages that one write removes at the most.
 const CHUNK: usize = 1_000;
 
 /// With the account: its roster and waiting messages go, its MQTT sessions have expired, its archive is condemned.
 pub(super) fn leave(tx: &mut Tx, user: &UserId, localpart: &str) -> Result<()> {
+    tx.execute(
+        "INSERT OR REPLACE INTO goodbyes (gone, contact, seen, saw) \
+         SELECT owner, jid, (subscription & ?2) <> 0, (subscription & ?3) <> 0 OR asked FROM roster \
+         WHERE owner = ?1 AND (subscription <> 0 OR asked)",
+        (localpart, roster::FROM, roster::TO),
+    )?;
     for sql in [
         "DELETE FROM roster WHERE owner = ?1",
         "DELETE FROM roster_version WHERE owner = ?1",
@@ -27,6 +33,7 @@ pub(super) fn leave(tx: &mut Tx, user: &UserId, localpart: &str) -> Result<()> {
     ] {
         tx.execute(sql, (localpart,))?;
     }
+    super::direct::forget_owner(tx, localpart)?;
     files::remove_all(tx, user)?;
     super::pubsub::forget(tx, localpart)?;
     super::personal::forget(tx, localpart)?;
@@ -37,6 +44,40 @@ pub(super) fn leave(tx: &mut Tx, user: &UserId, localpart: &str) -> Result<()> {
         (user, now),
     )?;
     archive::condemn(tx, &ArchiveKey::user(user), Afterwards::Forget)
+}
+
+/// Somebody whose contact is gone and who does not know it yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Goodbye {
+    /// Localpart of the account that was.
+    pub gone: String,
+    /// The contact.
+    pub contact: BareJid,
+    /// Whether the contact got its presence.
+    pub seen: bool,
+    /// Whether it got the contact's presence, or had asked for it.
+    pub saw: bool,
+}
+
+/// Some of the contacts that are to be told, with a server that tells them.
+pub fn goodbyes(conn: &Conn, limit: usize) -> Result<Vec<Goodbye>> {
+    conn.query("SELECT gone, contact, seen, saw FROM goodbyes LIMIT ?1", (limit,), |r| {
+        Ok(Goodbye {
+            gone: r.get(0)?,
+            contact: r.get(1)?,
+            seen: r.get(2)?,
+            saw: r.get(3)?,
+        })
+    })
+}
+
+/// One of them was told.
+pub fn said(tx: &mut Tx, goodbye: &Goodbye) -> Result<()> {
+    tx.execute(
+        "DELETE FROM goodbyes WHERE gone = ?1 AND contact = ?2",
+        (&goodbye.gone, &goodbye.contact),
+    )
+    .map(drop)
 }
 
 /// After the account, and at the start of the server after a crash: removes the expired MQTT sessions with their

@@ -302,13 +302,14 @@ pub struct Group {
 /// Somebody in a group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Participant {
-    /// Who.
-    pub user: UserId,
     /// Their address.
     pub jid: BareJid,
     /// Since when.
     pub at: Timestamp,
 }
+
+/// How the localpart of a group's room begins: no slug does, and no room that a client makes may.
+pub const GROUP: &str = "dm~";
 
 fn group(r: &Row<'_>) -> Result<Group> {
     Ok(Group {
@@ -349,12 +350,12 @@ pub fn delete_group(tx: &mut Tx, room: &str) -> Result<()> {
         .map(drop)
 }
 
-/// The groups that somebody is in, by their making.
-pub fn groups_of(conn: &Conn, user: &UserId, limit: usize) -> Result<Vec<Group>> {
+/// The groups that somebody is in, the newest first.
+pub fn groups_of(conn: &Conn, jid: &BareJid, limit: usize) -> Result<Vec<Group>> {
     conn.query(
         "SELECT g.room, g.name, g.made_by, g.made_at FROM direct_people p JOIN direct_groups g ON g.room = p.room \
-         WHERE p.user = ?1 ORDER BY g.made_at DESC, g.room LIMIT ?2",
-        (user, limit),
+         WHERE p.jid = ?1 ORDER BY g.made_at DESC, g.room LIMIT ?2",
+        (jid, limit),
         group,
     )
 }
@@ -362,35 +363,40 @@ pub fn groups_of(conn: &Conn, user: &UserId, limit: usize) -> Result<Vec<Group>>
 /// Who is in a group, the oldest first.
 pub fn people(conn: &Conn, room: &str) -> Result<Vec<Participant>> {
     conn.query(
-        "SELECT user, jid, at FROM direct_people WHERE room = ?1 ORDER BY at, user",
+        "SELECT jid, at FROM direct_people WHERE room = ?1 ORDER BY at, jid",
         (room,),
         |r| {
             Ok(Participant {
-                user: r.get(0)?,
-                jid: r.get(1)?,
-                at: r.get(2)?,
+                jid: r.get(0)?,
+                at: r.get(1)?,
             })
         },
     )
 }
 
-/// Puts somebody into a group; a conflict where they are in it.
-pub fn join(tx: &mut Tx, room: &str, p: &Participant) -> Result<()> {
-    match tx.execute(
-        "INSERT OR IGNORE INTO direct_people (room, user, jid, at) VALUES (?1, ?2, ?3, ?4)",
-        (room, &p.user, &p.jid, p.at),
-    )? {
-        0 => Err(StorageError::Conflict("they are in the group already".into())),
-        _ => Ok(()),
+/// Enters a change of a room's list of people, where the room is a group; `in_it` are those who are members of it from
+/// then on. [`StorageError::Constraint`] where they are more than `max`.
+pub fn follow(tx: &mut Tx, room: &str, changes: &[(String, bool)], max: usize) -> Result<()> {
+    if !room.starts_with(GROUP) {
+        return Ok(());
     }
-}
-
-/// Takes somebody out of a group; whether they were in it.
-pub fn leave(tx: &mut Tx, room: &str, user: &UserId) -> Result<bool> {
-    Ok(tx.execute(
-        "DELETE FROM direct_people WHERE room = ?1 AND user = ?2",
-        (room, user),
-    )? > 0)
+    let at = tx.now();
+    for (jid, in_it) in changes {
+        match in_it {
+            true => tx.execute(
+                "INSERT OR IGNORE INTO direct_people (room, jid, at) VALUES (?1, ?2, ?3)",
+                (room, jid, at),
+            )?,
+            false => tx.execute("DELETE FROM direct_people WHERE room = ?1 AND jid = ?2", (room, jid))?,
+        };
+    }
+    let count: usize = tx.query_one("SELECT count(*) FROM direct_people WHERE room = ?1", (room,), |r| {
+        r.get(0)
+    })?;
+    if count > max {
+        return Err(StorageError::Constraint("the group is full".into()));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

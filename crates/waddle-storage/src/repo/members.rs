@@ -44,6 +44,8 @@ pub struct Ban {
     pub by: Option<UserId>,
     /// When.
     pub at: Timestamp,
+    /// When it ends; never where it is left out.
+    pub expires_at: Option<Timestamp>,
 }
 
 fn member(row: &Row<'_>) -> Result<Member> {
@@ -64,6 +66,33 @@ pub fn list(conn: &Conn, offset: usize, limit: usize) -> Result<Vec<Member>> {
     )
 }
 
+/// Where a page of members begins: behind this one.
+pub type MembersAfter = (Timestamp, UserId);
+
+/// One page of the members, or of those of one role, by their joining, behind `after`.
+pub fn page(
+    conn: &Conn,
+    role: Option<Role>,
+    after: Option<&MembersAfter>,
+    limit: usize,
+) -> Result<Vec<Member>> {
+    let (at, user) = after.map_or((Timestamp(i64::MIN), String::new()), |(at, u)| (*at, u.to_string()));
+    match role {
+        Some(role) => conn.query(
+            "SELECT user, role, joined_at, invite FROM members \
+             WHERE role = ?1 AND (joined_at, user) > (?2, ?3) ORDER BY joined_at, user LIMIT ?4",
+            (role, at, user, limit),
+            member,
+        ),
+        None => conn.query(
+            "SELECT user, role, joined_at, invite FROM members \
+             WHERE (joined_at, user) > (?1, ?2) ORDER BY joined_at, user LIMIT ?3",
+            (at, user, limit),
+            member,
+        ),
+    }
+}
+
 /// Every member and role; bounded by the limit on members.
 pub fn roles(conn: &Conn) -> Result<Vec<(UserId, Role)>> {
     conn.query("SELECT user, role FROM members", (), |r| {
@@ -82,7 +111,7 @@ pub fn get(conn: &Conn, user: &UserId) -> Result<Option<Member>> {
 
 /// How many members there are.
 pub fn count(conn: &Conn) -> Result<usize> {
-    conn.query_one("SELECT count(*) FROM members", (), |r| r.get(0))
+    conn.query_one("SELECT member_count FROM waddle", (), |r| r.get(0))
 }
 
 /// How many owners there are.
@@ -114,16 +143,49 @@ pub fn delete(tx: &mut Tx, user: &UserId) -> Result<bool> {
 /// One page of the bans, the newest first.
 pub fn bans(conn: &Conn, offset: usize, limit: usize) -> Result<Vec<Ban>> {
     conn.query(
-        "SELECT user, reason, banned_by, banned_at FROM bans ORDER BY banned_at DESC, user LIMIT ?2 OFFSET ?1",
+        "SELECT user, reason, banned_by, banned_at, expires_at FROM bans \
+         ORDER BY banned_at DESC, user LIMIT ?2 OFFSET ?1",
         (offset, limit),
-        |r| {
-            Ok(Ban {
-                user: r.get(0)?,
-                reason: r.get(1)?,
-                by: r.get(2)?,
-                at: r.get(3)?,
-            })
-        },
+        ban_row,
+    )
+}
+
+/// One page of the bans, the newest first, behind `after`.
+pub fn bans_page(conn: &Conn, after: Option<&MembersAfter>, limit: usize) -> Result<Vec<Ban>> {
+    let (at, user) = after.map_or((Timestamp(i64::MAX), String::new()), |(at, u)| (*at, u.to_string()));
+    conn.query(
+        "SELECT user, reason, banned_by, banned_at, expires_at FROM bans \
+         WHERE banned_at < ?1 OR (banned_at = ?1 AND user > ?2) ORDER BY banned_at DESC, user LIMIT ?3",
+        (at, user, limit),
+        ban_row,
+    )
+}
+
+fn ban_row(r: &Row<'_>) -> Result<Ban> {
+    Ok(Ban {
+        user: r.get(0)?,
+        reason: r.get(1)?,
+        by: r.get(2)?,
+        at: r.get(3)?,
+        expires_at: r.get(4)?,
+    })
+}
+
+/// One person's ban.
+pub fn ban(conn: &Conn, user: &UserId) -> Result<Option<Ban>> {
+    conn.query_opt(
+        "SELECT user, reason, banned_by, banned_at, expires_at FROM bans WHERE user = ?1",
+        (user,),
+        ban_row,
+    )
+}
+
+/// Those whose ban is over, at most `limit`.
+pub fn due_bans(conn: &Conn, now: Timestamp, limit: usize) -> Result<Vec<UserId>> {
+    conn.query(
+        "SELECT user FROM bans WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2",
+        (now, limit),
+        |r| r.get(0),
     )
 }
 
@@ -136,16 +198,16 @@ pub fn is_banned(conn: &Conn, user: &UserId) -> Result<bool> {
 
 /// How many bans there are.
 pub fn count_bans(conn: &Conn) -> Result<usize> {
-    conn.query_one("SELECT count(*) FROM bans", (), |r| r.get(0))
+    conn.query_one("SELECT ban_count FROM waddle", (), |r| r.get(0))
 }
 
 /// Enters a ban, or the newer one in its place.
 pub fn put_ban(tx: &mut Tx, b: &Ban) -> Result<()> {
     tx.execute(
-        "INSERT INTO bans (user, reason, banned_by, banned_at) VALUES (?1, ?2, ?3, ?4) \
+        "INSERT INTO bans (user, reason, banned_by, banned_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5) \
          ON CONFLICT (user) DO UPDATE SET reason = excluded.reason, banned_by = excluded.banned_by, \
-         banned_at = excluded.banned_at",
-        (&b.user, b.reason.as_deref(), b.by.as_ref(), b.at),
+         banned_at = excluded.banned_at, expires_at = excluded.expires_at",
+        (&b.user, b.reason.as_deref(), b.by.as_ref(), b.at, b.expires_at),
     )
     .map(drop)
 }

@@ -167,6 +167,7 @@ pub fn load(conn: &Conn, name: &str) -> Result<Option<StoredRoom>> {
                 secret: r.get(0)?,
                 subject: subject(r, 23)?,
                 settings: RoomSettings {
+                    expire_seconds: 0,
                     title: r.get(4)?,
                     description: r.get(5)?,
                     persistent: r.get(6)?,

@@ -43,6 +43,18 @@ pub fn list(conn: &Conn, offset: usize, limit: usize) -> Result<Vec<Timeout>> {
     conn.query(&sql, (offset, limit), timeout)
 }
 
+/// One page of the timeouts, those that end first at the front, behind `after`.
+pub fn page(conn: &Conn, after: Option<&(Timestamp, UserId)>, limit: usize) -> Result<Vec<Timeout>> {
+    let (at, user) = after.map_or((Timestamp(i64::MIN), String::new()), |(at, u)| (*at, u.to_string()));
+    let sql = [
+        "SELECT ",
+        COLUMNS,
+        " FROM timeouts WHERE (expires_at, user) > (?1, ?2) ORDER BY expires_at, user LIMIT ?3",
+    ]
+    .concat();
+    conn.query(&sql, (at, user, limit), timeout)
+}
+
 /// One person's timeout.
 pub fn get(conn: &Conn, user: &UserId) -> Result<Option<Timeout>> {
     let sql = ["SELECT ", COLUMNS, " FROM timeouts WHERE user = ?1"].concat();

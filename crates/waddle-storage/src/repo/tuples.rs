@@ -1,4 +1,4 @@
-//! The tuples of a waddle as text: `object`, `relation`, `subject`.
+//! The tuples of a waddle as text: `object`, `relation`, `subject`; and the log of their last changes.
 
 use crate::{Conn, Result, Tx};
 
@@ -27,4 +27,55 @@ pub fn delete(tx: &mut Tx, object: &str, relation: &str, subject: &str) -> Resul
         (object, relation, subject),
     )
     .map(drop)
+}
+
+/// A change of a tuple, as the log keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logged {
+    /// The revision that it made.
+    pub revision: u64,
+    /// Whether the tuple came; otherwise it went.
+    pub written: bool,
+    /// `type:id`.
+    pub object: String,
+    /// The relation's name.
+    pub relation: String,
+    /// `type:id`, `type:*` or `type:id#relation`.
+    pub subject: String,
+}
+
+/// Enters a change at the end of the log.
+pub fn log(tx: &mut Tx, revision: u64, written: bool, object: &str, relation: &str, subject: &str) -> Result<()> {
+    tx.execute(
+        "INSERT INTO tuple_log (revision, written, object, relation, subject) VALUES (?1, ?2, ?3, ?4, ?5)",
+        (revision, written, object, relation, subject),
+    )
+    .map(drop)
+}
+
+/// Forgets all but the last `keep` changes.
+pub fn trim_log(tx: &mut Tx, keep: usize) -> Result<()> {
+    tx.execute(
+        "DELETE FROM tuple_log WHERE seq <= (SELECT MAX(seq) FROM tuple_log) - ?1",
+        (keep,),
+    )
+    .map(drop)
+}
+
+/// The last changes, oldest first.
+pub fn logged(conn: &Conn, limit: usize) -> Result<Vec<Logged>> {
+    conn.query(
+        "SELECT revision, written, object, relation, subject FROM \
+         (SELECT * FROM tuple_log ORDER BY seq DESC LIMIT ?1) ORDER BY seq",
+        (limit,),
+        |r| {
+            Ok(Logged {
+                revision: r.get(0)?,
+                written: r.get(1)?,
+                object: r.get(2)?,
+                relation: r.get(3)?,
+                subject: r.get(4)?,
+            })
+        },
+    )
 }

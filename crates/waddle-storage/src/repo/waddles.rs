@@ -1,10 +1,10 @@
 //! Waddles: the list in the server database, the one row in each waddle's own, and who is in which.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use waddle_core::{Slug, Timestamp, UserId, WaddleId};
 
 use super::{members::Role, words::words};
-use crate::{Conn, Result, Row, Tx};
+use crate::{Conn, FromColumn, IntoValue, Result, Row, Tx, Value};
 
 words! {
     /// Who sees a waddle.
@@ -30,6 +30,46 @@ words! {
     }
 }
 
+/// What its people decide about a waddle as a whole; what is missing in a stored one has its default.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(default)]
+pub struct WaddleSettings {
+    /// Whether the archive of its open channels can be read on the web, where it is public.
+    pub public_archive: bool,
+    /// Whether search engines may show that archive.
+    pub indexed: bool,
+    /// What whoever asks to join is asked; up to 200 characters.
+    pub join_question: String,
+    /// What whoever was banned or timed out is told about appeals; up to 1,000 characters.
+    pub appeal: String,
+}
+
+impl Default for WaddleSettings {
+    fn default() -> Self {
+        Self {
+            public_archive: true,
+            indexed: true,
+            join_question: String::new(),
+            appeal: String::new(),
+        }
+    }
+}
+
+impl IntoValue for &WaddleSettings {
+    fn into_value(self) -> Value {
+        Value::Text(serde_json::to_string(self).unwrap_or_else(|_| "{}".to_owned()))
+    }
+}
+impl FromColumn for WaddleSettings {
+    const EXPECTED: &'static str = "settings";
+    fn from_column(value: Value) -> Option<Self> {
+        match value {
+            Value::Text(t) => serde_json::from_str(&t).ok(),
+            _ => None,
+        }
+    }
+}
+
 /// A community.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Waddle {
@@ -45,6 +85,21 @@ pub struct Waddle {
     pub visibility: Visibility,
     /// When it was made.
     pub created_at: Timestamp,
+    /// The address of its picture.
+    pub icon: Option<String>,
+    /// The address of its banner.
+    pub banner: Option<String>,
+    /// Its settings.
+    pub settings: WaddleSettings,
+}
+
+impl Waddle {
+    /// What a search looks into: slug, name and description in lower case.
+    fn search_text(&self) -> String {
+        [self.slug.as_str(), &self.name, &self.description]
+            .join("\n")
+            .to_lowercase()
+    }
 }
 
 /// The revisions of one waddle's database.
@@ -56,7 +111,7 @@ pub struct Revisions {
     pub members: u64,
 }
 
-const COLUMNS: &str = "id, slug, name, description, visibility, created_at";
+const COLUMNS: &str = "id, slug, name, description, visibility, created_at, icon, banner, settings";
 
 fn waddle(row: &Row<'_>) -> Result<Waddle> {
     Ok(Waddle {
@@ -66,13 +121,48 @@ fn waddle(row: &Row<'_>) -> Result<Waddle> {
         description: row.get(3)?,
         visibility: row.get(4)?,
         created_at: row.get(5)?,
+        icon: row.get(6)?,
+        banner: row.get(7)?,
+        settings: row.get(8)?,
     })
 }
 
 /// Server: every waddle and its state; bounded by the limit on waddles.
 pub fn list(conn: &Conn) -> Result<Vec<(Waddle, State)>> {
     let sql = ["SELECT ", COLUMNS, ", state FROM waddles ORDER BY id"].concat();
-    conn.query(&sql, (), |r| Ok((waddle(r)?, r.get(6)?)))
+    conn.query(&sql, (), |r| Ok((waddle(r)?, r.get(9)?)))
+}
+
+/// Where a page of found waddles begins: behind the one with so many members.
+pub type FoundAfter = (u64, WaddleId);
+
+/// Server: waddles that everybody may know of whose slug, name or description has every one of `words` (in lower
+/// case), the largest first, behind `after`; with the number of their members.
+pub fn find(
+    conn: &Conn,
+    words: &[String],
+    after: Option<FoundAfter>,
+    limit: usize,
+) -> Result<Vec<(WaddleId, u64)>> {
+    let (members, id) = after.map_or((u64::MAX, String::new()), |(m, id)| (m, id.to_string()));
+    let mut sql = "SELECT id, member_count FROM waddles INDEXED BY waddles_found \
+         WHERE visibility <> 'private' AND state = 'live' \
+         AND (member_count < ?1 OR (member_count = ?1 AND id > ?2))"
+        .to_owned();
+    let mut params = vec![members.into_value(), id.into_value(), limit.into_value()];
+    for word in words {
+        params.push(word.into_value());
+        sql.push_str(" AND instr(search, ?");
+        sql.push_str(&params.len().to_string());
+        sql.push_str(") > 0");
+    }
+    sql.push_str(" ORDER BY member_count DESC, id LIMIT ?3");
+    conn.query(&sql, params, |r| Ok((r.get(0)?, r.get(1)?)))
+}
+
+/// Server: how many members a waddle has, as the index shows.
+pub fn member_count(conn: &Conn, id: WaddleId) -> Result<u64> {
+    conn.query_one("SELECT member_count FROM waddles WHERE id = ?1", (id,), |r| r.get(0))
 }
 
 /// Server: takes the slug for a waddle that is being made.
@@ -81,8 +171,8 @@ pub fn reserve(tx: &mut Tx, w: &Waddle) -> Result<()> {
         "INSERT INTO waddles (id, slug, name, description, visibility, created_at, state, members_revision) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'making', 0)",
         (w.id, &w.slug, &w.name, &w.description, w.visibility, w.created_at),
-    )
-    .map(drop)
+    )?;
+    set_copy(tx, w)
 }
 
 /// Server: the next state.
@@ -93,13 +183,24 @@ pub fn set_state(tx: &mut Tx, id: WaddleId, state: State) -> Result<()> {
 /// Server: the copy of what the waddle's own database says.
 pub fn set_copy(tx: &mut Tx, w: &Waddle) -> Result<()> {
     tx.execute_one(
-        "UPDATE waddles SET name = ?2, description = ?3, visibility = ?4 WHERE id = ?1",
-        (w.id, &w.name, &w.description, w.visibility),
+        "UPDATE waddles SET name = ?2, description = ?3, visibility = ?4, icon = ?5, banner = ?6, settings = ?7, \
+         search = ?8 WHERE id = ?1",
+        (
+            w.id,
+            &w.name,
+            &w.description,
+            w.visibility,
+            w.icon.as_deref(),
+            w.banner.as_deref(),
+            &w.settings,
+            w.search_text(),
+        ),
     )
 }
 
-/// Server: forgets a waddle and who was in it.
+/// Server: forgets a waddle, who was in it and what its devices log in with.
 pub fn forget(tx: &mut Tx, id: WaddleId) -> Result<()> {
+    tx.execute("DELETE FROM device_credentials WHERE waddle = ?1", (id,))?;
     tx.execute("DELETE FROM memberships WHERE waddle = ?1", (id,))?;
     tx.execute("DELETE FROM waddles WHERE id = ?1", (id,)).map(drop)
 }
@@ -171,6 +272,11 @@ pub fn owned_by(conn: &Conn, user: &UserId) -> Result<usize> {
     )
 }
 
+/// Waddle: what it is called, in a database of any version.
+pub fn slug(conn: &Conn) -> Result<Option<(WaddleId, Slug)>> {
+    conn.query_opt("SELECT id, slug FROM waddle", (), |r| Ok((r.get(0)?, r.get(1)?)))
+}
+
 /// Waddle: its row and revisions, once it is complete.
 pub fn own(conn: &Conn) -> Result<Option<(Waddle, Revisions)>> {
     let sql = ["SELECT ", COLUMNS, ", revision, members_revision FROM waddle"].concat();
@@ -178,8 +284,8 @@ pub fn own(conn: &Conn) -> Result<Option<(Waddle, Revisions)>> {
         Ok((
             waddle(r)?,
             Revisions {
-                tuples: r.get(6)?,
-                members: r.get(7)?,
+                tuples: r.get(9)?,
+                members: r.get(10)?,
             },
         ))
     })
@@ -191,15 +297,22 @@ pub fn insert_own(tx: &mut Tx, w: &Waddle) -> Result<()> {
         "INSERT INTO waddle (one, id, slug, name, description, visibility, created_at, revision, members_revision) \
          VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, 0, 0)",
         (w.id, &w.slug, &w.name, &w.description, w.visibility, w.created_at),
-    )
-    .map(drop)
+    )?;
+    update_own(tx, w)
 }
 
 /// Waddle: changes its row.
 pub fn update_own(tx: &mut Tx, w: &Waddle) -> Result<()> {
     tx.execute_one(
-        "UPDATE waddle SET name = ?1, description = ?2, visibility = ?3",
-        (&w.name, &w.description, w.visibility),
+        "UPDATE waddle SET name = ?1, description = ?2, visibility = ?3, icon = ?4, banner = ?5, settings = ?6",
+        (
+            &w.name,
+            &w.description,
+            w.visibility,
+            w.icon.as_deref(),
+            w.banner.as_deref(),
+            &w.settings,
+        ),
     )
 }
 

@@ -21,7 +21,7 @@ pub use marks::{
     unread_from,
 };
 pub use pins::{Pin, Preview, pin, pinned, pins, previews, set_preview, unpin};
-pub use reactions::{Reactions, reactions, reactors, set_reactions};
+pub use reactions::{Reactions, reactions, reactions_of, reactors, set_reactions};
 pub use settings::{set_previews_wanted, wants_previews};
 
 use waddle_core::MessageId;

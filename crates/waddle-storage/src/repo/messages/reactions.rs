@@ -39,6 +39,15 @@ pub fn set_reactions(
     Ok(true)
 }
 
+/// What somebody reacts to a message with, the oldest first.
+pub fn reactions_of(conn: &Conn, target: MessageId, author: &str) -> Result<Vec<String>> {
+    conn.query(
+        "SELECT emoji FROM message_reactions WHERE target = ?1 AND author = ?2 ORDER BY id, emoji LIMIT ?3",
+        params![target, author, KINDS],
+        |r| r.get(0),
+    )
+}
+
 /// How many people react to a message with one emoji.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reactions {

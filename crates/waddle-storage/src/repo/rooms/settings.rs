@@ -58,6 +58,8 @@ impl PrivateMessages {
 /// Settings of a room (XEP-0045 §10.2). A channel's follow from the channel and are not stored here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoomSettings {
+    /// Seconds after which a message disappears; 0 for never. Only channels have it.
+    pub expire_seconds: u64,
     /// The name that people read.
     pub title: String,
     /// One line on what it is for.
@@ -102,6 +104,7 @@ impl Default for RoomSettings {
     /// A new plain room: gone with its last occupant, listed, open, half anonymous, archived while it lasts.
     fn default() -> Self {
         Self {
+            expire_seconds: 0,
             title: String::new(),
             description: String::new(),
             lang: String::new(),

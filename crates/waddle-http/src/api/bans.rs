@@ -1,0 +1,280 @@
+//! `/waddles/{w}/bans` and `/waddles/{w}/timeouts`: who may not be here, and who may not write for a while.
+
+use axum::{
+    extract::{Path, Query, State},
+    http::StatusCode,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+use waddle_community::{Ban, BanDetails, MembersAfter, Timeout};
+use waddle_core::{Timestamp, UserId};
+
+use super::{
+    people::{PersonView, shown},
+    person, visible,
+};
+use crate::{
+    App,
+    auth::Auth,
+    problem::Problem,
+    rest::{Json, Paging, next},
+};
+
+/// These addresses.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(show, ban, unban))
+        .routes(routes!(timeouts))
+        .routes(routes!(timeout_of, set_timeout, end_timeout))
+}
+
+/// A ban.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BanView {
+    #[serde(flatten)]
+    person: PersonView,
+    reason: Option<String>,
+    /// Who banned them; null for the server's operator.
+    by: Option<UserId>,
+    at: Timestamp,
+    /// When it ends; null for never.
+    expires_at: Option<Timestamp>,
+}
+
+async fn view(app: &App, b: Ban) -> Result<BanView, Problem> {
+    Ok(BanView {
+        person: shown(app, &b.user).await?,
+        reason: b.reason,
+        by: b.by,
+        at: b.at,
+        expires_at: b.expires_at,
+    })
+}
+
+/// A page of bans.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BanList {
+    bans: Vec<BanView>,
+    /// The cursor of the next page.
+    next: Option<String>,
+}
+
+/// The bans of a waddle, the newest first, for who may ban.
+#[utoipa::path(get, path = "/waddles/{w}/bans", tag = "moderation", security(("token" = ["moderate"])),
+    responses((status = 200, description = "A page.", body = BanList)))]
+pub async fn list(
+    State(app): State<App>,
+    auth: Auth,
+    Path(w): Path<String>,
+    Query(paging): Query<Paging>,
+) -> Result<Json<BanList>, Problem> {
+    let (waddle, access) = visible(&app, auth.user(), &w).await?;
+    if !access.waddle_allows("ban", auth.user()) {
+        return Err(Problem::forbidden());
+    }
+    let limit = paging.limit()?;
+    let after: Option<MembersAfter> = paging.after("bans")?;
+    let found = app.deps.community.bans_page(waddle.id, after, limit).await?;
+    let last = found.last().filter(|_| found.len() == limit);
+    let next = last.and_then(|b| next("bans", &(b.at, &b.user)));
+    let mut bans = Vec::with_capacity(found.len());
+    for b in found {
+        bans.push(view(&app, b).await?);
+    }
+    Ok(Json(BanList { bans, next }))
+}
+
+/// One person's ban, for who may ban.
+#[utoipa::path(get, path = "/waddles/{w}/bans/{who}", tag = "moderation", security(("token" = ["moderate"])),
+    responses((status = 200, description = "It.", body = BanView)))]
+pub async fn show(
+    State(app): State<App>,
+    auth: Auth,
+    Path((w, who)): Path<(String, String)>,
+) -> Result<Json<BanView>, Problem> {
+    let (waddle, access) = visible(&app, auth.user(), &w).await?;
+    if !access.waddle_allows("ban", auth.user()) {
+        return Err(Problem::forbidden());
+    }
+    let user = person(&app, &who).await?;
+    let found = app.deps.community.ban_of(waddle.id, &user).await?;
+    Ok(Json(view(&app, found.ok_or_else(|| Problem::not_found("ban"))?).await?))
+}
+
+/// Why, and until when.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct BanBody {
+    /// Up to 500 characters.
+    reason: Option<String>,
+    /// Never where it is left out.
+    expires_at: Option<Timestamp>,
+}
+
+/// Ban somebody, a member or not: it holds in every channel, over MQTT and over HTTP.
+#[utoipa::path(put, path = "/waddles/{w}/bans/{who}", tag = "moderation", security(("token" = ["moderate"])),
+    request_body = Option<BanBody>,
+    responses((status = 200, description = "Banned.", body = BanView)))]
+pub async fn ban(
+    State(app): State<App>,
+    auth: Auth,
+    Path((w, who)): Path<(String, String)>,
+    body: Option<Json<BanBody>>,
+) -> Result<Json<BanView>, Problem> {
+    let (waddle, _) = visible(&app, auth.user(), &w).await?;
+    let user = app.deps.identity.resolve_anybody(&who).await?;
+    let body = body.map(|b| b.0).unwrap_or_default();
+    let details = BanDetails {
+        reason: body.reason,
+        expires_at: body.expires_at,
+    };
+    app.deps
+        .community
+        .ban_member(auth.user(), waddle.id, &user, details)
+        .await?;
+    let made = app.deps.community.ban_of(waddle.id, &user).await?;
+    Ok(Json(view(&app, made.ok_or_else(|| Problem::not_found("ban"))?).await?))
+}
+
+/// Lift a ban.
+#[utoipa::path(delete, path = "/waddles/{w}/bans/{who}", tag = "moderation", security(("token" = ["moderate"])),
+    responses((status = 204, description = "Lifted.")))]
+pub async fn unban(
+    State(app): State<App>,
+    auth: Auth,
+    Path((w, who)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    let (waddle, _) = visible(&app, auth.user(), &w).await?;
+    let user = person(&app, &who).await?;
+    app.deps.community.unban(auth.user(), waddle.id, &user).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A timeout.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TimeoutView {
+    #[serde(flatten)]
+    person: PersonView,
+    /// When it ends.
+    expires_at: Timestamp,
+    reason: Option<String>,
+    /// Who gave it; null for the server's operator.
+    by: Option<UserId>,
+    at: Timestamp,
+}
+
+async fn timeout_view(app: &App, t: &Timeout) -> Result<TimeoutView, Problem> {
+    Ok(TimeoutView {
+        person: shown(app, &t.user).await?,
+        expires_at: t.expires_at,
+        reason: t.reason.clone(),
+        by: t.by.clone(),
+        at: t.at,
+    })
+}
+
+/// A page of timeouts.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TimeoutList {
+    timeouts: Vec<TimeoutView>,
+    /// The cursor of the next page.
+    next: Option<String>,
+}
+
+/// The timeouts of a waddle, those that end first at the front, for who may time out.
+#[utoipa::path(get, path = "/waddles/{w}/timeouts", tag = "moderation", security(("token" = ["moderate"])),
+    responses((status = 200, description = "A page.", body = TimeoutList)))]
+pub async fn timeouts(
+    State(app): State<App>,
+    auth: Auth,
+    Path(w): Path<String>,
+    Query(paging): Query<Paging>,
+) -> Result<Json<TimeoutList>, Problem> {
+    let (waddle, access) = visible(&app, auth.user(), &w).await?;
+    if !access.waddle_allows("timeout", auth.user()) {
+        return Err(Problem::forbidden());
+    }
+    let limit = paging.limit()?;
+    let after: Option<MembersAfter> = paging.after("timeouts")?;
+    let found = app.deps.community.timeouts(waddle.id, after, limit).await?;
+    let last = found.last().filter(|_| found.len() == limit);
+    let next = last.and_then(|t| next("timeouts", &(t.expires_at, &t.user)));
+    let mut timeouts = Vec::with_capacity(found.len());
+    for t in &found {
+        timeouts.push(timeout_view(&app, t).await?);
+    }
+    Ok(Json(TimeoutList { timeouts, next }))
+}
+
+/// One person's timeout: one's own, or for who may time out.
+#[utoipa::path(get, path = "/waddles/{w}/timeouts/{who}", tag = "moderation", security(("token" = ["read"])),
+    responses((status = 200, description = "It.", body = TimeoutView)))]
+pub async fn timeout_of(
+    State(app): State<App>,
+    auth: Auth,
+    Path((w, who)): Path<(String, String)>,
+) -> Result<Json<TimeoutView>, Problem> {
+    let (_, access) = visible(&app, auth.user(), &w).await?;
+    let user = person(&app, &who).await?;
+    if user != *auth.user() && !access.waddle_allows("timeout", auth.user()) {
+        return Err(Problem::forbidden());
+    }
+    let found = access
+        .timeout_of(&user)
+        .ok_or_else(|| Problem::not_found("timeout"))?;
+    Ok(Json(timeout_view(&app, &found).await?))
+}
+
+/// Until when, and why.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TimeoutBody {
+    /// At most 28 days from now, where the server sets nothing else.
+    expires_at: Timestamp,
+    /// Up to 500 characters.
+    reason: Option<String>,
+}
+
+/// Time a member out: they read and do not write until then.
+#[utoipa::path(put, path = "/waddles/{w}/timeouts/{who}", tag = "moderation", security(("token" = ["moderate"])),
+    responses((status = 200, description = "Timed out.", body = TimeoutView)))]
+pub async fn set_timeout(
+    State(app): State<App>,
+    auth: Auth,
+    Path((w, who)): Path<(String, String)>,
+    Json(body): Json<TimeoutBody>,
+) -> Result<Json<TimeoutView>, Problem> {
+    let (waddle, _) = visible(&app, auth.user(), &w).await?;
+    let user = person(&app, &who).await?;
+    let made = app
+        .deps
+        .community
+        .timeout_member(
+            auth.user(),
+            waddle.id,
+            &user,
+            body.expires_at,
+            body.reason.as_deref(),
+        )
+        .await?;
+    Ok(Json(timeout_view(&app, &made).await?))
+}
+
+/// End a timeout before its time.
+#[utoipa::path(delete, path = "/waddles/{w}/timeouts/{who}", tag = "moderation", security(("token" = ["moderate"])),
+    responses((status = 204, description = "Ended.")))]
+pub async fn end_timeout(
+    State(app): State<App>,
+    auth: Auth,
+    Path((w, who)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    let (waddle, _) = visible(&app, auth.user(), &w).await?;
+    let user = person(&app, &who).await?;
+    app.deps
+        .community
+        .end_timeout(auth.user(), waddle.id, &user)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
