@@ -8,10 +8,15 @@ use waddle_core::{BareJid, MessageId};
 use waddle_stanza::{Stanza, retract::Tombstone};
 use waddle_storage::{
     Result, StorageError, Tx,
-    repo::archive::{self, ArchiveKey, Archived},
+    repo::{
+        archive::{self, ArchiveKey, Archived},
+        messages,
+    },
 };
 
-/// Retracts a message of a room by the room's identifier; with `author` only if that is who sent it.
+/// Retracts a message of a room by the room's identifier, with everything that its author made of it since: corrections
+/// (XEP-0308), files, reactions to it, its place in searches. With `author` only if that is who sent it. The identifiers
+/// of what is gone, the message first; a correction stands for the message that it corrects.
 ///
 /// # Errors
 /// [`StorageError::NotFound`] where there is no such message, or nothing of it is left;
@@ -22,15 +27,23 @@ pub fn of_room(
     id: MessageId,
     author: Option<&str>,
     tombstone: &Tombstone<'_>,
-) -> Result<()> {
-    let message = archive::get(tx, room, id)?;
+) -> Result<Vec<MessageId>> {
+    let parts = messages::parts_of(tx, id)?;
+    let message = archive::get(tx, room, parts.id)?;
     if message.retracted {
         return Err(StorageError::NotFound);
     }
     if author.is_some_and(|a| message.author.as_deref() != Some(a)) {
         return Err(StorageError::Conflict("the message is somebody else's".into()));
     }
-    bury(tx, room, &message, tombstone)
+    bury(tx, room, &message, tombstone)?;
+    let mut gone = vec![message.id];
+    for c in parts.corrections.iter().filter(|c| !c.retracted) {
+        bury(tx, room, c, tombstone)?;
+        gone.push(c.id);
+    }
+    messages::bury(tx, room, message.id)?;
+    Ok(gone)
 }
 
 /// One side of a conversation: an archive, and who is the other side there.
@@ -52,13 +65,14 @@ pub fn of_conversation(
     tombstone: &Tombstone<'_>,
 ) -> Result<Vec<(ArchiveKey, MessageId)>> {
     let mut gone: Vec<(ArchiveKey, MessageId)> = Vec::new();
-    for (archive, message) in archive::said(tx, author, id)? {
-        let here = sides
-            .iter()
-            .any(|s| s.archive == archive && message.peer.as_deref() == Some(s.other.as_str()));
-        if here && !gone.iter().any(|(a, _)| *a == archive) && is_named(&message, id) {
-            bury(tx, &archive, &message, tombstone)?;
-            gone.push((archive, message.id));
+    for Side { archive, other } in sides {
+        if gone.iter().any(|(a, _)| a == archive) {
+            continue;
+        }
+        let said = archive::said(tx, archive, other.as_str(), author, id)?;
+        if let Some(message) = said.into_iter().find(|m| is_named(m, id)) {
+            bury(tx, archive, &message, tombstone)?;
+            gone.push((archive.clone(), message.id));
         }
     }
     Ok(gone)

@@ -313,6 +313,7 @@ async fn a_direct_message_is_found_by_its_author_and_name_until_it_is_retracted(
     let mut ids = Vec::new();
     for key in keys.clone() {
         let mut m = message(Timestamp(1), None, "a secret that must not stay behind");
+        m.with = Some(With::Jid("bob@d".parse().unwrap()));
         m.author = Some("user:local:alice".into());
         m.origin_id = None;
         let trace = Trace {
@@ -322,24 +323,26 @@ async fn a_direct_message_is_found_by_its_author_and_name_until_it_is_retracted(
         let kept = db.write(move |tx| archive::append_traced(tx, &key, m, trace));
         ids.push(kept.await.unwrap());
     }
-    let found = |author: &'static str, id: &'static str| {
-        let db = db.clone();
-        async move { db.read(move |c| archive::said(c, author, id)).await.unwrap() }
+    let found = |key: &ArchiveKey, author: &'static str, id: &'static str| {
+        let (db, key) = (db.clone(), key.clone());
+        async move {
+            let read = db.read(move |c| archive::said(c, &key, "bob@d", author, id));
+            read.await.unwrap()
+        }
     };
-    let both = found("user:local:alice", "m1").await;
-    assert_eq!(
-        both.iter().map(|(k, m)| (k.clone(), m.id)).collect::<Vec<_>>(),
-        [(keys[1].clone(), ids[1]), (keys[0].clone(), ids[0])]
-    );
-    assert_eq!(both[0].1.sender.as_deref(), Some("alice@d/1"));
-    assert!(found("user:local:bob", "m1").await.is_empty(), "somebody else's");
-    assert!(found("user:local:alice", "m2").await.is_empty());
+    for (key, id) in keys.iter().zip(&ids) {
+        let one = found(key, "user:local:alice", "m1").await;
+        assert_eq!(one.iter().map(|m| m.id).collect::<Vec<_>>(), [*id]);
+        assert_eq!(one[0].sender.as_deref(), Some("alice@d/1"));
+        assert!(found(key, "user:local:bob", "m1").await.is_empty(), "somebody else's");
+        assert!(found(key, "user:local:alice", "m2").await.is_empty());
+    }
     for (key, id) in keys.iter().cloned().zip(ids) {
         db.write(move |tx| archive::retract(tx, &key, id, b"<message/>"))
             .await
             .unwrap();
     }
-    assert!(found("user:local:alice", "m1").await.is_empty());
+    assert!(found(&keys[0], "user:local:alice", "m1").await.is_empty());
     storage.close().await;
     for file in std::fs::read_dir(dir.path()).unwrap() {
         let path = file.unwrap().path();

@@ -104,8 +104,12 @@ pub struct Server {
     pub(crate) expired: Expired,
     /// When it started.
     pub(crate) started: Timestamp,
+    /// Who has preferences about the archive.
+    pub(crate) choosers: router::keep::Choosers,
     /// Who blocks whom.
     pub(crate) blocks: router::blocks::Blocks,
+    /// From whom accounts take messages.
+    pub(crate) policies: router::consent::Policies,
     /// Who wrote to whom.
     pub(crate) strangers: router::strangers::Strangers,
     /// Occupants of rooms that are no sessions.
@@ -230,6 +234,8 @@ impl XmppServer {
             office: Office::load(&deps.storage.server()).await?,
             expired: Expired::default(),
             blocks: router::blocks::Blocks::default(),
+            choosers: router::keep::Choosers::default(),
+            policies: router::consent::Policies::default(),
             strangers: router::strangers::Strangers::default(),
             guests: router::guests::Guests::default(),
             questions: router::ask::Questions::default(),
@@ -247,6 +253,14 @@ impl XmppServer {
         inner
             .pubsub
             .set_host(crate::nodes::Around(Arc::downgrade(&inner)));
+        let weak = Arc::downgrade(&inner);
+        inner.rooms.set_reading(Arc::new(move |user, room, id| {
+            if let Some(server) = weak.upgrade() {
+                crate::personal::displayed::read(&server, user, room, id);
+            }
+        }));
+        inner.choosers.load(&inner.db).await?;
+        inner.policies.load(&inner.db).await?;
         if inner.registry.has(357) {
             inner.push.load(&inner.db).await?;
         }
@@ -373,6 +387,10 @@ impl waddle_muc::Postman for XmppServer {
     fn deliver(&self, _: &Jid, stanza: Outgoing) {
         Self::deliver(self, &stanza);
     }
+
+    fn via(&self, session: &Jid) -> Option<waddle_community::Via> {
+        self.inner.sessions.get(session).map(|s| s.via())
+    }
 }
 
 impl std::fmt::Debug for XmppServer {
@@ -398,6 +416,7 @@ fn end_where(server: &Server, which: impl Fn(&crate::session::Session) -> bool) 
 async fn watch_identity(server: Arc<Server>) {
     use tokio::sync::broadcast::error::RecvError;
     let mut events = server.identity.events();
+    router::farewell::say(&server).await;
     loop {
         let event = tokio::select! {
             e = events.recv() => e,
@@ -407,9 +426,12 @@ async fn watch_identity(server: Arc<Server>) {
             Ok(IdentityEvent::CredentialRevoked { user, credential }) => {
                 end_where(&server, |s| s.user == user && s.credential() == credential);
             }
-            Ok(IdentityEvent::AccountDeleted { user } | IdentityEvent::AccountDisabled { user }) => {
+            Ok(IdentityEvent::AccountDeleted { user }) => {
                 end_where(&server, |s| s.user == user);
+                let server = server.clone();
+                server.runtime.clone().spawn(async move { router::farewell::say(&server).await });
             }
+            Ok(IdentityEvent::AccountDisabled { user }) => end_where(&server, |s| s.user == user),
             Ok(_) => {}
             Err(RecvError::Lagged(missed)) => {
                 // What was missed may have been a revocation: everybody logs in again.

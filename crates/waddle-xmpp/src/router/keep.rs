@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use dashmap::DashSet;
 use waddle_archive::retraction::{self, Side};
 use waddle_core::{Jid, MessageId, Timestamp, UserId};
 use waddle_stanza::{
@@ -15,7 +16,7 @@ use waddle_stanza::{
     retract::{Retract, Tombstone},
 };
 use waddle_storage::{
-    StorageError, Tx,
+    Db, StorageError, Tx,
     repo::{
         archive::{self, ArchiveKey, Kind, NewMessage, Trace, With},
         archive_prefs, offline,
@@ -24,6 +25,31 @@ use waddle_storage::{
 
 use super::{Origin, deliver::Post};
 use crate::server::Server;
+
+/// The accounts that have said what they want archived: nobody else's preferences are read at a message. One who took
+/// everything back stays until the next start.
+#[derive(Debug, Default)]
+pub struct Choosers(DashSet<Box<str>, ahash::RandomState>);
+
+impl Choosers {
+    /// Reads who has said something.
+    pub(crate) async fn load(&self, db: &Db) -> waddle_storage::Result<()> {
+        for owner in db.read(archive_prefs::owners).await? {
+            self.note(&owner);
+        }
+        Ok(())
+    }
+
+    /// An account is about to say something.
+    pub(crate) fn note(&self, owner: &str) {
+        self.0.insert(owner.into());
+    }
+
+    /// Whether an account wants archived what it exchanges with `other`.
+    fn want(&self, tx: &Tx, owner: &str, other: &Jid) -> Result<bool, StorageError> {
+        Ok(!self.0.contains(owner) || archive_prefs::wants(tx, owner, other)?)
+    }
+}
 
 /// What a message is called in the archives of both; nothing where one does not want it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -74,13 +100,13 @@ pub(super) fn archive(
         archive::append_traced(tx, &ArchiveKey::user(owner), message, trace).map(Some)
     };
     if let (Some(user), Some(name)) = (post.from.user(), post.from.account_name())
-        && archive_prefs::wants(tx, name, &post.to)?
+        && server.choosers.want(tx, name, &post.to)?
     {
         kept.own = put(tx, user, &post.to)?;
     }
     if to_self {
         kept.recipient = kept.own;
-    } else if archive_prefs::wants(tx, post.to.local().unwrap_or_default(), post.from.jid())? {
+    } else if server.choosers.want(tx, post.to.local().unwrap_or_default(), post.from.jid())? {
         kept.recipient = put(tx, recipient, post.from.jid())?;
     }
     Ok(kept)

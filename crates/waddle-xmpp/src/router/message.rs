@@ -17,12 +17,12 @@ use waddle_storage::{
 
 use super::{
     Origin, Routed, Sent,
+    consent::{self, Consent},
     deliver::{self, Post},
-    keep, strangers,
+    keep,
 };
 use crate::{
-    connection::too_fast,
-    rate::Wait,
+    direct,
     session::{Flag, Waiting},
     xep::{MessageEvent, Phase, Verdict, xep0280::Carbons},
 };
@@ -192,8 +192,10 @@ struct Stored {
     own: Option<MessageId>,
     /// Whether it waits for the recipient.
     offline: bool,
-    /// It is nothing of this: a stranger sent too much.
-    refused: Option<Wait>,
+    /// It is nothing of this: the recipient does not take it.
+    refused: Option<StanzaError>,
+    /// It waits for the recipient's consent; whether they are to be told that somebody asks.
+    waits: Option<bool>,
 }
 
 /// Commits what is to be kept, then delivers.
@@ -219,7 +221,7 @@ fn accept(sent: Sent, to: Jid, kind: Type, recipient: UserId, wanted: Wanted) ->
     };
     let keep = wanted.archive || wanted.offline;
     let db = server.db.clone();
-    if !keep && sent.origin.is_settled() {
+    if !keep && sent.origin.is_settled() && consent::is_plain(&server, &post, &sent.stanza) {
         return if deliver::post(&server, &post, None, None) {
             Routed::Done
         } else {
@@ -235,8 +237,13 @@ fn accept(sent: Sent, to: Jid, kind: Type, recipient: UserId, wanted: Wanted) ->
         move |result: Result<Stored, StorageError>| {
             match result {
                 Ok(Stored {
-                    refused: Some(wait), ..
-                }) => sent.refuse(&too_fast(wait)),
+                    refused: Some(why), ..
+                }) => sent.refuse(&why),
+                Ok(Stored { waits: Some(first), .. }) => {
+                    if first {
+                        direct::tell_of_request(&server, &post, &sent.stanza);
+                    }
+                }
                 Ok(stored) => {
                     let found = deliver::post(&server, &post, stored.recipient, stored.own);
                     if !found && !stored.offline {
@@ -303,12 +310,18 @@ fn store(
         own: None,
         offline: false,
         refused: None,
+        waits: None,
     };
-    if matches!(post.kind, Type::Chat | Type::Normal)
-        && let Err(wait) = strangers::pass(tx, server, &post.from, &post.to.bare())?
-    {
-        stored.refused = Some(wait);
-        return Ok(stored);
+    match consent::decide(tx, server, post, stanza, recipient)? {
+        Consent::Given => {}
+        Consent::Refused(why) => {
+            stored.refused = Some(why);
+            return Ok(stored);
+        }
+        Consent::Waits(first) => {
+            stored.waits = Some(first);
+            return Ok(stored);
+        }
     }
     let waits = wanted.offline && post.may_wait() && !deliver::somebody_takes(server, &post.to);
     if !wanted.archive && !waits {

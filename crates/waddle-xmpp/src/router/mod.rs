@@ -15,11 +15,13 @@ use crate::{
 
 pub mod ask;
 pub mod blocks;
+pub(crate) mod consent;
 pub mod deliver;
 pub(crate) mod end;
+pub(crate) mod farewell;
 pub mod guests;
 pub mod iq;
-mod keep;
+pub(crate) mod keep;
 pub mod message;
 mod origin;
 mod outward;

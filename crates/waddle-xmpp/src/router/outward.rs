@@ -9,7 +9,7 @@ use waddle_stanza::{Condition, ErrorType, Kind, Outgoing, Stanza, StanzaError};
 use super::{
     Origin, Routed, Sent,
     blocks::{self, Blocked},
-    guests, iq, message, presence, strangers,
+    consent, guests, iq, message, presence, strangers,
 };
 use crate::{command::run, connection::too_fast, server::Server, session::Waiting};
 
@@ -130,6 +130,9 @@ fn away(sent: &Sent, to: &Jid) -> Routed {
     let Some(service) = sent.server.services.get(to.domain()) else {
         return nowhere();
     };
+    if sent.stanza.kind() == Kind::Message && !sent.stanza.is_type("error") {
+        consent::wrote_abroad(&sent.server, &sent.origin, &to.bare());
+    }
     match complete(sent) {
         Some(sent) => service.route(sent, to.clone()),
         None => Routed::from(Condition::InternalServerError),

@@ -40,6 +40,11 @@ impl Strangers {
         }
     }
 
+    /// Whether `to` is known to know `from`.
+    fn knows(&self, from: &str, to: &str) -> bool {
+        self.known.contains(&self.pair(from, to))
+    }
+
     /// Whether `to` knows `from` has to be found out again.
     pub(super) fn forget(&self, from: &str, to: &str) {
         self.known.remove(&self.pair(from, to));
@@ -107,8 +112,24 @@ pub(super) fn pass(
     Ok(sender.and_then(|()| take(&s.recipients, to.as_str(), l.xmpp_rate_from_strangers, max, now)))
 }
 
+/// Whether nothing is to be asked about what `from` sends to the account `to`.
+pub(super) fn is_known(server: &Server, from: &Origin, to: &BareJid) -> bool {
+    !server.config.rate_limits
+        || from.bare() == to
+        || trusted(server, from)
+        || server.strangers.knows(from.bare().as_str(), to.as_str())
+}
+
+/// From now on `to` knows `from`; whether that is news.
+pub(super) fn first_meeting(server: &Server, from: &BareJid, to: &BareJid) -> bool {
+    let s = &server.strangers;
+    let new = !s.knows(from.as_str(), to.as_str());
+    s.meet(from.as_str(), to.as_str(), server.limits.xmpp_strangers);
+    new
+}
+
 /// The server, its rooms and services, and components limit themselves.
-fn trusted(server: &Server, from: &Origin) -> bool {
+pub(super) fn trusted(server: &Server, from: &Origin) -> bool {
     let jid = from.jid();
     from.session().is_none()
         && (server.is_local(jid)

@@ -35,6 +35,7 @@ impl Extension for ArchivePrefs {
             let owner = r.session.localpart().to_owned();
             let now = if r.set {
                 let new = prefs::read(r.payload, r.server.limits.archive_prefs_jids)?;
+                r.server.choosers.note(&owner);
                 let write = r.server.db.write(move |tx| {
                     archive_prefs::set(tx, &owner, &new)?;
                     archive_prefs::get(tx, &owner)

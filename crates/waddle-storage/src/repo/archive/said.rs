@@ -27,3 +27,18 @@ pub fn said(conn: &Conn, archive: &ArchiveKey, peer: &str, author: &str, id: &st
         archived,
     )
 }
+
+/// The newest message that `peer` (a bare JID) sent with this `id` to the owner of an archive, among the last that were
+/// exchanged with anybody.
+pub fn said_by_peer(conn: &Conn, archive: &ArchiveKey, peer: &str, id: &str) -> Result<Option<Archived>> {
+    let recent = conn.query(
+        "SELECT id, at, kind, retracted, peer, resource, author, origin_id, sender, stanza, said FROM archive \
+         INDEXED BY archive_page WHERE archive = ?1 AND peer = ?2 ORDER BY id DESC LIMIT ?3",
+        params![archive, peer, SAME],
+        |row| Ok((archived(row)?, row.get::<Option<i64>>(10)?)),
+    )?;
+    let named = |(m, said): &(Archived, Option<i64>)| {
+        m.author.as_deref().is_some_and(|a| *said == Some(hash(a, id)))
+    };
+    Ok(recent.into_iter().find(named).map(|(m, _)| m))
+}

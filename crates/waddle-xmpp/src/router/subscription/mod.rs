@@ -10,7 +10,10 @@ use waddle_core::BareJid;
 use waddle_stanza::{Class, Condition, ErrorType, Outgoing, StanzaError, XmlWriter};
 use waddle_storage::{
     Result, StorageError, Tx,
-    repo::roster::{self, Contact},
+    repo::{
+        departed::{self, Goodbye},
+        roster::{self, Contact},
+    },
 };
 
 use self::states::{Inbound, Kind};
@@ -248,6 +251,24 @@ pub(crate) async fn befriend(
     friend: BareJid,
 ) -> std::result::Result<(), StanzaError> {
     write(server, None, move |c| c.befriend(&user, &friend, None)).await
+}
+
+/// The account of `goodbye` was deleted: both subscriptions of the contact end, as if it had said so itself.
+pub(super) async fn farewell(
+    server: &Arc<Server>,
+    gone: BareJid,
+    goodbye: Goodbye,
+) -> std::result::Result<(), StanzaError> {
+    let work = move |c: &mut Change<'_>| {
+        if goodbye.seen {
+            c.receive(Kind::Unsubscribed, &gone, &goodbye.contact, None)?;
+        }
+        if goodbye.saw {
+            c.receive(Kind::Unsubscribe, &gone, &goodbye.contact, None)?;
+        }
+        departed::said(c.tx, &goodbye)
+    };
+    write(server, None, work).await
 }
 
 /// A subscription stanza of a client.
