@@ -149,14 +149,16 @@ impl Told {
 }
 
 impl Explanation {
-    /// The steps from the question to the tuples, one line each; deeper ones later.
-    pub fn chain(&self) -> Vec<String> {
+    /// The steps from the question to the tuples: how deep, what was found, and the same for people.
+    pub fn steps(&self) -> Vec<(usize, &Fact, String)> {
         let mut out = Vec::new();
-        self.lines(&self.reason, 0, &mut |_, line| out.push(line));
+        self.lines(&self.reason, 0, &mut |depth, fact, line| {
+            out.push((depth, fact, line))
+        });
         out
     }
 
-    fn lines(&self, reason: &Reason, depth: usize, out: &mut impl FnMut(usize, String)) {
+    fn lines<'r>(&'r self, reason: &'r Reason, depth: usize, out: &mut impl FnMut(usize, &'r Fact, String)) {
         let subject = &self.subject;
         let has = |d: &Decision| match d {
             Decision::Allowed => "has",
@@ -176,7 +178,7 @@ impl Explanation {
         };
         let deeper = depth + usize::from(line.is_some());
         if let Some(line) = line {
-            out(depth, line);
+            out(depth, &reason.fact, line);
         }
         for r in &reason.because {
             self.lines(r, deeper, out);
@@ -189,7 +191,7 @@ impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut first = true;
         let mut done = Ok(());
-        self.lines(&self.reason, 0, &mut |depth, line| {
+        self.lines(&self.reason, 0, &mut |depth, _, line| {
             let end = if first { "" } else { "\n" };
             first = false;
             if done.is_ok() {

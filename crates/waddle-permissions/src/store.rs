@@ -324,6 +324,11 @@ impl TupleStore {
         })
     }
 
+    /// Whether the schema allows the tuple.
+    pub fn accepts(&self, t: &Tuple) -> Result<(), WriteError> {
+        self.checked(t).map(drop)
+    }
+
     /// Whether the tuple itself is held; nothing is derived.
     pub fn contains(&self, t: &Tuple) -> bool {
         self.has(t.object.as_ref(), &t.relation, t.subject.as_ref())

@@ -45,7 +45,14 @@ pub struct Logged {
 }
 
 /// Enters a change at the end of the log.
-pub fn log(tx: &mut Tx, revision: u64, written: bool, object: &str, relation: &str, subject: &str) -> Result<()> {
+pub fn log(
+    tx: &mut Tx,
+    revision: u64,
+    written: bool,
+    object: &str,
+    relation: &str,
+    subject: &str,
+) -> Result<()> {
     tx.execute(
         "INSERT INTO tuple_log (revision, written, object, relation, subject) VALUES (?1, ?2, ?3, ?4, ?5)",
         (revision, written, object, relation, subject),
@@ -77,5 +84,28 @@ pub fn logged(conn: &Conn, limit: usize) -> Result<Vec<Logged>> {
                 subject: r.get(4)?,
             })
         },
+    )
+}
+
+/// Object, relation and subject.
+pub type Parts = (String, String, String);
+
+/// One page of the tuples that have these parts, in their order, behind `after`.
+pub fn page(
+    conn: &Conn,
+    object: Option<&str>,
+    relation: Option<&str>,
+    subject: Option<&str>,
+    after: Option<&Parts>,
+    limit: usize,
+) -> Result<Vec<Parts>> {
+    let (o, r, s) = after.map_or(("", "", ""), |(o, r, s)| (o.as_str(), r.as_str(), s.as_str()));
+    conn.query(
+        "SELECT object, relation, subject FROM tuples \
+         WHERE (object, relation, subject) > (?1, ?2, ?3) AND (?4 IS NULL OR object = ?4) \
+         AND (?5 IS NULL OR relation = ?5) AND (?6 IS NULL OR subject = ?6) \
+         ORDER BY object, relation, subject LIMIT ?7",
+        (o, r, s, object, relation, subject, limit),
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
     )
 }

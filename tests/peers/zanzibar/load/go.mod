@@ -1,0 +1,3 @@
+module waddle.example/zanzibar/load
+
+go 1.26
