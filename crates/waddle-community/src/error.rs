@@ -1,5 +1,7 @@
 //! Why an operation on a community failed: whose fault it is and what to do.
 
+use std::sync::Arc;
+
 use waddle_permissions::WriteError;
 use waddle_storage::StorageError;
 
@@ -38,12 +40,31 @@ pub enum Error {
         /// What is allowed.
         why: &'static str,
     },
+    /// An export cannot be written or read.
+    #[error("{0}")]
+    Export(Arc<str>),
+    /// People of an export who mean nothing here.
+    #[error("nobody here is {}; say who they are, or that they stay where they are or are left out", list(.names, *.more))]
+    Strangers {
+        /// Their addresses, the first hundred.
+        names: Arc<[String]>,
+        /// How many more.
+        more: usize,
+    },
     /// The database failed.
     #[error(transparent)]
     Storage(StorageError),
+    /// A tuple that somebody wanted to write is not one of the schema.
+    #[error(transparent)]
+    Unwritable(WriteError),
     /// The tuples were refused: a fault of this program.
     #[error(transparent)]
     Tuples(WriteError),
+}
+
+fn list(names: &[String], more: usize) -> String {
+    let names = names.join(", ");
+    if more == 0 { names } else { format!("{names} and {more} more") }
 }
 
 impl From<StorageError> for Error {

@@ -45,8 +45,11 @@ mod job;
 mod lane;
 mod metrics;
 mod migrate;
+#[cfg(test)]
+mod migrate_history;
 pub mod migrations;
 pub mod offline;
+pub mod portable;
 pub mod repo;
 mod shared;
 mod storage;

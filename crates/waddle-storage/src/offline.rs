@@ -8,12 +8,13 @@ use std::{
     sync::Arc,
 };
 
-use waddle_core::SystemClock;
+use waddle_core::{Slug, SystemClock, WaddleId};
 
 use crate::{
     Result, StorageError,
     conn::{Conn, Mode},
     disk,
+    repo::waddles,
 };
 
 /// Replaces the databases in `dir` by those of the backup `from`: `server.db` and `waddles/<id>.db`. Waddles that
@@ -49,6 +50,25 @@ pub fn restore_all(dir: &Path, from: &Path) -> Result<usize> {
     }
     drop(lock);
     Ok(copies.len() - 1)
+}
+
+/// The waddle of this slug in a backup, and its copy.
+///
+/// # Errors
+/// [`StorageError::NotFound`] where the backup has none of that slug.
+pub fn find_waddle(from: &Path, slug: &Slug) -> Result<(WaddleId, PathBuf)> {
+    let dir = from.join("waddles");
+    for name in databases(&dir)? {
+        let path = dir.join(&name);
+        let database: Arc<str> = path.display().to_string().into();
+        let own = Conn::open(&path, Mode::Write, database, Arc::new(SystemClock)).and_then(|c| waddles::slug(&c));
+        // A bad copy may be of another waddle: it is no reason not to find this one.
+        match own {
+            Ok(Some((id, own))) if own == *slug => return Ok((id, path)),
+            _ => {}
+        }
+    }
+    Err(StorageError::NotFound)
 }
 
 fn staged(path: &Path) -> PathBuf {
