@@ -1,7 +1,8 @@
-//! Device credentials: a made-up user name and password, bound to one waddle and to topic prefixes.
+//! Device credentials: a made-up user name and password of a device of one waddle. What it is called and where it may
+//! act is in its waddle (`waddle_community::Device`).
 
 use subtle::ConstantTimeEq as _;
-use waddle_core::{DeviceId, Secret, Timestamp, TopicRule, UserId, WaddleId};
+use waddle_core::{DeviceId, Secret, Timestamp, UserId, WaddleId};
 use waddle_storage::{
     StorageError,
     repo::device_credentials::{DeviceCredentials, DeviceRow},
@@ -20,8 +21,6 @@ pub struct NewDeviceCredential {
     pub username: String,
     /// Its password.
     pub password: Secret,
-    /// Where it may act.
-    pub topics: Vec<TopicRule>,
 }
 
 /// A device that proved who it is.
@@ -33,12 +32,8 @@ pub struct DeviceLogin {
     pub user: UserId,
     /// Its waddle: its topics are mounted there.
     pub waddle: WaddleId,
-    /// What people call it.
-    pub name: String,
     /// What it logs in as.
     pub username: String,
-    /// Where it may act.
-    pub topics: Vec<TopicRule>,
 }
 
 /// A device in a list.
@@ -62,16 +57,13 @@ fn hash(salt: &[u8], password: &str) -> [u8; 32] {
     out
 }
 
-fn login(row: &DeviceRow) -> Result<DeviceLogin, Error> {
-    Ok(DeviceLogin {
+fn login(row: &DeviceRow) -> DeviceLogin {
+    DeviceLogin {
         device: row.device,
         user: UserId::device(row.device),
         waddle: row.waddle,
-        name: row.name.clone(),
         username: row.username.clone(),
-        topics: serde_json::from_str(&row.topics)
-            .map_err(|_| Error::Config("a device's topics are damaged".into()))?,
-    })
+    }
 }
 
 /// Whether a user name is of the shape that devices have.
@@ -85,8 +77,6 @@ impl Identity {
         &self,
         device: DeviceId,
         waddle: WaddleId,
-        name: &str,
-        topics: Vec<TopicRule>,
     ) -> Result<NewDeviceCredential, Error> {
         let username = format!("{DEVICE_PREFIX}{}", hex(&random::<8>()?));
         let password = Secret::new(random_text("wdd_")?);
@@ -95,8 +85,6 @@ impl Identity {
             device,
             waddle,
             username: username.clone(),
-            name: name.to_owned(),
-            topics: serde_json::to_string(&topics).map_err(|_| Error::Config("topics".into()))?,
             salt: salt.to_vec(),
             digest: hash(&salt, password.expose()).to_vec(),
             created_at: self.0.clock.now(),
@@ -104,11 +92,7 @@ impl Identity {
         };
         DeviceCredentials(&self.0.db).put(row).await?;
         self.announce(IdentityEvent::DeviceRevoked { device });
-        Ok(NewDeviceCredential {
-            username,
-            password,
-            topics,
-        })
+        Ok(NewDeviceCredential { username, password })
     }
 
     /// Which device a user name and password belong to.
@@ -134,7 +118,7 @@ impl Identity {
                 }
             });
         }
-        Ok(login(&row)?)
+        Ok(login(&row))
     }
 
     /// Devices of a waddle with a credential, after one.
@@ -147,15 +131,12 @@ impl Identity {
         let rows = DeviceCredentials(&self.0.db)
             .of_waddle(waddle, after, limit.min(1_000))
             .await?;
-        rows.iter()
-            .map(|r| {
-                Ok(DeviceInfo {
-                    login: login(r)?,
-                    created_at: r.created_at,
-                    last_used_at: r.last_used_at,
-                })
-            })
-            .collect()
+        let info = |r: &DeviceRow| DeviceInfo {
+            login: login(r),
+            created_at: r.created_at,
+            last_used_at: r.last_used_at,
+        };
+        Ok(rows.iter().map(info).collect())
     }
 
     /// Revokes a device's credential and ends its connections.

@@ -460,13 +460,9 @@ async fn failed_logins_are_throttled_by_address() {
 async fn devices() {
     let t = open().await;
     let (device, waddle) = (DeviceId::new(), WaddleId::new());
-    let topics = vec![
-        "home/sensors".parse().unwrap(),
-        "read:home/state".parse().unwrap(),
-    ];
     let made = t
         .identity
-        .create_device_credential(device, waddle, "kitchen", topics.clone())
+        .create_device_credential(device, waddle)
         .await
         .unwrap();
     let login = t
@@ -475,12 +471,8 @@ async fn devices() {
         .await
         .unwrap();
     assert_eq!(
-        (login.device, login.waddle, login.name.as_str()),
-        (device, waddle, "kitchen")
-    );
-    assert_eq!(
-        (login.topics, login.user),
-        (topics.clone(), UserId::device(device))
+        (login.device, login.waddle, login.user),
+        (device, waddle, UserId::device(device))
     );
     for (name, password) in [
         (made.username.as_str(), "wrong"),
@@ -514,7 +506,7 @@ async fn devices() {
     let mut events = t.identity.events();
     let again = t
         .identity
-        .create_device_credential(device, waddle, "kitchen", topics)
+        .create_device_credential(device, waddle)
         .await
         .unwrap();
     assert!(

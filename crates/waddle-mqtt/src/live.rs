@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::broadcast::{self, error::RecvError};
-use waddle_community::{Community, Event, On, Users, WaddleAccess};
+use waddle_community::{Community, Error as CommunityError, Event, On, Users, WaddleAccess};
 use waddle_core::{Slug, TopicFilter, UserId, WaddleId};
 use waddle_identity::{Attempt, Identity, IdentityEvent, LoginError, device::is_device_username};
 
@@ -76,6 +76,20 @@ impl LivePolicy {
             .verify_device(&login.user, &login.password)
             .await
             .map_err(|e| self.failed(login, DEVICE, &e))?;
+        // Its topics stand in its waddle, where they are changed.
+        let row = match self.community.device(d.waddle, d.device).await {
+            Ok(Some(row)) if row.revoked_at.is_none() => row,
+            Ok(_) | Err(CommunityError::NotFound(_)) => {
+                return Err(refusal(Reason::NOT_AUTHORIZED, "this device has no right left"));
+            }
+            Err(error) => {
+                tracing::warn!(waddle = %d.waddle, device = %d.device, %error, "a device cannot be read");
+                return Err(refusal(
+                    Reason::UNAVAILABLE,
+                    "the login cannot be checked now; try again later",
+                ));
+            }
+        };
         let who = Principal {
             user: d.user,
             name: d.username,
@@ -83,7 +97,7 @@ impl LivePolicy {
             device: Some(DeviceScope {
                 device: d.device,
                 waddle: d.waddle,
-                prefixes: d.topics,
+                prefixes: row.topics,
             }),
         };
         let access = self.access(d.waddle).await;

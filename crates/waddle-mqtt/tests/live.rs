@@ -115,7 +115,7 @@ impl Waddle {
         let topics: Vec<TopicRule> = topics.iter().map(|t| t.parse().unwrap()).collect();
         let new = NewDevice {
             name: name.parse().unwrap(),
-            topics: topics.clone(),
+            topics,
         };
         let device = self
             .community
@@ -124,7 +124,7 @@ impl Waddle {
             .unwrap();
         let c = self
             .identity
-            .create_device_credential(device.id, self.penguins, name, topics)
+            .create_device_credential(device.id, self.penguins)
             .await
             .unwrap();
         (device.id, c.username, c.password.expose().to_owned())

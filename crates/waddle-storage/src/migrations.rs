@@ -37,6 +37,7 @@ pub const SERVER: &[Migration] = migrations! {
     "server/0024_device_credentials.sql"
     "server/0025_fast.sql"
     "server/0028_disabled.sql"
+    "server/0029_device_credentials.sql"
     "server/0030_rooms.sql"
     "server/0032_room_settings.sql"
     "server/0033_subject_occupant.sql"

@@ -4,8 +4,12 @@
 mod channels;
 mod crash;
 mod devices;
+mod ends;
 mod invites;
+mod joining;
 mod members;
+mod places;
+mod roles;
 mod waddles;
 
 use std::{sync::Arc, time::Duration};

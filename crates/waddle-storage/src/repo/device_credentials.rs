@@ -1,4 +1,4 @@
-//! What devices log in with: a user name and a salted hash, bound to a waddle and topic prefixes.
+//! What devices log in with: a user name and a salted hash. Their names and topics are in their waddle's database.
 
 use waddle_core::{DeviceId, Timestamp, WaddleId};
 
@@ -17,10 +17,6 @@ pub struct DeviceRow {
     pub waddle: WaddleId,
     /// What it logs in as.
     pub username: String,
-    /// What people call it.
-    pub name: String,
-    /// Its topics, as JSON.
-    pub topics: String,
     /// Salt of the digest.
     pub salt: Vec<u8>,
     /// SHA-256 of salt and password.
@@ -36,12 +32,10 @@ fn device(row: &Row<'_>) -> Result<DeviceRow> {
         device: row.get(0)?,
         waddle: row.get(1)?,
         username: row.get(2)?,
-        name: row.get(3)?,
-        topics: row.get(4)?,
-        salt: row.get(5)?,
-        digest: row.get(6)?,
-        created_at: row.get(7)?,
-        last_used_at: row.get(8)?,
+        salt: row.get(3)?,
+        digest: row.get(4)?,
+        created_at: row.get(5)?,
+        last_used_at: row.get(6)?,
     })
 }
 
@@ -51,16 +45,14 @@ impl DeviceCredentials<'_> {
         self.0
             .write(move |tx| {
                 tx.execute(
-                    "INSERT INTO device_credentials (device, waddle, username, name, topics, salt, digest, created_at) \
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (device) DO UPDATE SET \
-                     username = excluded.username, name = excluded.name, topics = excluded.topics, salt = excluded.salt, \
-                     digest = excluded.digest, created_at = excluded.created_at, last_used_at = NULL",
+                    "INSERT INTO device_credentials (device, waddle, username, salt, digest, created_at) \
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (device) DO UPDATE SET \
+                     username = excluded.username, salt = excluded.salt, digest = excluded.digest, \
+                     created_at = excluded.created_at, last_used_at = NULL",
                     (
                         row.device,
                         row.waddle,
                         &row.username,
-                        &row.name,
-                        &row.topics,
                         &row.salt,
                         &row.digest,
                         row.created_at,
@@ -77,7 +69,7 @@ impl DeviceCredentials<'_> {
         self.0
             .read(move |conn| {
                 conn.query_opt(
-                    "SELECT device, waddle, username, name, topics, salt, digest, created_at, last_used_at \
+                    "SELECT device, waddle, username, salt, digest, created_at, last_used_at \
                      FROM device_credentials WHERE username = ?1",
                     (&username,),
                     device,
@@ -96,7 +88,7 @@ impl DeviceCredentials<'_> {
         self.0
             .read(move |conn| {
                 conn.query(
-                    "SELECT device, waddle, username, name, topics, salt, digest, created_at, last_used_at \
+                    "SELECT device, waddle, username, salt, digest, created_at, last_used_at \
                      FROM device_credentials WHERE waddle = ?1 AND device > ?2 ORDER BY device LIMIT ?3",
                     (waddle, after.map(|d| d.to_string()).unwrap_or_default(), limit),
                     device,

@@ -22,7 +22,7 @@ pub async fn create(app: &App, slug: &str, name: &str, topics: &[String]) -> Out
         .collect::<Result<Vec<TopicRule>, _>>()?;
     let new = NewDevice {
         name: slug,
-        topics: topics.clone(),
+        topics,
     };
     let device = app
         .community
@@ -31,7 +31,7 @@ pub async fn create(app: &App, slug: &str, name: &str, topics: &[String]) -> Out
         .map_err(failed)?;
     let credential = app
         .identity
-        .create_device_credential(device.id, waddle.id, name, topics)
+        .create_device_credential(device.id, waddle.id)
         .await;
     let credential = match credential {
         Ok(c) => c,
@@ -48,7 +48,7 @@ pub async fn create(app: &App, slug: &str, name: &str, topics: &[String]) -> Out
         .set_device_credential(OPERATOR, waddle.id, device.id, &credential.username)
         .await
         .map_err(failed)?;
-    let shown: Vec<String> = credential.topics.iter().map(ToString::to_string).collect();
+    let shown: Vec<String> = device.topics.iter().map(ToString::to_string).collect();
     Ok(Reply {
         text: format!(
             "user name {} password {} topics {} (the password is shown this once)",
