@@ -3,7 +3,7 @@
 //! [XEP-0313 §4, §5]: https://xmpp.org/extensions/xep-0313.html#query
 
 use bytes::Bytes;
-use waddle_core::{Jid, MessageId};
+use waddle_core::{Jid, MessageId, Timestamp};
 use waddle_stanza::{
     Condition, Element, Outgoing, StanzaError, XmlWriter,
     mam::{self, MamFin, MamQuery},
@@ -12,11 +12,24 @@ use waddle_stanza::{
 };
 use waddle_storage::{
     Db, StorageError,
-    repo::archive::{self, ArchiveKey, Archived, Filter, Page, Start, With},
+    repo::{
+        archive::{self, ArchiveKey, Archived, Filter, Page, Start, With},
+        messages::{
+            self,
+            search::{self, Search},
+        },
+    },
 };
+
+use crate::fulltext;
 
 /// Bytes of stanzas in one page; the rest is the next page.
 const PAGE_BYTES: usize = 1 << 20;
+
+/// Steps of the full text that one search waits for.
+const STEPS: usize = 64;
+/// Matches that one page of a search looks at.
+const REACH: usize = 20_000;
 
 /// What an archive is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +114,9 @@ impl Source<'_> {
                 .text("The archive of a room does not know include-groupchat."));
         }
         let filter = self.filter(&q)?;
+        if let Some(text) = &q.fulltext {
+            return self.search(&q, &filter, text, to).await;
+        }
         let start = match &q.page.place {
             Place::First => Start::First,
             Place::Last => Start::Last,
@@ -133,6 +149,78 @@ impl Source<'_> {
         };
         let mut results: Vec<Outgoing> = page
             .items
+            .iter()
+            .map(|m| self.result(m, q.queryid.as_deref(), to))
+            .collect();
+        if q.flip_page {
+            results.reverse();
+        }
+        let mut w = XmlWriter::new();
+        fin.write(&mut w);
+        Ok(Answer {
+            results,
+            payload: w.finish(),
+        })
+    }
+
+    /// A page of the messages with some words (XEP-0431), in the archive's order.
+    async fn search(
+        &self,
+        q: &MamQuery,
+        filter: &Filter,
+        text: &str,
+        to: &str,
+    ) -> Result<Answer, StanzaError> {
+        let bad = |text: &'static str| StanzaError::new(Condition::BadRequest).text(text);
+        if !filter.ids.is_empty() {
+            return Err(bad("A search by words and one by identifiers do not go together."));
+        }
+        let (cursor, forward) = match &q.page.place {
+            Place::First => (None, true),
+            Place::Last => (None, false),
+            Place::After(i) => (Some(id(i)?), true),
+            Place::Before(i) => (Some(id(i)?), false),
+            Place::Index(_) => {
+                return Err(StanzaError::new(Condition::FeatureNotImplemented)
+                    .text("Pages are asked for by identifier, not by index."));
+            }
+        };
+        let peer = match (&filter.with, &filter.sender) {
+            (Some(With::Nick(nick)), None) => Some(nick.clone()),
+            (Some(With::Jid(jid)), None) => Some(jid.bare().to_string()),
+            (None, None) => None,
+            _ => return Err(bad("A search by words and one by real address do not go together.")),
+        };
+        // Identifiers are times.
+        let after = filter.after_id.map(|i| Timestamp(i.0.saturating_add(1))).max(filter.start);
+        let before_id = filter.before_id.map(|i| Timestamp(i.0));
+        let end = filter.end.map(|t| Timestamp(t.0.saturating_add(1)));
+        let wanted = Search {
+            terms: fulltext::terms(text).map_err(bad)?,
+            archives: vec![self.key.clone()],
+            before: [before_id, end].into_iter().flatten().min(),
+            after,
+            peer,
+            ..Search::default()
+        };
+        let complete = fulltext::catch_up(self.db, STEPS).await.map_err(|e| failed(&e))?;
+        let (key, max) = (self.key.clone(), q.page.limit(self.most));
+        let read = self.db.read(move |c| {
+            let found = search::find(c, &wanted, cursor, forward, max, REACH)?;
+            let rows = messages::these(c, &key, &found.ids)?;
+            Ok((rows, found.next))
+        });
+        let (rows, next) = read.await.map_err(|e| failed(&e))?;
+        let fin = MamFin {
+            complete: next.is_none(),
+            unstable: !complete,
+            page: PageResult {
+                first: rows.first().map(|m| (m.id.to_string(), None)),
+                last: rows.last().map(|m| m.id.to_string()),
+                count: None,
+            },
+        };
+        let mut results: Vec<Outgoing> = rows
             .iter()
             .map(|m| self.result(m, q.queryid.as_deref(), to))
             .collect();

@@ -107,6 +107,11 @@ fn place(tx: &Tx, key: &ArchiveKey, f: &Facts) -> Result<Link> {
         match messages::began(tx, key, thread)? {
             Some(first) if link.root.is_none() => link.root = Some(root(first)?),
             Some(_) => {}
+            // A thread may be called by the message that began it.
+            None if link.root.is_none() => match thread.parse::<MessageId>() {
+                Ok(first) if archive::has(tx, key, first)? => link.root = Some(root(first)?),
+                _ => link.thread = Some(thread.clone()),
+            },
             None => link.thread = Some(thread.clone()),
         }
     }

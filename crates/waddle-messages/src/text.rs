@@ -3,8 +3,6 @@
 //!
 //! [XEP-0428]: https://xmpp.org/extensions/xep-0428.html
 
-use std::borrow::Cow;
-
 use waddle_stanza::{Element, ns};
 
 /// XEP-0428.
@@ -103,18 +101,6 @@ pub fn names(text: &str, most: usize) -> Vec<&str> {
         }
     }
     found
-}
-
-/// A text without what a search would not find anyway, cut at `most` bytes.
-pub(crate) fn cut(text: &str, most: usize) -> Cow<'_, str> {
-    if text.len() <= most {
-        return Cow::Borrowed(text);
-    }
-    let mut end = most;
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    Cow::Owned([&text[..end], "…"].concat())
 }
 
 #[cfg(test)]

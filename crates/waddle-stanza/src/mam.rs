@@ -28,6 +28,8 @@ pub struct MamQuery {
     pub after_id: Option<String>,
     /// Only these messages.
     pub ids: Vec<String>,
+    /// Only messages with these words (XEP-0431).
+    pub fulltext: Option<String>,
     /// Whether messages of rooms are wanted too; only archives of accounts know it.
     pub include_groupchat: Option<bool>,
     /// The latest first.
@@ -35,6 +37,11 @@ pub struct MamQuery {
     /// Which page.
     pub page: PageRequest,
 }
+
+/// XEP-0431: the feature, and with its field's name behind it in braces the field.
+pub const FULLTEXT: &str = "urn:xmpp:fulltext:0";
+/// XEP-0431 §3.1.
+const FULLTEXT_FIELD: &str = "{urn:xmpp:fulltext:0}fulltext";
 
 /// More ids than this in one query are `bad-request`.
 const MAX_IDS: usize = 256;
@@ -74,7 +81,12 @@ impl MamQuery {
             let value = f.values.first().map(String::as_str);
             match (f.var.as_deref().unwrap_or_default(), value) {
                 ("FORM_TYPE", _) => {}
-                ("start" | "end" | "with" | "before-id" | "after-id" | "ids" | "include-groupchat", None) => {
+                (
+                    "start" | "end" | "with" | "before-id" | "after-id" | "ids" | "include-groupchat" | FULLTEXT_FIELD,
+                    None,
+                ) => {}
+                (FULLTEXT_FIELD, Some(v)) => {
+                    q.fulltext = Some(v.trim().to_owned()).filter(|v| !v.is_empty());
                 }
                 ("start", Some(v)) => q.start = Some(time(v)?),
                 ("end", Some(v)) => q.end = Some(time(v)?),
@@ -113,6 +125,7 @@ impl MamQuery {
             ("with", self.with.as_ref().map(ToString::to_string)),
             ("before-id", self.before_id.clone()),
             ("after-id", self.after_id.clone()),
+            (FULLTEXT_FIELD, self.fulltext.clone()),
         ];
         for (var, value) in texts {
             if let Some(value) = value {
@@ -156,6 +169,7 @@ impl MamQuery {
             ("before-id", FieldKind::TextSingle),
             ("after-id", FieldKind::TextSingle),
             ("ids", FieldKind::ListMulti),
+            (FULLTEXT_FIELD, FieldKind::TextSingle),
             ("include-groupchat", FieldKind::Boolean),
         ] {
             if var == "include-groupchat" && !groupchat {
@@ -240,6 +254,7 @@ mod tests {
             before_id: Some("1".into()),
             after_id: Some("2".into()),
             ids: vec!["3".into(), "4".into()],
+            fulltext: Some("a \"b c\"".into()),
             include_groupchat: Some(false),
             flip_page: true,
             page: PageRequest {
