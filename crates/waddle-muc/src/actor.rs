@@ -20,6 +20,7 @@ use kameo::{
     message::{Context, Message},
 };
 use tokio::{sync::mpsc, time::Instant};
+use waddle_community::Via;
 use waddle_core::BareJid;
 use waddle_outbox::PushError;
 use waddle_storage::{
@@ -28,6 +29,8 @@ use waddle_storage::{
 };
 
 use crate::{
+    api::Arrived,
+    channel_config::{self, Wanted},
     error, load,
     load::Store,
     manage, metrics,
@@ -35,7 +38,7 @@ use crate::{
     room::{Kind, Room},
     rooms::Inner,
     show::Departure,
-    state::{BUSY, Effect, Effects, Input, Unretracted, Write, WriteFailed, WriteResult},
+    state::{BUSY, Effect, Effects, Input, Unretracted, Write, WriteFailed, Written},
 };
 
 /// Commits that are handled in one go.
@@ -93,9 +96,9 @@ pub(crate) struct RoomActor {
     /// None where loading failed; then the room refuses everything and stops.
     store: Option<Store>,
     start: Start,
-    commits: mpsc::UnboundedReceiver<(u64, WriteResult)>,
-    committed: mpsc::UnboundedSender<(u64, WriteResult)>,
-    batch: Vec<(u64, WriteResult)>,
+    commits: mpsc::UnboundedReceiver<(u64, Written)>,
+    committed: mpsc::UnboundedSender<(u64, Written)>,
+    batch: Vec<(u64, Written)>,
     fx: Effects,
     /// Sessions that the figures count.
     counted: usize,
@@ -182,7 +185,10 @@ impl RoomActor {
     async fn load(start: &Start) -> (Room, Option<Store>) {
         let deps = &start.rooms.deps;
         match load::load(deps, start.jid.clone()).await {
-            Ok(loaded) => (loaded.room, Some(loaded.store)),
+            Ok(mut loaded) => {
+                loaded.room.slash = start.rooms.slash.get().cloned();
+                (loaded.room, Some(loaded.store))
+            }
             Err(e) => {
                 tracing::error!(room = %start.jid, error = %e, "a room cannot be loaded");
                 let kind = Kind::Absent { full: true };
@@ -286,7 +292,42 @@ impl RoomActor {
         match effect {
             Effect::Write(token, write) => self.write(token, *write),
             Effect::Posted(reply, result) => _ = reply.send(result),
+            // Nobody needs to listen.
+            Effect::News(news) => _ = rooms.news.send(news),
+            Effect::Read(user, id) => {
+                if let Some(reading) = rooms.reading.get() {
+                    reading(user, self.room.jid.clone(), id);
+                }
+            }
+            Effect::Links(id, url) => {
+                if let (Kind::Channel(c), Some(previewer)) = (&self.room.kind, rooms.previewer.get()) {
+                    previewer.look(c.waddle, c.id, id, url);
+                }
+            }
+            Effect::Pins(inbound) => {
+                let Some(store) = self.store.clone() else { return };
+                let most = self.room.limits.message_pins;
+                rooms.aside(*inbound, async move |inbound| {
+                    crate::pins::answer(&store.db, &store.archive, most, &inbound).await
+                });
+            }
             Effect::Hats(reply, answer) => _ = reply.send(answer),
+            Effect::Purged(reply, answer) => _ = reply.send(answer),
+            Effect::Grouped(reply, answer) => _ = reply.send(answer),
+            Effect::Found(finding) => {
+                let Kind::Channel(c) = &self.room.kind else { return };
+                rooms.found(c.waddle, *finding);
+            }
+            Effect::Silence { user, seconds, reason } => {
+                let Kind::Channel(c) = &self.room.kind else { return };
+                rooms.silence(c.waddle, user, seconds, reason);
+            }
+            Effect::Note(noted) => {
+                if let Some(store) = &self.store {
+                    let via = rooms.via(&noted.session);
+                    crate::noted::note(store, &noted, via.as_ref(), rooms.deps.clock.now());
+                }
+            }
             Effect::Outside(to, item) => rooms.outside(&to, item),
             Effect::Archive(inbound, addresses) => {
                 let Some(store) = self.store.clone() else { return };
@@ -298,6 +339,7 @@ impl RoomActor {
             Effect::Manage(inbound, manage) => {
                 let Kind::Channel(c) = &self.room.kind else { return };
                 let (deps, waddle) = (rooms.deps.clone(), c.waddle);
+                let via = rooms.via(&inbound.sender.jid).unwrap_or_else(|| Via::new("xmpp"));
                 rooms.aside(*inbound, async move |inbound| {
                     let done = manage::change(
                         &deps.community,
@@ -307,7 +349,33 @@ impl RoomActor {
                         &inbound,
                         manage.changes,
                     );
-                    answer(done.await, &inbound)
+                    answer(via.scope(done).await, &inbound)
+                });
+            }
+            Effect::Configure(inbound, wanted) => {
+                let Kind::Channel(c) = &self.room.kind else { return };
+                let (rooms, waddle, channel) = (rooms.clone(), c.waddle, c.id);
+                let name: Arc<str> = self.start.jid.local().unwrap_or_default().into();
+                let via = rooms.via(&inbound.sender.jid).unwrap_or_else(|| Via::new("xmpp"));
+                let topic = match &wanted {
+                    Wanted::Topic(text) => Some(text.clone()),
+                    Wanted::Form | Wanted::Change(_) => None,
+                };
+                self.start.rooms.aside(*inbound, async move |inbound| {
+                    let done = channel_config::serve(
+                        &rooms.deps.community,
+                        waddle,
+                        channel,
+                        &inbound,
+                        wanted,
+                    );
+                    let done = via.scope(done).await;
+                    let Some(text) = topic else {
+                        return answer(done, &inbound);
+                    };
+                    // The room says it, in its turn.
+                    rooms.tell(&name, Input::Topic(Arrived::clone(&inbound), text, done.map(drop)));
+                    Vec::new()
                 });
             }
             Effect::List(inbound, wanted) => {
@@ -335,12 +403,17 @@ impl RoomActor {
             let name = self.start.jid.local().unwrap_or_default().to_owned();
             tokio::spawn(async move {
                 let done = PlainRooms(&store.db).delete(name).await;
-                let _ = committed.send((token, done.map(|()| None).map_err(|e| failed(&e, false))));
+                let _ = committed.send((token, done.map(|()| None).map_err(|e| failed(&e, Asked::Nothing))));
             });
             return;
         }
-        let retracts = matches!(&write, Write::Message(m) if m.retracts.is_some());
-        let failed = move |e: &StorageError| failed(e, retracts);
+        let asked = match &write {
+            Write::Message(m) if m.retracts.is_some() => Asked::Retraction,
+            Write::Message(m) if m.facts.as_ref().is_some_and(|f| f.pins.is_some()) => Asked::Pin,
+            Write::Preview(..) => Asked::Preview,
+            _ => Asked::Nothing,
+        };
+        let failed = move |e: &StorageError| failed(e, asked);
         let again = self.committed.clone();
         let work = move |tx: &mut waddle_storage::Tx| store.apply(tx, write);
         let then = move |result: StorageResult<_>| {
@@ -353,10 +426,21 @@ impl RoomActor {
     }
 }
 
-fn failed(e: &StorageError, retracts: bool) -> WriteFailed {
-    let unretracted = match e {
-        StorageError::NotFound if retracts => Some(Unretracted::NotFound),
-        StorageError::Conflict(_) if retracts => Some(Unretracted::Forbidden),
+/// What was asked of a message that may not be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Nothing,
+    Retraction,
+    Pin,
+    Preview,
+}
+
+fn failed(e: &StorageError, asked: Asked) -> WriteFailed {
+    let unretracted = match (e, asked) {
+        (_, Asked::Nothing) => None,
+        (StorageError::NotFound, _) => Some(Unretracted::NotFound),
+        (StorageError::Conflict(_), Asked::Retraction) => Some(Unretracted::Forbidden),
+        (StorageError::Conflict(_), Asked::Pin) => Some(Unretracted::TooMany),
         _ => None,
     };
     if unretracted.is_none() && !e.is_temporary() {
@@ -370,7 +454,7 @@ fn failed(e: &StorageError, retracts: bool) -> WriteFailed {
 
 fn answer(
     done: error::Outcome<waddle_stanza::Outgoing>,
-    inbound: &crate::api::Arrived,
+    inbound: &Arrived,
 ) -> Vec<waddle_stanza::Outgoing> {
     match done {
         Ok(item) => vec![item],

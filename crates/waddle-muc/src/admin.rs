@@ -16,11 +16,12 @@ use crate::{
     error::{self, Outcome},
     manage::{self, Manage},
     nick,
+    policy::Policy,
     room::{Kind, Room},
     rules::{self, Verdict},
     show::Departure,
     standing::{Affiliation, Role},
-    state::{Effect, Effects},
+    state::{Effect, Effects, Noted},
 };
 
 /// Items of one request at the most.
@@ -194,6 +195,7 @@ impl Room {
         if affiliations.is_empty() {
             let mut later = Effects::default();
             for (key, role, reason) in roles {
+                self.note_role(&inbound, &key, role, reason.as_deref(), fx);
                 self.set_role(&key, role, actor.as_deref(), reason.as_deref(), fx, &mut later);
             }
             fx.reply(&inbound.sender, inbound.stanza.result(None).outgoing(Class::Iq));
@@ -286,7 +288,8 @@ impl Room {
         new: Affiliation,
     ) -> Outcome {
         let Kind::Plain(p) = &self.kind else {
-            return if asker >= Affiliation::Admin {
+            let manages = |p: &dyn Policy| p.manages_people(&inbound.sender.user);
+            return if self.policy().is_some_and(manages) {
                 Ok(())
             } else {
                 Err(error::forbidden("you have no right to change this"))
@@ -297,6 +300,25 @@ impl Room {
         }
         let now = p.people.get(jid).map_or(Affiliation::None, |p| p.affiliation);
         allowed(rules::affiliation(asker, now, new))
+    }
+
+    /// What a moderator does to an occupant of a channel stands in the audit log of the waddle.
+    fn note_role(&self, inbound: &Arrived, key: &str, role: Role, reason: Option<&str>, fx: &mut Effects) {
+        let Some(target) = self.occupants.of_key(key).map(|i| self.occupants.at(i)) else {
+            return;
+        };
+        if !matches!(self.kind, Kind::Channel(_)) || target.role == role {
+            return;
+        }
+        let noted = Noted {
+            actor: inbound.sender.user.clone(),
+            session: inbound.sender.jid.clone(),
+            action: if role == Role::None { "occupant.kick" } else { "occupant.role" },
+            target: target.user.subject(),
+            detail: format!("{} in {}", role.as_str(), self.at),
+            reason: reason.map(str::to_owned),
+        };
+        fx.rest.push(Effect::Note(Box::new(noted)));
     }
 
     fn set_role(

@@ -107,7 +107,7 @@ impl<'a> Draft<'a> {
             owners += usize::from(c.affiliation() == Affiliation::Owner);
             new += usize::from(was.is_none() && c.person.is_some());
         }
-        if owners == 0 {
+        if owners == 0 && self.people.owners() > 0 {
             return Err(error::conflict(
                 "a room keeps its last owner; make somebody else owner first",
             ));

@@ -2,11 +2,16 @@
 
 use std::sync::Arc;
 
-use waddle_community::Community;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+use waddle_community::{Community, Via};
 use waddle_core::{ChannelId, Jid, Limits, MessageId, SharedClock, UserId, WaddleId};
 use waddle_outbox::Outbox;
 use waddle_stanza::{Outgoing, Stanza};
 use waddle_storage::Storage;
+
+use crate::error::Refusal;
 
 /// A stanza for the room service, from one bound session.
 ///
@@ -26,6 +31,8 @@ pub(crate) struct Arrived {
     pub sender: Sender,
     /// Dropped with the last copy: when the stanza is dealt with.
     _done: Option<Arc<Done>>,
+    /// Who waits for what becomes of it, where it came from no client.
+    answer: Option<Arc<Mutex<Option<oneshot::Sender<Acted>>>>>,
 }
 
 impl Arrived {
@@ -35,6 +42,30 @@ impl Arrived {
             stanza: inbound.stanza,
             sender: inbound.sender,
             _done: done.map(|call| Arc::new(Done(Some(call)))),
+            answer: None,
+        }
+    }
+
+    /// A stanza that somebody sent by other means than a client; `answer` hears what becomes of it.
+    pub fn acting(stanza: Stanza, sender: Sender, answer: oneshot::Sender<Acted>) -> Self {
+        Self {
+            stanza,
+            sender,
+            _done: None,
+            answer: Some(Arc::new(Mutex::new(Some(answer)))),
+        }
+    }
+
+    /// Whether it came from no client.
+    pub fn is_acting(&self) -> bool {
+        self.answer.is_some()
+    }
+
+    /// Says what became of it to whoever waits for that.
+    pub fn answer(&self, acted: Acted) {
+        let waiting = self.answer.as_ref().and_then(|a| a.lock().take());
+        if let Some(waiting) = waiting {
+            let _ = waiting.send(acted);
         }
     }
 }
@@ -85,6 +116,11 @@ pub struct Deps {
 pub trait Postman: Send + Sync + 'static {
     /// Sends a complete stanza whose `to` is `to`, by the rules for messages to that address.
     fn deliver(&self, to: &Jid, stanza: Outgoing);
+
+    /// From where a session came, for the audit log.
+    fn via(&self, _session: &Jid) -> Option<Via> {
+        None
+    }
 }
 
 /// A message that the server itself puts into a channel: a feed's reading, a bot's line.
@@ -98,7 +134,23 @@ pub struct Post {
     pub nick: String,
     /// The text.
     pub body: String,
+    /// Who says it, where it is no feed.
+    pub poster: Option<Poster>,
 }
+
+/// Something that posts into channels and is neither a feed nor an occupant: a webhook, a bot.
+#[derive(Debug, Clone)]
+pub struct Poster {
+    /// Who it is to the archive and to `occupant-id`, such as `webhook:<id>`: the same under whatever nickname.
+    pub author: String,
+    /// What always stands behind the nickname; no occupant can have a nickname that ends with it.
+    pub mark: &'static str,
+    /// More elements of the message, of the writer's.
+    pub payload: Bytes,
+}
+
+/// What stands behind the nickname of a webhook's message.
+pub const WEBHOOK: &str = " (webhook)";
 
 /// Why a post was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -112,8 +164,34 @@ pub enum PostError {
     /// Too much waits in this room; later it may work.
     #[error("the room is busy; try again later")]
     Busy,
+    /// A rule of the waddle is against it.
+    #[error("a rule of the waddle does not let this pass")]
+    Rule,
     /// The message could not be stored.
     #[error("the message could not be stored")]
+    Storage,
+}
+
+/// What became of something that a person did by other means than a client: what it is called in the archive.
+pub type Acted = Result<MessageId, Refusal>;
+
+/// Why somebody could not do something in a channel.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ActError {
+    /// The room refuses it: as it would refuse a client.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// There is no such message in this channel (any more).
+    #[error("there is no such message in this channel (any more)")]
+    NoMessage,
+    /// What they want to say cannot be said.
+    #[error("{0}")]
+    Invalid(&'static str),
+    /// Too much of them in a short time.
+    #[error("too many messages; wait {0} seconds")]
+    TooMany(u32),
+    /// The message could not be stored.
+    #[error("the message could not be stored; try again")]
     Storage,
 }
 

@@ -25,7 +25,7 @@ const DESCRIPTION: usize = 1_000;
 /// Bytes of a password at the most.
 const PASSWORD: usize = 1_000;
 /// Our own field: no registered one says how long messages are kept (XEP-0068 §3.4).
-const RETENTION: &str = "x-archive_days";
+pub(crate) const RETENTION: &str = "x-archive_days";
 /// Characters of a language tag at the most.
 const LANG: usize = 35;
 /// Contacts at the most.

@@ -7,7 +7,7 @@ use waddle_stanza::{
     Class, Element,
     disco::{DiscoInfo, DiscoItem, DiscoItems, Identity},
     forms::{Field, FieldKind, Form, FormKind},
-    ns,
+    mam, ns,
 };
 
 use crate::{
@@ -66,6 +66,7 @@ impl Room {
             ns::OCCUPANT_ID,
             ns::SID,
             ns::RETRACT,
+            mam::FULLTEXT,
             "http://jabber.org/protocol/muc#stable_id",
             ns::MUC_ROOMINFO,
             avatar::VCARD,
@@ -86,6 +87,7 @@ impl Room {
             ]);
         }
         if matches!(self.kind, Kind::Channel(_)) {
+            features.push(ns::MUC_ROOMCONFIG);
             features.push(SPACES);
         }
         if s.archive {

@@ -66,6 +66,10 @@ refusals! {
     service_unavailable: ServiceUnavailable Wait,
     /// Too much is waiting; later it will work.
     busy: ResourceConstraint Wait,
+    /// A rule of the waddle is against it: written another way it may pass.
+    against_rules: PolicyViolation Modify,
+    /// Slow mode: later it will pass.
+    too_soon: PolicyViolation Wait,
     /// Nothing of the kind is done at this address.
     unserved: ServiceUnavailable Cancel,
     /// Nothing here answers that.

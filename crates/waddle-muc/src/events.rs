@@ -8,6 +8,7 @@ use waddle_core::{RoomName, Slug, WaddleId};
 
 use crate::{
     load::settings_of,
+    purge,
     rooms::{Inner, WeakRooms},
     state::Input,
 };
@@ -36,13 +37,25 @@ pub(crate) async fn listen(rooms: WeakRooms, mut changes: Receiver<Event>) {
 async fn pass_on(rooms: &Arc<Inner>, event: Event) {
     let community = &rooms.deps.community;
     match event {
-        Event::TuplesChanged { waddle, users, .. } => {
+        Event::TuplesChanged {
+            waddle,
+            users,
+            channels,
+            ..
+        } => {
             let users = match users {
                 Users::Some(users) => Some(users),
                 Users::All => None,
             };
-            each(rooms, waddle, |_, _| Input::Recheck(users.clone())).await;
+            each(rooms, waddle, |_, channel| {
+                channels.concern(channel.id).then(|| Input::Recheck(users.clone()))
+            })
+            .await;
         }
+        Event::MemberRolesChanged { waddle, user, .. } => {
+            each(rooms, waddle, |_, _| Some(Input::Roles(Some(user.clone())))).await;
+        }
+        Event::RolesChanged { waddle, .. } => each(rooms, waddle, |_, _| Some(Input::Roles(None))).await,
         Event::MemberRemoved {
             waddle,
             user,
@@ -51,13 +64,13 @@ async fn pass_on(rooms: &Arc<Inner>, event: Event) {
             ..
         } => {
             each(rooms, waddle, |_, _| {
-                Input::Removed(user.clone(), kind, reason.clone())
+                Some(Input::Removed(user.clone(), kind, reason.clone()))
             })
             .await;
         }
         Event::WaddleUpdated(w) => {
             each(rooms, w.id, |waddle, channel| {
-                Input::Renewed(Box::new(settings_of(waddle, channel)))
+                Some(Input::Renewed(Box::new(settings_of(waddle, channel))))
             })
             .await;
         }
@@ -65,12 +78,14 @@ async fn pass_on(rooms: &Arc<Inner>, event: Event) {
             if let Some(waddle) = community.waddle_by_id(channel.waddle) {
                 let settings = settings_of(&waddle, &channel);
                 let name = RoomName::localpart(&slug, &channel.slug);
+                rooms.tell(&name, Input::Slow(channel.slow_mode_seconds));
                 rooms.tell(&name, Input::Renewed(Box::new(settings)));
             }
         }
         Event::ChannelDeleted { slug, channel } => {
             rooms.tell(&RoomName::localpart(&slug, &channel.slug), Input::Deleted);
         }
+        Event::PurgeStarted { waddle } => purge::begin(rooms, waddle),
         Event::WaddleDeleted { slug, .. } => below(rooms, &slug, || Input::Deleted),
         Event::WaddleCreated(w) => below(rooms, &w.slug, || Input::Claimed),
         _ => {}
@@ -89,7 +104,7 @@ fn below(rooms: &Arc<Inner>, slug: &Slug, input: impl Fn() -> Input) {
 async fn each(
     rooms: &Arc<Inner>,
     waddle: WaddleId,
-    input: impl Fn(&waddle_community::Waddle, &waddle_community::Channel) -> Input,
+    input: impl Fn(&waddle_community::Waddle, &waddle_community::Channel) -> Option<Input>,
 ) {
     let community = &rooms.deps.community;
     let Some(row) = community.waddle_by_id(waddle) else {
@@ -100,6 +115,8 @@ async fn each(
     };
     for channel in access.channels() {
         let name = RoomName::localpart(&row.slug, &channel.slug);
-        rooms.tell(&name, input(&row, &channel));
+        if let Some(input) = input(&row, &channel) {
+            rooms.tell(&name, input);
+        }
     }
 }

@@ -6,13 +6,14 @@
 use ahash::AHashMap;
 use bytes::Bytes;
 use tokio::sync::oneshot;
-use waddle_community::Role as WaddleRole;
+use waddle_community::{Role as WaddleRole, RoleRow};
 use waddle_core::{BareJid, Timestamp, UserId};
 use waddle_stanza::XmlWriter;
 use waddle_storage::repo::room_hats::StoredHats;
 
 use crate::{
     error::{self, Outcome},
+    policy::Policy,
     room::{Kind, Room},
     standing::Affiliation,
     state::{Effect, Effects, Write},
@@ -241,11 +242,45 @@ pub fn of_role(role: Option<WaddleRole>) -> Option<Hat> {
     })
 }
 
+/// The hat of a role of the waddle's own.
+fn of_custom(role: &RoleRow) -> Hat {
+    Hat {
+        uri: ["urn:waddle:role:", &role.id.to_string()].concat(),
+        title: role.name.clone(),
+        hue: role.colour.as_deref().and_then(hue).unwrap_or_default(),
+    }
+}
+
+/// The angle of a colour `#rrggbb` (hue of HSL), in whole degrees; none for greys.
+fn hue(colour: &str) -> Option<String> {
+    let rgb = u32::from_str_radix(colour.strip_prefix('#')?, 16).ok()?;
+    let part = |shift: u32| i64::from(rgb >> shift & 0xff);
+    let (r, g, b) = (part(16), part(8), part(0));
+    let (most, least) = (r.max(g).max(b), r.min(g).min(b));
+    let range = most - least;
+    if range == 0 {
+        return None;
+    }
+    let angle = if most == r {
+        60 * (g - b) / range
+    } else if most == g {
+        120 + 60 * (b - r) / range
+    } else {
+        240 + 60 * (r - g) / range
+    };
+    Some(angle.rem_euclid(360).to_string())
+}
+
 impl Room {
     /// What somebody wears here.
     pub(crate) fn hats_of(&self, user: &UserId, bare: &BareJid) -> Bytes {
         match &self.kind {
-            Kind::Channel(c) => element(of_role(c.policy.role(user)).iter()),
+            Kind::Channel(c) => {
+                let custom = c.policy.custom_roles(user);
+                let ladder = of_role(c.policy.role(user));
+                let hats: Vec<Hat> = ladder.into_iter().chain(custom.iter().map(|r| of_custom(r))).collect();
+                element(hats.iter())
+            }
             Kind::Plain(p) => p.hats.of(bare),
             Kind::Absent { .. } | Kind::Nothing(_) => Bytes::new(),
         }
@@ -257,10 +292,16 @@ impl Room {
             Ok(None) => {
                 let list = match &self.kind {
                     Kind::Plain(p) => p.hats.list(&input.request),
-                    _ => [WaddleRole::Owner, WaddleRole::Admin, WaddleRole::Moderator]
-                        .into_iter()
-                        .filter_map(|r| Some((of_role(Some(r))?, None)))
-                        .collect(),
+                    _ => {
+                        let ladder = [WaddleRole::Owner, WaddleRole::Admin, WaddleRole::Moderator];
+                        let custom = self.policy().map(Policy::all_custom_roles).unwrap_or_default();
+                        ladder
+                            .into_iter()
+                            .filter_map(|r| of_role(Some(r)))
+                            .chain(custom.iter().map(|r| of_custom(r)))
+                            .map(|hat| (hat, None))
+                            .collect()
+                    }
                 };
                 fx.rest.push(Effect::Hats(input.reply, Ok(list)));
             }
@@ -322,6 +363,15 @@ impl Room {
         self.write(write, true, Box::new(then), fx);
     }
 
+    /// Shows these people, or everybody, with other hats where they are others.
+    pub(crate) fn renew_hats_of(&mut self, user: Option<&UserId>, fx: &mut Effects) {
+        for i in 0..self.occupants.len() {
+            if user.is_none_or(|u| self.occupants.at(i).user == *u) {
+                self.renew_hats(i, fx);
+            }
+        }
+    }
+
     /// Shows the occupant at `i` with other hats, if they are others.
     pub(crate) fn renew_hats(&mut self, i: usize, fx: &mut Effects) {
         let o = self.occupants.at(i);
@@ -345,6 +395,20 @@ mod tests {
             uri: uri.to_owned(),
             title: "Host".to_owned(),
             hue: String::new(),
+        }
+    }
+
+    #[test]
+    fn colours_become_angles() {
+        for (colour, want) in [
+            ("#ff0000", Some("0")),
+            ("#00ff00", Some("120")),
+            ("#0000ff", Some("240")),
+            ("#ff00ff", Some("300")),
+            ("#808080", None),
+            ("red", None),
+        ] {
+            assert_eq!(hue(colour).as_deref(), want, "{colour}");
         }
     }
 

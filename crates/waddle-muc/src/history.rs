@@ -79,6 +79,8 @@ impl Room {
             wanted.seconds.map(|s| now.minus(Duration::from_secs(s))),
             (self.settings.retention_days > 0)
                 .then(|| now.minus(DAY.saturating_mul(self.settings.retention_days))),
+            (self.settings.expire_seconds > 0)
+                .then(|| now.minus(Duration::from_secs(self.settings.expire_seconds))),
         ];
         for past in self.history.iter().rev() {
             chars = chars.saturating_add(past.fan.size());

@@ -3,6 +3,7 @@
 //! [XEP-0045 §6.6, §17.4]: https://xmpp.org/extensions/xep-0045.html#disco-occupant
 
 use waddle_core::{Jid, Timestamp};
+use waddle_messages::facts::PINS;
 use waddle_stanza::{Class, ns};
 
 use crate::{
@@ -48,6 +49,12 @@ impl Room {
             }
             ("moderate", ns::MODERATE, true) | ("apply-to", ns::FASTEN, true) => {
                 self.moderate(inbound.clone(), payload, now, fx)
+            }
+            ("pin" | "unpin", PINS, true) => self.pin(inbound.clone(), payload, now, fx),
+            ("pins", PINS, false) => {
+                self.may_read_archive(&inbound)?;
+                fx.rest.push(Effect::Pins(Box::new(inbound)));
+                Ok(())
             }
             ("ping", ns::PING, false) => {
                 self.may_look(&inbound.sender)?;

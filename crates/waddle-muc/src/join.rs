@@ -47,6 +47,9 @@ impl Room {
         let sender = &inbound.sender;
         let bare = sender.jid.bare();
         let created = match &self.kind {
+            Kind::Absent { .. } if self.is_group() => {
+                return Err(error::item_not_found("there is no such group; groups are made by command or over the API"));
+            }
             Kind::Absent { full } => {
                 if *full {
                     return Err(error::busy("this server has as many rooms as it can hold"));
@@ -63,6 +66,7 @@ impl Room {
             self.admission(inbound, standing, x)?;
         }
         let (key, address) = self.check_nick(wanted, &bare, None)?;
+        self.screen_nick(&sender.user, wanted)?;
         let session = Session::of(sender, &inbound.stanza);
         let mut codes = self.entry_codes();
         if created {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ring::rand::{SecureRandom, SystemRandom};
 use waddle_archive::retraction;
+use waddle_messages::{NewsKind, index};
 use waddle_community::{Channel as ChannelRow, ChannelKind, Visibility, Waddle};
 use waddle_core::{BareJid, ChannelId, RoomName};
 use waddle_stanza::retract::Tombstone;
@@ -11,6 +12,10 @@ use waddle_storage::{
     Db, StorageError, Tx,
     repo::{
         archive::{self, ArchiveKey, NewMessage, Trace, With},
+        audit::{self, AuditEntry},
+        direct,
+        messages,
+        moderation,
         room_hats,
         rooms::{self, PlainRooms, PrivateMessages, RoomSettings, StoredRoom, Subject},
     },
@@ -27,8 +32,9 @@ use crate::{
     policy::ChannelPolicy,
     room::{Channel, Kind, Plain, Room},
     stamp,
+    slow_mode::Slow,
     standing::Affiliation,
-    state::{Message, Write},
+    state::{Message, Stored, Write},
 };
 
 /// Why a room could not be loaded.
@@ -49,6 +55,12 @@ pub(crate) struct Store {
     pub archive: ArchiveKey,
     owner: Owner,
     secret: Arc<[u8]>,
+    /// How far back a correction finds what it corrects.
+    reach: usize,
+    /// Messages that may be pinned.
+    pins: usize,
+    /// People in a small group.
+    group_people: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -104,6 +116,9 @@ pub(crate) async fn load(deps: &Deps, jid: BareJid) -> Result<Loaded, LoadError>
             archive: ArchiveKey::room(&name),
             owner: Owner::Plain(name.into()),
             secret: secret.into(),
+            reach: deps.limits.message_correction_reach,
+            pins: deps.limits.message_pins,
+            group_people: deps.limits.direct_group_people,
         };
         return Ok(Loaded { room, store });
     };
@@ -118,6 +133,9 @@ pub(crate) async fn load(deps: &Deps, jid: BareJid) -> Result<Loaded, LoadError>
         archive: ArchiveKey::channel(channel.id),
         owner: Owner::Channel(channel.id),
         secret: stored.secret.into(),
+        reach: deps.limits.message_correction_reach,
+        pins: deps.limits.message_pins,
+        group_people: deps.limits.direct_group_people,
     };
     let mut room = Room::new(
         jid,
@@ -126,7 +144,19 @@ pub(crate) async fn load(deps: &Deps, jid: BareJid) -> Result<Loaded, LoadError>
         settings_of(&waddle, &channel),
         RoomSecret::new(&store.secret),
     );
-    room.subject = stored.subject;
+    // The subject is the channel's topic, whoever set it, and wherever.
+    room.subject = match stored.subject {
+        Some(subject) if subject.text == channel.topic => Some(subject),
+        None if channel.topic.is_empty() => None,
+        _ => Some(Subject {
+            text: channel.topic.clone(),
+            nick: String::new(),
+            at: channel.created_at,
+            occupant: None,
+        }),
+    };
+    let (seconds, rows) = (channel.slow_mode_seconds, deps.limits.slow_mode_rows);
+    room.slow = Slow::load(&store.db, channel.id, seconds, deps.clock.now(), rows).await?;
     read_history(&mut room, &store).await?;
     Ok(Loaded { room, store })
 }
@@ -187,6 +217,9 @@ async fn plain(deps: &Deps, jid: BareJid, name: String, parsed: &RoomName) -> Re
         archive: ArchiveKey::room(&name),
         owner: Owner::Plain(name.into()),
         secret: secret.into(),
+        reach: deps.limits.message_correction_reach,
+        pins: deps.limits.message_pins,
+        group_people: deps.limits.direct_group_people,
     };
     if exists {
         read_history(&mut room, &store).await?;
@@ -205,6 +238,8 @@ async fn plain(deps: &Deps, jid: BareJid, name: String, parsed: &RoomName) -> Re
 pub(crate) fn settings_of(waddle: &Waddle, channel: &ChannelRow) -> RoomSettings {
     let open = waddle.visibility == Visibility::Public && !channel.private;
     RoomSettings {
+        expire_seconds: channel.expire_seconds.into(),
+        retention_days: channel.retention_days,
         title: channel.name.clone(),
         description: channel.topic.clone(),
         persistent: true,
@@ -228,7 +263,10 @@ async fn read_history(room: &mut Room, store: &Store) -> Result<(), LoadError> {
     let read =
         move |c: &waddle_storage::Conn| Ok((archive::kept(c, &key)?, archive::last(c, &key, most, None)?));
     let (days, items) = store.db.read(read).await?;
-    room.settings.retention_days = days;
+    // A channel's follows from the channel.
+    if !matches!(room.kind, Kind::Channel(_)) {
+        room.settings.retention_days = days;
+    }
     let said = |m: &archive::Archived| m.kind != archive::Kind::Subject && !m.retracted;
     for m in items.into_iter().filter(said) {
         if let Some(fan) = Fan::stored(m.stanza) {
@@ -240,9 +278,33 @@ async fn read_history(room: &mut Room, store: &Store) -> Result<(), LoadError> {
 
 impl Store {
     /// Carries out a write, within a transaction; messages bring their identifier.
-    pub fn apply(&self, tx: &mut Tx, write: Write) -> Result<Option<waddle_core::MessageId>, StorageError> {
+    pub fn apply(&self, tx: &mut Tx, write: Write) -> Result<Option<Stored>, StorageError> {
         match write {
             Write::Message(m) => self.append(tx, m, archive::Kind::Message).map(Some),
+            Write::Preview(target, preview) => {
+                if !messages::set_preview(tx, &self.archive, target, &preview)? {
+                    return Err(StorageError::NotFound);
+                }
+                Ok(Some(Stored {
+                    id: tx.next_message_id()?,
+                    news: NewsKind::Previewed(target),
+                    gone: Vec::new(),
+                }))
+            }
+            Write::Purge(purge, messages, announced) => {
+                let mut ids = Vec::with_capacity(messages.len());
+                for m in messages {
+                    ids.push(match self.append(tx, m, archive::Kind::Message) {
+                        // Somebody else was quicker.
+                        Err(StorageError::NotFound) => None,
+                        done => Some(done?),
+                    });
+                }
+                let count = ids.iter().flatten().count() as u64;
+                moderation::count_purged(tx, purge, count)?;
+                *announced.lock() = ids;
+                Ok(None)
+            }
             Write::Subject(subject, message) => {
                 match &self.owner {
                     Owner::Channel(id) => rooms::set_channel_subject(tx, *id, &subject)?,
@@ -256,12 +318,14 @@ impl Store {
                 if let Owner::Plain(name) = &self.owner {
                     rooms::save(tx, name, &self.secret, &settings)?;
                     rooms::set_affiliates(tx, name, &people)?;
+                    self.follow(tx, name, &people)?;
                 }
                 Ok(None)
             }
             Write::Affiliates(people) => {
                 if let Owner::Plain(name) = &self.owner {
                     rooms::set_affiliates(tx, name, &people)?;
+                    self.follow(tx, name, &people)?;
                 }
                 Ok(None)
             }
@@ -282,12 +346,20 @@ impl Store {
         }
     }
 
+    /// Who is in a small group is who its room has on its list.
+    fn follow(&self, tx: &mut Tx, name: &str, people: &[rooms::Affiliate]) -> Result<(), StorageError> {
+        let in_it = |a: &rooms::Affiliate| Affiliation::parse(&a.affiliation) >= Some(Affiliation::Member);
+        let changes: Vec<_> = people.iter().map(|a| (a.jid.clone(), in_it(a))).collect();
+        direct::follow(tx, name, &changes, self.group_people)
+    }
+
     fn append(
         &self,
         tx: &mut Tx,
         m: Message,
         kind: archive::Kind,
-    ) -> Result<waddle_core::MessageId, StorageError> {
+    ) -> Result<Stored, StorageError> {
+        let mut gone_now = Vec::new();
         if let Some(gone) = &m.retracts {
             let tombstone = Tombstone {
                 at: m.at,
@@ -295,11 +367,36 @@ impl Store {
                 moderated: gone.moderated.as_ref(),
             };
             let author = gone.moderated.is_none().then_some(&*m.author);
-            retraction::of_room(tx, &self.archive, gone.id, author, &tombstone)?;
+            gone_now = retraction::of_room(tx, &self.archive, gone.id, author, &tombstone)?;
+            if let (Owner::Channel(channel), Some(by)) = (&self.owner, &gone.moderated) {
+                audit::insert(
+                    tx,
+                    &AuditEntry {
+                        id: 0,
+                        at: m.at,
+                        actor: m.author.parse().ok(),
+                        action: "message.retract".to_owned(),
+                        target: format!("message:{}", gone.id),
+                        detail: format!("channel:{channel}"),
+                        reason: by.reason.clone(),
+                        via: Some("xmpp".to_owned()),
+                        address: None,
+                        token: None,
+                    },
+                )?;
+            }
+        }
+        if let Some((target, pinned)) = m.facts.as_ref().and_then(|f| f.pins) {
+            if pinned {
+                messages::pin(tx, &self.archive, target, &m.author, m.at, self.pins)?;
+            } else {
+                messages::unpin(tx, &self.archive, target)?;
+            }
         }
         let message = NewMessage {
             at: m.at,
-            kind,
+            // What takes another one back is no line of its own.
+            kind: if m.retracts.is_some() { archive::Kind::Other } else { kind },
             with: Some(With::Nick(m.nick.to_string())),
             author: Some(m.author),
             origin_id: m.origin_id,
@@ -307,9 +404,19 @@ impl Store {
             stanza: m.stanza,
         };
         let trace = Trace {
-            said: None,
+            said: m.said,
             sender: m.sender.map(|jid| jid.to_string()),
         };
-        archive::append_traced(tx, &self.archive, message, trace)
+        let (id, news) = index::append(tx, &self.archive, message, trace, m.facts.as_deref(), self.reach)?;
+        let news = match gone_now.first() {
+            Some(first) => NewsKind::Retracted(*first),
+            None if kind == archive::Kind::Subject => NewsKind::Other,
+            None => news,
+        };
+        Ok(Stored {
+            id,
+            news,
+            gone: gone_now,
+        })
     }
 }

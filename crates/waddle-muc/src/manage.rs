@@ -58,6 +58,8 @@ pub(crate) async fn change(
         let done = match role {
             Some(role) => match community.role_of(waddle, &user).await.map_err(refusal)? {
                 Some(now) if now == role => Ok(()),
+                // A moderator is shown as admin: who says so changes nothing.
+                Some(WaddleRole::Moderator) if role == WaddleRole::Admin => Ok(()),
                 Some(_) => community.set_role(actor, waddle, &user, role).await,
                 None => community.add_member(actor, waddle, &user, role).await,
             },
@@ -99,18 +101,16 @@ pub(crate) async fn list(
         let bans = community.bans(waddle, page).await.map_err(refusal)?;
         people.extend(bans.into_iter().map(|b| (b.user, b.reason)));
     } else {
-        let members = community.members(waddle, page).await.map_err(refusal)?;
-        let of = |role| match role {
-            WaddleRole::Owner => Affiliation::Owner,
-            WaddleRole::Admin | WaddleRole::Moderator => Affiliation::Admin,
-            WaddleRole::Member => Affiliation::Member,
+        let roles: &[WaddleRole] = match wanted {
+            Affiliation::Owner => &[WaddleRole::Owner],
+            Affiliation::Admin => &[WaddleRole::Admin, WaddleRole::Moderator],
+            _ => &[WaddleRole::Member],
         };
-        people.extend(
-            members
-                .into_iter()
-                .filter(|m| of(m.role) == wanted)
-                .map(|m| (m.user, None)),
-        );
+        for role in roles {
+            let members = community.members_page(waddle, Some(*role), None, MOST).await;
+            people.extend(members.map_err(refusal)?.into_iter().map(|m| (m.user, None)));
+        }
+        people.truncate(MOST);
     }
     let mut w = inbound.stanza.result(None);
     w.open_ns("query", ns::MUC_ADMIN);
@@ -145,7 +145,7 @@ async fn jid_of(storage: &Storage, domain: &str, user: &UserId) -> Outcome<Optio
     Ok(found.map(|a| [&a.localpart, "@", domain].concat()))
 }
 
-fn refusal(e: Error) -> Refusal {
+pub(crate) fn refusal(e: Error) -> Refusal {
     match e {
         Error::Forbidden => error::not_allowed("your role in the waddle does not give you this right"),
         Error::NotFound(_) => error::item_not_found("there is no such person in this waddle"),

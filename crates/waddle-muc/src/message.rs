@@ -7,7 +7,8 @@
 use std::borrow::Cow;
 
 use waddle_core::Timestamp;
-use waddle_stanza::{Stanza, XmlWriter, forms::Form, ns, retract::Retract};
+use waddle_messages::{Facts, text};
+use waddle_stanza::{Element, Stanza, XmlWriter, forms::Form, ns, retract::Retract};
 
 use crate::{
     api::Arrived,
@@ -20,7 +21,7 @@ use crate::{
     show::write_occupant_id,
     stamp,
     standing::Role,
-    state::{BUSY, Effects, Message, Retracts, Unretracted, Write, WriteFailed},
+    state::{BUSY, Effect, Effects, Message, Retracts, Unretracted, Write, WriteFailed},
 };
 
 impl Room {
@@ -73,27 +74,54 @@ impl Room {
             root.child("thread", ns::CLIENT),
         ) {
             let subject = subject.text().into_owned();
+            let user = self.occupants.at(i).user.clone();
+            if self.screen(&user, &inbound.stanza, fx)?.covered.is_some() {
+                return Err(error::against_rules(
+                    "a rule of this waddle does not let this subject pass",
+                ));
+            }
             return self.change_subject(inbound, i, subject, now, fx);
         }
         let o = self.occupants.at(i);
         if o.role < Role::Participant {
-            return Err(error::forbidden(
-                "you may read here but not speak; ask a moderator for voice",
-            ));
+            return Err(self.voiceless(&o.user));
         }
+        if let Some(ran) = self.command(&inbound, i) {
+            return ran;
+        }
+        let user = o.user.clone();
+        self.may_speak_again(&user, root, now)?;
+        let mut passed = self.screen(&user, &inbound.stanza, fx)?;
+        let mut inbound = inbound;
+        if let Some(covered) = passed.covered.take() {
+            inbound.stanza = covered;
+        }
+        let root = inbound.stanza.root();
+        self.has_spoken(&user, root, now);
+        let o = self.occupants.at(i);
         let fan = self.fan_of_message(&inbound.stanza, o);
         let retracts = retracts(&inbound)?;
         self.activity.count(root, now);
         let gone = retracts.as_ref().map(|r| r.id);
         // A retraction is kept in any case: who was away must hear of it.
         if !(self.keeps() && (gone.is_some() || stamp::is_archived(root))) {
-            self.in_turn(Box::new(move |room, _, _, fx| room.broadcast(&fan, fx)), now, fx);
+            let then = move |room: &mut Room, _, _, fx: &mut Effects| {
+                room.broadcast(&fan, fx);
+                passed.stored(None, fx);
+                inbound.answer(Err(error::not_acceptable("this is nothing that a room keeps")));
+            };
+            self.in_turn(Box::new(then), now, fx);
             return Ok(());
         }
-        let message = Message {
+        let mut message = Message {
             retracts,
             ..to_archive(&inbound, o, &fan, now)
         };
+        let link = message.body.as_deref().and_then(|b| text::links(b, 1).pop());
+        message.facts = self.mentioning(message.facts.take(), message.body.as_deref(), &user);
+        let line = gone.is_none() && message.facts.as_ref().is_none_or(|f| f.is_line && f.replaces.is_none());
+        let link = link.filter(|_| line);
+        let shown = message.facts.as_ref().and_then(|f| f.displayed);
         let then = move |room: &mut Room, result, _, fx: &mut Effects| {
             // Taken whole: it is dealt with when this has run.
             let inbound = &inbound;
@@ -104,9 +132,21 @@ impl Room {
                     room.broadcast(&fan, fx);
                     room.unremember(gone);
                     room.remember(id, fan, now);
+                    passed.stored(Some(id), fx);
+                    if let Some(link) = link {
+                        fx.rest.push(Effect::Links(id, link));
+                    }
+                    if let Some(shown) = shown {
+                        fx.rest.push(Effect::Read(user, shown));
+                    }
+                    inbound.answer(Ok(id));
                 }
                 Ok(None) => {}
-                Err(failed) => fx.refuse(&inbound.stanza, &inbound.sender, &not_stored(failed)),
+                Err(failed) => {
+                    let why = not_stored(failed);
+                    fx.refuse(&inbound.stanza, &inbound.sender, &why);
+                    inbound.answer(Err(why));
+                }
             }
         };
         self.write(Write::Message(message), false, Box::new(then), fx);
@@ -117,9 +157,14 @@ impl Room {
     pub(crate) fn fan_of_message(&self, stanza: &Stanza, o: &Occupant) -> Fan {
         let mut w = XmlWriter::with_capacity(96);
         write_occupant_id(&mut w, &o.stable_id);
+        let seconds = self.settings.expire_seconds;
+        if seconds > 0 {
+            stamp::write_ephemeral(&mut w, seconds);
+        }
+        let own = |c: Element<'_>| seconds > 0 && c.is("ephemeral", stamp::EPHEMERAL);
         let payload = stanza
             .rewrite()
-            .strip(|child| stamp::is_forged(child, &self.at))
+            .strip(|child| stamp::is_forged(child, &self.at) || own(child))
             .append(&w.finish())
             .finish();
         Fan::new(payload.head().from(o.address.as_str()).no_to().build())
@@ -167,6 +212,8 @@ pub(crate) fn to_archive(inbound: &Arrived, o: &Occupant, fan: &Fan, now: Timest
         author: o.user.as_str().to_owned(),
         sender: Some(inbound.sender.jid.clone()),
         retracts: None,
+        facts: Facts::of(root),
+        said: inbound.stanza.id().map(Cow::into_owned),
         origin_id: root
             .child("origin-id", ns::SID)
             .and_then(|e| e.attr("id").map(Cow::into_owned)),
@@ -181,6 +228,9 @@ pub(crate) fn not_stored(failed: WriteFailed) -> error::Refusal {
         Some(Unretracted::NotFound) => return error::item_not_found(NO_SUCH_MESSAGE),
         Some(Unretracted::Forbidden) => {
             return error::forbidden("you may take back only what you said yourself");
+        }
+        Some(Unretracted::TooMany) => {
+            return error::conflict("as many messages are pinned as may be; take a pin off first");
         }
         None => {}
     }

@@ -74,6 +74,8 @@ impl Room {
                 moderated: Some(moderated),
             }),
             origin_id: None,
+            facts: None,
+            said: None,
             body: None,
             stanza: fan.whole(),
         };
@@ -87,9 +89,14 @@ impl Room {
                     room.unremember(Some(gone));
                     room.remember(id, fan, now);
                     fx.reply(&inbound.sender, inbound.stanza.result(None).outgoing(Class::Iq));
+                    inbound.answer(Ok(id));
                 }
                 Ok(None) => {}
-                Err(failed) => fx.refuse(&inbound.stanza, &inbound.sender, &not_stored(failed)),
+                Err(failed) => {
+                    let why = not_stored(failed);
+                    fx.refuse(&inbound.stanza, &inbound.sender, &why);
+                    inbound.answer(Err(why));
+                }
             }
         };
         self.write(Write::Message(message), false, Box::new(then), fx);

@@ -7,12 +7,17 @@
 
 use waddle_core::jid::nickname_key;
 
+use crate::api::WEBHOOK;
+
 /// Why a nickname is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NickError {
     /// Longer than `muc_nick_bytes`.
     #[error("this nickname is too long; choose a shorter one")]
     TooLong,
+    /// It ends with the mark of what is no person.
+    #[error("this nickname looks like a webhook's; choose another")]
+    Marked,
     /// Empty, or of characters that RFC 8266 disallows.
     #[error("this nickname has characters that are not allowed")]
     Malformed,
@@ -75,6 +80,11 @@ pub fn key(nick: &str, max_bytes: usize) -> Result<String, NickError> {
     Ok(key)
 }
 
+/// Whether a nickname, by its key, ends with the mark of a webhook: nobody in the room can have it.
+pub fn is_marked(key: &str) -> bool {
+    key.ends_with(WEBHOOK)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,6 +99,15 @@ mod tests {
         assert_eq!(k("расе"), k("pace"), "Cyrillic only, all drawn like Latin");
         assert_ne!(k("алиса"), k("alisa"), "a Russian name stays itself");
         assert_ne!(k("romeo"), k("juliet"));
+    }
+
+    #[test]
+    fn marks() {
+        let marked = |s| is_marked(&key(s, 128).unwrap());
+        for bad in ["GitHub (webhook)", "x  (WebHook)", "ｘ (webhoоk)"] {
+            assert!(marked(bad), "{bad}");
+        }
+        assert!(!marked("webhook") && !marked("github"));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use waddle_stanza::{
 use crate::{
     affiliations::{Change, Draft},
     api::Arrived,
+    channel_config::Wanted,
     config::{self, Wish},
     error::{self, Outcome},
     message::not_stored,
@@ -20,7 +21,7 @@ use crate::{
     room::{Kind, Plain, Room},
     show::{Departure, Destroyed},
     standing::Affiliation,
-    state::{Effects, Write},
+    state::{Effect, Effects, Write},
 };
 
 impl Room {
@@ -28,9 +29,7 @@ impl Room {
     fn owned(&self, inbound: &Arrived) -> Outcome<&Plain> {
         self.may_look(&inbound.sender)?;
         let Kind::Plain(p) = &self.kind else {
-            return Err(error::not_allowed(
-                "a channel is configured in its waddle, not in its room",
-            ));
+            return Err(error::not_allowed("a channel is deleted in its waddle, not in its room"));
         };
         if p.people.affiliation(&inbound.sender.jid.bare()) == Affiliation::Owner {
             Ok(p)
@@ -39,8 +38,27 @@ impl Room {
         }
     }
 
+    /// The asker must manage this channel; `false` where the room is none.
+    fn manages(&self, inbound: &Arrived) -> Outcome<bool> {
+        let Kind::Channel(c) = &self.kind else {
+            return Ok(false);
+        };
+        self.may_look(&inbound.sender)?;
+        if c.policy.allows("manage", &inbound.sender.user) {
+            return Ok(true);
+        }
+        Err(error::forbidden(
+            "only who manages this channel in its waddle may configure it",
+        ))
+    }
+
     /// The configuration form.
     pub(crate) fn owner_form(&mut self, inbound: &Arrived, fx: &mut Effects) -> Outcome {
+        if self.manages(inbound)? {
+            fx.rest
+                .push(Effect::Configure(Box::new(inbound.clone()), Wanted::Form));
+            return Ok(());
+        }
         let plain = self.owned(inbound)?;
         let mut w = inbound.stanza.result(None);
         w.open_ns("query", ns::MUC_OWNER);
@@ -57,6 +75,26 @@ impl Room {
         now: Timestamp,
         fx: &mut Effects,
     ) -> Outcome {
+        let channel = query.child("destroy", ns::MUC_OWNER).is_none() && self.manages(&inbound)?;
+        if channel {
+            let form =
+                Form::within(query).ok_or_else(|| error::bad_request("there is no form in the request"))?;
+            match form.kind {
+                FormKind::Cancel => {
+                    fx.reply(&inbound.sender, inbound.stanza.result(None).outgoing(Class::Iq));
+                }
+                FormKind::Submit if form.form_type().is_none_or(|t| t == ns::MUC_ROOMCONFIG) => {
+                    fx.rest
+                        .push(Effect::Configure(Box::new(inbound), Wanted::Change(form)));
+                }
+                _ => {
+                    return Err(error::bad_request(
+                        "submit or cancel the form of the channel's configuration",
+                    ));
+                }
+            }
+            return Ok(());
+        }
         let locked = self.owned(&inbound)?.locked;
         if let Some(destroy) = query.child("destroy", ns::MUC_OWNER) {
             return self.destroy(inbound.clone(), destroy, now, fx);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use waddle_community::{Role as WaddleRole, WaddleAccess};
+use waddle_community::{Role as WaddleRole, RoleRow, Timeout, WaddleAccess, screen::Screen};
 use waddle_core::{ChannelId, UserId};
 
 use crate::standing::{Affiliation, Role, Standing};
@@ -15,6 +15,46 @@ pub trait Policy: Send + std::fmt::Debug {
     fn standing(&self, user: &UserId) -> Standing;
     /// The role of somebody in the waddle.
     fn role(&self, user: &UserId) -> Option<WaddleRole>;
+    /// Until when and why somebody is timed out.
+    fn timeout(&self, _user: &UserId) -> Option<Arc<Timeout>> {
+        None
+    }
+    /// Whether somebody is banned from the waddle.
+    fn is_banned(&self, _user: &UserId) -> bool {
+        false
+    }
+    /// How somebody may appeal.
+    fn appeal(&self) -> Option<String> {
+        None
+    }
+    /// The word and link rules of the waddle.
+    fn screen(&self) -> Option<Arc<Screen>> {
+        None
+    }
+    /// Whether somebody has one of the roles that a rule spares.
+    fn has_one_of(&self, _user: &UserId, _roles: &[String]) -> bool {
+        false
+    }
+    /// Whether somebody need not wait in slow mode.
+    fn bypasses_slow_mode(&self, _user: &UserId) -> bool {
+        false
+    }
+    /// Whether somebody has a relation to the channel: `pin`, `mention_everyone`, ….
+    fn allows(&self, _relation: &str, _user: &UserId) -> bool {
+        false
+    }
+    /// The roles of the waddle's own that somebody has, the highest first.
+    fn custom_roles(&self, _user: &UserId) -> Vec<Arc<RoleRow>> {
+        Vec::new()
+    }
+    /// All roles of the waddle's own, the highest first.
+    fn all_custom_roles(&self) -> Vec<Arc<RoleRow>> {
+        Vec::new()
+    }
+    /// Whether somebody may change members or bans of the waddle.
+    fn manages_people(&self, _user: &UserId) -> bool {
+        false
+    }
     /// Whether somebody belongs to the waddle: they may be told what does not exist.
     fn belongs(&self, user: &UserId) -> bool {
         self.role(user).is_some()
@@ -63,6 +103,8 @@ impl Policy for ChannelPolicy {
             _ if self.access.is_banned(user) => Affiliation::Outcast,
             Some(WaddleRole::Owner) => Affiliation::Owner,
             Some(WaddleRole::Admin | WaddleRole::Moderator) => Affiliation::Admin,
+            // What a custom role or the channel gives is shown too: clients offer admins what they may do.
+            Some(WaddleRole::Member) if moderate => Affiliation::Admin,
             Some(WaddleRole::Member) if join => Affiliation::Member,
             _ => Affiliation::None,
         };
@@ -81,5 +123,47 @@ impl Policy for ChannelPolicy {
 
     fn role(&self, user: &UserId) -> Option<WaddleRole> {
         self.access.role_of(user)
+    }
+
+    fn custom_roles(&self, user: &UserId) -> Vec<Arc<RoleRow>> {
+        self.access.custom_roles_of(user)
+    }
+
+    fn all_custom_roles(&self) -> Vec<Arc<RoleRow>> {
+        self.access.roles()
+    }
+
+    fn manages_people(&self, user: &UserId) -> bool {
+        self.access.waddle_allows("manage_members", user) || self.access.waddle_allows("ban", user)
+    }
+
+    fn allows(&self, relation: &str, user: &UserId) -> bool {
+        let channel = self.channel;
+        channel.is_some_and(|c| self.access.channel_allows(c, relation, user))
+    }
+
+    fn timeout(&self, user: &UserId) -> Option<Arc<Timeout>> {
+        self.access.timeout_of(user)
+    }
+
+    fn is_banned(&self, user: &UserId) -> bool {
+        self.access.is_banned(user)
+    }
+
+    fn appeal(&self) -> Option<String> {
+        self.access.appeal()
+    }
+
+    fn screen(&self) -> Option<Arc<Screen>> {
+        self.access.screen()
+    }
+
+    fn has_one_of(&self, user: &UserId, roles: &[String]) -> bool {
+        self.access.has_one_of(user, roles)
+    }
+
+    fn bypasses_slow_mode(&self, user: &UserId) -> bool {
+        self.channel
+            .is_some_and(|c| self.access.channel_allows(c, "bypass_slow_mode", user))
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 use waddle_core::Timestamp;
-use waddle_stanza::{Class, XmlWriter};
+use waddle_messages::Facts;
+use waddle_stanza::{Class, Stanza, XmlWriter};
 
 use crate::{
     api::{Post, PostError, Posted},
@@ -19,6 +20,21 @@ use crate::{
 
 /// What is put behind a nickname that somebody in the room has.
 const FEED: &str = " (feed)";
+
+/// Who says it, for the archive and for `occupant-id`.
+fn author(post: &Post) -> String {
+    match &post.poster {
+        Some(poster) => poster.author.clone(),
+        None => ["feed:", &post.nick].concat(),
+    }
+}
+
+/// What a post says beside its text; a feed's line says nothing.
+fn facts(post: &Post, fan: &Fan) -> Option<Box<Facts>> {
+    post.poster.as_ref()?;
+    let stanza = Stanza::parse(fan.whole()).ok()?;
+    Facts::of(stanza.root())
+}
 
 impl Room {
     /// The server posts a message.
@@ -39,18 +55,21 @@ impl Room {
             Some(why) => Err(why),
             None => self.make_post(post),
         };
-        let (nick, fan) = match made {
+        let made = made.and_then(|(nick, fan)| self.screened(post, nick, fan, fx));
+        let (nick, body, fan) = match made {
             Ok(made) => made,
             Err(why) => return fx.rest.push(Effect::Posted(reply, Err(why))),
         };
         let message = Message {
             at: now,
             nick,
-            author: ["feed:", &post.nick].concat(),
+            author: author(post),
             sender: None,
             retracts: None,
             origin_id: None,
-            body: Some(post.body.clone()),
+            facts: facts(post, &fan),
+            said: None,
+            body: Some(body),
             stanza: fan.whole(),
         };
         let then = move |room: &mut Room, result, _, fx: &mut Effects| {
@@ -68,12 +87,40 @@ impl Room {
         self.write(Write::Message(message), false, Box::new(then), fx);
     }
 
+    /// What people or programs post is held against the rules of the waddle; readings of feeds are not.
+    fn screened(
+        &self,
+        post: &Post,
+        nick: Arc<str>,
+        fan: Fan,
+        fx: &mut Effects,
+    ) -> Result<(Arc<str>, String, Fan), PostError> {
+        let parsed = post
+            .poster
+            .as_ref()
+            .and_then(|p| Some((p, Stanza::parse(fan.whole()).ok()?)));
+        let Some((poster, stanza)) = parsed else {
+            return Ok((nick, post.body.clone(), fan));
+        };
+        match self.screen_post(&poster.author, &post.nick, &stanza, fx)? {
+            None => Ok((nick, post.body.clone(), fan)),
+            Some(body) => {
+                let covered = Post {
+                    body: body.clone(),
+                    ..post.clone()
+                };
+                let (nick, fan) = self.make_post(&covered)?;
+                Ok((nick, body, fan))
+            }
+        }
+    }
+
     fn make_post(&self, post: &Post) -> Result<(Arc<str>, Fan), PostError> {
         let key = nick::key(&post.nick, self.limits.muc_nick_bytes).map_err(|_| PostError::Nick)?;
-        let nick = if self.occupants.of_key(&key).is_some() {
-            [post.nick.as_str(), FEED].concat()
-        } else {
-            post.nick.clone()
+        let nick = match &post.poster {
+            Some(poster) => [post.nick.as_str(), poster.mark].concat(),
+            None if self.occupants.of_key(&key).is_some() => [post.nick.as_str(), FEED].concat(),
+            None => post.nick.clone(),
         };
         let from = self.jid.with_resource(&nick).map_err(|_| PostError::Nick)?;
         let mut w = XmlWriter::message();
@@ -81,7 +128,10 @@ impl Room {
             .attr("type", "groupchat")
             .attr("id", &waddle_core::SessionId::new().to_string())
             .leaf("body", &post.body);
-        write_occupant_id(&mut w, &self.secret.occupant_id(&["feed:", &post.nick].concat()));
+        if let Some(poster) = &post.poster {
+            w.trusted(&poster.payload);
+        }
+        write_occupant_id(&mut w, &self.secret.occupant_id(&author(post)));
         Ok((nick.into(), Fan::new(w.outgoing(Class::Message))))
     }
 }

@@ -106,6 +106,9 @@ impl Room {
     ) -> Outcome<(String, Jid)> {
         let key = nick::key(wanted, self.limits.muc_nick_bytes)
             .map_err(|e| error::not_acceptable(e.to_string()))?;
+        if nick::is_marked(&key) {
+            return Err(error::not_acceptable(nick::NickError::Marked.to_string()));
+        }
         let taken = || error::conflict("somebody else has this nickname, or one that looks like it");
         if let Some(at) = self.occupants.of_key(&key)
             && Some(at) != holder

@@ -11,6 +11,7 @@ use crate::{
     fan::Fan,
     room::Room,
     show::write_occupant_id,
+    silence,
     stamp,
     standing::Role,
     state::Effects,
@@ -37,11 +38,18 @@ impl Room {
         if from.role < least && target.role < Role::Moderator {
             return Err(error::forbidden("you may not send private messages in this room"));
         }
+        if target.role < Role::Moderator
+            && let Some(why) = self.policy().and_then(|p| silence::timed_out(p, &from.user))
+        {
+            return Err(error::forbidden(why));
+        }
+        let mut passed = self.screen(&from.user, &inbound.stanza, fx)?;
+        let stanza = passed.covered.take().unwrap_or_else(|| inbound.stanza.clone());
+        passed.stored(None, fx);
         let mut w = XmlWriter::with_capacity(160);
         write_occupant_id(&mut w, &from.stable_id);
         w.empty("x", ns::MUC_USER);
-        let payload = inbound
-            .stanza
+        let payload = stanza
             .rewrite()
             .strip(|child| stamp::is_forged(child, &self.at))
             .append(&w.finish())

@@ -6,7 +6,6 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use ahash::AHashSet;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use waddle_community::{Error, Purge};
@@ -26,7 +25,7 @@ use crate::{
     room::{Kind, Room},
     rooms::{Inner, WeakRooms},
     stamp,
-    state::{BUSY, Effect, Effects, Input, Message, Retracts, Write, WriteResult},
+    state::{BUSY, Effect, Effects, Input, Message, Retracts, Stored, Write, WriteResult},
 };
 
 /// How often a part that a busy room refused is tried again before the purge rests until the next start.
@@ -51,7 +50,7 @@ pub struct Batch {
 pub type Purged = Result<usize, error::Refusal>;
 
 /// The archive's identifiers of the announcements, in the order of the messages; none for one that was gone.
-pub type Announced = Arc<Mutex<Vec<Option<MessageId>>>>;
+pub type Announced = Arc<Mutex<Vec<Option<Stored>>>>;
 
 impl Room {
     /// Retracts a part of what somebody said.
@@ -97,21 +96,24 @@ impl Room {
                 body: None,
                 stanza: fan.whole(),
             });
-            fans.push((*gone, fan));
+            fans.push(fan);
         }
         let announced = Announced::default();
         let write = Write::Purge(batch.purge, messages, announced.clone());
         let then = move |room: &mut Room, result: WriteResult, _, fx: &mut Effects| {
             let answer = match result {
                 Ok(_) => {
-                    let ids = std::mem::take(&mut *announced.lock());
+                    let all = std::mem::take(&mut *announced.lock());
                     let mut count = 0;
-                    for ((gone, fan), id) in fans.into_iter().zip(ids) {
-                        let Some(id) = id else { continue };
-                        let fan = fan.with(&stamp::stanza_id(id, &room.at));
+                    for (fan, stored) in fans.into_iter().zip(all) {
+                        let Some(stored) = stored else { continue };
+                        let fan = fan.with(&stamp::stanza_id(stored.id, &room.at));
                         room.broadcast(&fan, fx);
-                        room.unremember(Some(gone));
-                        room.remember(id, fan, now);
+                        for gone in &stored.gone {
+                            room.unremember(Some(*gone));
+                        }
+                        room.remember(stored.id, fan, now);
+                        room.tell_news(stored.id, stored.news, fx);
                         count += 1;
                     }
                     Ok(count)
@@ -282,7 +284,8 @@ async fn hand_over(rooms: &Arc<Inner>, name: &str, batch: Batch) -> Result<usize
     }
 }
 
-/// Whether a message is one that people read: with a text, a file, a link, a reaction. Markers and retractions stay.
+/// Whether a message is one that people read: with a text, a file, a link. Markers and retractions stay, corrections and
+/// reactions go with the message that they are about.
 fn says_something(m: &Archived) -> bool {
     if m.kind == archive::Kind::Subject {
         return true;
@@ -291,9 +294,9 @@ fn says_something(m: &Archived) -> bool {
         return true;
     };
     let root = stanza.root();
-    let told: AHashSet<&str> = ["body", "subject", "x", "html", "reactions", "file-sharing", "sticker"]
-        .into_iter()
-        .collect();
-    let says = |c: Element<'_>| told.contains(c.name()) && !c.in_ns(ns::MUC_USER);
-    !root.has("retract", ns::RETRACT) && root.children().any(says)
+    let says = |c: Element<'_>| {
+        matches!(c.name(), "body" | "subject" | "x" | "html" | "file-sharing" | "sticker") && !c.in_ns(ns::MUC_USER)
+    };
+    let beside = |c: Element<'_>| matches!(c.name(), "retract" | "replace" | "reactions");
+    !root.children().any(beside) && root.children().any(says)
 }

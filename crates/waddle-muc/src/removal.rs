@@ -4,13 +4,15 @@
 //! [XEP-0045 §9.2 to §9.4]: https://xmpp.org/extensions/xep-0045.html#ban
 
 use waddle_community::RemovalKind;
-use waddle_core::UserId;
+use waddle_core::{Timestamp, UserId};
 use waddle_stanza::{Class, XmlWriter, ns};
 use waddle_storage::repo::rooms::RoomSettings;
 
 use crate::{
+    policy::Policy,
     room::{Kind, Room},
     show::{Departure, Destroyed},
+    silence,
     standing::Affiliation,
     state::Effects,
 };
@@ -35,7 +37,13 @@ impl Room {
                 let was = o.role;
                 let hats = self.hats_of(&o.user, &o.bare);
                 if self.occupants.at_mut(i).stand(standing, hats, revision) {
-                    self.announce_change(i, was, Departure::default(), fx);
+                    let user = &self.occupants.at(i).user;
+                    let why = self.policy().and_then(|p| silence::timed_out(p, user));
+                    let d = Departure {
+                        reason: why.as_deref(),
+                        ..Departure::default()
+                    };
+                    self.announce_change(i, was, d, fx);
                 }
                 continue;
             }
@@ -70,6 +78,10 @@ impl Room {
             RemovalKind::Kicked => ("307", Affiliation::None),
             RemovalKind::Removed | RemovalKind::Left => ("321", Affiliation::None),
         };
+        // Whoever is banned reads at once how to appeal.
+        let appeal = self.policy().filter(|_| kind == RemovalKind::Banned).and_then(Policy::appeal);
+        let told = appeal.map(|a| silence::with_appeal(reason.unwrap_or("you are banned from this waddle").to_owned(), Some(a)));
+        let reason = told.as_deref().or(reason);
         let keys: Vec<String> = self
             .occupants
             .iter()
@@ -102,9 +114,19 @@ impl Room {
     }
 
     /// New settings of a channel: tell everybody that something changed (XEP-0045 §10.2.1).
-    pub(crate) fn renewed(&mut self, mut settings: RoomSettings, fx: &mut Effects) {
-        // It does not follow from the channel's row.
-        settings.retention_days = self.settings.retention_days;
+    pub(crate) fn renewed(&mut self, settings: RoomSettings, now: Timestamp, fx: &mut Effects) {
+        if settings.description != self.settings.description {
+            self.settings.description.clone_from(&settings.description);
+            // What an occupant asked for comes in their name.
+            if self.topic_asked.as_ref() != Some(&settings.description) {
+                self.show_topic(settings.description.clone(), now, fx);
+            }
+        }
+        let mut settings = settings;
+        if !matches!(self.kind, Kind::Channel(_)) {
+            // It does not follow from a row of its own.
+            settings.retention_days = self.settings.retention_days;
+        }
         if self.settings != settings {
             let codes = changed_codes(&self.settings, &settings);
             self.settings = settings;

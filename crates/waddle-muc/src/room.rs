@@ -17,7 +17,11 @@ use crate::{
     occupants::Occupants,
     people::People,
     policy::Policy,
+    silence,
+    slow_mode::Slow,
     relay::Relays,
+    say::Pace,
+    slash::SlashCommands,
     standing::{Affiliation, Role, Standing},
     state::Queue,
 };
@@ -81,6 +85,8 @@ pub struct Room {
     pub occupants: Occupants,
     /// What it is about.
     pub subject: Option<Subject>,
+    /// The topic that an occupant has asked the community for.
+    pub(crate) topic_asked: Option<String>,
     /// The tail of the archive, oldest first.
     pub history: VecDeque<Past>,
     /// Its vCard.
@@ -90,6 +96,12 @@ pub struct Room {
     /// IQ requests between occupants.
     pub(crate) relays: Relays,
     pub(crate) queue: Queue,
+    /// Who must wait in slow mode.
+    pub(crate) slow: Slow,
+    /// Who must wait, of those who use no client.
+    pub(crate) pace: Pace,
+    /// Who carries out commands.
+    pub(crate) slash: Option<Arc<dyn SlashCommands>>,
 }
 
 impl Room {
@@ -110,11 +122,15 @@ impl Room {
             secret,
             occupants: Occupants::default(),
             subject: None,
+            topic_asked: None,
             history: VecDeque::new(),
             avatar: None,
             activity: Activity::default(),
             relays: Relays::default(),
             queue: Queue::default(),
+            slow: Slow::default(),
+            pace: Pace::default(),
+            slash: None,
         }
     }
 
@@ -201,7 +217,9 @@ impl Room {
         }
         let role = o.role_set.unwrap_or(standing.role).min(standing.role);
         if role < Role::Participant && o.role >= Role::Participant {
-            return Err(error::forbidden("you may not speak in this room any more"));
+            let gone = || error::forbidden("you may not speak in this room any more");
+            let timed_out = self.policy().and_then(|p| silence::timed_out(p, &self.occupants.at(i).user));
+            return Err(timed_out.map_or_else(gone, error::forbidden));
         }
         Ok(())
     }
@@ -214,6 +232,7 @@ impl Room {
             Kind::Nothing(policy) if policy.belongs(&sender.user) => {
                 Err(error::item_not_found("there is no such channel in this waddle"))
             }
+            Kind::Nothing(policy) if policy.is_banned(&sender.user) => Err(silence::banned(&**policy)),
             Kind::Nothing(_) => Err(members_only()),
         }
     }
@@ -223,7 +242,9 @@ impl Room {
         self.absent(sender)?;
         match &self.kind {
             Kind::Channel(c) if !c.policy.standing(&sender.user).join => {
-                if c.policy.belongs(&sender.user) {
+                if c.policy.is_banned(&sender.user) {
+                    Err(silence::banned(&*c.policy))
+                } else if c.policy.belongs(&sender.user) {
                     Err(error::item_not_found("there is no such channel in this waddle"))
                 } else {
                     Err(members_only())

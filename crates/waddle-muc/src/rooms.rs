@@ -1,5 +1,6 @@
 //! The room service: which rooms are active, and the way of a stanza to its room.
 
+mod act;
 #[cfg(test)]
 mod tests;
 
@@ -19,8 +20,9 @@ use kameo::{
     mailbox,
     supervision::RestartPolicy,
 };
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, oneshot};
 use waddle_core::{BareJid, Jid, RoomName, UserId};
+use waddle_messages::News;
 use waddle_outbox::Outbox;
 use waddle_stanza::{Kind, Outgoing};
 use waddle_storage::repo::rooms::PlainRooms;
@@ -30,10 +32,13 @@ use crate::{
     api::{Arrived, Deps, Figures, Inbound, Post, PostError, Posted, Postman},
     error, events,
     hats::{HatAnswer, HatInput, HatRequest},
-    metrics,
+    metrics, purge,
     room::Room,
+    slash::SlashCommands,
     state::{BUSY, Effects, Input},
 };
+
+pub use act::{Previewer, Reading};
 
 /// Questions to storage and community that are answered at a time, over all rooms.
 const ASIDE: usize = 256;
@@ -64,9 +69,14 @@ pub(crate) struct Inner {
     /// The rooms that each session may be in.
     sessions: Map<Jid, AHashSet<Arc<str>>>,
     postman: OnceLock<Arc<dyn Postman>>,
+    pub(crate) slash: OnceLock<Arc<dyn SlashCommands>>,
     supervisor: OnceLock<ActorRef<Supervisor>>,
     aside: Arc<Semaphore>,
     occupants: AtomicUsize,
+    pub news: broadcast::Sender<News>,
+    pub previewer: OnceLock<Arc<dyn Previewer>>,
+    pub reading: OnceLock<Reading>,
+    pub purges: purge::Workers,
 }
 
 impl Rooms {
@@ -81,25 +91,37 @@ impl Rooms {
             }
         })?;
         let changes = deps.community.events();
+        let (news, _) = broadcast::channel(deps.limits.message_news.max(1));
         let inner = Arc::new(Inner {
             deps,
             service,
             active: Map::default(),
             sessions: Map::default(),
             postman: OnceLock::new(),
+            slash: OnceLock::new(),
             supervisor: OnceLock::new(),
             aside: Arc::new(Semaphore::new(ASIDE)),
             occupants: AtomicUsize::new(0),
+            news,
+            previewer: OnceLock::new(),
+            reading: OnceLock::new(),
+            purges: purge::Workers::default(),
         });
         let supervisor = Supervisor::spawn(Supervisor(Arc::downgrade(&inner)));
         let _ = inner.supervisor.set(supervisor);
         tokio::spawn(events::listen(Arc::downgrade(&inner), changes));
+        purge::resume(&inner).await;
         Ok(Self(inner))
     }
 
     /// Who takes messages for people who are not in a room. Set once, before the first stanza.
     pub fn set_postman(&self, postman: Arc<dyn Postman>) {
         let _ = self.0.postman.set(postman);
+    }
+
+    /// Who carries out slash commands. Set once, before the first room.
+    pub fn set_slash_commands(&self, slash: Arc<dyn SlashCommands>) {
+        let _ = self.0.slash.set(slash);
     }
 
     /// The service's domain, `muc.<domain>`.
@@ -153,6 +175,20 @@ impl Rooms {
         };
         self.0.send(name, Input::Hats(input));
         answer.await.unwrap_or_else(|_| Err(error::busy(BUSY)))
+    }
+
+    pub(crate) fn deps(&self) -> &Deps {
+        &self.0.deps
+    }
+
+    /// Hands an input to a room.
+    pub(crate) fn send(&self, name: &str, input: Input) {
+        self.0.send(name, input);
+    }
+
+    /// A room was deleted from outside: whoever is in it hears so, where it is active.
+    pub(crate) fn forget_room(&self, name: &str) {
+        self.0.tell(name, Input::Claimed);
     }
 
     /// Figures for the status page.
@@ -334,6 +370,20 @@ impl Inner {
         metrics::occupants(now as i64 - before as i64);
     }
 
+    /// Who takes what goes out of rooms.
+    pub(crate) fn postman(&self) -> Option<&Arc<dyn Postman>> {
+        self.postman.get()
+    }
+
+    /// A place for a question to storage or community, where there is one.
+    pub(crate) fn place(&self) -> Option<OwnedSemaphorePermit> {
+        let place = self.aside.clone().try_acquire_owned().ok();
+        if place.is_none() {
+            tracing::warn!("too much goes on beside the rooms; something that follows from a rule is left out");
+        }
+        place
+    }
+
     /// Sends to an address that may be nowhere near a room.
     pub(crate) fn outside(&self, to: &Jid, item: Outgoing) {
         match self.postman.get() {
@@ -408,6 +458,8 @@ pub(crate) fn refuse(input: Input, why: &error::Refusal) {
         match effect {
             crate::state::Effect::Posted(reply, result) => _ = reply.send(result),
             crate::state::Effect::Hats(reply, answer) => _ = reply.send(answer),
+            crate::state::Effect::Purged(reply, answer) => _ = reply.send(answer),
+            crate::state::Effect::Grouped(reply, answer) => _ = reply.send(answer),
             _ => {}
         }
     }

@@ -1,17 +1,16 @@
 //! Word and link rules of the waddle, applied to what is said in its channels (`specs/moderation.md`, "Rules"). Nothing
 //! is done where there are none.
 
-use std::sync::Arc;
-
 use smallvec::SmallVec;
 use waddle_community::{
     Finding,
     screen::{Broken, Judgement, Then},
 };
 use waddle_core::{MessageId, UserId};
-use waddle_stanza::{Class, Element, Stanza, XmlWriter, ns};
+use waddle_stanza::{Element, Stanza, XmlWriter, ns};
 
 use crate::{
+    api::PostError,
     error::{self, Outcome},
     room::{Kind, Room},
     state::{Effect, Effects},
@@ -122,18 +121,22 @@ fn cover(message: &Stanza, covered: &[String]) -> Option<Stanza> {
 }
 
 impl Room {
-    /// What the rules say of texts that `user` writes here; nothing, where there are none.
-    fn judged(&self, user: &UserId, texts: &[&str]) -> Option<Judgement> {
+    /// What the rules say of texts that are written here; nothing, where there are none. `exempt` says whether the writer
+    /// has one of the roles that a rule spares.
+    fn judged(&self, texts: &[&str], exempt: impl Fn(&[String]) -> bool) -> Option<Judgement> {
         let Kind::Channel(c) = &self.kind else { return None };
-        let screen = c.policy.screen()?;
-        let judgement = screen.judge(c.id, texts, |roles| c.policy.has_one_of(user, roles));
+        let judgement = c.policy.screen()?.judge(c.id, texts, exempt);
         (!judgement.broken.is_empty()).then_some(judgement)
     }
 
+    fn judged_of(&self, user: &UserId, texts: &[&str]) -> Option<Judgement> {
+        self.judged(texts, |roles| self.policy().is_some_and(|p| p.has_one_of(user, roles)))
+    }
+
     /// What follows from broken rules, whatever happens to the text. Says what is to be reported.
-    fn follow(&self, user: &UserId, judgement: &Judgement, whole: &str, fx: &mut Effects) -> Vec<Finding> {
+    fn follow(&self, user: Option<&UserId>, judgement: &Judgement, whole: &str, fx: &mut Effects) -> Vec<Finding> {
         let Kind::Channel(c) = &self.kind else { return Vec::new() };
-        if let Some(broken) = judgement.timeout() {
+        if let (Some(broken), Some(user)) = (judgement.timeout(), user) {
             fx.rest.push(Effect::Silence {
                 user: user.clone(),
                 seconds: broken.timeout_seconds,
@@ -144,7 +147,7 @@ impl Room {
             rule: b.id,
             name: b.name.clone(),
             channel: c.id,
-            author: Some(user.clone()),
+            author: user.cloned(),
             message: None,
             excerpt: whole.to_owned(),
         };
@@ -158,10 +161,10 @@ impl Room {
         }
         let all = texts(message.root());
         let parts: SmallVec<[&str; 4]> = all.iter().map(AsRef::as_ref).collect();
-        let Some(judgement) = self.judged(user, &parts) else {
+        let Some(judgement) = self.judged_of(user, &parts) else {
             return Ok(Passed::default());
         };
-        let reports = self.follow(user, &judgement, &parts.join("\n"), fx);
+        let reports = self.follow(Some(user), &judgement, &parts.join("\n"), fx);
         if let Some(why) = judgement.explanation() {
             Passed {
                 covered: None,
@@ -193,34 +196,41 @@ impl Room {
         }
     }
 
-    /// Asks the rules about a text that something else than an occupant posts, under a nickname. What is covered comes
-    /// back.
-    pub(crate) fn screen_text(
+    /// Asks the rules about a text that something else than an occupant posts: `author` is `webhook:…` or `bot:…`. What is
+    /// covered comes back; an error where it is refused.
+    pub(crate) fn screen_post(
         &self,
-        author: &UserId,
+        author: &str,
         nick: &str,
-        body: &str,
+        message: &Stanza,
         fx: &mut Effects,
-    ) -> Result<Option<String>, Arc<str>> {
-        let Some(judgement) = self.judged(author, &[body, nick]) else {
+    ) -> Result<Option<String>, PostError> {
+        if self.policy().is_none_or(|p| p.screen().is_none()) {
+            return Ok(None);
+        }
+        let all = texts(message.root());
+        let mut parts: SmallVec<[&str; 4]> = all.iter().map(AsRef::as_ref).collect();
+        parts.push(nick);
+        let kind = author.split(':').next().unwrap_or_default();
+        let Some(judgement) = self.judged(&parts, |roles| roles.iter().any(|r| r == kind)) else {
             return Ok(None);
         };
-        let reports = self.follow(author, &judgement, body, fx);
-        let refused = judgement.explanation();
+        let user = author.parse::<UserId>().ok();
+        let reports = self.follow(user.as_ref(), &judgement, &parts.join("\n"), fx);
         Passed {
             covered: None,
             reports,
         }
         .stored(None, fx);
-        match refused {
-            Some(why) => Err(why.into()),
-            None => Ok(judgement.covered.and_then(|mut t| (!t.is_empty()).then(|| t.swap_remove(0)))),
+        match judgement.refused() {
+            Some(_) => Err(PostError::Rule),
+            None => Ok(judgement.covered.and_then(|t| t.into_iter().next())),
         }
     }
 
     /// Whether a nickname may be shown here.
     pub(crate) fn screen_nick(&self, user: &UserId, nick: &str) -> Outcome {
-        match self.judged(user, &[nick]) {
+        match self.judged_of(user, &[nick]) {
             Some(j) if j.broken.iter().any(|b| b.then != Then::Pass) => Err(error::not_acceptable(
                 "a rule of this waddle does not let this nickname pass; choose another",
             )),
@@ -255,7 +265,7 @@ fn because(broken: &Broken) -> String {
 fn message(xml: &str) -> Stanza {
     let mut w = XmlWriter::message();
     w.attr("type", "groupchat").trusted(xml.as_bytes());
-    w.outgoing(Class::Message).to_stanza().unwrap()
+    w.outgoing(waddle_stanza::Class::Message).to_stanza().unwrap()
 }
 
 #[cfg(test)]

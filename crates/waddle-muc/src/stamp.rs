@@ -6,9 +6,13 @@
 
 use waddle_archive::worth;
 use waddle_core::MessageId;
+use waddle_messages::facts::PINS;
 use waddle_stanza::{Element, XmlWriter, ns, retract};
 
 use crate::hats;
+
+/// XEP-0466.
+pub const EPHEMERAL: &str = "urn:xmpp:ephemeral:0";
 
 /// Whether a child of a message for `room` claims what only the room may say. All of them are stripped, not
 /// only the first.
@@ -16,6 +20,7 @@ pub fn is_forged(child: Element<'_>, room: &str) -> bool {
     if child.is("stanza-id", ns::SID)
         || child.is("occupant-id", ns::OCCUPANT_ID)
         || child.is("x", ns::MUC_USER)
+        || child.in_ns(PINS)
         || retract::is_forged(child)
     {
         return true;
@@ -46,6 +51,13 @@ pub fn stanza_id(id: MessageId, room: &str) -> bytes::Bytes {
         .attr("by", room)
         .close();
     w.finish()
+}
+
+/// `<ephemeral/>` of a message that disappears after so many seconds (XEP-0466).
+pub fn write_ephemeral(w: &mut XmlWriter, seconds: u64) {
+    w.open_ns("ephemeral", EPHEMERAL)
+        .attr_display("timer", seconds)
+        .close();
 }
 
 /// Whether a message is for the archive (XEP-0313 §5.1.3, XEP-0334).

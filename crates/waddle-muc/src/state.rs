@@ -12,20 +12,25 @@ use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
-use waddle_community::RemovalKind;
+use waddle_community::{Finding, RemovalKind};
 use waddle_core::{BareJid, Jid, MessageId, Timestamp, UserId};
 use waddle_outbox::Outbox;
 use waddle_stanza::{Kind, Outgoing, Stanza, retract::Moderated};
+use waddle_messages::{Facts, News, NewsKind};
 use waddle_storage::repo::{
+    messages,
     room_hats::StoredHats,
     rooms::{Affiliate, RoomSettings, Subject},
 };
 
 use crate::{
     api::{Arrived, Post, PostError, Posted, Sender},
+    channel_config::Wanted,
+    direct::{GroupChange, Grouped},
     error,
     hats::{HatAnswer, HatInput},
     manage::Manage,
+    purge::{Announced, Batch, Purged},
     room::Room,
     standing::Affiliation,
 };
@@ -39,14 +44,30 @@ pub enum Input {
     Ended(Jid),
     /// The server posts a message.
     Post(Post, oneshot::Sender<Posted>),
+    /// A part of what somebody said is to be retracted.
+    Purge(Box<Batch>, oneshot::Sender<Purged>),
+    /// A change of a small private group.
+    Group(GroupChange, oneshot::Sender<Grouped>),
+    /// The channel's slow mode: seconds between two messages of one person.
+    Slow(u32),
     /// Somebody asks about hats, or for other ones.
     Hats(HatInput),
     /// A write is committed, or failed.
-    Written(u64, WriteResult),
+    Written(u64, Written),
+    /// Somebody does something from elsewhere than a client, under this nickname if they are not in the room.
+    Act(Arrived, String),
+    /// Messages before this one have expired.
+    Expired(MessageId),
+    /// What a message links to was looked at.
+    Previewed(MessageId, Box<messages::Preview>),
     /// The permissions of these people changed; of everybody, without a list.
     Recheck(Option<Vec<UserId>>),
     /// Somebody left the waddle, or was made to.
     Removed(UserId, RemovalKind, Option<Arc<str>>),
+    /// Somebody has other custom roles; without a person, all of them may look other than before.
+    Roles(Option<UserId>),
+    /// The community has changed the topic as somebody asked, or says why not.
+    Topic(Arrived, String, error::Outcome),
     /// The channel's name, description, kind or visibility changed.
     Renewed(Box<RoomSettings>),
     /// The channel or its waddle is gone.
@@ -60,7 +81,21 @@ pub enum Input {
     Fault,
 }
 
-/// The result of a write; messages bring the identifier they were given.
+/// What was stored, where it was a message.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// The identifier that it was given.
+    pub id: MessageId,
+    /// What it did.
+    pub news: NewsKind,
+    /// Messages of which nothing is left.
+    pub gone: Vec<MessageId>,
+}
+
+/// The result of a write.
+pub type Written = Result<Option<Stored>, WriteFailed>;
+
+/// The same for what goes on then; messages bring the identifier they were given.
 pub type WriteResult = Result<Option<MessageId>, WriteFailed>;
 
 /// A write failed.
@@ -79,6 +114,8 @@ pub enum Unretracted {
     NotFound,
     /// It is somebody else's.
     Forbidden,
+    /// It was to be pinned, and as many are as may be.
+    TooMany,
 }
 
 /// One stanza for one outbox.
@@ -101,14 +138,58 @@ pub enum Effect {
     Archive(Box<Arrived>, bool),
     /// Change the waddle's members, off the actor.
     Manage(Box<Arrived>, Manage),
+    /// Show or change the channel's configuration, off the actor.
+    Configure(Box<Arrived>, Wanted),
     /// List the waddle's members, off the actor.
     List(Box<Arrived>, Affiliation),
     /// Send something to an address that may not be here.
     Outside(Jid, Outgoing),
     /// Answer whoever asked about hats.
     Hats(oneshot::Sender<HatAnswer>, HatAnswer),
+    /// Answer whoever wanted something purged.
+    Purged(oneshot::Sender<Purged>, Purged),
+    /// Answer whoever wanted a group changed.
+    Grouped(oneshot::Sender<Grouped>, Grouped),
+    /// File what a rule found.
+    Found(Box<Finding>),
+    /// A rule silences somebody for so many seconds.
+    Silence {
+        /// Whom.
+        user: UserId,
+        /// For how long.
+        seconds: u32,
+        /// Why.
+        reason: String,
+    },
+    /// Note what a moderator did for this visit alone.
+    Note(Box<Noted>),
+    /// Tell what was done.
+    News(News),
+    /// List the pinned messages, off the actor.
+    Pins(Box<Arrived>),
+    /// Somebody has read up to this message.
+    Read(UserId, MessageId),
+    /// Look at what a message links to.
+    Links(MessageId, String),
     /// Answer whoever posted.
     Posted(oneshot::Sender<Posted>, Posted),
+}
+
+/// What a moderator did, for the audit log.
+#[derive(Debug)]
+pub struct Noted {
+    /// Who.
+    pub actor: UserId,
+    /// Their session.
+    pub session: Jid,
+    /// What, e.g. `occupant.kick`.
+    pub action: &'static str,
+    /// To whom.
+    pub target: String,
+    /// More.
+    pub detail: String,
+    /// Why.
+    pub reason: Option<String>,
 }
 
 /// What is written.
@@ -116,6 +197,10 @@ pub enum Effect {
 pub enum Write {
     /// A message of the archive.
     Message(Message),
+    /// What a message links to.
+    Preview(MessageId, Box<messages::Preview>),
+    /// Retractions, part of a purge; what they are called in the archive.
+    Purge(i64, Vec<Message>, Announced),
     /// A subject, and its message for the archive.
     Subject(Subject, Option<Message>),
     /// Settings of a plain room, and people who are entered with them.
@@ -145,6 +230,10 @@ pub struct Message {
     pub retracts: Option<Retracts>,
     /// The sender's own identifier (XEP-0359).
     pub origin_id: Option<String>,
+    /// What it says of other messages, files and people.
+    pub facts: Option<Box<Facts>>,
+    /// The `id` that its author gave it.
+    pub said: Option<String>,
     /// Readable text.
     pub body: Option<String>,
     /// The stanza without `to` and without its archive identifier.
@@ -209,7 +298,7 @@ pub(crate) type Then = Box<dyn FnOnce(&mut Room, WriteResult, Timestamp, &mut Ef
 enum Slot {
     Write {
         token: u64,
-        result: Option<WriteResult>,
+        result: Option<Written>,
         barrier: bool,
         then: Then,
     },
@@ -256,13 +345,23 @@ impl Room {
     fn admit(&mut self, input: Input, now: Timestamp, fx: &mut Effects) {
         let message = match &input {
             Input::Stanza(i) => i.stanza.kind() == Kind::Message,
-            Input::Post(..) => true,
+            Input::Act(i, _) => i.stanza.kind() == Kind::Message,
+            Input::Post(..) | Input::Purge(..) | Input::Previewed(..) => true,
             _ => false,
         };
         if self.queue.is_empty() || (message && self.queue.barriers == 0) {
             return self.act(input, now, fx);
         }
-        if !self.has_place() && matches!(input, Input::Stanza(_) | Input::Post(..) | Input::Hats(_)) {
+        if !self.has_place() && matches!(
+                input,
+                Input::Stanza(_)
+                    | Input::Act(..)
+                    | Input::Post(..)
+                    | Input::Hats(_)
+                    | Input::Purge(..)
+                    | Input::Group(..)
+                    | Input::Previewed(..)
+            ) {
             return Self::refuse_input(input, &error::busy(BUSY), fx);
         }
         self.queue.barriers += 1;
@@ -273,12 +372,20 @@ impl Room {
     fn act(&mut self, input: Input, now: Timestamp, fx: &mut Effects) {
         match input {
             Input::Stanza(inbound) => self.stanza(inbound, now, fx),
+            Input::Act(inbound, nick) => self.act_for(inbound, &nick, now, fx),
+            Input::Expired(below) => self.expired(below),
+            Input::Previewed(id, preview) => self.previewed(id, *preview, fx),
             Input::Ended(jid) => self.session_ended(&jid, fx),
             Input::Post(post, reply) => self.post(&post, reply, now, fx),
             Input::Hats(input) => self.hats(input, fx),
+            Input::Purge(batch, reply) => self.purge(&batch, reply, now, fx),
+            Input::Group(change, reply) => self.change_group(change, reply, now, fx),
+            Input::Slow(seconds) => self.slow.set(seconds),
             Input::Recheck(users) => self.recheck(users.as_deref(), fx),
             Input::Removed(user, removal, reason) => self.removed(&user, removal, reason.as_deref(), fx),
-            Input::Renewed(settings) => self.renewed(*settings, fx),
+            Input::Roles(user) => self.renew_hats_of(user.as_ref(), fx),
+            Input::Topic(inbound, text, answer) => self.topic_answered(inbound, text, answer, now, fx),
+            Input::Renewed(settings) => self.renewed(*settings, now, fx),
             Input::Deleted => self.channel_deleted(fx),
             Input::Claimed => self.claimed(fx),
             Input::Unregistered(bare) => self.unregistered(&bare, now, fx),
@@ -320,7 +427,7 @@ impl Room {
         self.queue.slots.len() < self.limits.muc_pending
     }
 
-    fn written(&mut self, token: u64, result: WriteResult, now: Timestamp, fx: &mut Effects) {
+    fn written(&mut self, token: u64, result: Written, now: Timestamp, fx: &mut Effects) {
         for slot in &mut self.queue.slots {
             if let Slot::Write {
                 token: t, result: r, ..
@@ -340,7 +447,10 @@ impl Room {
                     ..
                 }) => {
                     self.queue.barriers -= usize::from(barrier);
-                    then(self, result, now, fx);
+                    if let Ok(Some(stored)) = &result {
+                        self.stored(stored, fx);
+                    }
+                    then(self, result.map(|stored| stored.map(|s| s.id)), now, fx);
                 }
                 Some(Slot::Later(input)) => {
                     // What it writes must stay before what came later: the rest is admitted behind it.
@@ -377,8 +487,12 @@ impl Room {
     pub fn refuse_input(input: Input, why: &error::Refusal, fx: &mut Effects) {
         match input {
             Input::Stanza(i) => fx.refuse(&i.stanza, &i.sender, why),
+            Input::Act(i, _) => i.answer(Err(why.clone())),
+            Input::Topic(i, ..) => fx.refuse(&i.stanza, &i.sender, why),
             Input::Post(_, reply) => fx.rest.push(Effect::Posted(reply, Err(PostError::Busy))),
             Input::Hats(input) => fx.rest.push(Effect::Hats(input.reply, Err(why.clone()))),
+            Input::Purge(_, reply) => fx.rest.push(Effect::Purged(reply, Err(why.clone()))),
+            Input::Group(_, reply) => fx.rest.push(Effect::Grouped(reply, Err(why.clone()))),
             _ => {}
         }
     }

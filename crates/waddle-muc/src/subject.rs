@@ -8,14 +8,16 @@ use waddle_storage::repo::rooms::Subject;
 
 use crate::{
     api::Arrived,
+    channel_config::Wanted,
     error::{self, Outcome},
+    fan::Fan,
     message::{not_stored, to_archive},
     occupants::Session,
     room::{Kind, Room},
     show::write_occupant_id,
     stamp,
     standing::Role,
-    state::{Effects, Write},
+    state::{Effect, Effects, Write, WriteResult},
 };
 
 impl Room {
@@ -40,6 +42,64 @@ impl Room {
         if text.len() > self.limits.muc_subject_bytes {
             return Err(error::not_acceptable("this subject is too long"));
         }
+        if matches!(self.kind, Kind::Channel(_)) && text != self.settings.description {
+            // It is the channel's topic: the community changes that first.
+            self.topic_asked = Some(text.clone());
+            fx.rest
+                .push(Effect::Configure(Box::new(inbound), Wanted::Topic(text)));
+            return Ok(());
+        }
+        self.say_subject(inbound, i, text, now, fx);
+        Ok(())
+    }
+
+    /// The community has changed the topic of the channel, or not, as an occupant asked.
+    pub(crate) fn topic_answered(
+        &mut self,
+        inbound: Arrived,
+        text: String,
+        answer: Outcome,
+        now: Timestamp,
+        fx: &mut Effects,
+    ) {
+        if self.topic_asked.as_ref() == Some(&text) {
+            self.topic_asked = None;
+        }
+        if let Err(why) = answer {
+            return fx.refuse(&inbound.stanza, &inbound.sender, &why);
+        }
+        self.settings.description.clone_from(&text);
+        match self.occupants.of_session(&inbound.sender.jid) {
+            Some(i) => self.say_subject(inbound, i, text, now, fx),
+            None => self.show_topic(text, now, fx),
+        }
+    }
+
+    /// The topic of the channel was changed elsewhere: the room says so.
+    pub(crate) fn show_topic(&mut self, text: String, now: Timestamp, fx: &mut Effects) {
+        let mut w = XmlWriter::message();
+        w.attr("from", &self.at).attr("type", "groupchat");
+        w.leaf("subject", &text);
+        let fan = Fan::new(w.outgoing(Class::Message));
+        let subject = Subject {
+            text,
+            nick: String::new(),
+            at: now,
+            occupant: None,
+        };
+        let set = subject.clone();
+        let then = move |room: &mut Room, result: WriteResult, _, fx: &mut Effects| {
+            if result.is_ok() {
+                room.subject = Some(subject);
+                room.broadcast(&fan, fx);
+            }
+        };
+        self.write(Write::Subject(set, None), false, Box::new(then), fx);
+    }
+
+    /// The occupant at `i` has set the subject: it is stored, and everybody hears it.
+    fn say_subject(&mut self, inbound: Arrived, i: usize, text: String, now: Timestamp, fx: &mut Effects) {
+        let o = self.occupants.at(i);
         let fan = self.fan_of_message(&inbound.stanza, o);
         let archived = self.keeps().then(|| to_archive(&inbound, o, &fan, now));
         let subject = Subject {
@@ -65,7 +125,6 @@ impl Room {
             }
         };
         self.write(Write::Subject(set, archived), false, Box::new(then), fx);
-        Ok(())
     }
 
     /// Sends the subject to a newcomer; an empty one where none is set.

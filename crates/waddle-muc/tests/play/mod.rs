@@ -276,6 +276,7 @@ impl World {
                     channel: found.unwrap().unwrap().id,
                     nick: nick.to_owned(),
                     body: body.to_owned(),
+                    poster: None,
                 };
                 self.rooms.post(post).await.unwrap();
             }
