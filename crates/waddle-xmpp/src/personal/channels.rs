@@ -6,11 +6,14 @@ use std::{
     sync::Arc,
 };
 
-use waddle_community::{Event, Users, WaddleAccess};
+use waddle_community::{Channels, Event, Users, WaddleAccess};
 use waddle_core::{BareJid, RoomName, UserId};
 use waddle_pubsub::{Request, Service};
 use waddle_stanza::StanzaError;
-use waddle_storage::{StorageError, repo::offered_bookmarks};
+use waddle_storage::{
+    StorageError,
+    repo::{direct, offered_bookmarks},
+};
 
 use super::bookmarks::{self, Bookmark};
 use crate::server::Server;
@@ -34,7 +37,7 @@ pub(crate) async fn refresh(server: &Arc<Server>, bare: &BareJid, user: &UserId)
 }
 
 async fn try_refresh(server: &Arc<Server>, bare: &BareJid, user: &UserId) -> Result<(), Failed> {
-    let open = open_channels(server, user).await?;
+    let open = open_channels(server, bare, user).await?;
     let owner = bare.local().unwrap_or_default().to_owned();
     let offered = {
         let owner = owner.clone();
@@ -79,10 +82,10 @@ async fn try_refresh(server: &Arc<Server>, bare: &BareJid, user: &UserId) -> Res
 }
 
 /// The channels that somebody may join, by room address.
-async fn open_channels(server: &Arc<Server>, user: &UserId) -> Result<BTreeMap<String, Bookmark>, Failed> {
+async fn open_channels(server: &Arc<Server>, bare: &BareJid, user: &UserId) -> Result<BTreeMap<String, Bookmark>, Failed> {
     let limits = &server.limits;
     let mut open = BTreeMap::new();
-    for (waddle, _) in server.community.waddles_of(user).await? {
+    'waddles: for (waddle, _) in server.community.waddles_of(user).await? {
         let access = server.community.access(waddle.id).await?;
         let channels = access.visible_channels(user);
         let joined = channels
@@ -90,7 +93,7 @@ async fn open_channels(server: &Arc<Server>, user: &UserId) -> Result<BTreeMap<S
             .filter(|c| access.channel_allows(c.id, "join", user));
         for (n, channel) in joined.enumerate() {
             if open.len() >= limits.xmpp_channel_bookmarks {
-                return Ok(open);
+                break 'waddles;
             }
             let name = RoomName::localpart(&waddle.slug, &channel.slug);
             let Ok(room) = BareJid::new(Some(&name), &server.config.muc_domain) else {
@@ -103,6 +106,23 @@ async fn open_channels(server: &Arc<Server>, user: &UserId) -> Result<BTreeMap<S
             };
             open.insert(room.to_string(), bookmark);
         }
+    }
+    let (jid, most) = (bare.clone(), limits.direct_groups);
+    for group in server.db.read(move |c| direct::groups_of(c, &jid, most)).await? {
+        let Ok(room) = BareJid::new(Some(&group.room), &server.config.muc_domain) else {
+            continue;
+        };
+        let name = if group.name.is_empty() {
+            "Group".to_owned()
+        } else {
+            group.name
+        };
+        let bookmark = Bookmark {
+            name,
+            autojoin: true,
+            ..Bookmark::default()
+        };
+        open.insert(room.to_string(), bookmark);
     }
     Ok(open)
 }
@@ -139,15 +159,16 @@ pub(crate) async fn watch(server: Arc<Server>) {
                 | Event::MemberRemoved { user, .. }
                 | Event::MemberChanged { user, .. },
             ) => Concerned::These(vec![user]),
+            // Rights that open or close no channel.
+            Ok(Event::TuplesChanged {
+                channels: Channels::Some(none),
+                ..
+            }) if none.is_empty() => continue,
             Ok(Event::TuplesChanged {
                 users: Users::Some(users),
                 ..
             }) => Concerned::These(users),
-            Ok(
-                Event::ChannelCreated { channel, .. }
-                | Event::ChannelDeleted { channel, .. }
-                | Event::ChannelUpdated { channel, .. },
-            ) => match server.community.access(channel.waddle).await {
+            Ok(Event::ChannelCreated { channel, .. } | Event::ChannelDeleted { channel, .. }) => match server.community.access(channel.waddle).await {
                 Ok(access) => Concerned::MembersOf(access),
                 Err(_) => continue,
             },
