@@ -153,7 +153,7 @@ impl NewChannel {
 }
 
 /// Changes of a channel; what is left out stays.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ChannelChange {
     /// 1 to 100 characters.

@@ -244,8 +244,6 @@ limits! {
     slow_mode_seconds: u32 = 21_600,
     /// Members named in one change of permissions; of more, everybody in the waddle is checked again.
     named_members: usize = 500,
-    /// Waddles, members, bans and so on of one page of a list.
-    community_page: usize = 1_000,
     /// Devices of a waddle.
     devices_per_waddle: usize = 5_000,
     /// Topic prefixes of one device.
@@ -269,7 +267,7 @@ limits! {
     /// Permissions: decisions remembered per waddle until the next change; then they are forgotten.
     permission_cache: usize = 8_192,
     /// Permissions: steps of one lookup (who has a relation, or to what); more is *too complex*.
-    permission_lookup_steps: u32 = 5_000_000,
+    permission_lookup_steps: u32 = 2_000_000,
     /// Permissions: changes of tuples held per waddle for watchers and for answers at an older revision; older ones are *too old*.
     permission_log: usize = 10_000,
     /// Permissions: tuples written and deleted in one request of the HTTP API; more is 409 `limit`.

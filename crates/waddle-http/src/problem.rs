@@ -168,16 +168,21 @@ impl Problem {
     }
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let title = self.status.canonical_reason().unwrap_or("Error");
-        let body = json!({
+impl Problem {
+    /// The document.
+    pub fn json(&self) -> serde_json::Value {
+        json!({
             "type": format!("urn:waddle:problem:{}", self.kind),
-            "title": title,
+            "title": self.status.canonical_reason().unwrap_or("Error"),
             "status": self.status.as_u16(),
             "detail": self.detail,
-        });
-        let mut r = Response::new(Body::from(body.to_string()));
+        })
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut r = Response::new(Body::from(self.json().to_string()));
         *r.status_mut() = self.status;
         let h = r.headers_mut();
         h.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
@@ -210,9 +215,16 @@ impl From<waddle_community::Error> for Problem {
             E::Expired(_) => Self::new(StatusCode::GONE, "expired", e.to_string()),
             E::Limit { .. } => Self::new(StatusCode::CONFLICT, "limit", e.to_string()),
             E::Invalid { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", e.to_string()),
+            E::Unwritable(why) => Self::invalid(why.to_string()),
             E::Storage(e) => Self::storage(&e),
             other => Self::internal(&other),
         }
+    }
+}
+
+impl From<StorageError> for Problem {
+    fn from(e: StorageError) -> Self {
+        Self::storage(&e)
     }
 }
 
@@ -221,7 +233,8 @@ impl From<IdentityError> for Problem {
         use IdentityError as E;
         match &e {
             E::NotFound => Self::not_found("account, token or session"),
-            E::NameTaken => Self::new(StatusCode::CONFLICT, "conflict", e.to_string()),
+            E::NameTaken | E::OnlyOwner(_) => Self::new(StatusCode::CONFLICT, "conflict", e.to_string()),
+            E::Community(c) => c.clone().into(),
             E::Name(_) | E::Password | E::NotLocal => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", e.to_string())
             }

@@ -150,14 +150,6 @@ impl Identity {
             Err(e) => Err(e.into()),
         }
     }
-
-    /// Revokes the credentials of every device of a waddle, when it is deleted.
-    pub async fn revoke_devices_of(&self, waddle: WaddleId) -> Result<(), Error> {
-        for device in DeviceCredentials(&self.0.db).revoke_waddle(waddle).await? {
-            self.announce(IdentityEvent::DeviceRevoked { device });
-        }
-        Ok(())
-    }
 }
 
 fn hex(bytes: &[u8]) -> String {

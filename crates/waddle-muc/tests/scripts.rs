@@ -36,6 +36,9 @@ scripts! {
     broadcast
     channel_access
     channel_admin
+    channel_config
+    channel_roles
+    channel_subject
     config
     config_people
     create

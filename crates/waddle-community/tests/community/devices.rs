@@ -1,7 +1,8 @@
 //! Devices and what ends when they are revoked.
 
 use waddle_community::{Error, Event, NewDevice, On, Page, TopicRule, Users};
-use waddle_core::{Limits, UserId};
+use waddle_core::{Clock as _, DeviceId, Limits, UserId};
+use waddle_storage::repo::device_credentials::{DeviceCredentials, DeviceRow};
 
 use crate::{World, next, slug, user};
 
@@ -104,4 +105,26 @@ async fn devices_are_bounded() {
         c.create_device(&user("alice"), w.id, none).await,
         Err(Error::Invalid { field: "topics", .. })
     ));
+}
+
+#[tokio::test]
+async fn a_deleted_waddle_leaves_no_credential() {
+    let world = World::new().await;
+    let c = &world.community;
+    let w = world.penguins().await.id;
+    let server = world.storage.server();
+    let credentials = DeviceCredentials(&server);
+    let row = DeviceRow {
+        device: DeviceId::new(),
+        waddle: w,
+        username: "device-0123456789abcdef".into(),
+        salt: vec![1; 16],
+        digest: vec![2; 32],
+        created_at: world.clock.now(),
+        last_used_at: None,
+    };
+    let name = row.username.clone();
+    credentials.put(row).await.unwrap();
+    c.delete_waddle(&user("alice"), w).await.unwrap();
+    assert_eq!(credentials.by_username(&name).await.unwrap(), None);
 }

@@ -170,7 +170,6 @@ pub async fn remove(
 ) -> Result<StatusCode, Problem> {
     let (waddle, _) = visible(&app, auth.user(), &w).await?;
     app.deps.community.delete_waddle(auth.user(), waddle.id).await?;
-    app.deps.identity.revoke_devices_of(waddle.id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

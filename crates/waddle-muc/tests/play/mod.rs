@@ -3,7 +3,8 @@
 //! A script is lines that begin a step, and indented XML below those that send or receive:
 //! - `waddle SLUG of NAME [public]`, `channel SLUG CHANNEL [private|announcement]`,
 //!   `member SLUG NAME [ROLE]`, `role SLUG NAME ROLE`, `remove SLUG NAME removed|left|kicked|banned`,
-//!   `delete channel SLUG CHANNEL`, `delete waddle SLUG`, `limit NAME N` (first of all), `restart`,
+//!   `own role SLUG NAME COLOUR [PERMISSION …]`, `gives SLUG NAME ROLE`, `takes SLUG NAME ROLE`, `topic SLUG CHANNEL: TEXT`,
+//!   `audit SLUG ACTION` (somebody has done that), `delete channel SLUG CHANNEL`, `delete waddle SLUG`, `limit NAME N` (first of all), `restart`,
 //!   `post SLUG CHANNEL NICK: TEXT`
 //! - `NAME connects` (as `name@localhost/name-1`), `NAME/RESOURCE connects`, `NAME disconnects`
 //! - `NAME joins ROOM as NICK`: enters and takes everything up to the subject
@@ -13,7 +14,9 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use waddle_community::{Actor, ChannelKind, Community, NewChannel, NewWaddle, RemovalKind, Role, Visibility};
+use waddle_community::{
+    Actor, ChannelChange, ChannelKind, Community, NewChannel, NewRole, NewWaddle, RemovalKind, Role, Visibility,
+};
 use waddle_core::{Jid, Limits, Slug, SystemClock, UserId, WaddleId};
 use waddle_muc::{Deps, Inbound, Post, Postman, Rooms, Sender};
 use waddle_outbox::Outbox;
@@ -262,6 +265,45 @@ impl World {
             ["delete", "waddle", slug] => {
                 let id = self.waddle(slug);
                 self.community.delete_waddle(Actor::System, id).await.unwrap();
+            }
+            ["own", "role", slug, name, colour, ref permissions @ ..] => {
+                let new = NewRole {
+                    name: name.to_owned(),
+                    colour: Some(colour.to_owned()),
+                    permissions: permissions.iter().map(|p| p.parse().unwrap()).collect(),
+                };
+                let id = self.waddle(slug);
+                self.community.create_role(Actor::System, id, new).await.unwrap();
+            }
+            ["gives" | "takes", slug, name, role] => {
+                let (user, id) = (self.user(name).await, self.waddle(slug));
+                let roles = self.community.custom_roles(id).await.unwrap();
+                let role = roles.iter().find(|r| r.name == role).unwrap().id;
+                let given = words[0] == "gives";
+                let done = self.community.give_role(Actor::System, id, &user, role, given);
+                done.await.unwrap();
+            }
+            ["topic", slug, channel, ..] => {
+                let (_, topic) = line.split_once(": ").unwrap();
+                let id = self.waddle(slug);
+                let found = self
+                    .community
+                    .channel_by_slug(id, &channel.trim_end_matches(':').parse().unwrap())
+                    .await;
+                let change = ChannelChange {
+                    topic: Some(topic.to_owned()),
+                    ..ChannelChange::default()
+                };
+                let done = self
+                    .community
+                    .update_channel(Actor::System, id, found.unwrap().unwrap().id, change);
+                done.await.unwrap();
+            }
+            ["audit", slug, action] => {
+                let id = self.waddle(slug);
+                let log = self.community.audit(Actor::System, id, None, 100).await.unwrap();
+                let found = log.iter().find(|e| e.action == action);
+                assert!(found.is_some_and(|e| e.actor.is_some()), "{log:?}");
             }
             ["post", slug, channel, ..] => {
                 let (_, rest) = line.split_once(channel).unwrap();

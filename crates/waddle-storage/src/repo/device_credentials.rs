@@ -104,19 +104,6 @@ impl DeviceCredentials<'_> {
             .await
     }
 
-    /// Deletes the credentials of a whole waddle; answers the devices.
-    pub async fn revoke_waddle(&self, waddle: WaddleId) -> Result<Vec<DeviceId>> {
-        self.0
-            .write(move |tx| {
-                tx.query(
-                    "DELETE FROM device_credentials WHERE waddle = ?1 RETURNING device",
-                    (waddle,),
-                    |r| r.get(0),
-                )
-            })
-            .await
-    }
-
     /// Notes that a device logged in.
     pub async fn used(&self, device: DeviceId) -> Result<()> {
         self.0

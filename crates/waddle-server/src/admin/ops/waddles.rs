@@ -72,7 +72,6 @@ pub async fn delete(app: &App, slug: &str) -> Outcome {
         .delete_waddle(OPERATOR, waddle.id)
         .await
         .map_err(failed)?;
-    app.identity.revoke_devices_of(waddle.id).await.map_err(failed)?;
     Ok(Reply {
         text: format!("deleted waddle {} with everything in it", waddle.slug),
         json: json!({"id": waddle.id}),
