@@ -214,6 +214,7 @@ impl FeedActor {
                 channel: line.channel,
                 nick: line.nick.to_string(),
                 body: line.body,
+                poster: None,
             };
             let channel = line.channel;
             let work = async move { (channel, rooms.post(post).await.map(drop)) };

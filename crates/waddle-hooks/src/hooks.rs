@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, OnceLock};
 
-use url::Url;
 use waddle_community::Community;
 use waddle_core::{HookId, Limits, SharedClock, Timestamp, UserId, WaddleId};
 use waddle_fetch::{FetchConfig, Fetcher};
@@ -30,8 +29,6 @@ pub struct HooksDeps {
     pub limits: Arc<Limits>,
     /// How other servers are asked.
     pub fetch: FetchConfig,
-    /// What browsers see of this server.
-    pub public_url: Url,
 }
 
 pub(crate) struct Inner {

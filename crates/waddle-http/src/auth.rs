@@ -10,7 +10,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use waddle_core::{AccessTokenId, Secret, UserId};
+use waddle_core::{AccessTokenId, Secret, Timestamp, UserId};
 use waddle_identity::{Account, CredentialId, Session};
 
 use crate::{
@@ -97,7 +97,22 @@ pub enum Proof {
         credential: Option<CredentialId>,
         /// What it may do.
         scopes: Vec<Scope>,
+        /// When it ends.
+        expires_at: Option<Timestamp>,
     },
+}
+
+impl Proof {
+    /// What was shown, as its owner's lists name it: for the audit log.
+    fn public_id(&self) -> Option<String> {
+        match self {
+            Self::Login(session, _) => Some(session.id.to_string()),
+            Self::Token { id, credential, .. } => {
+                let token = id.map(|t| t.to_string());
+                token.or_else(|| credential.map(|c| c.to_string()))
+            }
+        }
+    }
 }
 
 /// Who asks, found before the handlers run.
@@ -152,6 +167,17 @@ async fn known(app: &App, shown: &Secret, via: Via) -> Result<Option<Known>, Pro
     if via == Via::Cookie {
         return Ok(None);
     }
+    if let Some((account, credential, scopes)) = identity.bot_token_for(shown).await? {
+        return Ok(Some(Known {
+            account,
+            proof: Proof::Token {
+                id: None,
+                credential: Some(credential),
+                scopes: scopes.iter().filter_map(|s| s.parse().ok()).collect(),
+                expires_at: None,
+            },
+        }));
+    }
     let Some((account, token)) = identity.access_token_for(shown).await? else {
         return Ok(None);
     };
@@ -162,6 +188,7 @@ async fn known(app: &App, shown: &Secret, via: Via) -> Result<Option<Known>, Pro
             id: Some(token.id),
             credential: None,
             scopes,
+            expires_at: token.expires_at,
         },
     }))
 }
@@ -206,10 +233,15 @@ pub async fn authenticate(State(app): State<App>, mut req: Request, next: Next) 
     let response = match who.as_ref().map(|known| known.may(need)) {
         Some(Err(problem)) => problem.into_response(),
         _ => {
+            let mut way = waddle_community::Via::new("http")
+                .from_address(req.extensions().get::<Client>().map(|c| c.addr));
             if let Some(known) = who {
+                if let Some(shown) = known.proof.public_id() {
+                    way = way.with_token(shown);
+                }
                 req.extensions_mut().insert(known);
             }
-            next.run(req).await
+            way.scope(next.run(req)).await
         }
     };
     match left {
@@ -381,7 +413,7 @@ impl FromRequest<App> for Fields {
 }
 
 /// Whether a browser says that another site sent the request.
-fn is_cross_site(headers: &HeaderMap, app: &App) -> bool {
+pub fn is_cross_site(headers: &HeaderMap, app: &App) -> bool {
     let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
     match (text("sec-fetch-site"), text("origin")) {
         (Some(site), _) => !matches!(site, "same-origin" | "none"),

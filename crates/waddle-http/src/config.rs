@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use serde::Serialize;
 use url::Url;
 use waddle_community::Community;
-use waddle_core::Limits;
+use waddle_core::{Limits, Timestamp, UserId, WaddleId};
 use waddle_files::Files;
 use waddle_identity::Identity;
 use waddle_muc::Rooms;
@@ -106,6 +106,41 @@ pub struct ServiceStatus {
 pub type XmppDoor = Arc<dyn Fn(TextSocket, WsPeer) -> bool + Send + Sync>;
 /// Takes over a WebSocket of MQTT; `false`: too many connections.
 pub type MqttDoor = Arc<dyn Fn(ByteSocket, WsPeer) -> bool + Send + Sync>;
+/// A live MQTT connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct MqttConnection {
+    /// Its number, for ending it.
+    pub serial: u64,
+    /// Who.
+    pub user: UserId,
+    /// The account's localpart or the device's user name.
+    pub name: String,
+    /// The client identifier.
+    pub client_id: String,
+    /// From which address.
+    pub address: String,
+    /// `tcp`, `tls` or `websocket`.
+    pub transport: &'static str,
+    /// `3.1.1` or `5.0`.
+    pub version: &'static str,
+    /// Since when.
+    pub since: Timestamp,
+    /// When it last sent something.
+    pub last_seen: Timestamp,
+    /// Messages that found no room in its queue.
+    pub dropped: u32,
+    /// Its filters, as it wrote them.
+    pub filters: Vec<String>,
+}
+
+/// The live MQTT connections of waddles.
+pub trait MqttConnections: Send + Sync {
+    /// Those that are mounted in a waddle.
+    fn of(&self, waddle: WaddleId) -> BoxFuture<'_, Vec<MqttConnection>>;
+    /// Ends one; `false` where there is none.
+    fn end(&self, serial: u64) -> BoxFuture<'_, bool>;
+}
+
 /// The services and how they are.
 pub type StatusDoor = Arc<dyn Fn() -> BoxFuture<'static, Vec<ServiceStatus>> + Send + Sync>;
 /// The metrics in Prometheus' text form.
@@ -120,8 +155,12 @@ pub struct HttpDeps {
     pub community: Community,
     /// Messages of channels, and what people do with them.
     pub rooms: Option<Rooms>,
+    /// Webhooks, bots, slash commands.
+    pub hooks: Option<waddle_hooks::Hooks>,
     /// `/upload/…`.
     pub files: Option<Files>,
+    /// Live MQTT connections.
+    pub mqtt_connections: Option<Arc<dyn MqttConnections>>,
     /// `/xmpp-websocket`.
     pub xmpp: Option<XmppDoor>,
     /// `/http-bind`.

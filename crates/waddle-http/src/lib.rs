@@ -4,10 +4,12 @@
 //! over WebSocket comes in through the doors of [`HttpDeps`]: this crate carries their bytes and knows neither.
 
 mod api;
+mod archive_pages;
 mod auth;
 mod bosh;
 mod client;
 mod config;
+mod events;
 mod invitation;
 mod layers;
 mod login;
@@ -32,10 +34,13 @@ use axum::{
     routing::{any, get},
 };
 
+use tokio_util::sync::CancellationToken;
+
 pub use bosh::{BoshDoor, BoshSocket};
 pub use client::Conn;
 pub use config::{
-    HttpConfig, HttpDeps, MetricsDoor, MqttDoor, Network, ServiceStatus, StatusDoor, WsPeer, XmppDoor,
+    HttpConfig, HttpDeps, MetricsDoor, MqttConnection, MqttConnections, MqttDoor, Network, ServiceStatus,
+    StatusDoor, WsPeer, XmppDoor,
 };
 pub use problem::Problem;
 pub use server::{HttpServer, TlsConfig};
@@ -55,6 +60,10 @@ pub(crate) struct Inner {
     oauth: oauth::Pending,
     document: rest::Document,
     conditions: rest::Conditions,
+    events: events::Hub,
+    /// Streams end when the server does.
+    stop: CancellationToken,
+    archive: archive_pages::Cache,
 }
 
 impl std::ops::Deref for App {
@@ -66,6 +75,10 @@ impl std::ops::Deref for App {
 
 /// Everything that HTTP answers, as one service. Requests should carry a [`Conn`] as an extension.
 pub fn router(config: HttpConfig, deps: HttpDeps) -> Router {
+    surface(config, deps, CancellationToken::new())
+}
+
+fn surface(config: HttpConfig, deps: HttpDeps, stop: CancellationToken) -> Router {
     let body = config.limits.http_body_bytes;
     let (api, spoken) = login::routes().merge(api::routes()).split_for_parts();
     let (open, beside) = status::routes()
@@ -79,6 +92,14 @@ pub fn router(config: HttpConfig, deps: HttpDeps) -> Router {
         bosh: bosh::Sessions::default(),
         oauth: oauth::Pending::default(),
         conditions: rest::Conditions::default(),
+        events: events::Hub::new(
+            deps.community.clone(),
+            deps.rooms.clone(),
+            config.limits.http_streams,
+            config.limits.http_stream_events,
+        ),
+        stop,
+        archive: archive_pages::Cache::new(config.limits.archive_cache_bytes),
         document: rest::finish(&spoken, config.public_url.as_str()),
         config,
         deps,
@@ -95,10 +116,13 @@ pub fn router(config: HttpConfig, deps: HttpDeps) -> Router {
         .route("/invite/{code}", get(pages::invite).post(pages::join));
     let known = known
         .merge(pages)
+        .merge(api::webhooks::doors())
+        .merge(api::commands::stream())
         .merge(oauth::routes())
         .route_layer(from_fn_with_state(app.clone(), auth::authenticate))
         .route_layer(from_fn_with_state(app.clone(), layers::contain));
     let open = open
+        .merge(archive_pages::routes())
         .route("/style.css", get(pages::style))
         .route("/api", get(rest::try_page))
         .route("/api.js", get(rest::try_script))

@@ -65,6 +65,7 @@ async fn world() -> Setup {
         xmpp.serve_websocket(socket, peer)
     };
     let deps = HttpDeps {
+        hooks: None,
         bosh: Some(Arc::new(door)),
         ..s.deps.clone()
     };
@@ -218,6 +219,7 @@ async fn what_is_wrong_ends_with_its_condition() {
 async fn a_session_that_is_refused_takes_no_place() {
     let s = open_with(|http, _| http.limits.bosh_sessions = 1).await;
     let deps = HttpDeps {
+        hooks: None,
         bosh: Some(Arc::new(|_, _| false)),
         ..s.deps.clone()
     };
@@ -250,6 +252,7 @@ async fn what_the_stream_does_not_take_has_a_bound() {
         true
     };
     let deps = HttpDeps {
+        hooks: None,
         bosh: Some(Arc::new(door)),
         ..s.deps.clone()
     };

@@ -10,10 +10,12 @@ use waddle_storage::repo::{
     credentials::{Credentials, NewToken},
 };
 
-use crate::{CredentialId, Error, Identity, IdentityEvent, IssuedToken, keys::digest, names::BOT_PREFIX, token};
+use crate::{Account, CredentialId, Error, Identity, IdentityEvent, IssuedToken, keys::digest, names::BOT_PREFIX, token};
 
 /// Days of a token that was given no end: longer than a server stands.
 const FOR_EVER: u64 = 36_500;
+/// The scope of a bot that may log in over XMPP and MQTT.
+const CHAT: &str = "chat";
 /// Localparts that are tried.
 const NAMES: usize = 50;
 
@@ -74,6 +76,39 @@ impl Identity {
             expires_at,
             jid: self.jid(&account.localpart)?,
         })
+    }
+
+    /// The bot whose token this is, and what its scopes let it do over HTTP.
+    pub async fn bot_token_for(
+        &self,
+        shown: &Secret,
+    ) -> Result<Option<(Account, CredentialId, Vec<String>)>, Error> {
+        if !token::is_token(shown.expose()) {
+            return Ok(None);
+        }
+        let found = Credentials(&self.0.db).by_digest(digest(shown.expose())).await?;
+        let Some((account, credential)) = found.filter(|(a, _)| !a.disabled) else {
+            return Ok(None);
+        };
+        let Some(bot) = account.user.as_bot() else {
+            return Ok(None);
+        };
+        let scopes = self.bot_scopes(bot).await?;
+        Ok(Some((account.into(), CredentialId(credential.id), scopes)))
+    }
+
+    async fn bot_scopes(&self, bot: BotId) -> Result<Vec<String>, Error> {
+        let found = self.0.db.read(move |conn| bots::get(conn, bot)).await?;
+        let scopes = found.map(|b| serde_json::from_str(&b.scopes).unwrap_or_default());
+        Ok(scopes.unwrap_or_default())
+    }
+
+    /// Whether an account may log in over XMPP and MQTT: a person may, a bot with the scope `chat`.
+    pub(crate) async fn may_chat(&self, user: &UserId) -> Result<bool, Error> {
+        match user.as_bot() {
+            Some(bot) => Ok(self.bot_scopes(bot).await?.iter().any(|s| s == CHAT)),
+            None => Ok(true),
+        }
     }
 
     /// Deletes a bot: out of every waddle, its account gone, every token void and every connection ended.

@@ -131,6 +131,10 @@ impl Identity {
             Some(l) => Credentials(&self.0.db).lookup(l.clone(), number(hash)).await?,
             None => None,
         };
+        let found = match found {
+            Some(f) if !self.may_chat(&f.account.user).await? => None,
+            found => found,
+        };
         let stranger = || {
             let mut key = self.0.keys.mac("fake-key 1", name.as_bytes()).to_vec();
             key.extend(self.0.keys.mac("fake-key 2", name.as_bytes()));
@@ -223,6 +227,9 @@ impl Identity {
         }
         let found = Credentials(&self.0.db).by_digest(digest(token.expose())).await?;
         let (account, c) = found.ok_or(LoginError::NotAuthorized)?;
+        if !self.may_chat(&account.user).await? {
+            return Err(LoginError::NotAuthorized);
+        }
         enabled(logged_in(&account, CredentialId(c.id), true, c.expires_at))
     }
 

@@ -7,6 +7,9 @@ use crate::Error;
 /// What a device's user name starts with; people cannot take such names.
 pub const DEVICE_PREFIX: &str = "device-";
 
+/// What a bot's localpart starts with; people cannot take such names.
+pub const BOT_PREFIX: &str = "bot-";
+
 /// Longest name of a local account in bytes.
 pub const MAX_NAME: usize = 64;
 
@@ -22,6 +25,9 @@ pub fn local_name(name: &str) -> Result<String, Error> {
     }
     if name.starts_with(DEVICE_PREFIX) {
         return Err(Error::Name("it is kept for devices"));
+    }
+    if name.starts_with(BOT_PREFIX) {
+        return Err(Error::Name("it is kept for bots"));
     }
     Ok(name.into_owned())
 }
@@ -49,6 +55,7 @@ mod tests {
             "a@b",
             "web-x",
             "device-x",
+            "bot-x",
             "ewvi7nxzyoun6zhxrhs64oiz",
             &"a".repeat(65),
             "a/b",

@@ -27,6 +27,11 @@ pub(crate) fn is_token(text: &str) -> bool {
     })
 }
 
+/// A new token.
+pub(crate) fn new_token() -> Result<Secret, Error> {
+    Ok(Secret::new(random_text(PREFIX)?))
+}
+
 /// A token just made: the only time it is shown.
 #[derive(Debug, Clone)]
 pub struct IssuedToken {
@@ -107,6 +112,11 @@ impl Identity {
             expires_at,
             jid: self.jid(&account.localpart)?,
         })
+    }
+
+    /// The key of the tokens that name revisions of permissions (`waddle_permissions::ZookieKey`).
+    pub fn zookie_key(&self) -> [u8; 32] {
+        self.0.keys.mac("zookie", b"1")
     }
 
     /// A mark under what a program said of itself, so that nothing of it need be kept (RFC 7591).

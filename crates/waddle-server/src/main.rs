@@ -6,6 +6,7 @@ mod cli;
 mod config;
 mod doors;
 mod exit;
+mod integrations;
 mod listen;
 mod offline;
 mod outside;

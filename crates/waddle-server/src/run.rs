@@ -6,6 +6,7 @@
 //!   ├─ xmpp         one actor a connection; a panic ends that connection
 //!   ├─ broker       one actor, a task a connection
 //!   ├─ feeds        one supervised actor a waddle with bindings
+//!   ├─ hooks        a task an outgoing webhook, behind its cursor
 //!   ├─ http         a task a connection; a panic ends that request
 //!   └─ admin socket
 //! ```
@@ -35,7 +36,7 @@ use crate::{
     config::{Config, PublicNames},
     doors,
     exit::Exit,
-    listen, outside,
+    integrations, listen, outside,
     ready::{Bound, ReadyFile},
     status::Status,
     telemetry::Telemetry,
@@ -52,6 +53,7 @@ struct Running {
     xmpp: XmppServer,
     broker: Broker,
     feeds: Feeds,
+    hooks: waddle_hooks::Hooks,
     files: Option<Files>,
     http: HttpServer,
     stop: CancellationToken,
@@ -168,6 +170,7 @@ async fn start(
         limits: limits.clone(),
     });
     broker.add_sink(feeds.sink());
+    let hooks = integrations::start(config, public, &app, &rooms, &xmpp, limits.clone()).await?;
 
     let mut bound = Bound {
         xmpp: xmpp.listening().starttls.clone(),
@@ -193,10 +196,13 @@ async fn start(
         HttpDeps {
             identity: app.identity.clone(),
             community: app.community.clone(),
+            rooms: Some(rooms.clone()),
+            hooks: Some(hooks.clone()),
             files: files.clone(),
             xmpp: Some(doors::xmpp(&xmpp)),
             bosh: Some(doors::bosh(&xmpp)),
             mqtt: Some(doors::mqtt(&broker)),
+            mqtt_connections: Some(doors::mqtt_connections(&broker)),
             status: status.door(),
             metrics: Some(Arc::new(telemetry.scrape())),
         },
@@ -211,6 +217,7 @@ async fn start(
     let operations = Operations {
         app: app.clone(),
         data_dir: config.data_dir.clone(),
+        uploads: crate::outside::upload_dir(config),
         status: Some(status),
     };
     let socket = AdminSocket::bind(&config.data_dir).context("admin socket")?;
@@ -222,6 +229,7 @@ async fn start(
             xmpp,
             broker,
             feeds,
+            hooks,
             files,
             http,
             stop,
@@ -343,6 +351,7 @@ impl Running {
         if let Some(files) = &self.files {
             files.close();
         }
+        self.hooks.close();
         self.feeds.shutdown().await;
         self.rooms.shutdown().await;
         self.app.close().await;

@@ -60,6 +60,8 @@ pub(crate) fn batch(file: &DbFile, tx: &mut Tx) {
         tx.rollback();
         tracing::warn!(database = %file.name, jobs = ran.len(), error = %e, "a commit failed");
     }
+    // before anybody hears of it
+    file.changed();
     let took = started.elapsed();
     if took > SLOW {
         tracing::warn!(database = %file.name, jobs = ran.len(), ?took, "a slow commit");

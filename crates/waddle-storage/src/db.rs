@@ -111,6 +111,12 @@ impl Db {
         receive.await.unwrap_or(Err(StorageError::Closed))
     }
 
+    /// A number that another has after every commit, and after the file was replaced: what was read at the same number
+    /// is what is stored. It counts from the start of the server.
+    pub fn changes(&self) -> u64 {
+        self.0.changes()
+    }
+
     /// Whether the database is served: it answers why where it is fenced.
     pub fn health(&self) -> Result<()> {
         self.0.health()

@@ -65,6 +65,7 @@ pub(crate) struct DbFile {
     prepared: AtomicBool,
     used: AtomicU64,
     batches: AtomicU64,
+    changes: AtomicU64,
 }
 
 impl DbFile {
@@ -89,6 +90,7 @@ impl DbFile {
             prepared: AtomicBool::new(false),
             used: AtomicU64::new(0),
             batches: AtomicU64::new(1),
+            changes: AtomicU64::new(0),
             shared,
         })
     }
@@ -101,6 +103,16 @@ impl DbFile {
     pub(crate) fn reader(&self) -> Port {
         let free = |p: &Port| self.port(*p).places.available_permits();
         (1..self.ports.len()).max_by_key(free).unwrap_or(WRITER)
+    }
+
+    /// Counts a change of what is stored.
+    pub(crate) fn changed(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Changes so far, since the server started.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 
     /// Queues a job whose place has been taken.
@@ -284,7 +296,10 @@ impl DbFile {
             reader.take();
         }
         Self::close_writer(&self.name, writer.take());
-        alone()
+        let done = alone();
+        // the file may be another one
+        self.changed();
+        done
     }
 
     fn close_writer(name: &str, writer: Option<Tx>) {

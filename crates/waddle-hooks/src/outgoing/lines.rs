@@ -106,6 +106,18 @@ impl Hooks {
 
     /// Wakes hooks when something happens, and ends those of waddles that are gone.
     pub(crate) fn listen(&self) {
+        let (mut news, weak) = (self.0.deps.rooms.news(), Arc::downgrade(&self.0));
+        tokio::spawn(async move {
+            loop {
+                let told = news.recv().await;
+                let Some(hooks) = weak.upgrade().map(Hooks) else { return };
+                match told {
+                    Ok(n) => hooks.0.lines.wake(n.waddle),
+                    Err(RecvError::Lagged(_)) => hooks.0.lines.wake_all(),
+                    Err(RecvError::Closed) => return,
+                }
+            }
+        });
         let (mut changes, weak) = (self.community().events(), Arc::downgrade(&self.0));
         tokio::spawn(async move {
             loop {
@@ -128,10 +140,5 @@ impl Hooks {
                 }
             }
         });
-    }
-
-    /// A message was stored in a waddle: its hooks look.
-    pub fn wake(&self, waddle: WaddleId) {
-        self.0.lines.wake(waddle);
     }
 }

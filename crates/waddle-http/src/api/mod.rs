@@ -23,10 +23,16 @@
 //!    against what `GET` of the same path answers: give a thing that can be changed a `GET`.
 
 mod access_tokens;
+mod account;
+mod account_export;
 mod bans;
+mod bots;
 mod categories;
-mod channels;
+pub mod commands;
+pub(crate) mod channels;
+mod devices;
 mod discovery;
+mod feeds;
 mod export;
 mod files;
 mod inbox;
@@ -38,8 +44,10 @@ mod pins;
 mod search;
 mod overrides;
 mod people;
+mod permissions;
 mod roles;
 mod waddles;
+pub mod webhooks;
 
 use std::sync::Arc;
 
@@ -65,12 +73,21 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(join_requests::routes())
         .merge(overrides::routes())
         .merge(roles::routes())
+        .merge(permissions::routes())
         .merge(files::routes())
         .merge(messages::routes())
         .merge(pins::routes())
         .merge(search::routes())
         .merge(inbox::routes())
+        .merge(webhooks::routes())
+        .merge(bots::routes())
+        .merge(commands::routes())
+        .merge(crate::archive_pages::people_routes())
         .merge(access_tokens::routes())
+        .merge(account::routes())
+        .merge(devices::routes())
+        .merge(feeds::routes())
+        .merge(crate::events::routes())
 }
 
 /// A waddle that the user may see; otherwise 403, whether it exists or not.

@@ -56,8 +56,11 @@ pub async fn open_with(change: impl FnOnce(&mut HttpConfig, &mut IdentityConfig)
         .await
         .unwrap();
     let deps = HttpDeps {
+        hooks: None,
         identity: identity.clone(),
         community,
+        rooms: None,
+        mqtt_connections: None,
         files: Some(files),
         xmpp: None,
         bosh: None,

@@ -178,6 +178,8 @@ settings! {
     outage_addresses: Vec<String> = "", outside::addresses;
     /// Help.
     contact_support: Vec<String> = "", outside::addresses;
+    /// Webhooks and bots' addresses may be of private networks and of this machine, over http too: for a server at home.
+    webhook_private_networks: bool = "off", parse::switch;
     /// Filter of the log: `error`, `warn`, `info`, `debug`, `trace`, or per target.
     log: String = "info", parse::log_filter;
     /// `text` or `json`.

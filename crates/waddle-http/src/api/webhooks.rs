@@ -1,0 +1,604 @@
+//! `/waddles/{w}/webhooks` (incoming), `/waddles/{w}/outgoing-webhooks`, and `/hooks/…`, which incoming ones are called
+//! at (`specs/integrations.md`).
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{Path, Query, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+use waddle_core::{ChannelId, HookId, Secret, Timestamp, UserId, WaddleId};
+use waddle_hooks::{
+    Error, Hooks,
+    incoming::{Format, Head, IncomingAddress, IncomingChange, IncomingHook},
+    outgoing::{DeadLetter, OutgoingChange, OutgoingInfo},
+};
+
+use super::{channels, visible};
+use crate::{
+    App,
+    auth::Auth,
+    problem::Problem,
+    rest::{Created, Json, Paging, next},
+};
+
+/// These addresses.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list_of_channel, create))
+        .routes(routes!(list))
+        .routes(routes!(show, change, remove))
+        .routes(routes!(rotate))
+        .routes(routes!(list_outgoing, create_outgoing))
+        .routes(routes!(show_outgoing, change_outgoing, remove_outgoing))
+        .routes(routes!(rotate_outgoing))
+        .routes(routes!(test_outgoing))
+        .routes(routes!(dead_letters))
+        .routes(routes!(redeliver))
+}
+
+/// Where programs post to.
+pub fn doors() -> Router<App> {
+    Router::new()
+        .route("/hooks/{w}/{id}/{secret}", post(accept))
+        .route("/hooks/{w}/{id}/{secret}/{format}", post(accept_as))
+}
+
+/// The service, where it runs.
+pub(super) fn hooks(app: &App) -> Result<&Hooks, Problem> {
+    app.deps
+        .hooks
+        .as_ref()
+        .ok_or_else(|| Problem::not_found("service"))
+}
+
+impl From<Error> for Problem {
+    fn from(e: Error) -> Self {
+        let text = e.to_string();
+        match e {
+            Error::NotFound(what) => Self::not_found(what),
+            Error::Forbidden => Self::forbidden(),
+            Error::Conflict(why) => Self::new(StatusCode::CONFLICT, "conflict", why),
+            Error::Limit { .. } => Self::new(StatusCode::CONFLICT, "limit", text),
+            Error::Invalid { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", text),
+            Error::TooMany(wait) => Self {
+                detail: text,
+                ..Self::too_many(wait)
+            },
+            Error::Refused(_) => Self::new(StatusCode::BAD_GATEWAY, "refused", text),
+            Error::Busy => Self {
+                retry_after: Some(5),
+                ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", text)
+            },
+            Error::Community(e) => e.into(),
+            Error::Identity(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", text),
+            Error::Storage(e) => waddle_community::Error::from(e).into(),
+            _ => {
+                tracing::error!(error = %text, "webhooks, bots or commands");
+                Self::of_status(StatusCode::INTERNAL_SERVER_ERROR, String::new())
+            }
+        }
+    }
+}
+
+async fn take(
+    app: &App,
+    (w, id, secret): (String, String, String),
+    format: Format,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Result<Response, Problem> {
+    let nobody = || Problem::not_found("webhook");
+    let (Ok(waddle), Ok(id)) = (w.parse::<WaddleId>(), id.parse::<HookId>()) else {
+        return Err(nobody());
+    };
+    if secret.len() > 64 {
+        return Err(nobody());
+    }
+    if body.len() > app.config.limits.hook_body_bytes {
+        return Err(Problem::of_status(StatusCode::PAYLOAD_TOO_LARGE, String::new()));
+    }
+    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
+    let head = Head {
+        content_type: text("content-type"),
+        github_event: text("x-github-event"),
+    };
+    let id = hooks(app)?
+        .accept(waddle, id, &Secret::new(secret), format, head, body)
+        .await
+        .map_err(|e| match e {
+            Error::Refused(why) => Problem::new(StatusCode::FORBIDDEN, "refused", why),
+            e => e.into(),
+        })?;
+    // Slack's own answer, which its libraries look for
+    if format == Format::Slack {
+        return Ok(([(header::CONTENT_TYPE, "text/plain")], "ok").into_response());
+    }
+    Ok(axum::Json(json!({ "id": id })).into_response())
+}
+
+/// `POST /hooks/{w}/{id}/{secret}`: says something in the hook's channel.
+async fn accept(
+    State(app): State<App>,
+    Path(at): Path<(String, String, String)>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    take(&app, at, Format::Auto, &headers, &body).await
+}
+
+/// The same with the form of the body: `/slack`, `/discord`, `/github`.
+async fn accept_as(
+    State(app): State<App>,
+    Path((w, id, secret, format)): Path<(String, String, String, String)>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let format = Format::of_suffix(&format).ok_or_else(|| Problem::not_found("webhook"))?;
+    take(&app, (w, id, secret), format, &headers, &body).await
+}
+
+/// An incoming webhook, without its address.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WebhookView {
+    id: HookId,
+    channel_id: ChannelId,
+    name: String,
+    avatar_url: Option<String>,
+    made_by: Option<UserId>,
+    made_at: Timestamp,
+    /// When a message of it was last taken.
+    last_used_at: Option<Timestamp>,
+    /// Why the last one that was not taken was not.
+    last_error: Option<String>,
+    last_error_at: Option<Timestamp>,
+}
+
+fn view(h: IncomingHook) -> WebhookView {
+    WebhookView {
+        id: h.id,
+        channel_id: h.channel,
+        name: h.name,
+        avatar_url: h.avatar_url,
+        made_by: h.made_by,
+        made_at: h.made_at,
+        last_used_at: h.last_used_at,
+        last_error: h.last_error,
+        last_error_at: h.last_error_at,
+    }
+}
+
+/// Incoming webhooks.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WebhookList {
+    webhooks: Vec<WebhookView>,
+}
+
+/// An incoming webhook that was just made or given a new address.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NewWebhookView {
+    #[serde(flatten)]
+    webhook: WebhookView,
+    /// Where messages are posted; the only time that it is told. With `/slack`, `/discord` or `/github` behind it, for
+    /// programs that send the forms of those.
+    url: String,
+}
+
+fn made(app: &App, a: IncomingAddress) -> NewWebhookView {
+    NewWebhookView {
+        url: app.config.at(a.path.expose()),
+        webhook: view(a.hook),
+    }
+}
+
+/// An incoming webhook to be made, or what is to be changed of one.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WebhookBody {
+    /// 1 to 80 characters.
+    name: Option<String>,
+    /// Its picture; empty for none.
+    avatar_url: Option<String>,
+    /// Where its messages appear, if it moves.
+    channel_id: Option<ChannelId>,
+}
+
+impl From<WebhookBody> for IncomingChange {
+    fn from(b: WebhookBody) -> Self {
+        Self {
+            name: b.name,
+            avatar_url: b.avatar_url,
+            channel: b.channel_id,
+        }
+    }
+}
+
+/// The incoming webhooks of a channel, for who has `webhook` there; never their addresses.
+#[utoipa::path(get, path = "/waddles/{w}/channels/{c}/webhooks", tag = "webhooks", security(("token" = ["manage"])),
+    responses((status = 200, description = "Its webhooks.", body = WebhookList)))]
+pub async fn list_of_channel(
+    State(app): State<App>,
+    auth: Auth,
+    Path((w, c)): Path<(String, String)>,
+) -> Result<Json<WebhookList>, Problem> {
+    let (waddle, channel) = channels::find(&app, auth.user(), &w, &c).await?;
+    let all = hooks(&app)?
+        .list_incoming(auth.user(), waddle.id, Some(channel.id))
+        .await?;
+    Ok(Json(WebhookList {
+        webhooks: all.into_iter().map(view).collect(),
+    }))
+}
+
+/// Make an incoming webhook of a channel: the only time that its address is told.
+#[utoipa::path(post, path = "/waddles/{w}/channels/{c}/webhooks", tag = "webhooks", security(("token" = ["manage"])),
+    request_body = Option<WebhookBody>,
+    responses((status = 201, description = "Made.", body = NewWebhookView)))]
+pub async fn create(
+    State(app): State<App>,
+    auth: Auth,
+    Path((w, c)): Path<(String, String)>,
+    body: Option<Json<WebhookBody>>,
+) -> Result<Created<NewWebhookView>, Problem> {
+    let (waddle, channel) = channels::find(&app, auth.user(), &w, &c).await?;
+    let new = body.map(|b| b.0).unwrap_or_default();
+    let address = hooks(&app)?
+        .create_incoming(auth.user(), waddle.id, channel.id, new.into())
+        .await?;
+    let place = format!("/api/v1/waddles/{}/webhooks/{}", waddle.slug, address.hook.id);
+    Ok(Created(app.config.at(&place), made(&app, address)))
+}
+
+/// The incoming webhooks of all channels, those that one may manage.
+#[utoipa::path(get, path = "/waddles/{w}/webhooks", tag = "webhooks", security(("token" = ["manage"])),
+    responses((status = 200, description = "Webhooks.", body = WebhookList)))]
+pub async fn list(
+    State(app): State<App>,
+    auth: Auth,
+    Path(w): Path<String>,
+) -> Result<Json<WebhookList>, Problem> {
+    let (waddle, _) = visible(&app, auth.user(), &w).await?;
+    let all = hooks(&app)?.list_incoming(auth.user(), waddle.id, None).await?;
+    Ok(Json(WebhookList {
+        webhooks: all.into_iter().map(view).collect(),
+    }))
+}
+
+/// The hook that a path names.
+fn id_of(text: &str) -> Result<HookId, Problem> {
+    text.parse().map_err(|_| Problem::not_found("webhook"))
+}
+
+/// An incoming webhook.
+#[utoipa::path(get, path = "/waddles/{w}/webhooks/{id}", tag = "webhooks", security(("token" = ["manage"])),
+    responses((status = 200, description = "The webhook.", body = WebhookView)))]
+pub async fn show(
+    State(app): State<App>,
+    auth: Auth,
+    Path((w, id)): Path<(String, String)>,
+) -> Result<Json<WebhookView>, Problem> {
+    let (waddle, _) = visible(&app, auth.user(), &w).await?;
+    let hook = hooks(&app)?.incoming(auth.user(), waddle.id, id_of(&id)?).await?;
+    Ok(Json(view(hook)))
+}
+
+/// Change an incoming webhook's name, picture or channel.
+#[utoipa::path(patch, path = "/waddles/{w}/webhooks/{id}", tag = "webhooks", security(("token" = ["manage"])),
+    responses((status = 200, description = "Changed.", body = WebhookView)))]
+pub async fn change(
+    State(app): State<App>,
+    auth: Auth,
+    Path((w, id)): Path<(String, String)>,
+    Json(body): Json<WebhookBody>,
+) -> Result<Json<WebhookView>, Problem> {
+    let (waddle, _) = visible(&app, auth.user(), &w).await?;
+    let hook = hooks(&app)?
+        .update_incoming(auth.user(), waddle.id, id_of(&id)?, body.into())
+        .await?;
+    Ok(Json(view(hook)))
+}
+
+/// Delete an incoming webhook: its address is void at once.
+#[utoipa::path(delete, path = "/waddles/{w}/webhooks/{id}", tag = "webhooks", security(("token" = ["manage"])),
+    responses((status = 204, description = "Gone.")))]
+pub async fn remove(
+    State(app): State<App>,
+    auth: Auth,
+    Path((w, id)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    let (waddle, _) = visible(&app, auth.user(), &w).await?;
+    hooks(&app)?.delete_incoming(auth.user(), waddle.id, id_of(&id)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Give an incoming webhook a new address: the old one is void at once.
+#[utoipa::path(post, path = "/waddles/{w}/webhooks/{id}/rotate", tag = "webhooks", security(("token" = ["manage"])),
+    responses((status = 200, description = "The new address, told this once.", body = NewWebhookView)))]
+pub async fn rotate(
+    State(app): State<App>,
+    auth: Auth,
+    Path((w, id)): Path<(String, String)>,
+) -> Result<Json<NewWebhookView>, Problem> {
+    let (waddle, _) = visible(&app, auth.user(), &w).await?;
+    let address = hooks(&app)?
+        .rotate_incoming(auth.user(), waddle.id, id_of(&id)?)
+        .await?;
+    Ok(Json(made(&app, address)))
+}
+
+/// An outgoing webhook, without its secret.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OutgoingWebhookView {
+    id: HookId,
+    name: String,
+    /// Where its events go.
+    url: String,
+    /// Names of events: `message.created`, `message.*`, actions of the audit log such as `member.add`, or `*`.
+    events: Vec<String>,
+    /// Only of these channels; of all where it is null.
+    channels: Option<Vec<ChannelId>>,
+    /// Who set it up last: it is told what they may see.
+    made_by: Option<UserId>,
+    made_at: Timestamp,
+    enabled: bool,
+    /// Why the server stopped it.
+    disabled_why: Option<String>,
+    /// Failed attempts at the event that is due.
+    attempts: u32,
+    next_at: Option<Timestamp>,
+    failing_since: Option<Timestamp>,
+    last_success_at: Option<Timestamp>,
+    last_error: Option<String>,
+    last_error_at: Option<Timestamp>,
+}
+
+fn outgoing_view(h: OutgoingInfo) -> OutgoingWebhookView {
+    OutgoingWebhookView {
+        id: h.id,
+        name: h.name,
+        url: h.url,
+        events: h.events,
+        channels: h.channels,
+        made_by: h.made_by,
+        made_at: h.made_at,
+        enabled: h.enabled,
+        disabled_why: h.disabled_why,
+        attempts: h.attempts,
+        next_at: h.next_at,
+        failing_since: h.failing_since,
+        last_success_at: h.last_success_at,
+        last_error: h.last_error,
+        last_error_at: h.last_error_at,
+    }
+}
+
+/// Outgoing webhooks.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OutgoingWebhookList {
+    webhooks: Vec<OutgoingWebhookView>,
+}
+
+/// An outgoing webhook that was just made or given a new secret.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NewOutgoingWebhookView {
+    #[serde(flatten)]
+    webhook: OutgoingWebhookView,
+    /// What signs its events (Standard Webhooks, `whsec_…`); told this once.
+    secret: String,
+}
+
+/// An outgoing webhook to be made, or what is to be changed of one. Whoever changes it is who it is told for from then on.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct OutgoingWebhookBody {
+    /// 1 to 80 characters.
+    name: Option<String>,
+    /// Where its events go, by https.
+    url: Option<String>,
+    /// Names of events; `message.created` where they are left out.
+    events: Option<Vec<String>>,
+    /// Only of these channels; of all where it is empty.
+    channels: Option<Vec<ChannelId>>,
+    /// Whether it is at work; switching it on forgets its failures.
+    enabled: Option<bool>,
+}
+
+impl From<OutgoingWebhookBody> for OutgoingChange {
+    fn from(b: OutgoingWebhookBody) -> Self {
+        Self {
+            name: b.name,
+            url: b.url,
+            events: b.events,
+            channels: b.channels,
+            enabled: b.enabled,
+        }
+    }
+}
+
+/// The outgoing webhooks, for who has `manage_webhooks`; never their secrets.
+#[utoipa::path(get, path = "/waddles/{w}/outgoing-webhooks", tag = "webhooks", security(("token" = ["manage"])),
+    responses((status = 200, description = "Webhooks.", body = OutgoingWebhookList)))]
+pub async fn list_outgoing(
+    State(app): State<App>,
+    auth: Auth,
+    Path(w): Path<String>,
+) -> Result<Json<OutgoingWebhookList>, Problem> {
+    let (waddle, _) = visible(&app, auth.user(), &w).await?;
+    let all = hooks(&app)?.list_outgoing(auth.user(), waddle.id).await?;
+    Ok(Json(OutgoingWebhookList {
+        webhooks: all.into_iter().map(outgoing_view).collect(),
+    }))
+}
+
+/// Make an outgoing webhook: it is told what happens from now on. Its secret is told this once.
+#[utoipa::path(post, path = "/waddles/{w}/outgoing-webhooks", tag = "webhooks", security(("token" = ["manage"])),
+    responses((status = 201, description = "Made.", body = NewOutgoingWebhookView)))]
+pub async fn create_outgoing(
+    State(app): State<App>,
+    auth: Auth,
+    Path(w): Path<String>,
+    Json(body): Json<OutgoingWebhookBody>,
+) -> Result<Created<NewOutgoingWebhookView>, Problem> {
+    let (waddle, _) = visible(&app, auth.user(), &w).await?;
+    let (hook, secret) = hooks(&app)?
+        .create_outgoing(auth.user(), waddle.id, body.into())
+        .await?;
+    let place = format!("/api/v1/waddles/{}/outgoing-webhooks/{}", waddle.slug, hook.id);
+    let made = NewOutgoingWebhookView {
+        webhook: outgoing_view(hook),
+        secret: secret.expose().to_owned(),
+    };
+    Ok(Created(app.config.at(&place), made))
+}
+
+/// An outgoing webhook.
+#[utoipa::path(get, path = "/waddles/{w}/outgoing-webhooks/{id}", tag = "webhooks", security(("token" = ["manage"])),
+    responses((status = 200, description = "The webhook.", body = OutgoingWebhookView)))]
+pub async fn show_outgoing(
+    State(app): State<App>,
+    auth: Auth,
+    Path((w, id)): Path<(String, String)>,
+) -> Result<Json<OutgoingWebhookView>, Problem> {
+    let (waddle, _) = visible(&app, auth.user(), &w).await?;
+    let hook = hooks(&app)?.outgoing(auth.user(), waddle.id, id_of(&id)?).await?;
+    Ok(Json(outgoing_view(hook)))
+}
+
+/// Change an outgoing webhook, or switch it off or on.
+#[utoipa::path(patch, path = "/waddles/{w}/outgoing-webhooks/{id}", tag = "webhooks", security(("token" = ["manage"])),
+    responses((status = 200, description = "Changed.", body = OutgoingWebhookView)))]
+pub async fn change_outgoing(
+    State(app): State<App>,
+    auth: Auth,
+    Path((w, id)): Path<(String, String)>,
+    Json(body): Json<OutgoingWebhookBody>,
+) -> Result<Json<OutgoingWebhookView>, Problem> {
+    let (waddle, _) = visible(&app, auth.user(), &w).await?;
+    let hook = hooks(&app)?
+        .update_outgoing(auth.user(), waddle.id, id_of(&id)?, body.into())
+        .await?;
+    Ok(Json(outgoing_view(hook)))
+}
+
+/// Delete an outgoing webhook with what it did not deliver.
+#[utoipa::path(delete, path = "/waddles/{w}/outgoing-webhooks/{id}", tag = "webhooks", security(("token" = ["manage"])),
+    responses((status = 204, description = "Gone.")))]
+pub async fn remove_outgoing(
+    State(app): State<App>,
+    auth: Auth,
+    Path((w, id)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    let (waddle, _) = visible(&app, auth.user(), &w).await?;
+    hooks(&app)?.delete_outgoing(auth.user(), waddle.id, id_of(&id)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Give an outgoing webhook a new secret: the old one signs beside it for a day.
+#[utoipa::path(post, path = "/waddles/{w}/outgoing-webhooks/{id}/rotate", tag = "webhooks", security(("token" = ["manage"])),
+    responses((status = 200, description = "The new secret, told this once.", body = NewOutgoingWebhookView)))]
+pub async fn rotate_outgoing(
+    State(app): State<App>,
+    auth: Auth,
+    Path((w, id)): Path<(String, String)>,
+) -> Result<Json<NewOutgoingWebhookView>, Problem> {
+    let (waddle, _) = visible(&app, auth.user(), &w).await?;
+    let (hook, secret) = hooks(&app)?
+        .rotate_outgoing(auth.user(), waddle.id, id_of(&id)?)
+        .await?;
+    Ok(Json(NewOutgoingWebhookView {
+        webhook: outgoing_view(hook),
+        secret: secret.expose().to_owned(),
+    }))
+}
+
+/// Send an outgoing webhook a `webhook.ping` now; 502 says what went wrong.
+#[utoipa::path(post, path = "/waddles/{w}/outgoing-webhooks/{id}/test", tag = "webhooks", security(("token" = ["manage"])),
+    responses((status = 204, description = "It was taken.")))]
+pub async fn test_outgoing(
+    State(app): State<App>,
+    auth: Auth,
+    Path((w, id)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    let (waddle, _) = visible(&app, auth.user(), &w).await?;
+    hooks(&app)?.ping(auth.user(), waddle.id, id_of(&id)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// An event that a receiver did not take.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DeadLetterView {
+    id: i64,
+    /// The event's name.
+    #[serde(rename = "type")]
+    kind: String,
+    /// When it was given up.
+    at: Timestamp,
+    attempts: u32,
+    /// What went wrong last.
+    error: String,
+}
+
+/// A page of them.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DeadLetterList {
+    dead_letters: Vec<DeadLetterView>,
+    /// The cursor of the next page.
+    next: Option<String>,
+}
+
+fn letter(l: DeadLetter) -> DeadLetterView {
+    DeadLetterView {
+        id: l.id,
+        kind: l.kind,
+        at: l.at,
+        attempts: l.attempts,
+        error: l.error,
+    }
+}
+
+/// What an outgoing webhook's receiver did not take, the newest first.
+#[utoipa::path(get, path = "/waddles/{w}/outgoing-webhooks/{id}/dead-letters", tag = "webhooks",
+    security(("token" = ["manage"])),
+    responses((status = 200, description = "A page.", body = DeadLetterList)))]
+pub async fn dead_letters(
+    State(app): State<App>,
+    auth: Auth,
+    Path((w, id)): Path<(String, String)>,
+    Query(paging): Query<Paging>,
+) -> Result<Json<DeadLetterList>, Problem> {
+    let (waddle, _) = visible(&app, auth.user(), &w).await?;
+    let limit = paging.limit()?;
+    let before: Option<i64> = paging.after("dead-letters")?;
+    let all = hooks(&app)?
+        .dead_letters(auth.user(), waddle.id, id_of(&id)?, before, limit)
+        .await?;
+    let last = all.last().filter(|_| all.len() == limit);
+    Ok(Json(DeadLetterList {
+        next: last.and_then(|l| next("dead-letters", &l.id)),
+        dead_letters: all.into_iter().map(letter).collect(),
+    }))
+}
+
+/// Try to deliver one of them now; 502 says what went wrong. Taken, or nothing left to tell, it is off the list.
+#[utoipa::path(post, path = "/waddles/{w}/outgoing-webhooks/{id}/dead-letters/{letter}/redeliver", tag = "webhooks",
+    security(("token" = ["manage"])),
+    params(("letter" = i64, Path, description = "Its number.")),
+    responses((status = 204, description = "It was taken.")))]
+pub async fn redeliver(
+    State(app): State<App>,
+    auth: Auth,
+    Path((w, id, letter)): Path<(String, String, String)>,
+) -> Result<StatusCode, Problem> {
+    let (waddle, _) = visible(&app, auth.user(), &w).await?;
+    let letter = letter.parse().map_err(|_| Problem::not_found("dead letter"))?;
+    hooks(&app)?
+        .redeliver(auth.user(), waddle.id, id_of(&id)?, letter)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
