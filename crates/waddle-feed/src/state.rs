@@ -194,6 +194,7 @@ impl FeedState {
                 PostError::NoChannel => "no-channel",
                 PostError::Nick => "nick",
                 PostError::Busy => "busy",
+                PostError::Rule => "rule",
                 PostError::Storage => "storage",
             }),
         };

@@ -294,6 +294,7 @@ impl XmppServer {
         if inner.registry.has(402) {
             tokio::spawn(channels::watch(inner.clone()));
         }
+        tokio::spawn(crate::reports::watch(inner.clone()));
         if inner.registry.has(503) {
             tokio::spawn(xep0503::watch(inner.clone()));
         }
@@ -380,6 +381,13 @@ impl XmppServer {
                 return;
             }
         }
+    }
+}
+
+impl XmppServer {
+    /// Direct messages: policies, requests, small groups.
+    pub fn direct(&self) -> crate::direct::Direct {
+        crate::direct::Direct(self.inner.clone())
     }
 }
 

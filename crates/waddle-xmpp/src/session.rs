@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicI8, AtomicI64, AtomicU8, AtomicU32, Ordering},
@@ -11,6 +12,7 @@ use std::{
 use kameo::actor::ActorRef;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use waddle_community::Via;
 use waddle_core::{BareJid, Jid, Timestamp, UserId};
 use waddle_identity::CredentialId;
 use waddle_muc::Sender;
@@ -89,6 +91,7 @@ struct Control {
     credential: CredentialId,
     resumption: Option<Box<str>>,
     client: Option<Box<str>>,
+    address: Option<IpAddr>,
 }
 
 impl Session {
@@ -120,6 +123,7 @@ impl Session {
                 credential,
                 resumption: None,
                 client: None,
+                address: None,
             }),
         })
     }
@@ -244,6 +248,20 @@ impl Session {
 
     pub(crate) fn set_client(&self, client: Option<&str>) {
         self.control.lock().client = client.map(Into::into);
+    }
+
+    pub(crate) fn set_address(&self, address: IpAddr) {
+        self.control.lock().address = Some(address);
+    }
+
+    /// From where it acts, for audit logs.
+    pub fn via(&self) -> Via {
+        let control = self.control.lock();
+        let via = Via::new("xmpp").from_address(control.address);
+        match control.credential {
+            CredentialId::NONE => via,
+            credential => via.with_token(credential.to_string()),
+        }
     }
 
     /// The name under which it can be resumed (XEP-0198).

@@ -14,8 +14,10 @@ use waddle_stanza::{Condition, ErrorType, StanzaError, forms::Form, ns};
 use crate::{server::Server, session::Session, xep::BoxFuture};
 
 pub mod admin;
+mod direct;
 mod hats;
 pub mod invite;
+mod moderation;
 mod progress;
 pub mod registry;
 pub mod run;
@@ -32,6 +34,8 @@ pub enum Place {
     Account,
     /// The rooms' host and its rooms ([`run::in_rooms`] is the way in).
     Rooms,
+    /// The host of spaces.
+    Spaces,
 }
 
 /// Who may see and run a command.

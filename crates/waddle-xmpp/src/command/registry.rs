@@ -2,8 +2,10 @@
 
 use super::{
     Access, Asker, Command, Place, admin,
+    direct::DirectCommand,
     hats::HatCommand,
     invite::{CreateAccount, Invite},
+    moderation::ModCommand,
 };
 
 /// All commands, in the order in which menus show them.
@@ -46,13 +48,26 @@ pub static ALL: &[&dyn Command] = &[
     &HatCommand::Assign,
     &HatCommand::Unassign,
     &HatCommand::ListAssigned,
+    &ModCommand::Timeout,
+    &ModCommand::EndTimeout,
+    &ModCommand::Kick,
+    &ModCommand::Ban,
+    &ModCommand::Unban,
+    &ModCommand::Purge,
+    &ModCommand::Reports,
+    &ModCommand::Handle,
+    &DirectCommand::Policy,
+    &DirectCommand::Requests,
+    &DirectCommand::MakeGroup,
+    &DirectCommand::AddToGroup,
+    &DirectCommand::LeaveGroup,
 ];
 
 /// Whether somebody may see and run a command here.
 pub async fn may(command: &dyn Command, asker: &Asker<'_>) -> bool {
     let access = match command.access() {
         Access::Admins => asker.admin,
-        Access::Accounts => asker.place == Place::Rooms || asker.server.is_local(&asker.session.jid),
+        Access::Accounts => matches!(asker.place, Place::Rooms | Place::Spaces) || asker.server.is_local(&asker.session.jid),
     };
     access && command.places().contains(&asker.place) && command.may(asker).await
 }

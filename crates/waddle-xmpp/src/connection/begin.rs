@@ -64,6 +64,7 @@ impl Connection {
             Some(self.me.clone()),
         );
         session.set_client(client);
+        session.set_address(self.peer.address);
         match server.sessions.add(session, limits.xmpp_sessions_per_account) {
             Ok(replaced) => {
                 if let Some(actor) = replaced.and_then(|old| old.control()) {
@@ -169,6 +170,7 @@ impl Connection {
     async fn adopt(&mut self, parked: Parked, login: &LoggedIn) -> bool {
         let Parked { session, sm, buckets } = parked;
         session.set_control(Some(self.me.clone()));
+        session.set_address(self.peer.address);
         session.set_credential(login.credential);
         self.span.record("jid", session.jid.as_str());
         self.serve(session, Some(sm), buckets);

@@ -116,6 +116,7 @@ async fn change(r: &IqRequest<'_>, block: bool) -> IqResult {
         }
     }
     let (owner, limits) = (r.session.localpart().to_owned(), r.server.limits.clone());
+    let passed_on = reported.clone();
     let named = jids.clone();
     let work = move |tx: &mut waddle_storage::Tx| {
         let before = blocking::list(tx, &owner)?;
@@ -145,6 +146,7 @@ async fn change(r: &IqRequest<'_>, block: bool) -> IqResult {
         .await
         .map_err(|_| StanzaError::new(Condition::InternalServerError))?
         .map_err(|e| failed(&e))?;
+    crate::reports::pass_on(r.server, r.session, passed_on);
     blocks::guard(r.server, r.session.localpart());
     presence::blocked(r.server, &r.session.bare, &changed, block).await;
     Ok(Answer::Followed(pushes(

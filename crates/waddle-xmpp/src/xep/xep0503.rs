@@ -18,6 +18,7 @@ use waddle_stanza::{
 
 use super::{Answer, Extension, IqResult, Xep};
 use crate::{
+    command::{Place, run},
     router::{Routed, Sent, iq},
     server::Server,
     service::Service,
@@ -79,6 +80,14 @@ async fn answer(sent: Sent, host: Arc<str>) -> IqResult {
     let payload = stanza.payload().ok_or(Condition::BadRequest)?;
     let set = stanza.is_type("set");
     let node = payload.attr("node").filter(|n| !n.is_empty());
+    if let (Some(node), true) = (&node, payload.in_ns(ns::DISCO_INFO) || payload.in_ns(ns::DISCO_ITEMS)) {
+        // Commands are nodes too; no slug is called like one.
+        let session = sent.session();
+        let asker = run::asker(server, &session, Place::Spaces, &host).await;
+        if let Some(found) = run::disco(&asker, node, payload.in_ns(ns::DISCO_ITEMS)).await {
+            return found;
+        }
+    }
     let mut w = XmlWriter::new();
     match (payload.name(), payload.ns(), node) {
         ("query", ns::DISCO_INFO | ns::DISCO_ITEMS, _) if set => return Err(Condition::BadRequest.into()),
@@ -105,6 +114,11 @@ async fn answer(sent: Sent, host: Arc<str>) -> IqResult {
             }
             .write(&mut w);
         }
+        ("command", ns::COMMANDS, _) if set => {
+            let session = sent.session();
+            let asker = run::asker(server, &session, Place::Spaces, &host).await;
+            return run::execute(&asker, payload).await;
+        }
         ("pubsub", pubsub::PUBSUB, _) => return nodes(&sent, &user, payload, set).await,
         ("ping", ns::PING, _) if !set => return Ok(Answer::Empty),
         _ => return Err(Condition::ServiceUnavailable.into()),
@@ -127,6 +141,7 @@ fn info() -> DiscoInfo {
         ns::DISCO_ITEMS,
         ns::RSM,
         ns::PING,
+        ns::COMMANDS,
     ]
     .into_iter()
     .map(str::to_owned)

@@ -1,0 +1,238 @@
+//! Small private groups: whom somebody may add to one, and what follows. The rooms are `waddle_muc`'s.
+
+use std::sync::Arc;
+
+use waddle_core::{BareJid, UserId};
+use waddle_muc::{GroupError, NewGroup};
+use waddle_stanza::{Class, XmlWriter, ns};
+use waddle_storage::repo::{
+    accounts,
+    direct::{self, Group, Held, Participant, RequestPolicy},
+};
+
+use super::{DirectError, Own, notice};
+use crate::{
+    personal::channels,
+    router::{Origin, blocks, consent, inbound_now},
+    server::Server,
+};
+
+/// A group with everybody in it.
+pub type GroupView = (Group, Vec<Participant>);
+
+impl From<GroupError> for DirectError {
+    fn from(e: GroupError) -> Self {
+        match e {
+            GroupError::NotFound => Self::NotFound("group"),
+            GroupError::Full { what, max } => Self::Full { what, max },
+            GroupError::Name => Self::Invalid("the name has up to 100 characters"),
+            _ => Self::Failed,
+        }
+    }
+}
+
+/// What became of somebody who was to be added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Added {
+    /// They are in the group.
+    In,
+    /// They are asked.
+    Asked,
+}
+
+/// Makes a group. Who takes requests from the maker is in it at once, others are asked.
+pub async fn make(
+    server: &Arc<Server>,
+    own: &Own,
+    name: &str,
+    people: Vec<BareJid>,
+) -> Result<(Group, Vec<(BareJid, Added)>), DirectError> {
+    let limits = &server.limits;
+    if people.iter().any(|p| p.local().is_none()) {
+        return Err(DirectError::Invalid("a group is of people"));
+    }
+    let others: Vec<BareJid> = people.into_iter().filter(|p| *p != own.bare).collect();
+    if others.is_empty() {
+        return Err(DirectError::Invalid("a group is of two people at least"));
+    }
+    let full = |what, max| Err(DirectError::Full { what, max });
+    if others.len() >= limits.direct_group_people {
+        return full("people in a group", limits.direct_group_people);
+    }
+    if server.rooms.groups_of(&own.bare).await?.len() >= limits.direct_groups {
+        return full("groups of one person", limits.direct_groups);
+    }
+    let mut welcome = Vec::new();
+    for jid in others {
+        welcome.push((ask(server, own, &jid).await?, jid));
+    }
+    let mut now = vec![own.bare.clone()];
+    now.extend(welcome.iter().filter(|(a, _)| *a == Added::In).map(|(_, j)| j.clone()));
+    let new = NewGroup {
+        name: name.trim().to_owned(),
+        by: own.user.clone(),
+        people: now.clone(),
+    };
+    let group = server.rooms.make_group(new).await?;
+    for (added, jid) in &welcome {
+        match added {
+            Added::In => invite(server, own, &group, jid),
+            Added::Asked => put_request(server, own, &group, jid).await?,
+        }
+    }
+    for jid in &now {
+        refresh(server, jid).await;
+    }
+    Ok((group, welcome.into_iter().map(|(a, j)| (j, a)).collect()))
+}
+
+/// Adds somebody to a group that the asker is in.
+pub async fn add(server: &Arc<Server>, own: &Own, room: &str, jid: &BareJid) -> Result<Added, DirectError> {
+    let (group, people) = server.rooms.group(room, &own.bare).await?;
+    if jid.local().is_none() {
+        return Err(DirectError::Invalid("a group is of people"));
+    }
+    if people.iter().any(|p| p.jid == *jid) {
+        return Ok(Added::In);
+    }
+    if people.len() >= server.limits.direct_group_people {
+        return Err(DirectError::Full {
+            what: "people in a group",
+            max: server.limits.direct_group_people,
+        });
+    }
+    let added = ask(server, own, jid).await?;
+    match added {
+        Added::In => {
+            server.rooms.add_to_group(room, vec![jid.clone()]).await?;
+            refresh(server, jid).await;
+        }
+        Added::Asked => put_request(server, own, &group, jid).await?,
+    }
+    Ok(added)
+}
+
+/// Takes somebody out of a group: oneself, or whom one will where one made it.
+pub async fn remove(server: &Arc<Server>, own: &Own, room: &str, jid: &BareJid) -> Result<(), DirectError> {
+    let (group, people) = server.rooms.group(room, &own.bare).await?;
+    if *jid != own.bare && group.made_by != own.user {
+        return Err(DirectError::Invalid("only who made the group may take others out"));
+    }
+    if !people.iter().any(|p| p.jid == *jid) {
+        return Err(DirectError::NotFound("person in this group"));
+    }
+    server.rooms.leave_group(room, jid).await?;
+    refresh(server, jid).await;
+    Ok(())
+}
+
+/// Gives a group another name.
+pub async fn rename(server: &Arc<Server>, own: &Own, room: &str, name: &str) -> Result<Group, DirectError> {
+    let (group, people) = server.rooms.group(room, &own.bare).await?;
+    server.rooms.rename_group(room, name.trim()).await?;
+    for p in people {
+        refresh(server, &p.jid).await;
+    }
+    Ok(Group {
+        name: name.trim().to_owned(),
+        ..group
+    })
+}
+
+/// An account that was asked enters a group.
+pub(super) async fn enter(server: &Arc<Server>, room: &str, own: &Own) -> Result<(), DirectError> {
+    server.rooms.add_to_group(room, vec![own.bare.clone()]).await?;
+    refresh(server, &own.bare).await;
+    Ok(())
+}
+
+/// Whether somebody is in at once or must be asked; an error where they do not want to be.
+async fn ask(server: &Arc<Server>, own: &Own, jid: &BareJid) -> Result<Added, DirectError> {
+    if !server.is_local(jid.as_jid()) {
+        // Their own server decides about the invitation.
+        return Ok(Added::In);
+    }
+    let (server_, from, to) = (server.clone(), own.clone(), jid.clone());
+    let owner = jid.local().unwrap_or_default().to_owned();
+    blocks::load(server, &owner).await;
+    let blocked = server.blocks.between(server, jid.as_jid(), own.bare.as_jid());
+    let welcome = server.db.write(move |tx| {
+        let Some(user) = accounts::user_of(tx, &owner)? else {
+            return Ok(None);
+        };
+        consent::may_approach(tx, &server_, (&owner, &user), (&from.bare, &from.user)).map(Some)
+    });
+    match welcome.await? {
+        None => Err(DirectError::NotFound("person")),
+        _ if blocked => Err(DirectError::Refused(to)),
+        Some(true) => Ok(Added::In),
+        Some(false) if server.policies.of(to.local().unwrap_or_default()) == RequestPolicy::Nobody => {
+            Err(DirectError::Refused(to))
+        }
+        Some(false) => Ok(Added::Asked),
+    }
+}
+
+async fn put_request(server: &Arc<Server>, own: &Own, group: &Group, jid: &BareJid) -> Result<(), DirectError> {
+    let (owner, from, room) = (
+        jid.local().unwrap_or_default().to_owned(),
+        own.bare.clone(),
+        group.room.clone(),
+    );
+    let max = server.limits.direct_requests;
+    let asked = server.db.write(move |tx| {
+        let at = tx.now();
+        direct::ask_into(tx, &owner, &from, &room, at, max)
+    });
+    match asked.await? {
+        Held::First => {
+            let text = [
+                own.bare.as_str(),
+                " would like to add you to the group \u{201c}",
+                &group.name,
+                "\u{201d}. Run the command \u{201c}Requests to write to me\u{201d} of your account to accept or refuse it.",
+            ];
+            notice(server, jid, &text.concat());
+            Ok(())
+        }
+        Held::More | Held::Refused => Ok(()),
+        Held::Full => Err(DirectError::Full {
+            what: "requests that wait for one person",
+            max,
+        }),
+    }
+}
+
+/// An invitation from the room, for clients that do not read bookmarks; also how people elsewhere hear of it.
+fn invite(server: &Arc<Server>, own: &Own, group: &Group, jid: &BareJid) {
+    let Ok(room) = BareJid::new(Some(&group.room), &server.config.muc_domain) else {
+        return;
+    };
+    let mut w = XmlWriter::message();
+    w.attr("from", room.as_str()).attr("to", jid.as_str());
+    w.open_ns("x", ns::MUC_USER)
+        .open("invite")
+        .attr("from", own.bare.as_str())
+        .close()
+        .close();
+    if let Ok(stanza) = w.outgoing(Class::Message).to_stanza() {
+        inbound_now(server, Origin::elsewhere(room.into()), stanza);
+    }
+}
+
+/// Brings the bookmarks of an account of this server up to date.
+async fn refresh(server: &Arc<Server>, jid: &BareJid) {
+    if !server.is_local(jid.as_jid()) {
+        return;
+    }
+    let owner = jid.local().unwrap_or_default().to_owned();
+    let user: Option<UserId> = server
+        .db
+        .read(move |c| accounts::user_of(c, &owner))
+        .await
+        .ok()
+        .flatten();
+    if let Some(user) = user {
+        channels::refresh(server, jid, &user).await;
+    }
+}
