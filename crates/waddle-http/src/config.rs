@@ -10,6 +10,7 @@ use waddle_core::{Limits, Timestamp, UserId, WaddleId};
 use waddle_files::Files;
 use waddle_identity::Identity;
 use waddle_muc::Rooms;
+use waddle_xmpp::direct::Direct;
 
 use crate::{
     bosh::BoshDoor,
@@ -157,6 +158,8 @@ pub struct HttpDeps {
     pub rooms: Option<Rooms>,
     /// Webhooks, bots, slash commands.
     pub hooks: Option<waddle_hooks::Hooks>,
+    /// `/direct`.
+    pub direct: Option<Direct>,
     /// `/upload/…`.
     pub files: Option<Files>,
     /// Live MQTT connections.

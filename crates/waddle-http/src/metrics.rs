@@ -9,6 +9,7 @@ pub(crate) struct Metrics {
     pub seconds: Histogram<f64>,
     pub connections: UpDownCounter<i64>,
     pub refused: Counter<u64>,
+    pub streams: UpDownCounter<i64>,
 }
 
 pub(crate) static METRICS: LazyLock<Metrics> = LazyLock::new(|| {
@@ -29,6 +30,10 @@ pub(crate) static METRICS: LazyLock<Metrics> = LazyLock::new(|| {
         connections: meter
             .i64_up_down_counter("http.connections.active")
             .with_description("open connections that speak HTTP, by transport")
+            .build(),
+        streams: meter
+            .i64_up_down_counter("http.streams.active")
+            .with_description("open event streams")
             .build(),
         refused: meter
             .u64_counter("http.connections.refused")

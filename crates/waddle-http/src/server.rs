@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 use waddle_core::Limits;
 
-use crate::{HttpConfig, HttpDeps, client::Conn, metrics::METRICS, router};
+use crate::{HttpConfig, HttpDeps, client::Conn, metrics::METRICS, surface};
 
 /// TLS settings that can be exchanged while the server runs.
 pub type TlsConfig = Arc<ArcSwap<rustls::ServerConfig>>;
@@ -114,7 +114,7 @@ impl HttpServer {
             places: Arc::new(Semaphore::new(config.limits.connections)),
             addresses: Arc::default(),
             stop: stop.clone(),
-            router: router(config, deps),
+            router: surface(config, deps, stop.clone()),
         });
         let mut server = Self {
             stop,

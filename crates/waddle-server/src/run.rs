@@ -197,6 +197,7 @@ async fn start(
             identity: app.identity.clone(),
             community: app.community.clone(),
             rooms: Some(rooms.clone()),
+            direct: Some(xmpp.direct()),
             hooks: Some(hooks.clone()),
             files: files.clone(),
             xmpp: Some(doors::xmpp(&xmpp)),

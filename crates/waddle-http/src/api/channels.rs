@@ -59,7 +59,7 @@ pub struct ChannelView {
     created_at: Timestamp,
 }
 
-pub(super) fn view(app: &App, waddle: &Waddle, channel: &Channel) -> ChannelView {
+pub(crate) fn view(app: &App, waddle: &Waddle, channel: &Channel) -> ChannelView {
     ChannelView {
         id: channel.id,
         waddle_id: waddle.id,

@@ -25,27 +25,32 @@
 mod access_tokens;
 mod account;
 mod account_export;
+mod audit;
 mod bans;
 mod bots;
 mod categories;
-pub mod commands;
 pub(crate) mod channels;
+pub mod commands;
 mod devices;
+mod direct;
 mod discovery;
-mod feeds;
 mod export;
+mod feeds;
 mod files;
 mod inbox;
 mod invites;
 mod join_requests;
 mod members;
 mod messages;
-mod pins;
-mod search;
+mod moderation;
 mod overrides;
 mod people;
 mod permissions;
+mod pins;
+mod reports;
 mod roles;
+mod rules;
+mod search;
 mod waddles;
 pub mod webhooks;
 
@@ -67,6 +72,11 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(members::routes())
         .merge(invites::routes())
         .merge(bans::routes())
+        .merge(moderation::routes())
+        .merge(rules::routes())
+        .merge(reports::routes())
+        .merge(audit::routes())
+        .merge(direct::routes())
         .merge(categories::routes())
         .merge(discovery::routes())
         .merge(export::routes())

@@ -79,8 +79,8 @@ async fn tagged(response: Response) -> Result<(Response, Option<String>), Proble
     Ok((Response::from_parts(parts, Body::from(body)), Some(tag)))
 }
 
-/// The tag that `GET` of the same address has now, for the same person.
-async fn current(router: Router, req: &Request) -> Result<(StatusCode, Option<String>), Problem> {
+/// `GET` of the same address by the same person.
+fn read_of(req: &Request) -> Request {
     let mut get = Request::new(Body::empty());
     *get.uri_mut() = req.uri().clone();
     if let Some(known) = req.extensions().get::<Known>() {
@@ -89,6 +89,11 @@ async fn current(router: Router, req: &Request) -> Result<(StatusCode, Option<St
     if let Some(client) = req.extensions().get::<Client>() {
         get.extensions_mut().insert(*client);
     }
+    get
+}
+
+/// The tag that a thing has now.
+async fn current(router: Router, get: Request) -> Result<(StatusCode, Option<String>), Problem> {
     let Ok(response) = router.oneshot(get).await;
     let status = response.status();
     let (_, tag) = tagged(response).await?;
@@ -119,7 +124,7 @@ pub async fn conditional(
         return Ok(next.run(req).await);
     }
     let _one_at_a_time = app.conditions.lane(req.uri().path()).lock().await;
-    let (status, tag) = current(router, &req).await?;
+    let (status, tag) = current(router, read_of(&req)).await?;
     let holds = match (&tag, status) {
         (Some(tag), _) => matches(req.headers(), &header::IF_MATCH, tag, true),
         // the handler says what is wrong

@@ -1,7 +1,7 @@
 //! The OpenAPI 3.1 document: what the handlers say of themselves, and what holds for all of them, written once here:
 //! errors, headers, path parameters, how to log in.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use axum::{
     extract::State,
@@ -31,6 +31,7 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("code", "The code of an invite."),
     ("id", "An identifier, as lists give it."),
     ("name", "A name."),
+    ("d", "A device: name or identifier."),
 ];
 
 /// Errors of every operation, by status.
@@ -92,51 +93,57 @@ fn complete(path: &str, method: &str, operation: &mut Map<String, Value>) {
     let errors = problems(&Value::Object(operation.clone()), path, method);
     let creates = method == "post" && operation["responses"].get("201").is_some();
 
-    let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
-    let Some(parameters) = parameters.as_array_mut() else {
-        return;
+    let mut parameters = match operation.remove("parameters") {
+        Some(Value::Array(given)) => given,
+        _ => Vec::new(),
     };
+    // what is both inferred and written is said once
+    let mut said = HashSet::new();
+    parameters.retain(|p| said.insert((p["name"].to_string(), p["in"].to_string())));
     for name in path.split('{').skip(1).filter_map(|p| p.split('}').next()) {
         let about = PARAMETERS.iter().find(|(n, _)| *n == name).map_or("", |(_, a)| *a);
-        let place = parameters.iter().position(|p| p["name"] == name && p["in"] == "path");
         let one = json!({
             "name": name, "in": "path", "required": true, "description": about,
             "schema": { "type": "string", "minLength": 1, "maxLength": 512 },
         });
-        match place {
-            Some(i) if parameters[i]["description"].is_null() => parameters[i] = one,
+        match parameters.iter_mut().find(|p| p["name"] == name && p["in"] == "path") {
+            Some(there) if there["description"].is_null() => *there = one,
             Some(_) => {}
             None => parameters.push(one),
         }
     }
-    let mut header = |name: &str, about: &str| {
-        parameters.push(json!({
+    let header = |name: &str, about: &str| {
+        json!({
             "name": name, "in": "header", "required": false, "description": about,
             "schema": { "type": "string", "maxLength": 255 },
-        }));
+        })
     };
     if creates {
-        header(
+        parameters.push(header(
             "Idempotency-Key",
             "1 to 255 visible characters: the same request with the same key is done once; its answer is kept for 24 h.",
-        );
+        ));
     }
     if matches!(method, "put" | "patch" | "delete") {
-        header("If-Match", "The `ETag` that `GET` gave here: done only where it is still that.");
+        parameters.push(header(
+            "If-Match",
+            "The `ETag` that `GET` gave here: done only where it is still that.",
+        ));
     }
-    let responses = operation.entry("responses").or_insert_with(|| json!({}));
-    let Some(responses) = responses.as_object_mut() else {
-        return;
+    let mut responses = match operation.remove("responses") {
+        Some(Value::Object(given)) => given,
+        _ => Map::new(),
     };
     if method == "get"
-        && let Some(ok) = responses.get_mut("200").filter(|ok| ok["content"].get("application/json").is_some())
+        && let Some(ok) = responses
+            .get_mut("200")
+            .filter(|ok| ok["content"].get("application/json").is_some())
     {
         ok["headers"]["ETag"] = json!({ "description": "Of this content.", "schema": { "type": "string" } });
-        parameters.push(json!({
-            "name": "If-None-Match", "in": "header", "required": false,
-            "description": "The `ETag` that one has: 304 where it is still that.",
-            "schema": { "type": "string", "maxLength": 255 },
-        }));
+        parameters.push(header(
+            "If-None-Match",
+            "The `ETag` that one has: 304 where it is still that.",
+        ));
         responses.insert("304".into(), json!({ "description": "It is still what one has." }));
     }
     if let Some(made) = responses.get_mut("201") {
@@ -150,6 +157,8 @@ fn complete(path: &str, method: &str, operation: &mut Map<String, Value>) {
             })
         });
     }
+    operation.insert("parameters".into(), parameters.into());
+    operation.insert("responses".into(), responses.into());
 }
 
 /// Makes the whole document of what the handlers say.

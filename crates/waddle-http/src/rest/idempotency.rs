@@ -117,7 +117,12 @@ pub async fn idempotent(State(app): State<App>, req: Request, next: Next) -> Res
     }
     let req = Request::from_parts(parts, Body::from(body));
     // to its end, whoever waits for it
-    let done = tokio::spawn(async move { finish(&app, &known.account, key, next.run(req).await).await }).await;
+    let way = waddle_community::Via::now();
+    let work = async move { finish(&app, &known.account, key, next.run(req).await).await };
+    let done = match way {
+        Some(way) => tokio::spawn(waddle_community::Via::clone(&way).scope(work)).await,
+        None => tokio::spawn(work).await,
+    };
     done.unwrap_or_else(|_| Ok(Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR, String::new()).into_response()))
 }
 

@@ -61,6 +61,7 @@ pub async fn open_with(change: impl FnOnce(&mut HttpConfig, &mut IdentityConfig)
         community,
         rooms: None,
         mqtt_connections: None,
+        direct: None,
         files: Some(files),
         xmpp: None,
         bosh: None,

@@ -1,0 +1,163 @@
+//! Where somebody has read to, over all their waddles, as one opaque text.
+//!
+//! Of each waddle it holds the last message and the last line of the audit log. A waddle that was silent for a minute
+//! needs no place of its own: the time until which all is known stands for it, so that a cursor stays short.
+
+use std::collections::BTreeMap;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as B64};
+use waddle_core::{MessageId, Timestamp, WaddleId};
+
+/// Microseconds by which a commit may be announced after another one's later commit elsewhere.
+const SLACK: i64 = 60_000_000;
+/// Waddles that a cursor may name; more than anybody belongs to.
+const MOST: usize = 1_000;
+/// Bytes of a waddle's place.
+const PLACE: usize = 32;
+const VERSION: u8 = 1;
+
+/// How far one waddle was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The last message.
+    pub message: MessageId,
+    /// The last line of the audit log; less than one where it is found by time.
+    pub line: i64,
+    /// When the later of both was.
+    touched: i64,
+}
+
+/// How far all of them were.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    /// All before this is known, of waddles without a place.
+    since: i64,
+    places: BTreeMap<WaddleId, Place>,
+}
+
+impl Cursor {
+    /// From now on.
+    pub fn at(now: Timestamp) -> Self {
+        Self {
+            since: now.micros(),
+            places: BTreeMap::new(),
+        }
+    }
+
+    /// How far a waddle was read.
+    pub fn place(&self, waddle: WaddleId) -> Place {
+        self.places.get(&waddle).copied().unwrap_or(Place {
+            message: MessageId(self.since),
+            line: -1,
+            touched: self.since,
+        })
+    }
+
+    /// The time before which all of a waddle without a line is known.
+    pub fn since(&self) -> Timestamp {
+        Timestamp(self.since)
+    }
+
+    fn touch(&mut self, waddle: WaddleId, at: i64, change: impl FnOnce(&mut Place)) {
+        let mut place = self.place(waddle);
+        change(&mut place);
+        place.touched = place.touched.max(at);
+        self.places.insert(waddle, place);
+        let newest = self.places.values().map(|p| p.touched).max().unwrap_or(at);
+        let quiet = newest.saturating_sub(SLACK);
+        if quiet > self.since {
+            self.since = quiet;
+            self.places.retain(|_, p| p.touched > quiet);
+        }
+    }
+
+    /// A message was told.
+    pub fn message(&mut self, waddle: WaddleId, id: MessageId) {
+        self.touch(waddle, id.0, |p| p.message = p.message.max(id));
+    }
+
+    /// A line of the audit log was told.
+    pub fn line(&mut self, waddle: WaddleId, line: i64, at: Timestamp) {
+        self.touch(waddle, at.micros(), |p| p.line = p.line.max(line));
+    }
+
+    /// As a text.
+    pub fn encode(&self) -> String {
+        let mut out = Vec::with_capacity(9 + self.places.len() * PLACE);
+        out.push(VERSION);
+        out.extend_from_slice(&self.since.to_be_bytes());
+        for (waddle, place) in &self.places {
+            let id = u128::from_str_radix(&waddle.to_string(), 16).unwrap_or_default();
+            out.extend_from_slice(&id.to_be_bytes());
+            out.extend_from_slice(&place.message.0.to_be_bytes());
+            out.extend_from_slice(&place.line.to_be_bytes());
+        }
+        B64.encode(out)
+    }
+
+    /// Of a text that [`Cursor::encode`] made.
+    pub fn decode(text: &str) -> Option<Self> {
+        if text.len() > (9 + MOST * PLACE) * 4 / 3 + 4 {
+            return None;
+        }
+        let bytes = B64.decode(text).ok()?;
+        let (head, rest) = bytes.split_at_checked(9)?;
+        let number = |b: &[u8]| Some(i64::from_be_bytes(b.try_into().ok()?));
+        if head[0] != VERSION || rest.len() % PLACE != 0 {
+            return None;
+        }
+        let since = number(&head[1..])?;
+        if since < 0 {
+            return None;
+        }
+        let mut places = BTreeMap::new();
+        for one in rest.chunks_exact(PLACE) {
+            let id = u128::from_be_bytes(one[..16].try_into().ok()?);
+            let message = number(&one[16..24])?;
+            let place = Place {
+                message: MessageId(message),
+                line: number(&one[24..])?,
+                touched: message.max(since.saturating_add(SLACK)),
+            };
+            places.insert(format!("{id:032x}").parse().ok()?, place);
+        }
+        Some(Self { since, places })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_and_back() {
+        let (a, b) = (WaddleId::new(), WaddleId::new());
+        let mut c = Cursor::at(Timestamp(1_000_000_000));
+        assert_eq!(Cursor::decode(&c.encode()).unwrap().place(a).message, MessageId(1_000_000_000));
+        c.message(a, MessageId(1_000_000_007));
+        c.line(b, 12, Timestamp(1_000_000_009));
+        let back = Cursor::decode(&c.encode()).unwrap();
+        assert_eq!(back.place(a).message, MessageId(1_000_000_007));
+        assert_eq!((back.place(a).line, back.place(b).line), (-1, 12));
+        assert_eq!(back.place(b).message, MessageId(1_000_000_000));
+        for bad in ["", "x", "AAAA", &c.encode()[1..], &format!("{}A", c.encode())] {
+            assert!(Cursor::decode(bad).is_none(), "{bad}");
+        }
+        assert!(Cursor::decode(&"A".repeat(100_000)).is_none());
+    }
+
+    #[test]
+    fn silent_waddles_have_no_place() {
+        let (a, b) = (WaddleId::new(), WaddleId::new());
+        let mut c = Cursor::at(Timestamp(0));
+        c.message(a, MessageId(5));
+        let short = c.encode().len();
+        c.message(b, MessageId(SLACK + 10));
+        assert_eq!(c.encode().len(), short, "the place of a is gone");
+        assert_eq!(c.place(a).message, MessageId(10), "all before is known");
+        // what was committed a moment before, elsewhere, is still told
+        c.message(a, MessageId(SLACK + 3));
+        assert_eq!(c.place(a).message, MessageId(SLACK + 3));
+        assert_eq!(c.place(b).message, MessageId(SLACK + 10));
+    }
+}

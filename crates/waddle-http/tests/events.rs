@@ -1,0 +1,469 @@
+//! Event streams: what is told to whom, resuming, and what ends them.
+#![allow(
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod support;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    body::{Body, BodyDataStream},
+    http::{Request, StatusCode},
+};
+use futures::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use support::{Setup, open_with};
+use tokio::{net::TcpListener, time::timeout};
+use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest as _};
+use tower::ServiceExt as _;
+use waddle_http::{Conn, HttpServer, router};
+use waddle_muc::Rooms;
+
+const WAIT: Duration = Duration::from_secs(10);
+
+/// A surface with rooms, and a waddle `penguins` of alice with bob in it.
+async fn world(change: impl FnOnce(&mut waddle_core::Limits)) -> (Setup, String, String) {
+    let mut t = open_with(|http, _| {
+        http.rate_limits = false;
+        change(&mut http.limits);
+    })
+    .await;
+    let limits = Arc::new(t.config.limits.clone());
+    let rooms = Rooms::new(waddle_muc::Deps {
+        storage: t.storage.clone(),
+        community: t.deps.community.clone(),
+        clock: t.clock.clone(),
+        limits,
+        domain: "example.org".into(),
+    })
+    .await
+    .unwrap();
+    t.deps.rooms = Some(rooms);
+    t.router = router(t.config.clone(), t.deps.clone());
+    let (alice, bob) = (t.person("alice").await, t.person("bob").await);
+    make(&t, &alice, "penguins").await;
+    join(&t, &alice, "penguins", "bob").await;
+    (t, alice, bob)
+}
+
+async fn make(t: &Setup, by: &str, slug: &str) {
+    let made = t.post("/waddles").bearer(by).json(json!({"slug": slug, "name": slug})).send().await;
+    assert_eq!(made.status, 201, "{}", made.text);
+}
+
+async fn join(t: &Setup, by: &str, slug: &str, who: &str) {
+    let added = t
+        .post(&format!("/waddles/{slug}/members"))
+        .bearer(by)
+        .json(json!({"user": who}))
+        .send()
+        .await;
+    assert_eq!(added.status, 201, "{}", added.text);
+}
+
+/// Says something; its identifier.
+async fn say(t: &Setup, by: &str, channel: &str, body: &str) -> String {
+    t.clock.advance(Duration::from_secs(2));
+    let said = t
+        .post(&format!("/api/v1/channels/{channel}/messages"))
+        .bearer(by)
+        .json(json!({"body": body}))
+        .send()
+        .await;
+    assert_eq!(said.status, 201, "{}", said.text);
+    said.json()["id"].as_str().unwrap().to_owned()
+}
+
+/// A reader of a stream.
+struct Reader {
+    body: BodyDataStream,
+    text: String,
+}
+
+#[derive(Debug)]
+struct Told {
+    cursor: String,
+    kind: String,
+    data: Value,
+}
+
+async fn listen(t: &Setup, token: &str, query: &str) -> Result<Reader, StatusCode> {
+    let mut req = Request::builder()
+        .uri(format!("/api/v1/events{query}"))
+        .header("authorization", format!("Bearer {token}"))
+        .body(Body::empty())
+        .unwrap();
+    req.extensions_mut().insert(Conn {
+        addr: "127.0.0.1".parse().unwrap(),
+        tls: false,
+    });
+    let answer = t.router.clone().oneshot(req).await.unwrap();
+    if answer.status() != StatusCode::OK {
+        return Err(answer.status());
+    }
+    assert_eq!(answer.headers()["content-type"], "text/event-stream");
+    Ok(Reader {
+        body: answer.into_body().into_data_stream(),
+        text: String::new(),
+    })
+}
+
+impl Reader {
+    /// The next event; nothing at the end.
+    async fn next(&mut self) -> Option<Told> {
+        loop {
+            if let Some(end) = self.text.find("\n\n") {
+                let block: String = self.text.drain(..end + 2).collect();
+                let field = |name: &str| {
+                    let found = block.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':'));
+                    found.map(|v| v.trim_start().to_owned())
+                };
+                let Some(kind) = field("event") else { continue };
+                return Some(Told {
+                    cursor: field("id").unwrap_or_default(),
+                    kind,
+                    data: serde_json::from_str(&field("data").unwrap()).unwrap(),
+                });
+            }
+            let part = timeout(WAIT, self.body.next()).await.expect("an event in time")?;
+            self.text.push_str(std::str::from_utf8(&part.unwrap()).unwrap());
+        }
+    }
+
+    /// The next event, which is of this kind.
+    #[track_caller]
+    async fn expect(&mut self, kind: &str) -> Told {
+        let told = self.next().await.expect("the stream goes on");
+        assert_eq!(told.kind, kind, "{told:?}");
+        assert_eq!(told.data["type"], kind);
+        told
+    }
+
+    /// The next event of this kind, whatever comes before.
+    async fn until(&mut self, kind: &str) -> Told {
+        loop {
+            let told = self.next().await.expect("the stream goes on");
+            if told.kind == kind {
+                return told;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_said_and_done() {
+    let (t, alice, bob) = world(|_| ()).await;
+    let mut reader = listen(&t, &bob, "").await.unwrap();
+    let ready = reader.expect("ready").await;
+    assert_eq!(ready.data["waddles"][0]["slug"], "penguins");
+    assert_eq!(ready.data["waddles"][0]["channels"].as_array().unwrap().len(), 2);
+    assert_eq!(ready.data["resumed"], false);
+
+    let id = say(&t, &alice, "penguins.general", "hello @bob").await;
+    let told = reader.expect("message.created").await;
+    assert_eq!((told.data["message"]["id"].as_str(), told.data["message"]["body"].as_str()), (Some(&*id), Some("hello @bob")));
+    assert!(!told.cursor.is_empty());
+
+    let at = format!("/api/v1/channels/penguins.general/messages/{id}");
+    let edited = t.ask("PATCH", &at).bearer(&alice).json(json!({"body": "hello all"})).send().await;
+    assert_eq!(edited.status, 200, "{}", edited.text);
+    let told = reader.expect("message.updated").await;
+    assert_eq!(told.data["message"]["body"], "hello all");
+    let reacted = t.ask("PUT", &format!("{at}/reactions/%F0%9F%90%A7")).bearer(&bob).send().await;
+    assert_eq!(reacted.status, 204, "{}", reacted.text);
+    let told = reader.expect("message.reactions").await;
+    assert_eq!(told.data["message"]["reactions"][0]["me"], true);
+    assert_eq!(told.data["message"]["reactions"][0]["count"], 1);
+    assert_eq!(t.ask("DELETE", &at).bearer(&alice).send().await.status, 204);
+    let told = reader.expect("message.deleted").await;
+    assert_eq!(told.data["message_id"], *id);
+
+    // channels: a private one is not told of until one may see it
+    let private = t
+        .post("/waddles/penguins/channels")
+        .bearer(&alice)
+        .json(json!({"name": "Secret", "private": true}))
+        .send()
+        .await;
+    assert_eq!(private.status, 201, "{}", private.text);
+    say(&t, &alice, "penguins.secret", "psst").await;
+    let open = t
+        .post("/waddles/penguins/channels")
+        .bearer(&alice)
+        .json(json!({"name": "Fish"}))
+        .send()
+        .await;
+    assert_eq!(open.status, 201);
+    let told = reader.expect("channel.created").await;
+    assert_eq!(told.data["channel"]["slug"], "fish");
+    let renamed = t
+        .ask("PATCH", "/waddles/penguins/channels/fish")
+        .bearer(&alice)
+        .json(json!({"topic": "of all kinds"}))
+        .send()
+        .await;
+    assert_eq!(renamed.status, 200);
+    assert_eq!(reader.until("channel.updated").await.data["channel"]["topic"], "of all kinds");
+    t.ask("DELETE", "/waddles/penguins/channels/fish").bearer(&alice).send().await;
+    reader.until("channel.deleted").await;
+
+    // members
+    t.person("carol").await;
+    join(&t, &alice, "penguins", "carol").await;
+    assert_eq!(reader.until("member.joined").await.data["user"], "local:carol");
+    t.ask("PATCH", "/waddles/penguins/members/carol")
+        .bearer(&alice)
+        .json(json!({"role": "moderator"}))
+        .send()
+        .await;
+    assert_eq!(reader.until("member.updated").await.data["user"], "local:carol");
+    t.ask("DELETE", "/waddles/penguins/members/carol?how=kicked").bearer(&alice).send().await;
+    let left = reader.until("member.left").await;
+    assert_eq!((left.data["user"].as_str(), left.data["how"].as_str()), (Some("local:carol"), Some("kicked")));
+    t.ask("PATCH", "/waddles/penguins").bearer(&alice).json(json!({"name": "Birds"})).send().await;
+    assert_eq!(reader.until("waddle.updated").await.data["name"], "Birds");
+}
+
+#[tokio::test]
+async fn two_readers_resume() {
+    let (t, alice, bob) = world(|_| ()).await;
+    make(&t, &alice, "fish").await;
+    join(&t, &alice, "fish", "bob").await;
+    let (mut one, mut two) = (listen(&t, &bob, "").await.unwrap(), listen(&t, &alice, "").await.unwrap());
+    one.expect("ready").await;
+    two.expect("ready").await;
+    let first = say(&t, &alice, "penguins.general", "1").await;
+    let (a, b) = (one.expect("message.created").await, two.expect("message.created").await);
+    assert_eq!(a.data["message"]["id"], *first);
+    assert_eq!(b.data["message"]["id"], *first);
+    drop((one, two));
+
+    // in their absence, over both waddles
+    let mut missed = Vec::new();
+    for (n, channel) in ["penguins.general", "fish.general", "penguins.announcements", "fish.general"]
+        .iter()
+        .enumerate()
+    {
+        missed.push(say(&t, &alice, channel, &n.to_string()).await);
+    }
+    t.person("carol").await;
+    join(&t, &alice, "fish", "carol").await;
+
+    for (who, cursor) in [(&bob, &a.cursor), (&alice, &b.cursor)] {
+        let mut reader = listen(&t, who, &format!("?cursor={cursor}")).await.unwrap();
+        assert_eq!(reader.expect("ready").await.data["resumed"], true);
+        let mut last = String::new();
+        for id in &missed {
+            let told = reader.expect("message.created").await;
+            assert_eq!(told.data["message"]["id"], **id);
+            last = told.cursor;
+        }
+        let joined = reader.expect("member.joined").await;
+        assert_eq!(joined.data["user"], "local:carol");
+        let now = say(&t, &alice, "fish.general", "now").await;
+        assert_eq!(reader.expect("message.created").await.data["message"]["id"], *now);
+        // from the middle of the replay, by the header's name for it too
+        let mut again = listen(&t, who, &format!("?cursor={last}&waddles=fish")).await.unwrap();
+        again.expect("ready").await;
+        let told = again.until("message.created").await;
+        assert_eq!(told.data["message"]["body"], "now");
+        missed.push(now);
+    }
+    assert_eq!(listen(&t, &bob, "?cursor=nonsense").await.err(), Some(StatusCode::BAD_REQUEST));
+}
+
+#[tokio::test]
+async fn who_was_removed_learns_nothing() {
+    let (t, alice, bob) = world(|_| ()).await;
+    make(&t, &alice, "fish").await;
+    join(&t, &alice, "fish", "bob").await;
+    let mut reader = listen(&t, &bob, "").await.unwrap();
+    reader.expect("ready").await;
+    let seen = say(&t, &alice, "penguins.general", "before").await;
+    let cursor = reader.expect("message.created").await.cursor;
+    // said while they were a member, told after their removal: not told
+    say(&t, &alice, "penguins.general", "unread").await;
+    let removed = t.ask("DELETE", "/waddles/penguins/members/bob").bearer(&alice).send().await;
+    assert_eq!(removed.status, 204, "{}", removed.text);
+    say(&t, &alice, "penguins.general", "after").await;
+    say(&t, &alice, "fish.general", "fence").await;
+    loop {
+        let told = reader.next().await.unwrap();
+        assert_ne!(told.data["message"]["body"], "after", "{told:?}");
+        assert_ne!(told.data["message"]["body"], "unread", "{told:?}");
+        if told.data["message"]["body"] == "fence" {
+            break;
+        }
+    }
+    // nor by resuming, nor by choosing it
+    let mut again = listen(&t, &bob, &format!("?cursor={cursor}")).await.unwrap();
+    assert_eq!(again.expect("ready").await.data["waddles"].as_array().unwrap().len(), 1);
+    assert_eq!(again.until("message.created").await.data["message"]["body"], "fence");
+    assert_eq!(listen(&t, &bob, "?waddles=penguins").await.err(), Some(StatusCode::FORBIDDEN));
+    assert_eq!(listen(&t, &bob, "?waddles=nothing").await.err(), Some(StatusCode::FORBIDDEN));
+    // back again, they are told of it
+    join(&t, &alice, "penguins", "bob").await;
+    assert_eq!(again.until("waddle.joined").await.data["waddle"]["slug"], "penguins");
+    say(&t, &alice, "penguins.general", "welcome back").await;
+    assert_eq!(again.until("message.created").await.data["message"]["body"], "welcome back");
+    assert!(!seen.is_empty());
+}
+
+#[tokio::test]
+async fn what_ends_a_stream() {
+    let (t, alice, bob) = world(|_| ()).await;
+    let token = t
+        .post("/auth/access-tokens")
+        .bearer(&bob)
+        .json(json!({"label": "events", "scopes": ["read"]}))
+        .send()
+        .await
+        .json();
+    let secret = token["token"].as_str().unwrap();
+    let mut by_token = listen(&t, secret, "").await.unwrap();
+    let mut by_login = listen(&t, &bob, "").await.unwrap();
+    by_token.expect("ready").await;
+    by_login.expect("ready").await;
+    // something waits to be told, and is not told any more
+    say(&t, &alice, "penguins.general", "late").await;
+    let path = format!("/auth/access-tokens/{}", token["id"].as_str().unwrap());
+    assert_eq!(t.ask("DELETE", &path).bearer(&bob).send().await.status, 204);
+    let end = timeout(Duration::from_secs(1), by_token.next()).await.unwrap().unwrap();
+    assert_eq!((end.kind.as_str(), end.data["type"].as_str()), ("problem", Some("urn:waddle:problem:revoked")));
+    assert!(by_token.next().await.is_none());
+    by_login.expect("message.created").await;
+    assert_eq!(t.post("/auth/logout").bearer(&bob).send().await.status, 204);
+    assert_eq!(by_login.next().await.unwrap().kind, "problem");
+    assert!(by_login.next().await.is_none());
+
+    let mut alices = listen(&t, &alice, "").await.unwrap();
+    alices.expect("ready").await;
+    t.identity.set_disabled(&"local:alice".parse().unwrap(), true).await.unwrap();
+    assert_eq!(alices.next().await.unwrap().kind, "problem");
+}
+
+#[tokio::test]
+async fn a_slow_reader_loses_the_stream_and_no_event() {
+    let (t, alice, bob) = world(|limits| {
+        limits.http_stream_events = 4;
+        limits.http_streams = 2;
+    })
+    .await;
+    let mut reader = listen(&t, &bob, "").await.unwrap();
+    let mut witness = listen(&t, &alice, "").await.unwrap();
+    witness.expect("ready").await;
+    let mut expected = Vec::new();
+    for n in 0..20 {
+        expected.push(say(&t, &alice, "penguins.general", &n.to_string()).await);
+        // who reads has it: it was handed out to all
+        witness.expect("message.created").await;
+    }
+    reader.expect("ready").await;
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    let mut breaks = 0;
+    while seen.len() < expected.len() {
+        match reader.next().await {
+            Some(told) if told.kind == "message.created" => {
+                seen.push(told.data["message"]["id"].as_str().unwrap().to_owned());
+                cursor = told.cursor;
+            }
+            Some(told) if told.kind == "problem" => {
+                assert_eq!(told.data["type"], "urn:waddle:problem:slow-reader");
+                breaks += 1;
+            }
+            Some(told) => assert_eq!(told.kind, "ready"),
+            None => reader = listen(&t, &bob, &format!("?cursor={cursor}")).await.unwrap(),
+        }
+    }
+    assert_eq!(seen, expected, "each once, in order");
+    assert!(breaks >= 1);
+    let _second = listen(&t, &bob, "").await.unwrap();
+    assert_eq!(listen(&t, &bob, "").await.err(), Some(StatusCode::TOO_MANY_REQUESTS));
+    drop(reader);
+    assert!(listen(&t, &bob, "").await.is_ok());
+}
+
+#[tokio::test]
+async fn too_long_an_absence_is_a_reset() {
+    let (t, alice, bob) = world(|limits| limits.http_stream_replay = 3).await;
+    let mut reader = listen(&t, &bob, "").await.unwrap();
+    reader.expect("ready").await;
+    say(&t, &alice, "penguins.general", "0").await;
+    let cursor = reader.expect("message.created").await.cursor;
+    drop(reader);
+    for n in 1..6 {
+        say(&t, &alice, "penguins.general", &n.to_string()).await;
+    }
+    let mut again = listen(&t, &bob, &format!("?cursor={cursor}")).await.unwrap();
+    again.expect("ready").await;
+    let reset = again.expect("reset").await;
+    say(&t, &alice, "penguins.general", "now").await;
+    assert_eq!(again.expect("message.created").await.data["message"]["body"], "now");
+    let mut third = listen(&t, &bob, &format!("?cursor={}", reset.cursor)).await.unwrap();
+    third.expect("ready").await;
+    assert_eq!(third.expect("message.created").await.data["message"]["body"], "now");
+}
+
+#[tokio::test]
+async fn over_a_websocket() {
+    let (t, alice, bob) = world(|_| ()).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = HttpServer::start(t.config.clone(), t.deps.clone(), vec![listener], None).unwrap();
+    let addr = server.plain_addresses()[0];
+    let request = |headers: &[(&'static str, String)]| {
+        let mut req = format!("ws://{addr}/api/v1/events/ws").into_client_request().unwrap();
+        for (name, value) in headers {
+            req.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        req
+    };
+    let bearer = [("authorization", format!("Bearer {bob}"))];
+    let connect = async |req| {
+        let tcp = tokio::net::TcpStream::connect(addr).await.unwrap();
+        tokio_tungstenite::client_async(req, tcp).await
+    };
+    let (mut socket, _) = connect(request(&bearer)).await.unwrap();
+    let mut next = async || match timeout(WAIT, socket.next()).await.unwrap() {
+        Some(Ok(Message::Text(text))) => serde_json::from_str::<Value>(&text).unwrap(),
+        other => json!({ "type": "end", "how": format!("{other:?}") }),
+    };
+    assert_eq!(next().await["type"], "ready");
+    let id = say(&t, &alice, "penguins.general", "hello").await;
+    let told = next().await;
+    assert_eq!((told["type"].as_str(), told["message"]["id"].as_str()), (Some("message.created"), Some(&*id)));
+    assert!(told["cursor"].as_str().is_some_and(|c| !c.is_empty()));
+    t.post("/auth/logout").bearer(&bob).send().await;
+    let end = next().await;
+    assert_eq!((end["type"].as_str(), end["problem"]["status"].as_u64()), (Some("problem"), Some(401)));
+    let close = next().await;
+    assert!(close["how"].as_str().unwrap().contains("Policy"), "{close}");
+
+    // a page of another site has the cookie, and no stream
+    let cookie = [
+        ("cookie", format!("waddle_session={alice}")),
+        ("origin", "https://evil.example".to_owned()),
+    ];
+    let refused = connect(request(&cookie)).await;
+    assert!(refused.is_err(), "another site's page");
+    let own = [
+        ("cookie", format!("waddle_session={alice}")),
+        ("origin", "http://127.0.0.1:3000".to_owned()),
+    ];
+    let (mut socket, _) = connect(request(&own)).await.unwrap();
+    socket.send(Message::Ping(bytes::Bytes::new())).await.unwrap();
+    let plain = t.get("/api/v1/events/ws").bearer(&alice).send().await;
+    plain.is_problem(426);
+    server.shutdown(Duration::from_secs(5)).await;
+    let mut last = None;
+    while let Some(Ok(message)) = timeout(WAIT, socket.next()).await.unwrap() {
+        last = Some(message);
+    }
+    assert!(
+        last.is_some_and(|m| matches!(m, Message::Close(Some(c)) if u16::from(c.code) == 1013)),
+        "streams end with the server"
+    );
+}
