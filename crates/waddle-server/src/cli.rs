@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::admin::command::Strangers;
+
 /// A chat server for communities that log in with Bluesky: XMPP, MQTT and HTTP in one program.
 #[derive(Debug, Parser)]
 #[command(name = "waddle-server", version, after_help = EXIT_CODES)]
@@ -66,6 +68,9 @@ pub enum Command {
         /// Copy the encryption keys and the certificate too.
         #[arg(long)]
         with_keys: bool,
+        /// Only this waddle.
+        #[arg(long, value_name = "SLUG")]
+        waddle: Option<String>,
     },
     /// Put a backup, or one waddle of it, in place; the server must be stopped.
     Restore {
@@ -156,6 +161,15 @@ pub enum WaddleCommand {
         #[arg(long)]
         reason: Option<String>,
     },
+    /// Write a waddle with everything in it into one file, also while it is used.
+    Export {
+        /// The waddle.
+        slug: String,
+        /// A file that does not exist yet.
+        file: PathBuf,
+    },
+    /// Make a waddle out of an export, of this server or of another one.
+    Import(WaddleImport),
     /// List waddles.
     List,
     /// Delete a waddle and everything in it.
@@ -163,6 +177,27 @@ pub enum WaddleCommand {
         /// The waddle.
         slug: String,
     },
+}
+
+/// Arguments of `waddle import`.
+#[derive(Debug, Args)]
+pub struct WaddleImport {
+    /// The file that `waddle export` made.
+    pub file: PathBuf,
+    /// The new waddle's short name.
+    pub slug: String,
+    /// Its name for people; without it, the old one.
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Somebody who becomes an owner, beside those of the export.
+    #[arg(long)]
+    pub owner: Option<String>,
+    /// Who a local account of the export is here: name, address, DID or handle. Repeatable.
+    #[arg(long = "map", value_name = "OLD=NEW")]
+    pub people: Vec<String>,
+    /// What becomes of its local accounts that nobody here is.
+    #[arg(long, value_enum, default_value_t)]
+    pub strangers: Strangers,
 }
 
 /// Sub-commands of `channel`.

@@ -2,11 +2,11 @@
 
 use std::{
     io::{BufRead, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use serde_json::json;
-use waddle_core::Secret;
+use waddle_core::{Secret, Slug};
 use waddle_xmpp::xep::registry;
 
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
     },
     config::{Config, PublicNames},
     exit::Exit,
+    outside,
     tls::Tls,
 };
 
@@ -83,6 +84,7 @@ pub async fn administer(config: &Config, command: Command, json: bool) -> Result
             let ops = Operations {
                 app: app.clone(),
                 data_dir: config.data_dir.clone(),
+                uploads: outside::upload_dir(config),
                 status: None,
             };
             let result = ops.execute(command).await;
@@ -105,14 +107,18 @@ pub async fn restore(config: &Config, from: &Path, waddle: Option<String>, json:
                     .map_err(anyhow::Error::from)?;
                 keys = true;
             }
+            let files = match outside::upload_dir(config) {
+                Some(uploads) => backup::put_back(&from.join("uploads"), &uploads).map_err(anyhow::Error::from)?,
+                None => 0,
+            };
             let with = if keys {
                 "and the keys"
             } else {
                 "; it holds no keys, those of this directory stay"
             };
             Reply {
-                text: format!("restored the server, {restored} waddles {with}"),
-                json: json!({"waddles": restored, "keys": keys}),
+                text: format!("restored the server, {restored} waddles, {files} uploaded files {with}"),
+                json: json!({"waddles": restored, "files": files, "keys": keys}),
             }
         }
         Some(slug) => restore_waddle(config, from, &slug).await?,
@@ -124,22 +130,19 @@ async fn restore_waddle(config: &Config, from: &Path, slug: &str) -> Result<Repl
     let public = PublicNames::new(config, None)?;
     let app = App::open(config, &public).await?;
     let result = async {
-        let waddle = app
+        let named: Slug = slug
+            .parse()
+            .map_err(|e| Exit::failed(format!("waddle {slug:?}: {e}")))?;
+        let (id, copy) = waddle_storage::offline::find_waddle(from, &named)
+            .map_err(|e| Exit::failed(format!("{} has no waddle {slug}: {e}", from.display())))?;
+        let restored = app
             .community
-            .waddle_by_slug_or_id(slug)
-            .ok_or_else(|| Exit::failed(format!("this server has no waddle {slug}")))?;
-        let copy = from.join("waddles").join(format!("{}.db", waddle.id));
-        app.storage
-            .restore_waddle(waddle.id, copy)
-            .await
-            .map_err(anyhow::Error::from)?;
-        app.community
-            .refresh(waddle.id)
+            .restore(id, &copy)
             .await
             .map_err(anyhow::Error::from)?;
         Ok(Reply {
-            text: format!("restored waddle {slug}"),
-            json: json!({"waddle": waddle.id}),
+            text: format!("restored waddle {}", restored.slug),
+            json: json!({"waddle": restored.id}),
         })
     };
     let result = result.await;
@@ -167,6 +170,11 @@ fn password() -> Result<Password, Exit> {
         return Err(Exit::failed("no password: write it to standard input, one line"));
     }
     Ok(Password(Secret::new(text)))
+}
+
+/// A path as the server sees it, which may run elsewhere.
+fn absolute(path: &Path) -> Result<PathBuf, Exit> {
+    std::path::absolute(path).map_err(|e| Exit::failed(format!("{}: {e}", path.display())))
 }
 
 /// What the command line asks for, as a value.
@@ -203,6 +211,18 @@ fn request(command: Command) -> Result<AdminCommand, Exit> {
             WaddleCommand::RemoveMember { slug, name, reason } => {
                 A::WaddleRemoveMember { slug, name, reason }
             }
+            WaddleCommand::Export { slug, file } => A::WaddleExport {
+                slug,
+                file: absolute(&file)?,
+            },
+            WaddleCommand::Import(i) => A::WaddleImport {
+                file: absolute(&i.file)?,
+                slug: i.slug,
+                name: i.name,
+                owner: i.owner,
+                people: i.people,
+                strangers: i.strangers,
+            },
             WaddleCommand::List => A::WaddleList,
             WaddleCommand::Delete { slug } => A::WaddleDelete { slug },
         },
@@ -237,11 +257,11 @@ fn request(command: Command) -> Result<AdminCommand, Exit> {
             FeedCommand::List { slug } => A::FeedList { slug },
             FeedCommand::Unbind { slug, id } => A::FeedUnbind { slug, id },
         },
-        Command::Backup { dir, with_keys } => {
-            let dir =
-                std::path::absolute(&dir).map_err(|e| Exit::failed(format!("{}: {e}", dir.display())))?;
-            A::Backup { dir, with_keys }
-        }
+        Command::Backup { dir, with_keys, waddle } => A::Backup {
+            dir: absolute(&dir)?,
+            with_keys,
+            waddle,
+        },
         Command::Run | Command::Xep(_) | Command::CheckConfig | Command::Status | Command::Restore { .. } => {
             A::Status
         }

@@ -1,6 +1,6 @@
 //! What the configuration says about files, STUN and TURN, and contact addresses, in the words of who needs it.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 use waddle_files::{FilesConfig, S3Config, StoreConfig};
 use waddle_xmpp::xep::{
@@ -13,13 +13,20 @@ use crate::{
     ready::Bound,
 };
 
+/// Where uploaded files are; nowhere here where S3 has them.
+pub fn upload_dir(config: &Config) -> Option<PathBuf> {
+    let dir = || {
+        config
+            .upload_dir
+            .clone()
+            .unwrap_or_else(|| config.data_dir.join("uploads"))
+    };
+    config.upload_s3_bucket.is_empty().then(dir)
+}
+
 /// The file store.
 pub fn files(config: &Config, public: &PublicNames) -> FilesConfig {
-    let dir = config
-        .upload_dir
-        .clone()
-        .unwrap_or_else(|| config.data_dir.join("uploads"));
-    let store = if config.upload_s3_bucket.is_empty() {
+    let store = if let Some(dir) = upload_dir(config) {
         StoreConfig::Local(dir)
     } else {
         let text = |t: &String| (!t.is_empty()).then(|| t.clone());

@@ -7,7 +7,7 @@ use waddle_storage::{
     StorageError,
     repo::{
         rooms,
-        waddles::{self, State as Life},
+        waddles::{self, Revisions, State as Life},
     },
 };
 
@@ -26,11 +26,29 @@ impl Community {
             if this.waddle_by_id(id).is_none() {
                 return this.adopt(id, &copy).await;
             }
+            // One that cannot be read any more is why it is restored.
+            let before = this.revisions(id).await.unwrap_or_default();
             this.storage().restore_waddle(id, copy).await?;
+            this.pass(id, before).await?;
             this.refresh(id).await?;
             this.waddle_by_id(id).ok_or(Error::NotFound("waddle"))
         });
         task.await.unwrap_or_else(|_| Err(StorageError::Panicked.into()))
+    }
+
+    /// Raises the revisions above those before: no revision ever stands for two states.
+    async fn pass(&self, id: WaddleId, before: Revisions) -> Result<()> {
+        let db = self.storage().waddle(id).await?;
+        db.write(move |tx| {
+            let (_, copy) = waddles::own(tx)?.ok_or(StorageError::NotFound)?;
+            let raised = Revisions {
+                tuples: before.tuples.max(copy.tuples) + 1,
+                members: before.members.max(copy.members) + 1,
+            };
+            waddles::set_revisions(tx, raised)
+        })
+        .await?;
+        Ok(())
     }
 
     async fn adopt(&self, id: WaddleId, copy: &Path) -> Result<Arc<Waddle>> {

@@ -43,9 +43,7 @@ pub(super) const ARCHIVE: &str = "archive";
 pub(super) const TABLES: &[(&str, Fate)] = &[
     (ARCHIVE, Kept(&[("archive", Ids), ("author", By), ("sender", Address), ("stanza", Stanza)])),
     ("archive_removals", Stays),
-    ("archive_settings", Kept(&[])),
     ("archive_retention", Kept(&[("archive", Ids)])),
-    ("appeal", Kept(&[])),
     ("audit", Kept(&[("actor", By), ("target", Tuple), ("detail", Ids)])),
     ("bans", Kept(&[("user", Person), ("banned_by", By)])),
     ("bindings", Kept(&[("id", Ids), ("channel", Ids), ("made_by", By)])),
@@ -78,6 +76,7 @@ pub(super) const TABLES: &[(&str, Fate)] = &[
     ("rules", Kept(&[("rule", Ids), ("made_by", By)])),
     ("slash_commands", Stays),
     ("timeouts", Kept(&[("user", Person), ("made_by", By)])),
+    ("tuple_log", Stays),
     ("tuple_log", Stays),
     ("tuples", Kept(&[("object", Tuple), ("subject", Tuple)])),
     (WADDLE, Kept(&[("id", Ids), ("settings", Ids)])),

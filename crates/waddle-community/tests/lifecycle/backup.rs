@@ -113,7 +113,10 @@ async fn a_waddle_backed_up_while_written_to_lives_on_elsewhere() {
     // And after a start, and over itself: what came after the copy is undone.
     let place = Place::open(there.path(), "old.example", Limits::default()).await;
     assert_eq!(place.community.role_of(id, &user("carol")).await.unwrap(), Some(Role::Member));
+    let before = place.community.revisions(id).await.unwrap();
     place.community.restore(id, &copy).await.unwrap();
+    let after = place.community.revisions(id).await.unwrap();
+    assert!(after.tuples > before.tuples && after.members > before.members, "no revision stands for two states");
     assert_eq!(place.community.role_of(id, &user("carol")).await.unwrap(), None);
     assert!(place.community.waddles_of(&user("carol")).await.unwrap().is_empty());
     place.storage.close().await;

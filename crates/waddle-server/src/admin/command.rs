@@ -46,6 +46,18 @@ pub enum AdminCommand {
     WaddleDelete {
         slug: String,
     },
+    WaddleExport {
+        slug: String,
+        file: PathBuf,
+    },
+    WaddleImport {
+        file: PathBuf,
+        slug: String,
+        name: Option<String>,
+        owner: Option<String>,
+        people: Vec<String>,
+        strangers: Strangers,
+    },
     ChannelCreate {
         slug: String,
         channel: String,
@@ -87,7 +99,22 @@ pub enum AdminCommand {
     Backup {
         dir: PathBuf,
         with_keys: bool,
+        /// Only this waddle.
+        waddle: Option<String>,
     },
+}
+
+/// What becomes of people of an export who mean nothing here.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Strangers {
+    /// Nothing is imported, and they are named.
+    #[default]
+    Refuse,
+    /// They take part from the server where they have their account.
+    Remote,
+    /// They are left out; what they said stays.
+    Drop,
 }
 
 /// A password on its way through the socket, which only the server's user can open. Logs never show it.

@@ -4,6 +4,7 @@ mod accounts;
 pub mod backup;
 mod channels;
 mod devices;
+mod exports;
 mod feeds;
 mod invites;
 mod waddles;
@@ -25,6 +26,8 @@ pub struct Operations {
     pub app: App,
     /// The data directory, for what lies beside the databases.
     pub data_dir: PathBuf,
+    /// Where uploaded files are; nowhere here where S3 has them.
+    pub uploads: Option<PathBuf>,
     /// Lines for `status`; none where no server runs.
     pub status: Option<Status>,
 }
@@ -78,9 +81,25 @@ impl Execute for Operations {
             } => feeds::bind(app, &slug, &channel, &filter, &mode, name).await,
             AdminCommand::FeedList { slug } => feeds::list(app, &slug).await,
             AdminCommand::FeedUnbind { slug, id } => feeds::unbind(app, &slug, &id).await,
-            AdminCommand::Backup { dir, with_keys } => {
-                backup::run(app, &self.data_dir, &dir, with_keys).await
-            }
+            AdminCommand::Backup {
+                dir,
+                with_keys: _,
+                waddle: Some(slug),
+            } => backup::one(app, &slug, &dir).await,
+            AdminCommand::Backup {
+                dir,
+                with_keys,
+                waddle: None,
+            } => backup::run(app, &self.data_dir, self.uploads.as_deref(), &dir, with_keys).await,
+            AdminCommand::WaddleExport { slug, file } => exports::write(app, &slug, &file).await,
+            AdminCommand::WaddleImport {
+                file,
+                slug,
+                name,
+                owner,
+                people,
+                strangers,
+            } => exports::read(app, &file, &slug, name, owner.as_deref(), &people, strangers).await,
         }
     }
 }
