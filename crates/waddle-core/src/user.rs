@@ -88,6 +88,26 @@ impl UserId {
         self.0.strip_prefix("local:")
     }
 
+    /// The address, for a user of another server.
+    pub fn as_remote(&self) -> Option<BareJid> {
+        let mut out = String::new();
+        let mut rest = self.0.strip_prefix("xmpp:")?;
+        while let Some((before, after)) = rest.split_once('%') {
+            out.push_str(before);
+            out.push(match after.get(..2)? {
+                "25" => '%',
+                "40" => '@',
+                "23" => '#',
+                "3A" => ':',
+                "2A" => '*',
+                _ => return None,
+            });
+            rest = after.get(2..)?;
+        }
+        out.push_str(rest);
+        out.parse().ok()
+    }
+
     /// The subject as tuples write it: `user:<id>`.
     pub fn subject(&self) -> String {
         format!("user:{}", self.0)
@@ -145,6 +165,11 @@ mod tests {
         assert_eq!((b.as_bot(), b.is_bot()), (Some(bot), true));
         assert_eq!(b.as_str().parse::<UserId>().unwrap(), b);
         assert!("bot:x".parse::<UserId>().is_err() && !UserId::local("bot").is_bot());
+        for odd in ["romeo@example.net", "a%25#*b@example.net", "example.net"] {
+            let jid: BareJid = odd.parse().unwrap();
+            assert_eq!(UserId::remote(&jid).as_remote(), Some(jid), "{odd}");
+        }
+        assert_eq!(UserId::local("romeo").as_remote(), None);
         let r = UserId::remote(&"romeo@example.net".parse().unwrap());
         assert_eq!(r.as_str(), "xmpp:romeo%40example.net");
         for ok in ["did:plc:ewvi7nxzyoun6zhxrhs64oiz", "local:alice", r.as_str()] {

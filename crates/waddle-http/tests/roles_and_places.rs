@@ -201,6 +201,15 @@ async fn bans_and_timeouts_have_reasons_and_ends() {
     t.get("/waddles/penguins").bearer(&bob).send().await.is_problem(403);
     let list = t.get(bans).bearer(&alice).send().await.json();
     assert_eq!(names(&list["bans"], "reason"), ["spam"]);
+    let remote = t.ask("PUT", &format!("{bans}/troll@elsewhere.example")).bearer(&alice).send().await;
+    assert_eq!(remote.status, 200, "{}", remote.text);
+    assert_eq!(remote.json()["jid"], "troll@elsewhere.example");
+    let lifted = t
+        .ask("DELETE", &format!("{bans}/troll@elsewhere.example"))
+        .bearer(&alice)
+        .send()
+        .await;
+    assert_eq!(lifted.status, 204);
     let lifted = t.ask("DELETE", &format!("{bans}/bob")).bearer(&alice).send().await;
     assert_eq!(lifted.status, 204);
     t.get(&format!("{bans}/bob")).bearer(&alice).send().await.is_problem(404);

@@ -130,7 +130,11 @@ pub(crate) async fn list(
 }
 
 async fn user_of(storage: &Storage, domain: &str, jid: &BareJid) -> Outcome<Option<UserId>> {
-    let Some(local) = jid.local().filter(|_| jid.domain() == domain) else {
+    if jid.domain() != domain {
+        // Of another server; whoever has no name there is a server, and nobody.
+        return Ok(jid.local().map(|_| UserId::remote(jid)));
+    }
+    let Some(local) = jid.local() else {
         return Ok(None);
     };
     let server = storage.server();
@@ -139,6 +143,9 @@ async fn user_of(storage: &Storage, domain: &str, jid: &BareJid) -> Outcome<Opti
 }
 
 async fn jid_of(storage: &Storage, domain: &str, user: &UserId) -> Outcome<Option<String>> {
+    if let Some(jid) = user.as_remote() {
+        return Ok(Some(jid.to_string()));
+    }
     let server = storage.server();
     let found = Accounts(&server).by_user(user).await;
     let found = found.map_err(|e| refusal(e.into()))?;

@@ -197,3 +197,74 @@ async fn a_waddle_is_a_space() {
     );
     assert!(room.contains("xmpp:spaces.waddle.test?;node=pond"), "{room}");
 }
+
+/// XEP-0045: what a stock client changes of a channel is the waddle's change, and bookmarks follow; the log says how.
+#[tokio::test]
+async fn a_stock_client_configures_bans_and_unbans() {
+    let w = world_with(|_| {}, |c| c.rate_limits = false).await;
+    let (alice, bob, waddle) = pond(&w).await;
+    w.community
+        .add_member(&alice, waddle.id, &bob, Role::Member)
+        .await
+        .unwrap();
+    let mut a = w.online("alice", "one").await;
+    let mut b = w.client("bob", "two").await;
+    while bookmarks(&mut b).await.len() < 2 {}
+    let room = "pond.general@muc.waddle.test";
+    let form = |fields: &str| {
+        [
+            "<query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'>",
+            fields,
+            "</x></query>",
+        ]
+        .concat()
+    };
+    // Private: no channel of Bob's any more.
+    let private = form("<field var='x-private'><value>1</value></field>");
+    let done = ask_at(&mut a, room, "set", &private).await;
+    assert!(done.is_type("result"), "{}", text(&done));
+    while bookmarks(&mut b).await.contains_key(room) {}
+    let channel = w
+        .community
+        .channel_by_slug(waddle.id, &"general".parse().unwrap())
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(channel.private);
+    // What cannot be is said.
+    let open = form("<field var='muc#roomconfig_membersonly'><value>0</value></field>");
+    let no = ask_at(&mut a, room, "set", &open).await;
+    assert!(text(&no).contains("not-acceptable"), "{}", text(&no));
+
+    let set = |affiliation: &str, jid: &str| {
+        format!(
+            "<query xmlns='http://jabber.org/protocol/muc#admin'>\
+             <item affiliation='{affiliation}' jid='{jid}'><reason>feathers</reason></item></query>"
+        )
+    };
+    for jid in ["bob@waddle.test", "troll@elsewhere.example"] {
+        let done = ask_at(&mut a, room, "set", &set("outcast", jid)).await;
+        assert!(done.is_type("result"), "{}", text(&done));
+    }
+    let access = w.community.access(waddle.id).await.unwrap();
+    assert!(access.is_banned(&bob) && access.role_of(&bob).is_none());
+    let list = "<query xmlns='http://jabber.org/protocol/muc#admin'><item affiliation='outcast'/></query>";
+    let listed = text(&ask_at(&mut a, room, "get", list).await);
+    assert!(
+        listed.contains("bob@waddle.test") && listed.contains("troll@elsewhere.example"),
+        "{listed}"
+    );
+    while !bookmarks(&mut b).await.is_empty() {}
+    let done = ask_at(&mut a, room, "set", &set("none", "bob@waddle.test")).await;
+    assert!(done.is_type("result"), "{}", text(&done));
+    assert!(!access.is_banned(&bob));
+
+    let log = w.community.audit(&alice, waddle.id, None, 10).await.unwrap();
+    let of_bob: Vec<_> = log.iter().filter(|e| e.target == bob.subject()).collect();
+    assert_eq!(of_bob[0].action, "member.unban");
+    assert_eq!(
+        (of_bob[1].action.as_str(), of_bob[1].reason.as_deref()),
+        ("member.ban", Some("feathers"))
+    );
+    assert_eq!(of_bob[1].via.as_deref(), Some("xmpp"));
+}

@@ -11,7 +11,7 @@ use waddle_community::{Ban, BanDetails, MembersAfter, Timeout};
 use waddle_core::{Timestamp, UserId};
 
 use super::{
-    people::{PersonView, shown},
+    people::{PersonView, anybody, shown},
     person, visible,
 };
 use crate::{
@@ -124,7 +124,7 @@ pub async fn ban(
     body: Option<Json<BanBody>>,
 ) -> Result<Json<BanView>, Problem> {
     let (waddle, _) = visible(&app, auth.user(), &w).await?;
-    let user = app.deps.identity.resolve_anybody(&who).await?;
+    let user = anybody(&app, &who).await?;
     let body = body.map(|b| b.0).unwrap_or_default();
     let details = BanDetails {
         reason: body.reason,

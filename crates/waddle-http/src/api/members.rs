@@ -47,7 +47,8 @@ async fn view(app: &App, access: &WaddleAccess, member: &Member) -> Result<Membe
         user: member.user.clone(),
         jid: account
             .as_ref()
-            .and_then(|a| app.deps.identity.jid(&a.localpart).ok()),
+            .and_then(|a| app.deps.identity.jid(&a.localpart).ok())
+            .or_else(|| member.user.as_remote()),
         did: member.user.as_did(),
         handle: account.as_ref().and_then(|a| a.handle.clone()),
         display_name: account.and_then(|a| a.display_name),
@@ -135,7 +136,7 @@ pub async fn add(
     Json(new): Json<NewMemberBody>,
 ) -> Result<Created<MemberView>, Problem> {
     let (waddle, access) = visible(&app, auth.user(), &w).await?;
-    let user = app.deps.identity.resolve_anybody(&new.user).await?;
+    let user = super::people::anybody(&app, &new.user).await?;
     app.deps
         .community
         .add_member(auth.user(), waddle.id, &user, new.role.unwrap_or(Role::Member))

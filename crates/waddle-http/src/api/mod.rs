@@ -115,14 +115,14 @@ async fn visible(app: &App, user: &UserId, name: &str) -> Result<(Arc<Waddle>, A
     }
 }
 
-/// The user that a path or body names: localpart, JID, DID or handle.
+/// The user that a path or body names: localpart, JID (of another server too), DID or handle.
 async fn person(app: &App, name: &str) -> Result<UserId, Problem> {
-    app.deps.identity.resolve_name(name).await.map_err(|e| match e {
-        waddle_identity::Error::NotFound => {
-            Problem::not_found("person; expected a name, address, DID or handle")
-        }
-        e => e.into(),
-    })
+    match app.deps.identity.resolve_name(name).await {
+        Ok(user) => Ok(user),
+        Err(waddle_identity::Error::NotFound) => people::elsewhere(app, name)
+            .ok_or_else(|| Problem::not_found("person; expected a name, address, DID or handle")),
+        Err(e) => Err(e.into()),
+    }
 }
 
 /// The word that a value of an enum has in JSON.

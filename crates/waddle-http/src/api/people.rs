@@ -16,6 +16,25 @@ pub struct PersonView {
     display_name: Option<String>,
 }
 
+/// Somebody of another server, by address or as lists name them.
+pub(super) fn elsewhere(app: &App, name: &str) -> Option<UserId> {
+    let name = name.trim();
+    if let Ok(user) = name.parse::<UserId>() {
+        return user.as_remote().map(|_| user);
+    }
+    let jid: BareJid = name.parse().ok()?;
+    let there = jid.local().is_some() && jid.domain() != app.config.domain;
+    there.then(|| UserId::remote(&jid))
+}
+
+/// The user of a name, also one that is known to the network alone: by handle.
+pub(super) async fn anybody(app: &App, name: &str) -> Result<UserId, Problem> {
+    match elsewhere(app, name) {
+        Some(user) => Ok(user),
+        None => Ok(app.deps.identity.resolve_anybody(name).await?),
+    }
+}
+
 /// A person as a list shows them.
 pub(super) async fn shown(app: &App, user: &UserId) -> Result<PersonView, Problem> {
     let account = app.deps.identity.by_user(user).await?;
@@ -23,7 +42,8 @@ pub(super) async fn shown(app: &App, user: &UserId) -> Result<PersonView, Proble
         user: user.clone(),
         jid: account
             .as_ref()
-            .and_then(|a| app.deps.identity.jid(&a.localpart).ok()),
+            .and_then(|a| app.deps.identity.jid(&a.localpart).ok())
+            .or_else(|| user.as_remote()),
         did: user.as_did(),
         handle: account.as_ref().and_then(|a| a.handle.clone()),
         display_name: account.and_then(|a| a.display_name),
