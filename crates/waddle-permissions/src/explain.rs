@@ -153,7 +153,7 @@ impl Explanation {
     pub fn steps(&self) -> Vec<(usize, &Fact, String)> {
         let mut out = Vec::new();
         self.lines(&self.reason, 0, &mut |depth, fact, line| {
-            out.push((depth, fact, line))
+            out.push((depth, fact, line));
         });
         out
     }

@@ -29,7 +29,7 @@ impl Default for LookupLimits {
     fn default() -> Self {
         Self {
             check: CheckLimits::default(),
-            steps: 5_000_000,
+            steps: 2_000_000,
         }
     }
 }
@@ -111,9 +111,9 @@ impl<'a> Lookup<'a> {
         let mut doubtful = Vec::new();
         for (node, certain) in self.reach(target, wanted)? {
             if certain {
-                found.push(node)
+                found.push(node);
             } else {
-                doubtful.push(node)
+                doubtful.push(node);
             }
         }
         let mut e = Evaluation::<Quiet>::new(self.view, target, self.limits.check);

@@ -1,6 +1,5 @@
 //! Changes over time on random schemas: what was decided before is not remembered wrongly, older revisions answer as
 //! they did, watchers end with the same tuples, contextual tuples answer as stored ones.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod random;
 
@@ -26,9 +25,9 @@ fn changes(step: &Step) -> Changes {
         let t = tuple(f);
         if !out.writes.contains(&t) && !out.deletes.contains(&t) {
             if *write {
-                out.writes.push(t)
+                out.writes.push(t);
             } else {
-                out.deletes.push(t)
+                out.deletes.push(t);
             }
         }
     }

@@ -2,7 +2,6 @@
 //! OpenFGA repository): checks, list objects and list users, every expectation, with the tuples in the store and
 //! with the same tuples brought along by the question. `WADDLE_OPENFGA_LANGUAGE` names a directory with the cases
 //! of its language (`dsl-semantic-validation-cases.yaml`, `dsl-syntax-validation-cases.yaml`).
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod format;
 

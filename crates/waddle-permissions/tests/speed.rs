@@ -64,9 +64,18 @@ fn a_million() -> Vec<Tuple> {
     }
     let rest = 1_000_000 - tuples.len();
     for i in 0..rest {
+        let n = i / 3;
         let text = match i % 3 {
-            0 => format!("role:r{}#member@user:{}", i % 250, did(i * 7 % 100_000)),
-            1 => format!("channel:c{}#viewer@user:{}", i % 500, did(i * 13 % 100_000)),
+            0 => format!(
+                "role:r{}#member@user:{}",
+                n % 250,
+                did((n / 250 + n % 250 * 400) % 100_000)
+            ),
+            1 => format!(
+                "channel:c{}#viewer@user:{}",
+                n % 500,
+                did((n / 500 + n % 500 * 200) % 100_000)
+            ),
             _ => format!("message:m{i}#author@user:{}", did(i % 100_000)),
         };
         tuples.push(text.parse().unwrap());

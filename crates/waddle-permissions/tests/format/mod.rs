@@ -1,7 +1,11 @@
 //! Tables in the format of OpenFGA's `consolidated_1_1_tests.yaml`: models, tuples, and what a check, list objects
 //! and list users must answer. Ours say `modelFile:` where OpenFGA's have the `model:` itself.
 #![expect(clippy::unwrap_used, reason = "tests")]
-#![allow(dead_code, reason = "each test uses its part")]
+#![allow(
+    dead_code,
+    clippy::allow_attributes,
+    reason = "each test file takes what it needs"
+)]
 
 use std::{fs, path::Path, sync::Arc};
 
@@ -64,7 +68,7 @@ fn allowed(at: &Snapshot<'_>, object: &Object, relation: &str, subject: &Subject
     let explained = at.explain(question, CheckLimits::default()).map(|e| e.decision);
     assert_eq!(explained, decided, "{object}#{relation}@{subject}");
     decided
-        .map(|d| d.is_allowed())
+        .map(waddle_permissions::Decision::is_allowed)
         .map_err(|e| number(&e, None, None))
 }
 

@@ -1,7 +1,11 @@
 //! Random schemas and tuples, and a naive evaluator of them: Kleene's three-valued logic iterated to its least
 //! fixed point over every object and relation (`specs/permissions.md`, "Cycles").
 #![expect(clippy::unwrap_used, reason = "tests")]
-#![allow(dead_code, reason = "each test uses its part")]
+#![allow(
+    dead_code,
+    clippy::allow_attributes,
+    reason = "each test file takes what it needs"
+)]
 
 use std::{collections::BTreeMap, fmt::Write, sync::Arc};
 
