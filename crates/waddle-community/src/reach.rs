@@ -25,13 +25,17 @@ const FELT_IN_CHANNELS: [&str; 12] = [
 pub(crate) fn of(changes: &Changes, store: &TupleStore, named: usize) -> (Users, Channels) {
     let mut users = Some(ahash::AHashSet::new());
     let mut channels = Some(Vec::new());
+    let mut roles = ahash::AHashSet::new();
     for t in changes.writes.iter().chain(&changes.deletes) {
         if let Some(found) = &mut users
             && !whom(t, store, named, found)
         {
             users = None;
         }
+        // A role that goes with all its members is looked at once.
+        let new = &*t.object.kind != "role" || roles.insert(&t.object.id);
         if let Some(found) = &mut channels
+            && new
             && !places(t, store, found)
         {
             channels = None;
@@ -82,7 +86,7 @@ fn places(t: &Tuple, store: &TupleStore, found: &mut Vec<ChannelId>) -> bool {
             Err(_) => false,
         },
         "waddle" => !FELT_IN_CHANNELS.contains(&&*t.relation),
-        "role" if &*t.relation == "member" => {
+        "role" => {
             let of_role = store.tuples_of(t.object.as_ref());
             of_role
                 .iter()
@@ -101,7 +105,10 @@ mod tests {
     use super::*;
 
     fn store(tuples: &[&str]) -> TupleStore {
-        let mut store = TupleStore::new(waddle_schema(), StoreLimits::from(&waddle_core::Limits::default()));
+        let mut store = TupleStore::new(
+            waddle_schema(),
+            StoreLimits::from(&waddle_core::Limits::default()),
+        );
         let writes = tuples.iter().map(|t| t.parse().unwrap()).collect();
         store
             .apply(&Changes {
@@ -143,7 +150,10 @@ mod tests {
 
         // A permission that no room asks for.
         let got = named(reach(&store, &["waddle:w#ban@role:r#member"], 10));
-        assert_eq!(got, (Some(vec![ann.clone(), bob.clone()]), Channels::Some(vec![])));
+        assert_eq!(
+            got,
+            (Some(vec![ann.clone(), bob.clone()]), Channels::Some(vec![]))
+        );
         // One that they ask for.
         let got = named(reach(&store, &["waddle:w#moderate@role:r#member"], 10));
         assert_eq!(got, (Some(vec![ann, bob]), Channels::All));
@@ -159,6 +169,9 @@ mod tests {
         let got = named(reach(&store, &["role:quiet#member@user:local:eve"], 10));
         assert_eq!(got, (Some(vec![eve]), Channels::Some(vec![])));
         // Everybody.
-        assert_eq!(reach(&store, &["waddle:w#guest@user:*"], 10), (Users::All, Channels::All));
+        assert_eq!(
+            reach(&store, &["waddle:w#guest@user:*"], 10),
+            (Users::All, Channels::All)
+        );
     }
 }

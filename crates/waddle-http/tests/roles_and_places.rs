@@ -45,14 +45,22 @@ async fn roles_categories_and_overrides() {
         .await;
     assert_eq!(made.status, 201, "{}", made.text);
     let role = made.json()["id"].as_str().unwrap().to_owned();
-    assert!(made.header("location").ends_with(&format!("/waddles/penguins/roles/{role}")));
+    assert!(
+        made.header("location")
+            .ends_with(&format!("/waddles/penguins/roles/{role}"))
+    );
     let at = format!("/waddles/penguins/roles/{role}");
     for bad in [
         json!({"name": "x", "permissions": ["fly"]}),
         json!({"name": "", "permissions": []}),
         json!({"name": "x", "colour": "red"}),
     ] {
-        let no = t.post("/waddles/penguins/roles").bearer(&alice).json(bad).send().await;
+        let no = t
+            .post("/waddles/penguins/roles")
+            .bearer(&alice)
+            .json(bad)
+            .send()
+            .await;
         no.is_problem(422);
     }
     t.post("/waddles/penguins/roles")
@@ -61,9 +69,18 @@ async fn roles_categories_and_overrides() {
         .send()
         .await
         .is_problem(403);
-    let given = t.ask("PUT", &format!("{at}/members/bob")).bearer(&alice).send().await;
+    let given = t
+        .ask("PUT", &format!("{at}/members/bob"))
+        .bearer(&alice)
+        .send()
+        .await;
     assert_eq!(given.status, 204, "{}", given.text);
-    let shown = t.get("/waddles/penguins/members/bob").bearer(&bob).send().await.json();
+    let shown = t
+        .get("/waddles/penguins/members/bob")
+        .bearer(&bob)
+        .send()
+        .await
+        .json();
     assert_eq!(shown["roles"], json!([role]));
     let who = t.get(&format!("{at}/members")).bearer(&bob).send().await.json();
     assert_eq!(names(&who["members"], "user"), ["local:bob"]);
@@ -77,7 +94,10 @@ async fn roles_categories_and_overrides() {
         .send()
         .await
         .json();
-    assert_eq!((&changed["permissions"], &changed["colour"]), (&json!(["pin"]), &Value::Null));
+    assert_eq!(
+        (&changed["permissions"], &changed["colour"]),
+        (&json!(["pin"]), &Value::Null)
+    );
     t.get(&at).bearer(&carol).send().await.is_problem(403);
 
     // categories and places
@@ -96,9 +116,20 @@ async fn roles_categories_and_overrides() {
         .send()
         .await
         .json();
-    assert_eq!((&moved["category"], &moved["position"]), (&json!(category), &json!(0)));
-    assert_eq!((&moved["slow_mode_seconds"], &moved["retention_days"]), (&json!(5), &json!(30)));
-    let channels = t.get("/waddles/penguins/channels").bearer(&bob).send().await.json();
+    assert_eq!(
+        (&moved["category"], &moved["position"]),
+        (&json!(category), &json!(0))
+    );
+    assert_eq!(
+        (&moved["slow_mode_seconds"], &moved["retention_days"]),
+        (&json!(5), &json!(30))
+    );
+    let channels = t
+        .get("/waddles/penguins/channels")
+        .bearer(&bob)
+        .send()
+        .await
+        .json();
     assert_eq!(names(&channels["channels"], "slug"), ["announcements", "general"]);
     let out = t
         .ask("PATCH", "/waddles/penguins/channels/general")
@@ -118,7 +149,11 @@ async fn roles_categories_and_overrides() {
     // what a role and a person are given in one channel
     let path = "/waddles/penguins/channels/announcements/overrides";
     for whom in [format!("writer/role:{role}"), "manager/bob".to_owned()] {
-        let set = t.ask("PUT", &format!("{path}/{whom}")).bearer(&alice).send().await;
+        let set = t
+            .ask("PUT", &format!("{path}/{whom}"))
+            .bearer(&alice)
+            .send()
+            .await;
         assert_eq!(set.status, 204, "{whom}: {}", set.text);
     }
     t.ask("PUT", &format!("{path}/reader/bob"))
@@ -173,15 +208,30 @@ async fn bans_and_timeouts_have_reasons_and_ends() {
         .await;
     assert_eq!(set.status, 200, "{}", set.text);
     let own = t.get(&format!("{timeouts}/bob")).bearer(&bob).send().await.json();
-    assert_eq!((&own["reason"], &own["expires_at"]), (&json!("calm down"), &json!(soon)));
-    let shown = t.get("/waddles/penguins/members/bob").bearer(&alice).send().await.json();
+    assert_eq!(
+        (&own["reason"], &own["expires_at"]),
+        (&json!("calm down"), &json!(soon))
+    );
+    let shown = t
+        .get("/waddles/penguins/members/bob")
+        .bearer(&alice)
+        .send()
+        .await
+        .json();
     assert_eq!(shown["timed_out_until"], json!(soon));
     t.get(timeouts).bearer(&bob).send().await.is_problem(403);
     assert_eq!(
-        names(&t.get(timeouts).bearer(&alice).send().await.json()["timeouts"], "user"),
+        names(
+            &t.get(timeouts).bearer(&alice).send().await.json()["timeouts"],
+            "user"
+        ),
         ["local:bob"]
     );
-    let ended = t.ask("DELETE", &format!("{timeouts}/bob")).bearer(&alice).send().await;
+    let ended = t
+        .ask("DELETE", &format!("{timeouts}/bob"))
+        .bearer(&alice)
+        .send()
+        .await;
     assert_eq!(ended.status, 204);
     t.ask("DELETE", &format!("{timeouts}/bob"))
         .bearer(&alice)
@@ -198,10 +248,18 @@ async fn bans_and_timeouts_have_reasons_and_ends() {
         .await;
     assert_eq!(set.status, 200, "{}", set.text);
     assert_eq!(set.json()["expires_at"], json!(soon));
-    t.get("/waddles/penguins").bearer(&bob).send().await.is_problem(403);
+    t.get("/waddles/penguins")
+        .bearer(&bob)
+        .send()
+        .await
+        .is_problem(403);
     let list = t.get(bans).bearer(&alice).send().await.json();
     assert_eq!(names(&list["bans"], "reason"), ["spam"]);
-    let remote = t.ask("PUT", &format!("{bans}/troll@elsewhere.example")).bearer(&alice).send().await;
+    let remote = t
+        .ask("PUT", &format!("{bans}/troll@elsewhere.example"))
+        .bearer(&alice)
+        .send()
+        .await;
     assert_eq!(remote.status, 200, "{}", remote.text);
     assert_eq!(remote.json()["jid"], "troll@elsewhere.example");
     let lifted = t
@@ -210,9 +268,17 @@ async fn bans_and_timeouts_have_reasons_and_ends() {
         .send()
         .await;
     assert_eq!(lifted.status, 204);
-    let lifted = t.ask("DELETE", &format!("{bans}/bob")).bearer(&alice).send().await;
+    let lifted = t
+        .ask("DELETE", &format!("{bans}/bob"))
+        .bearer(&alice)
+        .send()
+        .await;
     assert_eq!(lifted.status, 204);
-    t.get(&format!("{bans}/bob")).bearer(&alice).send().await.is_problem(404);
+    t.get(&format!("{bans}/bob"))
+        .bearer(&alice)
+        .send()
+        .await
+        .is_problem(404);
 }
 
 #[tokio::test]
@@ -248,11 +314,18 @@ async fn finding_asking_joining_and_handing_over() {
     assert_eq!(one["waddles"][0]["icon"], "https://example.org/i.png");
     let first = t.get("/discover?limit=1").send().await.json();
     let cursor = first["next"].as_str().unwrap();
-    let rest = t.get(&format!("/discover?limit=1&cursor={cursor}")).send().await.json();
+    let rest = t
+        .get(&format!("/discover?limit=1&cursor={cursor}"))
+        .send()
+        .await
+        .json();
     assert_ne!(rest["waddles"][0]["slug"], first["waddles"][0]["slug"]);
 
     let joined = t.post("/waddles/open/join").bearer(&bob).send().await;
-    assert_eq!((joined.status.as_u16(), &joined.json()["role"]), (200, &json!("member")));
+    assert_eq!(
+        (joined.status.as_u16(), &joined.json()["role"]),
+        (200, &json!("member"))
+    );
     for slug in ["asked", "secret", "nothing"] {
         t.post(&format!("/waddles/{slug}/join"))
             .bearer(&bob)
@@ -284,7 +357,12 @@ async fn finding_asking_joining_and_handing_over() {
         .send()
         .await
         .is_problem(403);
-    let list = t.get("/waddles/asked/join-requests").bearer(&alice).send().await.json();
+    let list = t
+        .get("/waddles/asked/join-requests")
+        .bearer(&alice)
+        .send()
+        .await
+        .json();
     assert_eq!(names(&list["join_requests"], "message"), ["fish"]);
     let yes = t
         .post(&format!("/waddles/asked/join-requests/{request}/accept"))
@@ -326,7 +404,10 @@ async fn finding_asking_joining_and_handing_over() {
         .json(json!({"to": "bob"}))
         .send()
         .await;
-    assert_eq!((handed.status.as_u16(), &handed.json()["role"]), (200, &json!("admin")));
+    assert_eq!(
+        (handed.status.as_u16(), &handed.json()["role"]),
+        (200, &json!("admin"))
+    );
     let owner = t.get("/waddles/open").bearer(&bob).send().await.json();
     assert_eq!(owner["role"], "owner");
 }

@@ -6,9 +6,7 @@ use waddle_core::{CategoryId, WaddleId};
 use waddle_storage::repo::categories;
 
 use super::{bounded, channel_name, places};
-use crate::{
-    Actor, Category, CategoryChange, Community, Error, Event, On, Result, change::Draft,
-};
+use crate::{Actor, Category, CategoryChange, Community, Error, Event, On, Result, change::Draft};
 
 const NONE: Error = Error::NotFound("category");
 
@@ -44,7 +42,11 @@ impl Community {
         self.change(id, actor.into(), move |d| {
             d.require(On::Waddle, "create_channel")?;
             let mut all = d.categories();
-            bounded("categories in a waddle", all.len(), d.limits.categories_per_waddle)?;
+            bounded(
+                "categories in a waddle",
+                all.len(),
+                d.limits.categories_per_waddle,
+            )?;
             let category = Arc::new(Category {
                 id: CategoryId::new(),
                 name,
@@ -52,7 +54,12 @@ impl Community {
                 created_at: d.now,
             });
             categories::insert(d.tx, &category)?;
-            d.audit("category.create", &format!("category:{}", category.id), &category.name, None)?;
+            d.audit(
+                "category.create",
+                &format!("category:{}", category.id),
+                &category.name,
+                None,
+            )?;
             all.push(category.clone());
             arrange(d, all)?;
             Ok(category)
@@ -82,7 +89,12 @@ impl Community {
             }
             all.remove(at);
             let to = change.position.or(Some(changed.position));
-            d.audit("category.update", &format!("category:{category}"), &changed.name, None)?;
+            d.audit(
+                "category.update",
+                &format!("category:{category}"),
+                &changed.name,
+                None,
+            )?;
             arrange(d, places::insert(all, Arc::new(changed), to))?;
             d.categories().into_iter().find(|c| c.id == category).ok_or(NONE)
         })
@@ -107,7 +119,12 @@ impl Community {
             places::store(d, &mut channels, None, &free)?;
             d.set_channels(channels);
             categories::delete(d.tx, category)?;
-            d.audit("category.delete", &format!("category:{category}"), &gone.name, None)?;
+            d.audit(
+                "category.delete",
+                &format!("category:{category}"),
+                &gone.name,
+                None,
+            )?;
             arrange(d, all)
         })
         .await

@@ -118,7 +118,12 @@ impl Community {
             self.limits().slow_mode_seconds,
         )?;
         seconds("retention_days", "up to 36525", change.retention_days, DAYS)?;
-        seconds("expire_seconds", "up to 31536000, a year", change.expire_seconds, YEAR)?;
+        seconds(
+            "expire_seconds",
+            "up to 31536000, a year",
+            change.expire_seconds,
+            YEAR,
+        )?;
         self.change(id, actor.into(), move |d| {
             let before = find(d, channel)?;
             let to = change.category.unwrap_or(before.category);
@@ -133,7 +138,11 @@ impl Community {
             c.retention_days = change.retention_days.unwrap_or(c.retention_days);
             c.expire_seconds = change.expire_seconds.unwrap_or(c.expire_seconds);
             c.public_archive = change.public_archive.unwrap_or(c.public_archive);
-            let needed = if c == topic_alone && !moves { "moderate" } else { "manage" };
+            let needed = if c == topic_alone && !moves {
+                "moderate"
+            } else {
+                "manage"
+            };
             d.require(On::Channel(channel), needed)?;
             let mut all = d.channels();
             if c != *before {
@@ -263,6 +272,10 @@ fn changed(before: &Channel, after: &Channel) -> String {
         ("expire_seconds", b.expire_seconds != a.expire_seconds),
         ("public_archive", b.public_archive != a.public_archive),
     ];
-    let names: Vec<&str> = fields.iter().filter(|(_, differs)| *differs).map(|(name, _)| *name).collect();
+    let names: Vec<&str> = fields
+        .iter()
+        .filter(|(_, differs)| *differs)
+        .map(|(name, _)| *name)
+        .collect();
     [a.slug.as_str(), ": ", &names.join(", ")].concat()
 }

@@ -19,7 +19,13 @@ use crate::{
 const NONE: Error = Error::NotFound("role");
 
 fn name(s: &str) -> Result<()> {
-    text("name", "1 to 100 characters, no control characters", s, (1, 100), false)
+    text(
+        "name",
+        "1 to 100 characters, no control characters",
+        s,
+        (1, 100),
+        false,
+    )
 }
 
 fn colour(s: Option<&str>) -> Result<()> {
@@ -157,7 +163,12 @@ pub(super) fn put_member(d: &mut Draft<'_>, user: &UserId, role: RoleId, given: 
         user: user.clone(),
     });
     let action = if given { "role.give" } else { "role.take" };
-    d.audit(action, &user.subject(), &format!("role:{role} {}", row.name), None)
+    d.audit(
+        action,
+        &user.subject(),
+        &format!("role:{role} {}", row.name),
+        None,
+    )
 }
 
 /// Gives a role one permission or takes it.
@@ -172,7 +183,11 @@ pub(super) fn put_permission(d: &mut Draft<'_>, role: RoleId, p: Permission, giv
     d.set(tuple, given);
     let (waddle, slug) = (d.waddle(), d.slug());
     d.event(Event::RolesChanged { waddle, slug });
-    let detail = format!("{} {}", if given { "gives" } else { "no longer gives" }, p.as_str());
+    let detail = format!(
+        "{} {}",
+        if given { "gives" } else { "no longer gives" },
+        p.as_str()
+    );
     d.audit("role.update", &format!("role:{role}"), &detail, None)
 }
 

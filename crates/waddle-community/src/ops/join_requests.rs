@@ -78,7 +78,9 @@ impl Community {
             join_requests::forget_refused(d.tx, d.now.minus(wait))?;
             match join_requests::of_user(d.tx, &user)? {
                 Some(r) if r.refused_at.is_some() => {
-                    return Err(Error::Conflict("your request was refused; you may ask again later"));
+                    return Err(Error::Conflict(
+                        "your request was refused; you may ask again later",
+                    ));
                 }
                 Some(_) => return Err(Error::Conflict("you have asked already; wait for an answer")),
                 None => {}
@@ -102,7 +104,12 @@ impl Community {
                 slug,
                 request: Arc::new(request.clone()),
             });
-            d.audit("join_request.make", &format!("join_request:{}", request.id), "", None)?;
+            d.audit(
+                "join_request.make",
+                &format!("join_request:{}", request.id),
+                "",
+                None,
+            )?;
             Ok(request)
         })
         .await
@@ -111,7 +118,10 @@ impl Community {
     /// Takes one's own request back.
     pub async fn withdraw_join_request(&self, user: &UserId, id: WaddleId) -> Result<()> {
         let user = user.clone();
-        if self.waddle_by_id(id).is_none_or(|w| w.visibility == Visibility::Private) {
+        if self
+            .waddle_by_id(id)
+            .is_none_or(|w| w.visibility == Visibility::Private)
+        {
             return Err(Error::Forbidden);
         }
         self.change_openly(id, Actor::User(user.clone()), move |d| {
@@ -120,7 +130,12 @@ impl Community {
                 .ok_or(NONE)?;
             join_requests::delete_of(d.tx, &user)?;
             close(d, &request, false);
-            d.audit("join_request.withdraw", &format!("join_request:{}", request.id), "", None)
+            d.audit(
+                "join_request.withdraw",
+                &format!("join_request:{}", request.id),
+                "",
+                None,
+            )
         })
         .await
     }
@@ -157,8 +172,17 @@ impl Community {
                 join_requests::refuse(d.tx, request, d.now)?;
             }
             close(d, &found, accept);
-            let action = if accept { "join_request.accept" } else { "join_request.refuse" };
-            d.audit(action, &found.user.subject(), &format!("join_request:{request}"), reason.as_deref())?;
+            let action = if accept {
+                "join_request.accept"
+            } else {
+                "join_request.refuse"
+            };
+            d.audit(
+                action,
+                &found.user.subject(),
+                &format!("join_request:{request}"),
+                reason.as_deref(),
+            )?;
             Ok(found)
         })
         .await

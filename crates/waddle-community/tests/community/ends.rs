@@ -42,9 +42,14 @@ async fn a_timeout_silences_everywhere_until_it_ends() {
         assert!(!access.channel_allows(channel.id, "speak", &bob));
         assert!(access.channel_allows(channel.id, "join", &bob));
     }
-    assert_eq!(access.timeout_of(&bob).unwrap().reason.as_deref(), Some("calm down"));
+    assert_eq!(
+        access.timeout_of(&bob).unwrap().reason.as_deref(),
+        Some("calm down")
+    );
     // Leaving and coming back does not help.
-    c.remove_member(&bob, w, &bob, RemovalKind::Left, None).await.unwrap();
+    c.remove_member(&bob, w, &bob, RemovalKind::Left, None)
+        .await
+        .unwrap();
     c.add_member(&mona, w, &bob, Role::Member).await.unwrap();
     assert!(!access.channel_allows(general, "speak", &bob));
 
@@ -57,7 +62,10 @@ async fn a_timeout_silences_everywhere_until_it_ends() {
     assert!(access.channel_allows(general, "speak", &bob) && access.timeout_of(&bob).is_none());
     assert_eq!(c.timeouts(w, None, 10).await.unwrap(), []);
     let log = c.audit(&user("alice"), w, None, 1).await.unwrap();
-    assert_eq!((log[0].action.as_str(), log[0].detail.as_str()), ("member.timeout.end", "expired"));
+    assert_eq!(
+        (log[0].action.as_str(), log[0].detail.as_str()),
+        ("member.timeout.end", "expired")
+    );
     assert_eq!(log[0].actor, None);
 }
 
@@ -72,16 +80,24 @@ async fn a_ban_ends_while_the_waddle_is_open_and_is_announced() {
         reason: Some("spam".into()),
         expires_at: hours.map(|h| now.plus(HOUR * h)),
     };
-    let past = c.ban_member(&mona, w, &bob, BanDetails {
-        expires_at: Some(now),
-        ..BanDetails::default()
-    });
+    let past = c.ban_member(
+        &mona,
+        w,
+        &bob,
+        BanDetails {
+            expires_at: Some(now),
+            ..BanDetails::default()
+        },
+    );
     assert!(matches!(past.await, Err(Error::Invalid { .. })));
     c.ban_member(&mona, w, &bob, details(Some(1))).await.unwrap();
     c.ban_member(&mona, w, &eve, details(None)).await.unwrap();
     let access = c.access(w).await.unwrap();
     assert!(access.is_banned(&bob) && access.is_banned(&eve));
-    assert_eq!(c.ban_of(w, &bob).await.unwrap().unwrap().expires_at, Some(now.plus(HOUR)));
+    assert_eq!(
+        c.ban_of(w, &bob).await.unwrap().unwrap().expires_at,
+        Some(now.plus(HOUR))
+    );
 
     assert_eq!(c.end_expired().await, 0, "nothing is due");
     world.clock.advance(HOUR);
@@ -120,14 +136,19 @@ async fn a_newer_ban_counts_and_pages_go_on() {
     world.clock.advance(Duration::from_secs(1));
     c.ban_member(&mona, w, &user("troll0"), again).await.unwrap();
     let first = c.bans_page(w, None, 3).await.unwrap();
-    let names = |bans: &[waddle_community::Ban]| -> Vec<String> {
-        bans.iter().map(|b| b.user.to_string()).collect()
-    };
+    let names =
+        |bans: &[waddle_community::Ban]| -> Vec<String> { bans.iter().map(|b| b.user.to_string()).collect() };
     assert_eq!(names(&first), ["local:troll0", "local:troll4", "local:troll3"]);
     assert_eq!(first[0].reason.as_deref(), Some("again"));
     let last = first.last().unwrap();
-    let rest = c.bans_page(w, Some((last.at, last.user.clone())), 3).await.unwrap();
+    let rest = c
+        .bans_page(w, Some((last.at, last.user.clone())), 3)
+        .await
+        .unwrap();
     assert_eq!(names(&rest), ["local:troll2", "local:troll1"]);
     c.unban(&mona, w, &user("troll0")).await.unwrap();
-    assert_eq!(c.unban(&mona, w, &user("troll0")).await, Err(Error::NotFound("ban")));
+    assert_eq!(
+        c.unban(&mona, w, &user("troll0")).await,
+        Err(Error::NotFound("ban"))
+    );
 }

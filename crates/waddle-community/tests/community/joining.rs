@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use waddle_community::{
-    Actor, Error, Event, NewWaddle, Role, SettingsChange, Visibility, WaddleChange,
-};
+use waddle_community::{Actor, Error, Event, NewWaddle, Role, SettingsChange, Visibility, WaddleChange};
 use waddle_core::{Limits, WaddleId};
 
 use crate::{World, next, slug, user};
@@ -70,9 +68,15 @@ async fn only_a_public_waddle_is_joined_without_asking() {
     assert_eq!(c.join_waddle(&bob, open).await, Ok(Role::Member));
     assert_eq!(c.join_waddle(&bob, open).await, Ok(Role::Member));
     assert_eq!(c.join_waddle(&user("alice"), open).await, Ok(Role::Owner));
-    c.remove_member(&user("alice"), open, &bob, waddle_community::RemovalKind::Banned, None)
-        .await
-        .unwrap();
+    c.remove_member(
+        &user("alice"),
+        open,
+        &bob,
+        waddle_community::RemovalKind::Banned,
+        None,
+    )
+    .await
+    .unwrap();
     assert_eq!(c.join_waddle(&bob, open).await, Err(Error::Forbidden));
 }
 
@@ -92,7 +96,11 @@ async fn a_request_is_answered_once() {
     let request = c.request_to_join(&bob, w, "I like fish").await.unwrap();
     assert!(matches!(next(&mut events).await, Event::JoinRequested { request: r, .. } if r.id == request.id));
     for (w, why) in [(secret, "secret"), (WaddleId::new(), "none")] {
-        assert_eq!(c.request_to_join(&bob, w, "").await, Err(Error::Forbidden), "{why}");
+        assert_eq!(
+            c.request_to_join(&bob, w, "").await,
+            Err(Error::Forbidden),
+            "{why}"
+        );
     }
     for (who, w) in [(&bob, w), (&alice, w), (&bob, open)] {
         let no = c.request_to_join(who, w, "").await;
@@ -108,8 +116,13 @@ async fn a_request_is_answered_once() {
     assert_eq!(no, Err(Error::Forbidden));
     let waiting = c.join_requests(w, None, 10).await.unwrap();
     assert_eq!(waiting.len(), 2);
-    assert_eq!((&waiting[0].user, waiting[0].message.as_str()), (&bob, "I like fish"));
-    c.answer_join_request(&alice, w, request.id, true, None).await.unwrap();
+    assert_eq!(
+        (&waiting[0].user, waiting[0].message.as_str()),
+        (&bob, "I like fish")
+    );
+    c.answer_join_request(&alice, w, request.id, true, None)
+        .await
+        .unwrap();
     assert_eq!(c.role_of(w, &bob).await.unwrap(), Some(Role::Member));
     let again = c.answer_join_request(&alice, w, request.id, true, None).await;
     assert_eq!(again, Err(Error::NotFound("request to join")));
@@ -119,8 +132,18 @@ async fn a_request_is_answered_once() {
     c.answer_join_request(&alice, w, refused, false, Some("who are you?"))
         .await
         .unwrap();
-    assert!(matches!(c.request_to_join(&eve, w, "").await, Err(Error::Conflict(_))));
-    assert!(c.join_request_of(w, &eve).await.unwrap().unwrap().refused_at.is_some());
+    assert!(matches!(
+        c.request_to_join(&eve, w, "").await,
+        Err(Error::Conflict(_))
+    ));
+    assert!(
+        c.join_request_of(w, &eve)
+            .await
+            .unwrap()
+            .unwrap()
+            .refused_at
+            .is_some()
+    );
     world.clock.advance(Duration::from_secs(86_400));
     c.request_to_join(&eve, w, "please").await.unwrap();
     c.withdraw_join_request(&eve, w).await.unwrap();
@@ -147,7 +170,10 @@ async fn a_waddle_is_handed_over() {
     ] {
         assert_eq!(c.transfer_waddle(who, w, to).await, Err(why));
     }
-    assert!(matches!(c.transfer_waddle(&alice, w, &alice).await, Err(Error::Conflict(_))));
+    assert!(matches!(
+        c.transfer_waddle(&alice, w, &alice).await,
+        Err(Error::Conflict(_))
+    ));
     c.transfer_waddle(&alice, w, &bob).await.unwrap();
     let access = c.access(w).await.unwrap();
     assert_eq!(access.role_of(&bob), Some(Role::Owner));
@@ -182,7 +208,11 @@ async fn pictures_and_settings_are_kept_and_checked() {
     };
     let changed = c.update_waddle(&user("adam"), w, change).await.unwrap();
     assert!(!changed.settings.public_archive && changed.settings.indexed);
-    for bad in ["javascript:alert(1)", "https://a b", &format!("https://{}", "x".repeat(2_048))] {
+    for bad in [
+        "javascript:alert(1)",
+        "https://a b",
+        &format!("https://{}", "x".repeat(2_048)),
+    ] {
         let bad = WaddleChange {
             icon: Some(Some(bad.to_owned())),
             ..WaddleChange::default()
@@ -200,7 +230,10 @@ async fn pictures_and_settings_are_kept_and_checked() {
     let world = world.restart().await;
     let kept = world.community.waddle_by_id(w).unwrap();
     assert_eq!(kept.icon, None);
-    assert_eq!(kept.banner.as_deref(), Some("https://chat.example/files/banner.png"));
+    assert_eq!(
+        kept.banner.as_deref(),
+        Some("https://chat.example/files/banner.png")
+    );
     assert_eq!(kept.settings.appeal, "write to mona");
     // Over JSON, what is left out and what is null are two things.
     let read: WaddleChange = serde_json::from_str(r#"{"banner": null}"#).unwrap();

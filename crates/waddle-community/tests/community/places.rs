@@ -14,7 +14,11 @@ async fn order(world: &World, w: WaddleId) -> Vec<(Option<CategoryId>, u32, Stri
 }
 
 async fn slugs(world: &World, w: WaddleId) -> Vec<String> {
-    order(world, w).await.into_iter().map(|(_, _, slug)| slug).collect()
+    order(world, w)
+        .await
+        .into_iter()
+        .map(|(_, _, slug)| slug)
+        .collect()
 }
 
 fn to(position: u32) -> ChannelChange {
@@ -55,11 +59,15 @@ async fn channels_move_within_and_between_categories() {
     let first = c.create_category(&alice, w, "First").await.unwrap();
     let second = c.create_category(&alice, w, "Second").await.unwrap();
     for channel in [x, y] {
-        c.update_channel(&alice, w, channel, into(Some(second.id))).await.unwrap();
+        c.update_channel(&alice, w, channel, into(Some(second.id)))
+            .await
+            .unwrap();
     }
     c.update_channel(&alice, w, y, to(0)).await.unwrap();
     let general = c.channel_by_slug(w, &slug("general")).await.unwrap().unwrap().id;
-    c.update_channel(&alice, w, general, into(Some(first.id))).await.unwrap();
+    c.update_channel(&alice, w, general, into(Some(first.id)))
+        .await
+        .unwrap();
     let names = [
         (None, 0, "announcements".to_owned()),
         (Some(first.id), 0, "general".to_owned()),
@@ -74,7 +82,13 @@ async fn channels_move_within_and_between_categories() {
         position: Some(0),
         ..CategoryChange::default()
     };
-    assert_eq!(c.update_category(&alice, w, second.id, up).await.unwrap().position, 0);
+    assert_eq!(
+        c.update_category(&alice, w, second.id, up)
+            .await
+            .unwrap()
+            .position,
+        0
+    );
     assert!(matches!(next(&mut events).await, Event::OrderChanged { .. }));
     assert_eq!(slugs(&world, w).await, ["announcements", "y", "x", "general"]);
     // Deleted, its channels come behind those that are in none; and all survives a restart.
@@ -121,7 +135,11 @@ async fn moves_at_once_leave_no_gap_and_no_double() {
     let order = order(&world, w).await;
     assert_eq!(order.len(), 12);
     for category in [None, Some(a)] {
-        let places: Vec<u32> = order.iter().filter(|(c, ..)| *c == category).map(|(_, p, _)| *p).collect();
+        let places: Vec<u32> = order
+            .iter()
+            .filter(|(c, ..)| *c == category)
+            .map(|(_, p, _)| *p)
+            .collect();
         let wanted: Vec<u32> = (0..u32::try_from(places.len()).unwrap()).collect();
         assert_eq!(places, wanted, "{category:?}");
     }
@@ -148,7 +166,11 @@ async fn settings_have_bounds_and_the_archive_follows() {
     };
     let changed = c.update_channel(&alice, w, general.id, change).await.unwrap();
     assert_eq!(
-        (changed.slow_mode_seconds, changed.retention_days, changed.expire_seconds),
+        (
+            changed.slow_mode_seconds,
+            changed.retention_days,
+            changed.expire_seconds
+        ),
         (30, 7, 3_600)
     );
     assert!(!changed.public_archive);
@@ -187,7 +209,9 @@ async fn settings_have_bounds_and_the_archive_follows() {
         topic: Some("fish".into()),
         ..ChannelChange::default()
     };
-    c.update_channel(&user("mona"), w, general.id, topic).await.unwrap();
+    c.update_channel(&user("mona"), w, general.id, topic)
+        .await
+        .unwrap();
     let slow = ChannelChange {
         slow_mode_seconds: Some(1),
         ..ChannelChange::default()

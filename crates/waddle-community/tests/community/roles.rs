@@ -23,7 +23,11 @@ async fn a_role_set_once_is_inherited_by_every_channel_at_once() {
     let (alice, bob) = (user("alice"), user("bob"));
     let access = c.access(w).await.unwrap();
     let keeper = c
-        .create_role(&alice, w, role("Keeper", &[Permission::Pin, Permission::Moderate]))
+        .create_role(
+            &alice,
+            w,
+            role("Keeper", &[Permission::Pin, Permission::Moderate]),
+        )
         .await
         .unwrap();
     assert_eq!(keeper.permissions, [Permission::Moderate, Permission::Pin]);
@@ -45,7 +49,11 @@ async fn a_role_set_once_is_inherited_by_every_channel_at_once() {
         }
         assert!(!access.channel_allows(channel.id, "manage", &bob));
     }
-    let theirs: Vec<_> = access.custom_roles_of(&bob).iter().map(|r| r.name.clone()).collect();
+    let theirs: Vec<_> = access
+        .custom_roles_of(&bob)
+        .iter()
+        .map(|r| r.name.clone())
+        .collect();
     assert_eq!(theirs, ["Keeper"]);
 
     // Taking one permission from the role takes it from everybody who has the role.
@@ -71,10 +79,19 @@ async fn nobody_gives_more_than_they_have() {
     let c = &world.community;
     let w = world.penguins().await.id;
     let (alice, bob, mona) = (user("alice"), user("bob"), user("mona"));
-    c.add_member(&alice, w, &user("carol"), Role::Member).await.unwrap();
-    let low = c.create_role(&alice, w, role("low", &[Permission::Pin])).await.unwrap();
+    c.add_member(&alice, w, &user("carol"), Role::Member)
+        .await
+        .unwrap();
+    let low = c
+        .create_role(&alice, w, role("low", &[Permission::Pin]))
+        .await
+        .unwrap();
     let high = c
-        .create_role(&alice, w, role("high", &[Permission::ManageRoles, Permission::Pin]))
+        .create_role(
+            &alice,
+            w,
+            role("high", &[Permission::ManageRoles, Permission::Pin]),
+        )
         .await
         .unwrap();
     // The newest stands lowest; the one who manages roles is moved up.
@@ -119,8 +136,16 @@ async fn nobody_gives_more_than_they_have() {
             .await
             .map(drop),
         ),
-        ("new", c.create_role(&bob, w, role("new", &[Permission::Configure])).await.map(drop)),
-        ("moderators", c.create_role(&mona, w, role("m", &[])).await.map(drop)),
+        (
+            "new",
+            c.create_role(&bob, w, role("new", &[Permission::Configure]))
+                .await
+                .map(drop),
+        ),
+        (
+            "moderators",
+            c.create_role(&mona, w, role("m", &[])).await.map(drop),
+        ),
         ("members", c.delete_role(&user("carol"), w, low.id).await),
         ("strangers", c.delete_role(&user("eve"), w, low.id).await),
     ] {
@@ -128,10 +153,19 @@ async fn nobody_gives_more_than_they_have() {
     }
     // A role that manages a channel is not given by who does not manage it.
     let general = c.channel_by_slug(w, &slug("general")).await.unwrap().unwrap().id;
-    c.set_override(&alice, w, general, Grantee::Role(low.id), ChannelGrant::Manager, true)
+    c.set_override(
+        &alice,
+        w,
+        general,
+        Grantee::Role(low.id),
+        ChannelGrant::Manager,
+        true,
+    )
+    .await
+    .unwrap();
+    c.give_role(&alice, w, &user("carol"), low.id, false)
         .await
         .unwrap();
-    c.give_role(&alice, w, &user("carol"), low.id, false).await.unwrap();
     assert_eq!(
         c.give_role(&bob, w, &user("carol"), low.id, true).await,
         Err(Error::Forbidden)
@@ -150,14 +184,25 @@ async fn a_custom_role_kicks_and_bans_below_itself() {
         c.add_member(&alice, w, &user(name), Role::Member).await.unwrap();
     }
     let guards = c
-        .create_role(&alice, w, role("guards", &[Permission::Ban, Permission::ManageMembers]))
+        .create_role(
+            &alice,
+            w,
+            role("guards", &[Permission::Ban, Permission::ManageMembers]),
+        )
         .await
         .unwrap();
     for name in ["guard", "other"] {
-        c.give_role(&alice, w, &user(name), guards.id, true).await.unwrap();
+        c.give_role(&alice, w, &user(name), guards.id, true)
+            .await
+            .unwrap();
     }
     let guard = user("guard");
-    for (whom, ok) in [("mona", false), ("other", false), ("alice", false), ("plain", true)] {
+    for (whom, ok) in [
+        ("mona", false),
+        ("other", false),
+        ("alice", false),
+        ("plain", true),
+    ] {
         let done = c
             .remove_member(&guard, w, &user(whom), RemovalKind::Kicked, None)
             .await;
@@ -168,7 +213,9 @@ async fn a_custom_role_kicks_and_bans_below_itself() {
     let no = c.add_member(&guard, w, &user("newer"), Role::Moderator).await;
     assert_eq!(no, Err(Error::Forbidden));
     // Whoever leaves loses the role, and does not bring it back.
-    c.remove_member(&guard, w, &guard, RemovalKind::Left, None).await.unwrap();
+    c.remove_member(&guard, w, &guard, RemovalKind::Left, None)
+        .await
+        .unwrap();
     c.add_member(&alice, w, &guard, Role::Member).await.unwrap();
     let access = c.access(w).await.unwrap();
     assert!(access.custom_roles_of(&guard).is_empty() && !access.waddle_allows("ban", &guard));
@@ -195,12 +242,20 @@ async fn roles_have_bounds_names_and_pages() {
     let taken = c.create_role(&alice, w, role("A", &[])).await;
     assert!(matches!(taken, Err(Error::Conflict(_))), "{taken:?}");
     let third = c.create_role(&alice, w, role("third", &[])).await.unwrap();
-    c.set_roles(&alice, w, &bob, &[made[0].id, made[1].id]).await.unwrap();
+    c.set_roles(&alice, w, &bob, &[made[0].id, made[1].id])
+        .await
+        .unwrap();
     let many = c.give_role(&alice, w, &bob, third.id, true).await;
     assert!(matches!(many, Err(Error::Limit { max: 2, .. })), "{many:?}");
     c.set_roles(&alice, w, &bob, &[third.id]).await.unwrap();
-    assert_eq!(c.role_members(w, third.id, None, 10).await.unwrap(), [bob.clone()]);
-    assert_eq!(c.role_members(w, third.id, Some(bob.clone()), 10).await.unwrap(), []);
+    assert_eq!(
+        c.role_members(w, third.id, None, 10).await.unwrap(),
+        [bob.clone()]
+    );
+    assert_eq!(
+        c.role_members(w, third.id, Some(bob.clone()), 10).await.unwrap(),
+        []
+    );
     assert_eq!(c.role_members(w, made[0].id, None, 10).await.unwrap(), []);
     let no = c.give_role(&alice, w, &user("eve"), third.id, true).await;
     assert_eq!(no, Err(Error::NotFound("member")));
@@ -255,7 +310,10 @@ async fn a_channel_gives_and_denies_roles_and_people() {
     assert_eq!(no, Err(Error::Forbidden));
     let shown = c.overrides(w, general).await.unwrap();
     assert_eq!(shown.len(), 2);
-    assert_eq!((&shown[0].whom, shown[0].relation), (&of_crew(), ChannelGrant::Muted));
+    assert_eq!(
+        (&shown[0].whom, shown[0].relation),
+        (&of_crew(), ChannelGrant::Muted)
+    );
     // With the role goes what it was given.
     c.delete_role(&alice, w, crew.id).await.unwrap();
     assert_eq!(c.overrides(w, general).await.unwrap().len(), 1);

@@ -100,7 +100,9 @@ pub async fn show(
     }
     let user = person(&app, &who).await?;
     let found = app.deps.community.ban_of(waddle.id, &user).await?;
-    Ok(Json(view(&app, found.ok_or_else(|| Problem::not_found("ban"))?).await?))
+    Ok(Json(
+        view(&app, found.ok_or_else(|| Problem::not_found("ban"))?).await?,
+    ))
 }
 
 /// Why, and until when.
@@ -135,7 +137,9 @@ pub async fn ban(
         .ban_member(auth.user(), waddle.id, &user, details)
         .await?;
     let made = app.deps.community.ban_of(waddle.id, &user).await?;
-    Ok(Json(view(&app, made.ok_or_else(|| Problem::not_found("ban"))?).await?))
+    Ok(Json(
+        view(&app, made.ok_or_else(|| Problem::not_found("ban"))?).await?,
+    ))
 }
 
 /// Lift a ban.

@@ -101,11 +101,7 @@ pub async fn list(
     may_answer(&access, auth.user())?;
     let limit = paging.limit()?;
     let after: Option<JoinRequestId> = paging.after("join-requests")?;
-    let found = app
-        .deps
-        .community
-        .join_requests(waddle.id, after, limit)
-        .await?;
+    let found = app.deps.community.join_requests(waddle.id, after, limit).await?;
     let last = found.last().filter(|_| found.len() == limit);
     let next = last.and_then(|r| next("join-requests", &r.id));
     let mut join_requests = Vec::with_capacity(found.len());
@@ -153,11 +149,7 @@ pub async fn own(
     Path(w): Path<String>,
 ) -> Result<Json<JoinRequestView>, Problem> {
     let (waddle, _) = visible(&app, auth.user(), &w).await?;
-    let found = app
-        .deps
-        .community
-        .join_request_of(waddle.id, auth.user())
-        .await?;
+    let found = app.deps.community.join_request_of(waddle.id, auth.user()).await?;
     let found = found.ok_or_else(|| Problem::not_found("request to join"))?;
     Ok(Json(view(&app, &found).await?))
 }

@@ -112,7 +112,13 @@ pub async fn list(
     Ok(Json(MemberList {
         next,
         members,
-        total: app.deps.community.member_count(waddle.id).await?.try_into().unwrap_or(u64::MAX),
+        total: app
+            .deps
+            .community
+            .member_count(waddle.id)
+            .await?
+            .try_into()
+            .unwrap_or(u64::MAX),
     }))
 }
 

@@ -196,7 +196,14 @@ pub async fn members(
     Ok(Json(RoleMemberList { members, next }))
 }
 
-async fn set(app: &App, auth: &Auth, w: &str, role: &str, who: &str, given: bool) -> Result<StatusCode, Problem> {
+async fn set(
+    app: &App,
+    auth: &Auth,
+    w: &str,
+    role: &str,
+    who: &str,
+    given: bool,
+) -> Result<StatusCode, Problem> {
     let (waddle, _) = visible(app, auth.user(), w).await?;
     let user = person(app, who).await?;
     app.deps

@@ -77,10 +77,7 @@ pub fn put(tx: &mut Tx, r: &JoinRequest) -> Result<()> {
 
 /// Notes that a request was refused.
 pub fn refuse(tx: &mut Tx, id: JoinRequestId, at: Timestamp) -> Result<()> {
-    tx.execute_one(
-        "UPDATE join_requests SET refused_at = ?2 WHERE id = ?1",
-        (id, at),
-    )
+    tx.execute_one("UPDATE join_requests SET refused_at = ?2 WHERE id = ?1", (id, at))
 }
 
 /// Takes a person's request out; whether there was one.

@@ -76,7 +76,9 @@ pub fn page(
     after: Option<&MembersAfter>,
     limit: usize,
 ) -> Result<Vec<Member>> {
-    let (at, user) = after.map_or((Timestamp(i64::MIN), String::new()), |(at, u)| (*at, u.to_string()));
+    let (at, user) = after.map_or((Timestamp(i64::MIN), String::new()), |(at, u)| {
+        (*at, u.to_string())
+    });
     match role {
         Some(role) => conn.query(
             "SELECT user, role, joined_at, invite FROM members \
@@ -152,7 +154,9 @@ pub fn bans(conn: &Conn, offset: usize, limit: usize) -> Result<Vec<Ban>> {
 
 /// One page of the bans, the newest first, behind `after`.
 pub fn bans_page(conn: &Conn, after: Option<&MembersAfter>, limit: usize) -> Result<Vec<Ban>> {
-    let (at, user) = after.map_or((Timestamp(i64::MAX), String::new()), |(at, u)| (*at, u.to_string()));
+    let (at, user) = after.map_or((Timestamp(i64::MAX), String::new()), |(at, u)| {
+        (*at, u.to_string())
+    });
     conn.query(
         "SELECT user, reason, banned_by, banned_at, expires_at FROM bans \
          WHERE banned_at < ?1 OR (banned_at = ?1 AND user > ?2) ORDER BY banned_at DESC, user LIMIT ?3",

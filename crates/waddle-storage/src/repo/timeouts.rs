@@ -45,7 +45,9 @@ pub fn list(conn: &Conn, offset: usize, limit: usize) -> Result<Vec<Timeout>> {
 
 /// One page of the timeouts, those that end first at the front, behind `after`.
 pub fn page(conn: &Conn, after: Option<&(Timestamp, UserId)>, limit: usize) -> Result<Vec<Timeout>> {
-    let (at, user) = after.map_or((Timestamp(i64::MIN), String::new()), |(at, u)| (*at, u.to_string()));
+    let (at, user) = after.map_or((Timestamp(i64::MIN), String::new()), |(at, u)| {
+        (*at, u.to_string())
+    });
     let sql = [
         "SELECT ",
         COLUMNS,

@@ -162,7 +162,9 @@ pub fn find(
 
 /// Server: how many members a waddle has, as the index shows.
 pub fn member_count(conn: &Conn, id: WaddleId) -> Result<u64> {
-    conn.query_one("SELECT member_count FROM waddles WHERE id = ?1", (id,), |r| r.get(0))
+    conn.query_one("SELECT member_count FROM waddles WHERE id = ?1", (id,), |r| {
+        r.get(0)
+    })
 }
 
 /// Server: takes the slug for a waddle that is being made.
