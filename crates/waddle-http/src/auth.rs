@@ -211,6 +211,8 @@ pub async fn authenticate(State(app): State<App>, mut req: Request, next: Next) 
         None => None,
     };
     let mut left = None;
+    let bot = who.as_ref().is_some_and(|known| known.account.user.is_bot());
+    let rates = if bot { &app.bot_rates } else { &app.rates };
     if app.config.rate_limits {
         let key = match &who {
             Some(known) => known.account.user.to_string(),
@@ -219,9 +221,9 @@ pub async fn authenticate(State(app): State<App>, mut req: Request, next: Next) 
                 addr.map_or_else(String::new, |a| a.to_string())
             }
         };
-        match app.rates.take(&key, Instant::now()) {
+        match rates.take(&key, Instant::now()) {
             Ok(l) => left = Some(l),
-            Err(wait) => return app.rates.say(Problem::too_many(wait).into_response(), None),
+            Err(wait) => return rates.say(Problem::too_many(wait).into_response(), None),
         }
     }
     let rule = req
@@ -245,7 +247,7 @@ pub async fn authenticate(State(app): State<App>, mut req: Request, next: Next) 
         }
     };
     match left {
-        Some(_) => app.rates.say(response, left),
+        Some(_) => rates.say(response, left),
         None => response,
     }
 }

@@ -56,6 +56,7 @@ pub(crate) struct Inner {
     config: HttpConfig,
     deps: HttpDeps,
     rates: Rates,
+    bot_rates: Rates,
     bosh: bosh::Sessions,
     oauth: oauth::Pending,
     document: rest::Document,
@@ -89,6 +90,7 @@ fn surface(config: HttpConfig, deps: HttpDeps, stop: CancellationToken) -> Route
     spoken.merge(beside);
     let app = App(Arc::new(Inner {
         rates: Rates::new(config.limits.http_rate),
+        bot_rates: Rates::new(config.limits.bot_rate),
         bosh: bosh::Sessions::default(),
         oauth: oauth::Pending::default(),
         conditions: rest::Conditions::default(),
@@ -117,7 +119,6 @@ fn surface(config: HttpConfig, deps: HttpDeps, stop: CancellationToken) -> Route
     let known = known
         .merge(pages)
         .merge(api::webhooks::doors())
-        .merge(api::commands::stream())
         .merge(oauth::routes())
         .route_layer(from_fn_with_state(app.clone(), auth::authenticate))
         .route_layer(from_fn_with_state(app.clone(), layers::contain));

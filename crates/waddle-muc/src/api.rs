@@ -151,6 +151,8 @@ pub struct Poster {
 
 /// What stands behind the nickname of a webhook's message.
 pub const WEBHOOK: &str = " (webhook)";
+/// What stands behind the nickname of what a bot answers.
+pub const BOT: &str = " (bot)";
 
 /// Why a post was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

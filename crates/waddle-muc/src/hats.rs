@@ -242,6 +242,15 @@ pub fn of_role(role: Option<WaddleRole>) -> Option<Hat> {
     })
 }
 
+/// The hat of a program's account: it comes first.
+fn of_bot(user: &UserId) -> Option<Hat> {
+    user.is_bot().then(|| Hat {
+        uri: "urn:waddle:bot".to_owned(),
+        title: "Bot".to_owned(),
+        hue: String::new(),
+    })
+}
+
 /// The hat of a role of the waddle's own.
 fn of_custom(role: &RoleRow) -> Hat {
     Hat {
@@ -278,7 +287,11 @@ impl Room {
             Kind::Channel(c) => {
                 let custom = c.policy.custom_roles(user);
                 let ladder = of_role(c.policy.role(user));
-                let hats: Vec<Hat> = ladder.into_iter().chain(custom.iter().map(|r| of_custom(r))).collect();
+                let hats: Vec<Hat> = of_bot(user)
+                    .into_iter()
+                    .chain(ladder)
+                    .chain(custom.iter().map(|r| of_custom(r)))
+                    .collect();
                 element(hats.iter())
             }
             Kind::Plain(p) => p.hats.of(bare),

@@ -76,10 +76,10 @@ mod state;
 mod subject;
 mod voice;
 
-pub use api::{ActError, Deps, Figures, Inbound, Post, PostError, Posted, Poster, Postman, Sender, WEBHOOK};
+pub use api::{BOT, ActError, Deps, Figures, Inbound, Post, PostError, Posted, Poster, Postman, Sender, WEBHOOK};
 pub use direct::{GroupError, NewGroup};
 pub use error::Refusal;
 pub use load::LoadError;
 pub use rooms::{Previewer, Reading, Rooms};
-pub use slash::{SlashCommands, Typed, Whisper};
+pub use slash::{SlashCall, SlashCommand, SlashCommands, SlashOption, Typed, Whisper};
 pub use standing::{Affiliation, Role};

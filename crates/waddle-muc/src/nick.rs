@@ -7,7 +7,7 @@
 
 use waddle_core::jid::nickname_key;
 
-use crate::api::WEBHOOK;
+use crate::api::{BOT, WEBHOOK};
 
 /// Why a nickname is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -80,9 +80,9 @@ pub fn key(nick: &str, max_bytes: usize) -> Result<String, NickError> {
     Ok(key)
 }
 
-/// Whether a nickname, by its key, ends with the mark of a webhook: nobody in the room can have it.
+/// Whether a nickname, by its key, ends with the mark of a webhook or bot: nobody in the room can have it.
 pub fn is_marked(key: &str) -> bool {
-    key.ends_with(WEBHOOK)
+    key.ends_with(WEBHOOK) || key.ends_with(BOT)
 }
 
 #[cfg(test)]
@@ -107,6 +107,7 @@ mod tests {
         for bad in ["GitHub (webhook)", "x  (WebHook)", "ｘ (webhoоk)"] {
             assert!(marked(bad), "{bad}");
         }
+        assert!(marked("Echo (BOT)") && !marked("bot"));
         assert!(!marked("webhook") && !marked("github"));
     }
 

@@ -124,6 +124,11 @@ impl Rooms {
         let _ = self.0.slash.set(slash);
     }
 
+    /// Who carries out slash commands, if anybody does.
+    pub fn slash_commands(&self) -> Option<&Arc<dyn SlashCommands>> {
+        self.0.slash.get()
+    }
+
     /// The service's domain, `muc.<domain>`.
     pub fn domain(&self) -> &str {
         self.0.service.as_str()

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use waddle_core::{BareJid, ChannelId, Jid, UserId, WaddleId};
 use waddle_outbox::Outbox;
 use waddle_stanza::{Class, Outgoing, XmlWriter, ns};
@@ -20,6 +21,53 @@ pub trait SlashCommands: std::fmt::Debug + Send + Sync + 'static {
 
     /// Somebody who may speak has typed one. Must not wait.
     fn run(&self, typed: Typed);
+
+    /// The commands of a waddle, for menus.
+    fn list(&self, waddle: WaddleId) -> Vec<SlashCommand>;
+
+    /// Runs one for a menu: `line` is what would be typed. The answer, or what is wrong, for whoever asked.
+    fn call(&self, call: SlashCall) -> BoxFuture<'static, Result<String, String>>;
+}
+
+/// A command in a menu.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlashCommand {
+    /// What is typed after the slash.
+    pub name: String,
+    /// What it does.
+    pub description: String,
+    /// What it takes.
+    pub options: Vec<SlashOption>,
+}
+
+/// What a command takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlashOption {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub description: String,
+    /// Whether it must be there.
+    pub required: bool,
+    /// Whether it is true or false.
+    pub boolean: bool,
+    /// The only values, and what people read for each; any value where there are none.
+    pub choices: Vec<(String, String)>,
+}
+
+/// Somebody runs a command from a menu.
+#[derive(Debug, Clone)]
+pub struct SlashCall {
+    /// Where.
+    pub waddle: WaddleId,
+    /// Where.
+    pub channel: ChannelId,
+    /// Who.
+    pub user: UserId,
+    /// What they are called.
+    pub nick: String,
+    /// Such as `/weather days:3`.
+    pub line: String,
 }
 
 /// A command as it was typed.

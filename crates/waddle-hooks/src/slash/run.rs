@@ -3,10 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use tokio::sync::{broadcast, oneshot};
 use url::Url;
 use waddle_core::{BotId, ChannelId, InteractionId, UserId, WaddleId};
-use waddle_muc::{Post, Poster, SlashCommands, Typed, Whisper};
+use waddle_muc::{
+    BOT, Post, Poster, SlashCall, SlashCommand as MenuCommand, SlashCommands, SlashOption, Typed, Whisper,
+};
 use waddle_stanza::XmlWriter;
 use waddle_storage::repo::{bots, slash::SlashCommand};
 
@@ -196,7 +199,7 @@ impl Hooks {
         if !answer.ephemeral {
             self.say_as(bot, &name, &interaction, &answer.body).await?;
         } else if let Some(whisper) = &invocation.whisper {
-            whisper.say(&[&name, MARK].concat(), &answer.body);
+            whisper.say(&[&name, BOT].concat(), &answer.body);
         } else if first.is_none() {
             return Err(Error::Refused("whoever asked waits no longer".into()));
         }
@@ -225,7 +228,7 @@ impl Hooks {
             body: body.to_owned(),
             poster: Some(Poster {
                 author: UserId::bot(bot).as_str().to_owned(),
-                mark: MARK,
+                mark: BOT,
                 payload: w.finish(),
             }),
         };
@@ -242,6 +245,37 @@ impl Hooks {
 impl SlashCommands for Hooks {
     fn is_command(&self, waddle: WaddleId, text: &str) -> bool {
         split(text).is_some_and(|(name, _)| is_own(text) || self.0.registry.has(waddle, name))
+    }
+
+    fn list(&self, waddle: WaddleId) -> Vec<MenuCommand> {
+        let option = |o: super::CommandOption| SlashOption {
+            required: o.required,
+            boolean: o.kind == super::OptionKind::Boolean,
+            choices: o.choices.into_iter().map(|c| (c.value, c.label)).collect(),
+            name: o.name,
+            description: o.description,
+        };
+        let command = |c: CommandInfo| MenuCommand {
+            name: c.name,
+            description: c.description,
+            options: c.options.into_iter().map(option).collect(),
+        };
+        self.commands(waddle).into_iter().map(command).collect()
+    }
+
+    fn call(&self, call: SlashCall) -> BoxFuture<'static, std::result::Result<String, String>> {
+        let this = self.clone();
+        Box::pin(async move {
+            let invocation = Invocation {
+                waddle: call.waddle,
+                channel: call.channel,
+                user: call.user,
+                nick: call.nick,
+                whisper: None,
+            };
+            let answer = Self::run(&this, invocation, &call.line).await;
+            answer.map(|a| a.body).map_err(|e| e.to_string())
+        })
     }
 
     fn run(&self, typed: Typed) {

@@ -22,6 +22,7 @@ mod progress;
 pub mod registry;
 pub mod run;
 mod sessions;
+mod slash;
 
 pub use sessions::CommandSessions;
 

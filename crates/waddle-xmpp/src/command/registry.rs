@@ -6,6 +6,7 @@ use super::{
     hats::HatCommand,
     invite::{CreateAccount, Invite},
     moderation::ModCommand,
+    slash::Slash,
 };
 
 /// All commands, in the order in which menus show them.
@@ -61,6 +62,7 @@ pub static ALL: &[&dyn Command] = &[
     &DirectCommand::MakeGroup,
     &DirectCommand::AddToGroup,
     &DirectCommand::LeaveGroup,
+    &Slash,
 ];
 
 /// Whether somebody may see and run a command here.

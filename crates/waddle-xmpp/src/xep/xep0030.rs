@@ -90,6 +90,9 @@ impl Extension for Disco {
                 if node.is_some() && (scope == Scope::Account || node != caps) {
                     return Err(StanzaError::new(Condition::ItemNotFound).text("no such node"));
                 }
+                if scope == Scope::Account && is_bot(&r) {
+                    info.identities.push(Identity::new("client", "bot", ""));
+                }
                 info.node = node;
                 info.write(&mut w);
             } else {
@@ -121,6 +124,15 @@ impl Extension for Disco {
             Ok(Answer::Payload(w))
         })
     }
+}
+
+/// Whether a bot's account is asked: its localpart is one that nobody else can have.
+fn is_bot(r: &IqRequest<'_>) -> bool {
+    let local = match &r.target {
+        Target::Other(who) => who.local(),
+        _ => r.session.bare.local(),
+    };
+    local.is_some_and(|l| l.starts_with(waddle_identity::names::BOT_PREFIX))
 }
 
 /// What the active extensions say.

@@ -1,0 +1,194 @@
+//! The web-readable archive: what anybody may read, and what nobody may.
+#![allow(
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod support;
+
+use std::sync::Arc;
+
+use serde_json::json;
+use support::{Answer, Setup, open};
+use waddle_core::{ChannelId, Clock as _, MessageId, UserId, WaddleId};
+use waddle_messages::{Act, NewMessage};
+use waddle_muc::{Deps, Rooms};
+
+/// The surface with rooms behind it, and a public waddle of Alice's.
+async fn with_rooms() -> (Setup, Rooms, WaddleId, ChannelId) {
+    let mut t = open().await;
+    let rooms = Rooms::new(Deps {
+        storage: t.storage.clone(),
+        community: t.deps.community.clone(),
+        clock: t.clock.clone(),
+        limits: Arc::new(t.config.limits.clone()),
+        domain: "example.org".into(),
+    })
+    .await
+    .unwrap();
+    t.deps.rooms = Some(rooms.clone());
+    t.router = waddle_http::router(t.config.clone(), t.deps.clone());
+    let alice = t.person("alice").await;
+    t.person("bob").await;
+    let made = t
+        .post("/waddles")
+        .bearer(&alice)
+        .json(json!({"slug": "penguins", "name": "Penguins <3", "visibility": "public", "description": "Cold & wet"}))
+        .send()
+        .await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let w: WaddleId = made.json()["id"].as_str().unwrap().parse().unwrap();
+    t.deps
+        .community
+        .add_member(&UserId::local("alice"), w, &UserId::local("bob"), waddle_community::Role::Member)
+        .await
+        .unwrap();
+    let c = t.deps.community.channel_by_slug(w, &"general".parse().unwrap()).await.unwrap().unwrap().id;
+    (t, rooms, w, c)
+}
+
+async fn say(rooms: &Rooms, who: &str, w: WaddleId, c: ChannelId, new: NewMessage) -> MessageId {
+    rooms.act(&UserId::local(who), w, c, Act::Say(new)).await.unwrap()
+}
+
+#[track_caller]
+fn is_page(a: &Answer) {
+    assert_eq!(a.status, 200, "{}", a.text);
+    let csp = a.header("content-security-policy");
+    assert!(csp.contains("default-src 'none'") && !csp.contains("script"), "{csp}");
+    assert_eq!(a.header("x-content-type-options"), "nosniff");
+    // scripts are none; what machines read is inert
+    let scripts = a.text.matches("<script").count();
+    let inert = a.text.matches("<script type=\"application/ld+json\">").count();
+    assert_eq!(scripts, inert, "{}", a.text);
+}
+
+#[tokio::test]
+async fn days_threads_feeds_and_what_is_gone() {
+    let (t, rooms, w, c) = with_rooms().await;
+    let first = say(&rooms, "alice", w, c, NewMessage::text("Hello <script>alert(1)</script> https://a.example/x")).await;
+    let mut reply = NewMessage::text("in answer");
+    reply.reply_to = Some(first);
+    let second = say(&rooms, "bob", w, c, reply).await;
+    let react = Act::React {
+        id: first,
+        emojis: vec!["🐧".into()],
+    };
+    rooms.act(&UserId::local("bob"), w, c, react).await.unwrap();
+    // three days on; the two between are skipped
+    t.clock.set(t.clock.now().plus(std::time::Duration::from_secs(3 * 86_400)));
+    let late = say(&rooms, "bob", w, c, NewMessage::text("much later")).await;
+
+    let index = t.get("/archive").send().await;
+    is_page(&index);
+    assert!(index.text.contains("<a href=\"/archive/penguins\">Penguins &lt;3</a>"), "{}", index.text);
+    let community = t.get("/archive/penguins").send().await;
+    is_page(&community);
+    assert!(community.text.contains("/archive/penguins/general") && community.text.contains("Cold &amp; wet"));
+    let channel = t.get("/archive/penguins/general").send().await;
+    is_page(&channel);
+    let (day, next) = ("/archive/penguins/general/2026-01-31", "/archive/penguins/general/2026-02-03");
+    assert!(channel.text.find(next).unwrap() < channel.text.find(day).unwrap(), "the latest first");
+
+    let page = t.get(day).send().await;
+    is_page(&page);
+    assert!(page.text.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "{}", page.text);
+    assert!(page.text.contains("<a rel=\"nofollow ugc noopener\" href=\"https://a.example/x\">"), "{}", page.text);
+    assert!(page.text.contains(&format!("id=\"m-{first}\"")) && page.text.contains(&format!("href=\"#m-{first}\"")));
+    assert!(page.text.contains("🐧 1"), "{}", page.text);
+    assert!(page.text.contains(&format!("rel=\"next\" href=\"{next}\"")), "{}", page.text);
+    assert!(page.text.contains(&format!("<link rel=\"canonical\" href=\"http://127.0.0.1:3000{day}\">")));
+    assert!(page.text.contains("DiscussionForumPosting") && page.text.contains("og:title"));
+    assert!(!page.text.contains("example.org/") && !page.text.contains("local:"), "nicknames only");
+    let later = t.get(next).send().await;
+    is_page(&later);
+    assert!(later.text.contains(&format!("rel=\"prev\" href=\"{day}\"")) && later.text.contains("much later"));
+
+    // asked again with its tag it is the same; a change is seen at once
+    let tag = page.header("etag").to_owned();
+    let again = t.get(day).header("if-none-match", tag.clone()).send().await;
+    assert_eq!((again.status.as_u16(), again.text.as_str()), (304, ""));
+    assert!(!page.header("last-modified").is_empty());
+    let edit = Act::Edit {
+        id: second,
+        body: "in other words".into(),
+    };
+    rooms.act(&UserId::local("bob"), w, c, edit).await.unwrap();
+    let edited = t.get(day).header("if-none-match", tag).send().await;
+    is_page(&edited);
+    assert!(edited.text.contains("in other words") && edited.text.contains(">edited<") && !edited.text.contains("in answer"));
+    rooms.act(&UserId::local("bob"), w, c, Act::Retract { id: second }).await.unwrap();
+    let gone = t.get(day).send().await;
+    assert!(gone.text.contains("was taken back") && !gone.text.contains("other words"), "{}", gone.text);
+
+    // addresses of messages, threads, feed, maps
+    let link = t.get(&format!("/archive/penguins/general/m/{late}")).send().await;
+    assert_eq!((link.status.as_u16(), link.header("location")), (303, format!("{next}#m-{late}").as_str()));
+    let thread = t.get(&format!("/archive/penguins/general/t/{first}")).send().await;
+    assert!(matches!(thread.status.as_u16(), 200 | 404), "{}", thread.text);
+    let feed = t.get("/archive/penguins/general/feed.atom").send().await;
+    assert_eq!((feed.status.as_u16(), feed.header("content-type")), (200, "application/atom+xml; charset=utf-8"));
+    assert!(feed.text.contains("much later") && !feed.text.contains("other words") && feed.text.contains("&lt;a rel"), "{}", feed.text);
+    let map = t.get("/sitemap.xml").send().await;
+    assert!(map.text.contains("http://127.0.0.1:3000/archive/penguins/general/sitemap.xml"), "{}", map.text);
+    let map = t.get("/archive/penguins/general/sitemap.xml").send().await;
+    assert!(map.text.contains(day) && map.text.contains(next), "{}", map.text);
+    let robots = t.get("/robots.txt").send().await;
+    assert!(robots.text.contains("Sitemap: http://127.0.0.1:3000/sitemap.xml") && robots.text.contains("Disallow: /api/"));
+    assert_eq!(t.get("/archive.css").send().await.status, 200);
+}
+
+#[tokio::test]
+async fn what_is_not_public_is_not_there() {
+    let (t, rooms, w, c) = with_rooms().await;
+    let alice = t.token("alice").await;
+    say(&rooms, "bob", w, c, NewMessage::text("bob was here")).await;
+    let day = "/archive/penguins/general/2026-01-31";
+    is_page(&t.get(day).send().await);
+    let nothing = t.get("/archive/nobody").send().await;
+    assert_eq!(nothing.status, 404);
+    for path in [
+        "/archive/penguins/nothing",
+        "/archive/penguins/general/2026-01-30",
+        "/archive/penguins/general/today",
+        "/archive/penguins/general/2026-01-31?from=x",
+        "/archive/penguins/general/m/0000000000000001",
+        "/archive/penguins/general/t/x",
+        "/archive/penguins/nothing/feed.atom",
+    ] {
+        let a = t.get(path).send().await;
+        assert_eq!((a.status.as_u16(), a.text.as_str()), (404, nothing.text.as_str()), "{path}");
+    }
+    // a person's wish
+    let bob = t.token("bob").await;
+    let hide = t.ask("PUT", "/me/web-archive").bearer(&bob).json(json!({"hidden": true})).send().await;
+    assert_eq!(hide.status, 200, "{}", hide.text);
+    let page = t.get(day).send().await;
+    assert!(!page.text.contains("bob") && page.text.contains("does not appear"), "{}", page.text);
+    assert!(!t.get("/archive/penguins/general/feed.atom").send().await.text.contains("bob"));
+    t.ask("PUT", "/me/web-archive").bearer(&bob).json(json!({"hidden": false})).send().await;
+    assert!(t.get(day).send().await.text.contains("bob was here"));
+
+    // not for search engines, then not at all, then the channel's own switch, then the waddle's
+    let set = async |path: &str, body: serde_json::Value| {
+        let a = t.ask("PATCH", path).bearer(&alice).json(body).send().await;
+        assert_eq!(a.status, 200, "{}", a.text);
+    };
+    set("/waddles/penguins", json!({"settings": {"indexed": false}})).await;
+    let page = t.get(day).send().await;
+    assert_eq!((page.status.as_u16(), page.header("x-robots-tag")), (200, "noindex"));
+    assert!(page.text.contains("noindex") && !t.get("/sitemap.xml").send().await.text.contains("penguins"));
+    set("/waddles/penguins/channels/general", json!({"public_archive": false})).await;
+    assert_eq!(t.get(day).send().await.status, 404);
+    set("/waddles/penguins/channels/general", json!({"public_archive": true, "private": true})).await;
+    assert_eq!(t.get(day).send().await.status, 404);
+    set("/waddles/penguins/channels/general", json!({"private": false})).await;
+    assert_eq!(t.get(day).send().await.status, 200);
+    set("/waddles/penguins", json!({"settings": {"public_archive": false}})).await;
+    assert_eq!(t.get(day).send().await.status, 404);
+    set("/waddles/penguins", json!({"settings": {"public_archive": true}, "visibility": "restricted"})).await;
+    assert_eq!(t.get(day).send().await.status, 404);
+    assert!(!t.get("/archive").send().await.text.contains("penguins"));
+}
