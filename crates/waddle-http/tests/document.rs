@@ -32,6 +32,11 @@ const BESIDE: &[&str] = &[
     "/mqtt",
     "/http-bind",
     "/upload/{id}/{name}",
+    "/robots.txt",
+    "/sitemap.xml",
+    // told whole when they are made
+    "/hooks/{w}/{id}/{secret}",
+    "/hooks/{w}/{id}/{secret}/{format}",
 ];
 
 async fn document(t: &Setup) -> Value {
@@ -72,7 +77,7 @@ async fn every_route_is_in_the_document() {
     let silent: Vec<&String> = routes
         .iter()
         .filter(|r| !said.contains(*r) && !said.contains(&format!("/api/v1{r}")))
-        .filter(|r| !BESIDE.contains(&r.as_str()) && !r.starts_with("/archive"))
+        .filter(|r| !BESIDE.contains(&r.as_str()) && !r.starts_with("/archive") && !r.contains("axum_fallback"))
         .collect();
     assert!(silent.is_empty(), "not in the document: {silent:?}");
     for path in &said {
@@ -187,7 +192,7 @@ async fn a_token_does_what_its_scopes_say() {
                 .collect();
             let may = scopes.contains(&scope);
             // these answers do not end
-            if may && (path.ends_with("/events") || path.ends_with("/events/ws") || path.contains("stream")) {
+            if may && (path.ends_with("/events") || path.ends_with("/events/ws") || path.ends_with("/interactions")) {
                 continue;
             }
             let mut place = path.clone();

@@ -5,9 +5,12 @@ use std::{convert::Infallible, time::Duration};
 use axum::{
     extract::{Path, State},
     http::StatusCode,
-    response::sse::{Event, KeepAlive, Sse},
+    response::{
+        IntoResponse as _, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
 };
-use futures::Stream;
+use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast::error::RecvError;
 use utoipa::ToSchema;
@@ -18,7 +21,7 @@ use waddle_hooks::slash::{
 };
 
 use super::{bots, channels, visible, webhooks::hooks};
-use crate::{App, auth::Auth, problem::Problem, rest::Json};
+use crate::{App, auth::Auth, events::Watch, problem::Problem, rest::Json};
 
 /// These addresses.
 pub fn routes() -> OpenApiRouter<App> {
@@ -27,11 +30,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(show, put, remove))
         .routes(routes!(run))
         .routes(routes!(answer))
-}
-
-/// What a bot hears: as long as it listens.
-pub fn stream() -> axum::Router<App> {
-    axum::Router::new().route("/bots/{bot}/interactions", axum::routing::get(listen))
+        .routes(routes!(listen))
 }
 
 /// What an option takes.
@@ -291,29 +290,35 @@ pub async fn answer(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `GET /bots/@me/interactions`: what a bot is asked, as server-sent events, for as long as its token stands.
-async fn listen(
+/// What a bot is asked, as server-sent events, for as long as its token stands; `@me` is the bot itself.
+#[utoipa::path(get, path = "/bots/{bot}/interactions", tag = "bots", security(("token" = ["read"])),
+    responses((status = 200, description = "A stream that does not end.", body = String,
+        content_type = "text/event-stream")))]
+pub async fn listen(
     State(app): State<App>,
     auth: Auth,
     Path(bot): Path<String>,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+) -> Result<Response, Problem> {
     let bot = bots::id_of(&auth, &bot)?;
     if auth.user().as_bot() != Some(bot) {
         return Err(Problem::forbidden());
     }
     let told = hooks(&app)?.interactions(bot);
+    let mut watch = Watch::new(&app, auth.0);
     let events = futures::stream::unfold(told, |mut told| async move {
         loop {
             match told.recv().await {
                 Ok(i) => {
                     let event = Event::default().event("interaction").id(i.id.to_string());
                     let event = event.json_data(&*i).unwrap_or_default();
-                    return Some((Ok(event), told));
+                    return Some((Ok::<_, Infallible>(event), told));
                 }
                 Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return None,
             }
         }
     });
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(20))))
+    let events = events.take_until(async move { watch.ended().await });
+    let alive = KeepAlive::new().interval(Duration::from_secs(20));
+    Ok(Sse::new(events).keep_alive(alive).into_response())
 }

@@ -10,7 +10,8 @@
 //!    unique in the API (`ThingView`, `NewThingBody`), taken as [`Json<T>`](crate::rest::Json), never `axum::Json`; of
 //!    answers give the good ones alone (`responses((status = 200, description = "…", body = ThingView))`). Errors, path
 //!    parameters, `ETag`, `Location`, `Idempotency-Key` and `If-Match` are added. Identifiers, `Slug`, `UserId`,
-//!    `Timestamp` and storage's words have schemas already. Requests `deny_unknown_fields`; nothing is `Value`.
+//!    `Timestamp` and storage's words have schemas already. Requests `deny_unknown_fields`; nothing is `Value`; an enum
+//!    in a query is `#[param(inline)]`.
 //! 3. **Scope**: `security(("token" = ["read"]))` names what a personal access token needs
 //!    ([`Scope`](crate::rest::Scope): `read`, `messages:write`, `moderate`, `manage`, `account`, `admin`); two of them
 //!    mean either. `("session" = [])` is for logins alone, `()` for anybody. Then take [`Auth`](crate::auth::Auth) and
@@ -41,6 +42,7 @@ mod inbox;
 mod invites;
 mod join_requests;
 mod members;
+mod message_settings;
 mod messages;
 mod moderation;
 mod overrides;
@@ -86,6 +88,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(permissions::routes())
         .merge(files::routes())
         .merge(messages::routes())
+        .merge(message_settings::routes())
         .merge(pins::routes())
         .merge(search::routes())
         .merge(inbox::routes())

@@ -15,6 +15,7 @@ mod hub;
 mod replay;
 mod stream;
 mod view;
+mod watch;
 
 use std::{collections::HashSet, convert::Infallible, time::Duration};
 
@@ -36,6 +37,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use waddle_core::WaddleId;
 
 pub use hub::Hub;
+pub use watch::Watch;
 
 use crate::{
     App,

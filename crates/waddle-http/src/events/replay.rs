@@ -2,7 +2,7 @@
 //! line.
 
 use waddle_community::AuditEntry;
-use waddle_core::{MessageId, WaddleId};
+use waddle_core::{MessageId, Timestamp, WaddleId};
 use waddle_messages::{News, news};
 use waddle_storage::repo::audit::{self, AuditFilter};
 
@@ -54,7 +54,8 @@ pub async fn missed(app: &App, waddle: WaddleId, cursor: &Cursor) -> Result<Miss
             audit::after(conn, place.line, most + 1)?
         } else {
             let filter = AuditFilter {
-                since: Some(since),
+                // what was at that time is known
+                since: Some(Timestamp(since.micros().saturating_add(1))),
                 ..AuditFilter::default()
             };
             let mut lines = audit::find(conn, &filter, None, most + 1)?;

@@ -2,22 +2,13 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    pin::Pin,
     sync::{Arc, atomic::Ordering},
-    time::Duration,
 };
 
 use axum::http::StatusCode;
-use tokio::{
-    sync::{
-        broadcast::{self, error::TryRecvError},
-        mpsc,
-    },
-    time::Sleep,
-};
+use tokio::sync::mpsc;
 use waddle_community::{AuditEntry, On, WaddleAccess};
 use waddle_core::{ChannelId, MessageId, UserId, WaddleId};
-use waddle_identity::IdentityEvent;
 use waddle_messages::{MentionKind, MessageView, News, NewsKind};
 
 use super::{
@@ -25,15 +16,9 @@ use super::{
     hub::{Item, Said, Seat, look},
     replay::Missed,
     view::{Departure, EventView, StreamEvent, StreamWaddle},
+    watch::Watch,
 };
-use crate::{
-    App,
-    auth::{Known, Proof},
-    problem::Problem,
-};
-
-/// Longer than any login lasts.
-const FOR_EVER: Duration = Duration::from_secs(86_400 * 365);
+use crate::{App, auth::Known, problem::Problem};
 
 /// What somebody must have to be told an event, asked at the moment of telling.
 #[derive(Debug, Clone, Copy)]
@@ -78,12 +63,11 @@ pub enum Next {
 /// A stream.
 pub struct Stream {
     pub(super) app: App,
-    known: Known,
+    user: UserId,
+    watch: Watch,
     pub(super) chosen: Option<HashSet<WaddleId>>,
     pub(super) seat: Seat,
     items: mpsc::Receiver<Item>,
-    identity: broadcast::Receiver<IdentityEvent>,
-    expiry: Pin<Box<Sleep>>,
     cursor: Cursor,
     /// What the replay covers, and the hub need not tell again.
     covered: HashMap<WaddleId, (MessageId, i64)>,
@@ -105,7 +89,7 @@ impl Stream {
         cursor: Option<Cursor>,
     ) -> Result<Self, Problem> {
         let user = known.account.user.clone();
-        let identity = app.deps.identity.events();
+        let watch = Watch::new(&app, known);
         let (seat, items) = app.events.enter(&user).ok_or_else(|| Problem {
             retry_after: Some(10),
             ..ended(
@@ -115,21 +99,15 @@ impl Stream {
             )
         })?;
         let now = app.deps.identity.now();
-        let expires_at = match &known.proof {
-            Proof::Login(session, _) => Some(session.expires_at),
-            Proof::Token { expires_at, .. } => *expires_at,
-        };
-        let left = expires_at.map_or(FOR_EVER, |at| at.since(now));
         let resumed = cursor.is_some();
         let mut stream = Self {
             cursor: cursor.unwrap_or_else(|| Cursor::at(now)),
-            expiry: Box::pin(tokio::time::sleep(left.min(FOR_EVER))),
+            user: user.clone(),
+            watch,
             app,
-            known,
             chosen,
             seat,
             items,
-            identity,
             covered: HashMap::new(),
             visible: HashMap::new(),
             pending: VecDeque::new(),
@@ -140,7 +118,7 @@ impl Stream {
 
     /// Whose it is.
     pub(super) fn user(&self) -> &UserId {
-        &self.known.account.user
+        &self.user
     }
 
     async fn begin(&mut self, user: &UserId, resumed: bool) -> Result<(), Problem> {
@@ -212,7 +190,7 @@ impl Stream {
 
     async fn next(&mut self) -> Next {
         loop {
-            if let Some(why) = self.revoked_meanwhile() {
+            if let Some(why) = self.watch.ended_already() {
                 return Next::End(why);
             }
             if let Some(pending) = self.pending.pop_front() {
@@ -224,16 +202,7 @@ impl Stream {
             }
             tokio::select! {
                 biased;
-                event = self.identity.recv() => {
-                    let ends = event.map_or(true, |e| self.is_ended_by(&e));
-                    if ends {
-                        return Next::End(Self::revoked());
-                    }
-                }
-                () = &mut self.expiry => return Next::End(Self::revoked()),
-                () = self.app.stop.cancelled() => {
-                    return Next::End(ended("restart", StatusCode::SERVICE_UNAVAILABLE, "the server stops; resume from your cursor"));
-                }
+                why = self.watch.ended() => return Next::End(why),
                 item = self.items.recv() => match item {
                     Some(item) => {
                         if let Err(problem) = self.take(item).await {
@@ -246,39 +215,11 @@ impl Stream {
         }
     }
 
-    fn revoked() -> Problem {
-        ended("revoked", StatusCode::UNAUTHORIZED, "the login or token of this stream ended; log in again")
-    }
-
     fn cut_off(&self) -> Problem {
         if self.seat.ended.missed.load(Ordering::Relaxed) {
             ended("missed", StatusCode::SERVICE_UNAVAILABLE, "the server missed events; resume from your cursor")
         } else {
             ended("slow-reader", StatusCode::SERVICE_UNAVAILABLE, "events were read too slowly; resume from your cursor")
-        }
-    }
-
-    fn revoked_meanwhile(&mut self) -> Option<Problem> {
-        loop {
-            match self.identity.try_recv() {
-                Ok(event) if self.is_ended_by(&event) => return Some(Self::revoked()),
-                Ok(_) => {}
-                Err(TryRecvError::Empty) => return None,
-                // what was missed may have been this one's end
-                Err(TryRecvError::Lagged(_) | TryRecvError::Closed) => return Some(Self::revoked()),
-            }
-        }
-    }
-
-    fn is_ended_by(&self, event: &IdentityEvent) -> bool {
-        match (event, &self.known.proof) {
-            (IdentityEvent::AccountDeleted { user } | IdentityEvent::AccountDisabled { user }, _) => user == self.user(),
-            (IdentityEvent::SessionEnded { session, .. }, Proof::Login(own, _)) => *session == own.id,
-            (IdentityEvent::AccessTokenRevoked { token, .. }, Proof::Token { id, .. }) => Some(*token) == *id,
-            (IdentityEvent::CredentialRevoked { credential, .. }, Proof::Token { credential: own, .. }) => {
-                Some(credential) == own.as_ref()
-            }
-            _ => false,
         }
     }
 

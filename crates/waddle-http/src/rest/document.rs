@@ -1,7 +1,10 @@
 //! The OpenAPI 3.1 document: what the handlers say of themselves, and what holds for all of them, written once here:
 //! errors, headers, path parameters, how to log in.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use axum::{
     extract::State,
@@ -32,6 +35,16 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("id", "An identifier, as lists give it."),
     ("name", "A name."),
     ("d", "A device: name or identifier."),
+    ("bot", "A bot's identifier."),
+    ("category", "A category's identifier."),
+    ("emoji", "An emoji, percent-encoded."),
+    ("group", "A small group's identifier."),
+    ("letter", "A dead letter's identifier."),
+    ("relation", "What is given or denied in the channel."),
+    ("request", "A request's identifier."),
+    ("role", "A role's identifier."),
+    ("token", "A token's identifier."),
+    ("whom", "A person, as anywhere, or a role."),
 ];
 
 /// Errors of every operation, by status.
@@ -161,6 +174,13 @@ fn complete(path: &str, method: &str, operation: &mut Map<String, Value>) {
     operation.insert("responses".into(), responses.into());
 }
 
+/// Operations of one name within a tag are told apart by the last word of their paths.
+fn tell_apart(path: &str, operation: &mut Value) {
+    let word = path.rsplit('/').find(|part| !part.starts_with('{')).unwrap_or_default();
+    let name = operation["operationId"].as_str().unwrap_or_default();
+    operation["operationId"] = format!("{name}_{}", word.replace(['-', '.'], "_")).into();
+}
+
 /// Makes the whole document of what the handlers say.
 pub fn finish(spoken: &utoipa::openapi::OpenApi, public_url: &str) -> Document {
     let mut doc = serde_json::to_value(spoken).unwrap_or_default();
@@ -174,10 +194,19 @@ pub fn finish(spoken: &utoipa::openapi::OpenApi, public_url: &str) -> Document {
         "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
     });
     doc["servers"] = json!([{ "url": public_url.trim_end_matches('/') }]);
+    let mut named: HashMap<String, usize> = HashMap::new();
     for (path, item) in doc["paths"].as_object_mut().into_iter().flatten() {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
             if let Some(operation) = operation.as_object_mut() {
                 complete(path, method, operation);
+                *named.entry(operation["operationId"].to_string()).or_default() += 1;
+            }
+        }
+    }
+    for (path, item) in doc["paths"].as_object_mut().into_iter().flatten() {
+        for (_, operation) in item.as_object_mut().into_iter().flatten() {
+            if named.get(&operation["operationId"].to_string()).is_some_and(|n| *n > 1) {
+                tell_apart(path, operation);
             }
         }
     }
