@@ -10,7 +10,7 @@ use crate::{
     api::Arrived,
     avatar,
     error::{self, Outcome},
-    room::Room,
+    room::{Kind, Room},
     state::{Effect, Effects},
 };
 
@@ -21,6 +21,10 @@ impl Room {
         if !stanza.is_request() {
             self.relay_back(&inbound, fx);
             return Ok(());
+        }
+        if !matches!(self.kind, Kind::Plain(_)) {
+            // Whatever they ask: a stranger does not learn from the answer which channels there are.
+            self.may_look(&inbound.sender)?;
         }
         let Some(payload) = stanza.payload() else {
             return Err(error::bad_request("an IQ request has one child element"));
@@ -61,10 +65,7 @@ impl Room {
                 fx.reply(&inbound.sender, stanza.result(None).outgoing(Class::Iq));
                 Ok(())
             }
-            _ => {
-                self.absent(&inbound.sender)?;
-                Err(error::unsupported("a room does not answer this"))
-            }
+            _ => Err(error::unsupported("a room does not answer this")),
         }
     }
 
