@@ -64,8 +64,17 @@ fn has_content(e: Element<'_>) -> bool {
 }
 
 impl Facts {
-    /// What a message says; nothing for one that only has a text.
+    /// What a message from a client says; nothing for one that only has a text.
     pub fn of(message: Element<'_>) -> Option<Box<Self>> {
+        Self::read(message, false)
+    }
+
+    /// What a message of an archive says: what only the room may say has been stripped from what clients said.
+    pub fn kept(message: Element<'_>) -> Option<Box<Self>> {
+        Self::read(message, true)
+    }
+
+    fn read(message: Element<'_>, kept: bool) -> Option<Box<Self>> {
         let mut f = Self::default();
         let (mut content, mut more, mut files) = (false, false, false);
         for e in message.children() {
@@ -88,11 +97,7 @@ impl Facts {
                     if let Some(id) = e.attr("id").and_then(|i| i.parse().ok()) {
                         f.reacts = Some((id, emojis(e)));
                     }
-                    // One that names nothing is no line either.
-                    content = false;
                     more = true;
-                    f.retracts = None;
-                    f.is_line = false;
                 }
                 ("displayed" | "acknowledged", ns::MARKERS) => {
                     f.displayed = e.attr("id").and_then(|i| i.parse().ok());
@@ -102,7 +107,7 @@ impl Facts {
                     f.retracts = Retract::of(message).and_then(|r| r.id.parse().ok());
                     more = true;
                 }
-                ("pinned" | "unpinned", PINS) => {
+                ("pinned" | "unpinned", PINS) if kept => {
                     let pinned = e.name() == "pinned";
                     f.pins = e.attr("id").and_then(|i| i.parse().ok()).map(|id| (id, pinned));
                     more = true;

@@ -70,7 +70,7 @@ impl NewsKind {
         let Ok(stanza) = Stanza::parse(row.stanza.clone()) else {
             return Self::Other;
         };
-        Facts::of(stanza.root()).map_or(Self::Other, |f| f.news())
+        Facts::kept(stanza.root()).map_or(Self::Other, |f| f.news())
     }
 }
 

@@ -189,7 +189,7 @@ pub fn views(
         };
         let root = stanza.root();
         let link = links.get(&row.id);
-        if !row.retracted && edit.is_none() && Facts::of(root).is_some_and(|f| !f.is_line) {
+        if !row.retracted && edit.is_none() && Facts::kept(root).is_some_and(|f| !f.is_line) {
             continue;
         }
         all.push(MessageView {

@@ -8,6 +8,7 @@ mod doors;
 mod exit;
 mod integrations;
 mod listen;
+mod messages;
 mod offline;
 mod outside;
 mod ready;

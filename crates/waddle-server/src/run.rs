@@ -36,7 +36,7 @@ use crate::{
     config::{Config, PublicNames},
     doors,
     exit::Exit,
-    integrations, listen, outside,
+    integrations, listen, messages, outside,
     ready::{Bound, ReadyFile},
     status::Status,
     telemetry::Telemetry,
@@ -215,6 +215,7 @@ async fn start(
     bound.https = http.tls_addresses().to_vec();
 
     let stop = CancellationToken::new();
+    messages::start(config, &app, &rooms, files.as_ref(), limits.clone(), &stop)?;
     let operations = Operations {
         app: app.clone(),
         data_dir: config.data_dir.clone(),

@@ -11,7 +11,7 @@ use waddle_stanza::{
 };
 
 use crate::{
-    personal::avatar,
+    personal::{avatar, displayed},
     router::{Origin, blocks, inbound_now},
     server::Server,
     session::Flag,
@@ -42,6 +42,11 @@ impl Host for Around {
     }
 
     fn changed(&self, account: &BareJid, node: &str, item: Option<&Changed>) {
+        if node == displayed::NODE
+            && let (Some(server), Some(item)) = (self.0.upgrade(), item)
+        {
+            return displayed::published(&server, account, item);
+        }
         if node != avatar::METADATA {
             return;
         }

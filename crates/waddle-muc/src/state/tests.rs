@@ -120,7 +120,13 @@ impl Stage {
 
     fn commit(&mut self, token: u64) {
         let id = Some(MessageId(token as i64));
-        self.room.handle(Input::Written(token, Ok(id)), NOW, &mut self.fx);
+        let stored = id.map(|id| Stored {
+            id,
+            news: waddle_messages::NewsKind::Posted,
+            gone: Vec::new(),
+        });
+        self.room
+            .handle(Input::Written(token, Ok(stored)), NOW, &mut self.fx);
     }
 
     /// What went to `who`: bodies of messages, types and elements of the rest.

@@ -122,6 +122,8 @@ settings! {
     resume_location: String = "", outside::text;
     /// Whether clients may ask for name and version of the server (XEP-0092).
     show_version: bool = "on", parse::switch;
+    /// Previews of what messages link to; a waddle can do without them. Pages on the public web are asked, and no others.
+    link_previews: bool = "on", parse::switch;
     /// Message, presence, join, IQ and byte rates; `off` only for load tests.
     rate_limits: bool = "on", parse::switch;
     /// Uploads of files (XEP-0363).

@@ -80,6 +80,8 @@ pub mod xep0421;
 pub mod xep0424;
 pub mod xep0425;
 pub mod xep0428;
+pub mod xep0430;
+pub mod xep0431;
 pub mod xep0433;
 pub mod xep0440;
 pub mod xep0441;

@@ -1,0 +1,153 @@
+//! [XEP-0430](https://xmpp.org/extensions/xep-0430.html) Inbox: one's channels and conversations with their last message and
+//! how many are unread, the latest first (`specs/messages.md`, "Inbox").
+
+use waddle_core::MessageId;
+use waddle_messages::inbox::{self, Bounds, Conversation, With};
+use waddle_stanza::{
+    Class, Condition, Delay, Outgoing, StanzaError, XmlWriter, forward, ns,
+    rsm::{PageRequest, PageResult},
+};
+
+use super::{Answer, BoxFuture, Extension, IqRequest, IqResult, Scope, Xep};
+
+/// The namespace.
+const INBOX: &str = "urn:xmpp:inbox:1";
+
+/// Inbox.
+pub struct Inbox;
+
+impl Extension for Inbox {
+    fn xep(&self) -> Xep {
+        Xep {
+            number: 430,
+            title: "Inbox",
+            version: "0.2.0",
+            notes: "channels and conversations, unread and mentioned; markers of all devices count (0333, 0490, HTTP); paged by address",
+        }
+    }
+
+    fn features(&self, scope: Scope) -> &'static [&'static str] {
+        if scope == Scope::Account { &[INBOX] } else { &[] }
+    }
+
+    fn payloads(&self) -> &'static [(&'static str, &'static str)] {
+        &[("inbox", INBOX)]
+    }
+
+    fn on_iq<'a>(&'a self, r: IqRequest<'a>) -> BoxFuture<'a, IqResult> {
+        Box::pin(async move {
+            if !r.own() {
+                return Err(Condition::Forbidden.into());
+            }
+            if r.set {
+                return Err(StanzaError::new(Condition::BadRequest).text("An inbox is asked for with type get."));
+            }
+            answer(&r).await
+        })
+    }
+}
+
+fn yes(r: &IqRequest<'_>, name: &str, otherwise: bool) -> bool {
+    r.payload
+        .attr(name)
+        .map_or(otherwise, |v| matches!(&*v, "true" | "1"))
+}
+
+async fn answer(r: &IqRequest<'_>) -> IqResult {
+    let server = r.server;
+    let limits = &server.limits;
+    let bounds = Bounds {
+        counted: limits.message_unread,
+        direct: limits.inbox_direct,
+        reach: limits.inbox_reach,
+    };
+    let all = inbox::inbox(&server.community, &r.session.user, bounds).await;
+    let mut all: Vec<(String, Conversation)> = all
+        .map_err(|e| {
+            tracing::error!(error = %e, "an inbox cannot be read");
+            StanzaError::new(Condition::InternalServerError).text("The inbox cannot be read; try again.")
+        })?
+        .into_iter()
+        .map(|c| (address(&server.config.muc_domain, &c), c))
+        .collect();
+    let total = all.len();
+    let unread = all.iter().filter(|(_, c)| c.unread.messages > 0).count();
+    let messages: u64 = all.iter().map(|(_, c)| c.unread.messages).sum();
+    if yes(r, "unread-only", false) {
+        all.retain(|(_, c)| c.unread.messages > 0);
+    }
+    let page = PageRequest::within(r.payload)?;
+    let most = limits.archive_page.max(1);
+    let at = |jid: &str| match all.iter().position(|(j, _)| j == jid) {
+        Some(n) => n..n + 1,
+        None => 0..all.len(),
+    };
+    // Without a page all are wanted (§3.1).
+    let part = if page == PageRequest::default() {
+        0..all.len()
+    } else {
+        page.slice(all.len(), most, at)
+    };
+    let with_messages = yes(r, "messages", true);
+    let id = r.stanza.id();
+    for (jid, c) in all.get(part.clone()).unwrap_or_default() {
+        let item = entry(r, jid, c, id.as_deref().filter(|_| with_messages));
+        let _ = r.session.send(item);
+    }
+    let mut w = XmlWriter::new();
+    w.open_ns("fin", INBOX)
+        .attr_display("total", total)
+        .attr_display("unread", unread)
+        .attr_display("all-unread", messages);
+    let end = |n: usize| all.get(n).map(|(jid, _)| jid.clone());
+    let given = PageResult {
+        first: end(part.start)
+            .filter(|_| !part.is_empty())
+            .map(|jid| (jid, u32::try_from(part.start).ok())),
+        last: part.end.checked_sub(1).and_then(end).filter(|_| !part.is_empty()),
+        count: u32::try_from(all.len()).ok(),
+    };
+    given.write(&mut w);
+    w.close();
+    Ok(Answer::Payload(w))
+}
+
+fn address(muc: &str, c: &Conversation) -> String {
+    match &c.with {
+        With::Channel { waddle, channel, .. } => {
+            [&*waddle_community::room_localpart(waddle, channel), "@", muc].concat()
+        }
+        With::Direct { peer, .. } => peer.to_string(),
+    }
+}
+
+/// One conversation; with `queryid` its last message too.
+fn entry(r: &IqRequest<'_>, jid: &str, c: &Conversation, queryid: Option<&str>) -> Outgoing {
+    let last = match &c.with {
+        With::Channel { row, .. } => row.as_ref().map(|m| (m.id, m.at, &m.stanza)),
+        With::Direct { last, .. } => Some((last.id, last.sent_at, &last.stanza)),
+    };
+    let mut w = XmlWriter::message();
+    w.attr("from", r.session.bare.as_str())
+        .attr("to", r.session.jid.as_str());
+    let id: Option<MessageId> = last.map(|(id, ..)| id);
+    w.open_ns("entry", INBOX)
+        .attr_display("unread", c.unread.messages)
+        .attr("jid", jid);
+    if let Some(id) = id {
+        w.attr_display("id", id);
+    }
+    if c.unread.mentions > 0 {
+        // Ours: clients that do not know it pass over it.
+        w.attr_display("mentions", c.unread.mentions);
+    }
+    w.close();
+    if let (Some(queryid), Some((id, at, stanza))) = (queryid, last) {
+        w.open_ns("result", ns::MAM)
+            .attr("queryid", queryid)
+            .attr_display("id", id);
+        forward::write(&mut w, Some(&Delay::at(at)), stanza);
+        w.close();
+    }
+    w.outgoing(Class::Message)
+}
