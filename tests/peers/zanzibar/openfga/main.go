@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"net"
+	"strings"
 	"time"
 
 	openfgav1 "github.com/openfga/api/proto/openfga/v1"
@@ -16,6 +17,12 @@ import (
 
 	"waddle.example/zanzibar/load"
 )
+
+// subject has one colon only, as OpenFGA wants it.
+func subject(text string) string {
+	kind, id, _ := strings.Cut(text, ":")
+	return kind + ":" + strings.ReplaceAll(id, ":", "_")
+}
 
 func main() {
 	w := load.Read()
@@ -49,7 +56,7 @@ func run(w load.Workload, cached bool) {
 	for i := 0; i < len(w.Tuples); i += 100 {
 		var keys []*openfgav1.TupleKey
 		for _, t := range w.Tuples[i:min(i+100, len(w.Tuples))] {
-			keys = append(keys, &openfgav1.TupleKey{Object: t.Object, Relation: t.Relation, User: t.Subject})
+			keys = append(keys, &openfgav1.TupleKey{Object: t.Object, Relation: t.Relation, User: subject(t.Subject)})
 		}
 		_, err := s.Write(ctx, &openfgav1.WriteRequest{StoreId: store.GetId(),
 			AuthorizationModelId: written.GetAuthorizationModelId(),
@@ -58,7 +65,7 @@ func run(w load.Workload, cached bool) {
 	}
 	request := func(q load.Question) *openfgav1.CheckRequest {
 		return &openfgav1.CheckRequest{StoreId: store.GetId(), AuthorizationModelId: written.GetAuthorizationModelId(),
-			TupleKey: &openfgav1.CheckRequestTupleKey{Object: q.Object, Relation: q.Relation, User: q.Subject}}
+			TupleKey: &openfgav1.CheckRequestTupleKey{Object: q.Object, Relation: q.Relation, User: subject(q.Subject)}}
 	}
 	for _, asking := range []int{1, 8} {
 		w.Measure("OpenFGA", "in process", cache, asking, func(q load.Question) (bool, error) {

@@ -14,6 +14,14 @@ var (
 // own is the name in SpiceDB of the tuples of a relation that has a rewrite too.
 func own(relation string) string { return relation + "_given" }
 
+// long is the name in SpiceDB of a type: three characters at least. No tuple here is of such a type.
+func long(kind string) string {
+	if len(kind) < 3 {
+		return kind + "_type"
+	}
+	return kind
+}
+
 // translate writes OpenFGA's modelling language as SpiceDB's: relations have tuples, permissions have rewrites, and a
 // relation that has both becomes one of each. `stored` has the relations of each type that tuples are written to.
 func translate(model string) (schema string, stored map[string]string) {
@@ -28,7 +36,7 @@ func translate(model string) (schema string, stored map[string]string) {
 				out.WriteString("}\n")
 			}
 			kind = strings.TrimPrefix(line, "type ")
-			fmt.Fprintf(&out, "definition %s {\n", kind)
+			fmt.Fprintf(&out, "definition %s {\n", long(kind))
 		}
 		define, found := strings.CutPrefix(line, "define ")
 		if !found {
