@@ -1,6 +1,6 @@
 # What a person types. Each target is one command; CI calls `make lint` and `make test`.
 
-.PHONY: run build dist fmt lint deny test interop fuzz bench pictures help
+.PHONY: run build dist fmt lint deny test interop fuzz bench bench-permissions pictures help
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ fuzz:            ## fuzz every target for ten minutes; the outcome goes to tests
 
 bench:           ## the same load on Waddle, Prosody, ejabberd, mosquitto and rumqttd; writes specs/benchmarks.md
 	tests/peers/bench.sh
+
+bench-permissions: ## checks of permissions on Waddle, OpenFGA and SpiceDB; writes their section of specs/benchmarks.md
+	tests/peers/zanzibar/bench.sh
 
 pictures:        ## make the README's pictures again: specs/pictures
 	cargo build --locked --bin waddle-server

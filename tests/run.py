@@ -176,7 +176,7 @@ def main():
     if wanted("unit") and os.environ.get("WADDLE_OPENFGA_TESTS"):
         cargo(totals, "OpenFGA tables", ["-p", "waddle-permissions", "--test", "openfga", "--", "--ignored"])
     elif wanted("unit"):
-        print("skipped: OpenFGA's test tables (set WADDLE_OPENFGA_TESTS, see tests/README.md)")
+        print("skipped: OpenFGA's test tables (set WADDLE_OPENFGA_TESTS, and WADDLE_OPENFGA_LANGUAGE for its language's; see tests/README.md)")
         totals.add("OpenFGA tables", 0, 0, 1)
     if wanted("atproto"):
         network = [ROOT / "tests" / "atproto" / "with-network.sh"]

@@ -124,5 +124,8 @@ T
 - MQTT rates are deliveries to subscribers while at most 256 publishes (2,000 for one subscriber with QoS 0) are in flight, so that nothing is dropped; a row names losses where there were any. *load generator, cores* shows that the generator was not the bottleneck.
 - The raw figures of every run are in `target/bench/results.json`.
 T
+  # What another target wrote.
+  sed -n '/^## Permissions$/,/^## How to read it$/{/^## How to read it$/!p}' "$root/specs/benchmarks.md" > "$work/permissions.md"
+  if [ -s "$work/permissions.md" ]; then printf '\n'; cat "$work/permissions.md"; fi
 } > "$work/benchmarks.md"
 if [ -n "$out" ]; then cp "$work/benchmarks.md" "$out"; echo "wrote $out" >&2; else cat "$work/benchmarks.md"; fi
