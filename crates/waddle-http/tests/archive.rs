@@ -8,46 +8,11 @@
 
 mod support;
 
-use std::sync::Arc;
-
 use serde_json::json;
-use support::{Answer, Setup, open};
+use support::{Answer, rooms::with_rooms};
 use waddle_core::{ChannelId, Clock as _, MessageId, UserId, WaddleId};
 use waddle_messages::{Act, NewMessage};
-use waddle_muc::{Deps, Rooms};
-
-/// The surface with rooms behind it, and a public waddle of Alice's.
-async fn with_rooms() -> (Setup, Rooms, WaddleId, ChannelId) {
-    let mut t = open().await;
-    let rooms = Rooms::new(Deps {
-        storage: t.storage.clone(),
-        community: t.deps.community.clone(),
-        clock: t.clock.clone(),
-        limits: Arc::new(t.config.limits.clone()),
-        domain: "example.org".into(),
-    })
-    .await
-    .unwrap();
-    t.deps.rooms = Some(rooms.clone());
-    t.router = waddle_http::router(t.config.clone(), t.deps.clone());
-    let alice = t.person("alice").await;
-    t.person("bob").await;
-    let made = t
-        .post("/waddles")
-        .bearer(&alice)
-        .json(json!({"slug": "penguins", "name": "Penguins <3", "visibility": "public", "description": "Cold & wet"}))
-        .send()
-        .await;
-    assert_eq!(made.status, 201, "{}", made.text);
-    let w: WaddleId = made.json()["id"].as_str().unwrap().parse().unwrap();
-    t.deps
-        .community
-        .add_member(&UserId::local("alice"), w, &UserId::local("bob"), waddle_community::Role::Member)
-        .await
-        .unwrap();
-    let c = t.deps.community.channel_by_slug(w, &"general".parse().unwrap()).await.unwrap().unwrap().id;
-    (t, rooms, w, c)
-}
+use waddle_muc::Rooms;
 
 async fn say(rooms: &Rooms, who: &str, w: WaddleId, c: ChannelId, new: NewMessage) -> MessageId {
     rooms.act(&UserId::local(who), w, c, Act::Say(new)).await.unwrap()

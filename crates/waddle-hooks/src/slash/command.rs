@@ -180,9 +180,12 @@ fn word(text: &str) -> (&str, &str) {
 }
 
 /// The options of a typed line: `name:value` anywhere, or values in the order of the options; a text at the end takes
-/// the rest of the line. Or what is wrong, for whoever typed it.
+/// the rest of the line. A command without options takes any text. Or what is wrong, for whoever typed it.
 pub fn parse(options: &[CommandOption], line: &str) -> Result<BTreeMap<String, Value>, String> {
     let mut found = BTreeMap::new();
+    if options.is_empty() {
+        return Ok(found);
+    }
     let (mut rest, mut next) = (line.trim(), options.iter());
     while !rest.is_empty() {
         let named = rest.split_once(':').and_then(|(name, behind)| {
@@ -195,10 +198,7 @@ pub fn parse(options: &[CommandOption], line: &str) -> Result<BTreeMap<String, V
             continue;
         }
         let Some(o) = next.by_ref().find(|o| !found.contains_key(&o.name)) else {
-            return Err(match options {
-                [] => "this command takes nothing".to_owned(),
-                _ => format!("too much: it takes {}", usage(options)),
-            });
+            return Err(format!("too much: it takes {}", usage(options)));
         };
         let is_last = options.last().is_some_and(|last| last.name == o.name);
         let (text, behind) = if is_last && o.kind == OptionKind::Text && o.choices.is_empty() && !rest.starts_with('"') {
@@ -259,7 +259,7 @@ mod tests {
         assert_eq!(read("").unwrap_err(), "days is missing: it takes <days> [loud] [city]");
         assert_eq!(read("x").unwrap_err(), "days: expected a number");
         assert!(read("3 perhaps").unwrap_err().contains("true or false"));
-        assert_eq!(parse(&[], "x").unwrap_err(), "this command takes nothing");
+        assert!(parse(&[], "any text: as it is").unwrap().is_empty());
         let mut choice = option("size", OptionKind::Text, true);
         choice.choices = vec![CommandChoice { value: "s".into(), label: "Small".into() }];
         assert!(parse(std::slice::from_ref(&choice), "m").unwrap_err().contains("one of s"));

@@ -20,8 +20,6 @@ use super::{
 };
 use crate::{Error, Hooks, Result, bots::place, incoming::clean, metrics};
 
-/// What stands behind the nickname of a bot that is not in the room.
-const MARK: &str = " (bot)";
 /// The element that marks a command's answer.
 const NS: &str = "urn:waddle:command:0";
 

@@ -5,6 +5,8 @@
     reason = "each test file takes what it needs"
 )]
 
+pub mod rooms;
+
 use std::{net::IpAddr, sync::Arc};
 
 use axum::{
