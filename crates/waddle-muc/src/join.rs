@@ -14,7 +14,7 @@ use crate::{
     history::Wanted,
     occupants::{Occupant, Session},
     people::{People, Person},
-    room::{Kind, Plain, Room, members_only},
+    room::{Kind, Plain, Room},
     standing::{Affiliation, Standing},
     state::Effects,
 };
@@ -170,14 +170,11 @@ impl Room {
     /// Whether somebody may enter (§7.2.5 to §7.2.10).
     fn admission(&self, inbound: &Arrived, standing: Standing, x: Element<'_>) -> Outcome {
         match &self.kind {
-            Kind::Channel(c) => {
+            Kind::Channel(_) => {
                 if standing.join {
                     return Ok(());
                 }
-                if standing.affiliation != Affiliation::Outcast && c.policy.belongs(&inbound.sender.user) {
-                    return Err(error::item_not_found("there is no such channel in this waddle"));
-                }
-                Err(members_only())
+                self.may_look(&inbound.sender)
             }
             Kind::Plain(p) => {
                 if p.locked && standing.affiliation != Affiliation::Owner {
