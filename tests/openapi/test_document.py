@@ -10,7 +10,7 @@ import pytest
 from waddle_server import Api
 
 PASSWORD = "correct horse battery"
-SECONDS = 60
+SECONDS = 120
 # What ends the login of the run itself, answers without end, or asks other people's servers.
 LEFT_OUT = (
     r"^/api/v1/(events|auth/login|auth/callback|auth/logout|auth/session|account$|account/password|account/sessions)"
@@ -43,24 +43,30 @@ def place(start_server):
     return server, alice, {"w": "penguins", "c": channel["id"], "who": "bob", "d": "kitchen"}, feed, message
 
 
-def check(server, api, folder, parameters, seconds=SECONDS):
+def check(server, api, folder, parameters):
     config = folder / "schemathesis.toml"
     known = "".join(f'"path.{name}" = {json.dumps(value)}\n' for name, value in parameters.items())
     config.write_text(f"[parameters]\n{known}" if known else "")
+    # what is forbidden comes case by case, what is allowed at random too
+    for phases in (["--phases", "examples,coverage"], ["--phases", "fuzzing", "--mode", "positive"]):
+        run(server, api, folder, config, phases)
+
+
+def run(server, api, folder, config, phases):
     done = subprocess.run(
         [
             sys.executable, "-m", "schemathesis.cli", "--config-file", config, "run", f"{server.url}/api/v1/openapi.json",
             "--url", server.url, "--header", f"Authorization:Bearer {api.token}", "--checks", CHECKS,
-            "--phases", "examples,coverage,fuzzing", "--max-examples", "4", "--seed", "1", "--workers", "4",
+            *phases, "--max-examples", "4", "--seed", "1", "--workers", "4",
             "--no-shrink", "--continue-on-failure", "--generation-database", "none", "--warnings", "off",
             "--suppress-health-check", "all", "--exclude-path-regex", LEFT_OUT, "--request-timeout", "10", "--no-color",
         ],
-        capture_output=True, text=True, timeout=seconds * 4, stdin=subprocess.DEVNULL, cwd=folder,
+        capture_output=True, text=True, timeout=SECONDS, stdin=subprocess.DEVNULL, cwd=folder,
     )
     said = done.stdout + done.stderr
     assert done.returncode == 0, said[-20_000:]
     asked = re.search(r"(\d+) generated", said)
-    assert asked and int(asked[1]) > 200, said[-4_000:]
+    assert asked and int(asked[1]) > 150, said[-4_000:]
     assert "panicked" not in server.log(), server.log()[-4_000:]
 
 

@@ -68,7 +68,7 @@ fn problems(operation: &Value, path: &str, method: &str) -> Vec<(&'static str, &
             "No right, a scope that the token lacks, or a waddle that one may not see, whether it exists or not.",
         ));
     }
-    if path.contains('{') {
+    if path.contains('{') || needs_login {
         all.push(("404", "It is not there, for those who may know."));
     }
     if method != "get" {
@@ -80,6 +80,8 @@ fn problems(operation: &Value, path: &str, method: &str) -> Vec<(&'static str, &
     }
     if has_body || creates {
         all.push(("413", "The body is too large."));
+    }
+    if has_body || creates || needs_login {
         all.push(("422", "A value is not allowed, or the `Idempotency-Key` was used for another request."));
     }
     if has_body {
