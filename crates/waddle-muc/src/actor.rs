@@ -31,6 +31,7 @@ use waddle_storage::{
 use crate::{
     api::Arrived,
     channel_config::{self, Wanted},
+    channel_hats,
     error, load,
     load::Store,
     manage, metrics,
@@ -312,6 +313,18 @@ impl RoomActor {
                 });
             }
             Effect::Hats(reply, answer) => _ = reply.send(answer),
+            Effect::ChannelHats(input) => {
+                let Kind::Channel(c) = &self.room.kind else { return };
+                let (rooms, waddle) = (rooms.clone(), c.waddle);
+                let Some(place) = rooms.place() else {
+                    let _ = input.reply.send(Err(error::busy(BUSY)));
+                    return;
+                };
+                tokio::spawn(async move {
+                    channel_hats::serve(&rooms.deps, waddle, input).await;
+                    drop(place);
+                });
+            }
             Effect::Purged(reply, answer) => _ = reply.send(answer),
             Effect::Grouped(reply, answer) => _ = reply.send(answer),
             Effect::Found(finding) => {
@@ -359,7 +372,7 @@ impl RoomActor {
                 let via = rooms.via(&inbound.sender.jid).unwrap_or_else(|| Via::new("xmpp"));
                 let topic = match &wanted {
                     Wanted::Topic(text) => Some(text.clone()),
-                    Wanted::Form | Wanted::Change(_) => None,
+                    Wanted::Form | Wanted::Change(_) | Wanted::Join => None,
                 };
                 self.start.rooms.aside(*inbound, async move |inbound| {
                     let done = channel_config::serve(

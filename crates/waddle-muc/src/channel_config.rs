@@ -34,6 +34,8 @@ pub enum Wanted {
     Change(Form),
     /// The subject: the channel's topic.
     Topic(String),
+    /// To become a member of its waddle.
+    Join,
 }
 
 /// Who sees a channel's room: it is open to all who see the waddle, to its members, or to those who are given it.
@@ -42,7 +44,9 @@ fn members_only(waddle: &Waddle, channel: &Channel) -> bool {
 }
 
 fn number(var: &str, label: &str, value: u32) -> Field {
-    Field::new(var, FieldKind::TextSingle).label(label).value(value.to_string())
+    Field::new(var, FieldKind::TextSingle)
+        .label(label)
+        .value(value.to_string())
 }
 
 fn flag(var: &str, label: &str, on: bool) -> Field {
@@ -187,6 +191,11 @@ pub(crate) async fn serve(
             return Ok(w.outgoing(Class::Iq));
         }
         Wanted::Change(form) => read(&form, &row, &now)?,
+        Wanted::Join => {
+            let joined = community.join_waddle(&inbound.sender.user, waddle).await;
+            joined.map_err(refusal)?;
+            return Ok(inbound.stanza.result(None).outgoing(Class::Iq));
+        }
         Wanted::Topic(topic) => ChannelChange {
             topic: Some(topic),
             ..ChannelChange::default()

@@ -89,6 +89,9 @@ impl Room {
         if matches!(self.kind, Kind::Channel(_)) {
             features.push(ns::MUC_ROOMCONFIG);
             features.push(SPACES);
+            if !s.members_only {
+                features.extend([register::MUC_REGISTER, ns::REGISTER]);
+            }
         }
         if s.archive {
             features.extend([ns::MAM, ns::MAM_EXTENDED, ns::RETRACT_TOMBSTONE, ns::MODERATE]);

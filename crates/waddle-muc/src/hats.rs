@@ -12,6 +12,7 @@ use waddle_stanza::XmlWriter;
 use waddle_storage::repo::room_hats::StoredHats;
 
 use crate::{
+    channel_hats,
     error::{self, Outcome},
     policy::Policy,
     room::{Kind, Room},
@@ -251,17 +252,25 @@ fn of_bot(user: &UserId) -> Option<Hat> {
     })
 }
 
+/// Steps of the ladder that wear a hat, the highest first.
+pub(crate) const LADDER: [WaddleRole; 3] = [WaddleRole::Owner, WaddleRole::Admin, WaddleRole::Moderator];
+
+/// What the hat of a role is known by.
+pub(crate) fn role_uri(role: &str) -> String {
+    ["urn:waddle:role:", role].concat()
+}
+
 /// The hat of a role of the waddle's own.
-fn of_custom(role: &RoleRow) -> Hat {
+pub(crate) fn of_custom(role: &RoleRow) -> Hat {
     Hat {
-        uri: ["urn:waddle:role:", &role.id.to_string()].concat(),
+        uri: role_uri(&role.id.to_string()),
         title: role.name.clone(),
         hue: role.colour.as_deref().and_then(hue).unwrap_or_default(),
     }
 }
 
 /// The angle of a colour `#rrggbb` (hue of HSL), in whole degrees; none for greys.
-fn hue(colour: &str) -> Option<String> {
+pub(crate) fn hue(colour: &str) -> Option<String> {
     let rgb = u32::from_str_radix(colour.strip_prefix('#')?, 16).ok()?;
     let part = |shift: u32| i64::from(rgb >> shift & 0xff);
     let (r, g, b) = (part(16), part(8), part(0));
@@ -301,20 +310,17 @@ impl Room {
 
     /// A request about hats.
     pub(crate) fn hats(&mut self, input: HatInput, fx: &mut Effects) {
+        let joined = |p: &dyn Policy| p.standing(&input.user).join;
+        if input.request != HatRequest::List && self.policy().is_some_and(joined) {
+            // They are the roles of the waddle, and changing them is the community's.
+            fx.rest.push(Effect::ChannelHats(input));
+            return;
+        }
         match self.hats_outcome(&input) {
             Ok(None) => {
                 let list = match &self.kind {
                     Kind::Plain(p) => p.hats.list(&input.request),
-                    _ => {
-                        let ladder = [WaddleRole::Owner, WaddleRole::Admin, WaddleRole::Moderator];
-                        let custom = self.policy().map(Policy::all_custom_roles).unwrap_or_default();
-                        ladder
-                            .into_iter()
-                            .filter_map(|r| of_role(Some(r)))
-                            .chain(custom.iter().map(|r| of_custom(r)))
-                            .map(|hat| (hat, None))
-                            .collect()
-                    }
+                    _ => channel_hats::all(&self.policy().map(Policy::all_custom_roles).unwrap_or_default()),
                 };
                 fx.rest.push(Effect::Hats(input.reply, Ok(list)));
             }
@@ -332,8 +338,7 @@ impl Room {
             }
             let assigned = input.request == HatRequest::Assigned;
             if input.request.is_change() || assigned {
-                let why = "hats of a channel are the roles of its waddle; change those";
-                return Err(error::not_allowed(why));
+                return Err(error::not_allowed("only rooms and channels have hats"));
             }
             return Ok(None);
         };

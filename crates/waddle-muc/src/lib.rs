@@ -25,6 +25,7 @@ mod archive;
 mod audience;
 mod avatar;
 mod channel_config;
+mod channel_hats;
 mod config;
 mod direct;
 mod disco;

@@ -129,7 +129,7 @@ pub(crate) async fn list(
     Ok(w.outgoing(Class::Iq))
 }
 
-async fn user_of(storage: &Storage, domain: &str, jid: &BareJid) -> Outcome<Option<UserId>> {
+pub(crate) async fn user_of(storage: &Storage, domain: &str, jid: &BareJid) -> Outcome<Option<UserId>> {
     if jid.domain() != domain {
         // Of another server; whoever has no name there is a server, and nobody.
         return Ok(jid.local().map(|_| UserId::remote(jid)));
@@ -142,7 +142,7 @@ async fn user_of(storage: &Storage, domain: &str, jid: &BareJid) -> Outcome<Opti
     Ok(found.map_err(|e| refusal(e.into()))?.map(|a| a.user))
 }
 
-async fn jid_of(storage: &Storage, domain: &str, user: &UserId) -> Outcome<Option<String>> {
+pub(crate) async fn jid_of(storage: &Storage, domain: &str, user: &UserId) -> Outcome<Option<String>> {
     if let Some(jid) = user.as_remote() {
         return Ok(Some(jid.to_string()));
     }

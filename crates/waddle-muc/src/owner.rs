@@ -29,7 +29,9 @@ impl Room {
     fn owned(&self, inbound: &Arrived) -> Outcome<&Plain> {
         self.may_look(&inbound.sender)?;
         let Kind::Plain(p) = &self.kind else {
-            return Err(error::not_allowed("a channel is deleted in its waddle, not in its room"));
+            return Err(error::not_allowed(
+                "a channel is deleted in its waddle, not in its room",
+            ));
         };
         if p.people.affiliation(&inbound.sender.jid.bare()) == Affiliation::Owner {
             Ok(p)

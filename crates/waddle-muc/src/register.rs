@@ -1,7 +1,7 @@
 //! Registration with a room ([XEP-0045 §7.10, §9.9]): somebody reserves a nickname and becomes a member.
 //!
 //! A room that everybody may enter and speak in registers at once; one for members only, or with newcomers
-//! without voice, asks its admins.
+//! without voice, asks its admins. Whoever registers with a channel of a public waddle joins the waddle.
 //!
 //! [XEP-0045 §7.10, §9.9]: https://xmpp.org/extensions/xep-0045.html#register
 
@@ -15,9 +15,11 @@ use waddle_stanza::{
 use crate::{
     affiliations::Draft,
     api::Arrived,
+    channel_config::Wanted,
     error::{self, Outcome},
     nick,
     people::Person,
+    policy::Policy as _,
     room::{Kind, Plain, Room},
     standing::Affiliation,
     state::{Effect, Effects},
@@ -35,9 +37,7 @@ impl Room {
     fn registrable(&self, inbound: &Arrived) -> Outcome<&Plain> {
         self.may_look(&inbound.sender)?;
         let Kind::Plain(p) = &self.kind else {
-            return Err(error::not_allowed(
-                "a channel is its waddle's; join the waddle to become a member",
-            ));
+            return Err(error::not_allowed("only rooms and channels have members"));
         };
         if p.locked {
             return Err(error::item_not_found("this room is not yet open"));
@@ -50,6 +50,9 @@ impl Room {
 
     /// What there is to fill out, or that somebody is registered.
     pub(crate) fn registration_form(&mut self, inbound: &Arrived, fx: &mut Effects) -> Outcome {
+        if matches!(self.kind, Kind::Channel(_)) {
+            return self.joining_form(inbound, fx);
+        }
         let p = self.registrable(inbound)?;
         let person = p.people.get(&inbound.sender.jid.bare());
         let mut w = inbound.stanza.result(None);
@@ -72,6 +75,44 @@ impl Room {
         Ok(())
     }
 
+    /// Whoever registers with a channel that everybody may enter joins its waddle.
+    fn joining_form(&self, inbound: &Arrived, fx: &mut Effects) -> Outcome {
+        self.may_look(&inbound.sender)?;
+        let mut w = inbound.stanza.result(None);
+        w.open_ns("query", ns::REGISTER);
+        if self
+            .policy()
+            .is_some_and(|p| p.role(&inbound.sender.user).is_some())
+        {
+            w.open("registered").close();
+        } else {
+            w.leaf(
+                "instructions",
+                "Submit this to join the community that this channel belongs to.",
+            );
+            Form::of_type(FormKind::Form, MUC_REGISTER)
+                .title("Joining")
+                .write(&mut w);
+        }
+        fx.reply(&inbound.sender, w.outgoing(Class::Iq));
+        Ok(())
+    }
+
+    fn join_waddle(&self, inbound: Arrived, query: Element<'_>, fx: &mut Effects) -> Outcome {
+        self.may_look(&inbound.sender)?;
+        if query.has("remove", ns::REGISTER) {
+            return Err(error::not_allowed(
+                "this would end your membership in the whole waddle; leave the waddle itself",
+            ));
+        }
+        if Form::within(query).is_some_and(|form| form.kind == FormKind::Cancel) {
+            fx.reply(&inbound.sender, inbound.stanza.result(None).outgoing(Class::Iq));
+            return Ok(());
+        }
+        fx.rest.push(Effect::Configure(Box::new(inbound), Wanted::Join));
+        Ok(())
+    }
+
     /// Somebody registers, or takes it back.
     pub(crate) fn register(
         &mut self,
@@ -80,6 +121,9 @@ impl Room {
         now: Timestamp,
         fx: &mut Effects,
     ) -> Outcome {
+        if matches!(self.kind, Kind::Channel(_)) {
+            return self.join_waddle(inbound, query, fx);
+        }
         let p = self.registrable(&inbound)?;
         let bare = inbound.sender.jid.bare();
         let person = p.people.get(&bare).cloned();

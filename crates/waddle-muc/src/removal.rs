@@ -3,6 +3,7 @@
 //!
 //! [XEP-0045 §9.2 to §9.4]: https://xmpp.org/extensions/xep-0045.html#ban
 
+use ahash::AHashSet;
 use waddle_community::RemovalKind;
 use waddle_core::{Timestamp, UserId};
 use waddle_stanza::{Class, XmlWriter, ns};
@@ -20,10 +21,11 @@ use crate::{
 impl Room {
     /// Compares what these people may do now with what is shown of them; everybody, without a list.
     pub(crate) fn recheck(&mut self, users: Option<&[UserId]>, fx: &mut Effects) {
+        let users: Option<AHashSet<&UserId>> = users.map(|list| list.iter().collect());
         let concerned: Vec<String> = self
             .occupants
             .iter()
-            .filter(|o| users.is_none_or(|list| list.contains(&o.user)))
+            .filter(|o| users.as_ref().is_none_or(|list| list.contains(&o.user)))
             .map(|o| o.key.clone())
             .collect();
         let revision = self.revision();

@@ -144,6 +144,8 @@ pub enum Effect {
     List(Box<Arrived>, Affiliation),
     /// Send something to an address that may not be here.
     Outside(Jid, Outgoing),
+    /// Change or list the waddle's roles as hats, off the actor.
+    ChannelHats(HatInput),
     /// Answer whoever asked about hats.
     Hats(oneshot::Sender<HatAnswer>, HatAnswer),
     /// Answer whoever wanted something purged.

@@ -37,6 +37,7 @@ scripts! {
     channel_access
     channel_admin
     channel_config
+    channel_register
     channel_roles
     channel_subject
     config

@@ -427,11 +427,34 @@ async fn roles_of_a_waddle_are_hats_in_its_channels() {
         .set_role(&alice, waddle.id, &bob, waddle_community::Role::Moderator);
     set.await.unwrap();
     assert_eq!(hats(&a.next().await), ["Moderator"]);
-    a.send(
-        &hat_command("create", &[("title", "Host"), ("uri", "urn:x:h")]).replace("lounge", "pond.general"),
-    )
-    .await;
-    assert_eq!(condition(&until(&mut a, "h").await), "not-allowed");
+    // Making, giving and taking one is a change of the waddle's roles, with its rights.
+    let command = |action: &str, fields: &[(&str, &str)]| {
+        hat_command(action, fields).replace("lounge", "pond.general")
+    };
+    let host = [("title", "Host"), ("uri", "urn:x:h"), ("hue", "120")];
+    b.send(&command("create", &host)).await;
+    assert_eq!(condition(&until(&mut b, "h").await), "not-allowed");
+    a.send(&command("create", &host)).await;
+    assert!(until(&mut a, "h").await.is_type("result"));
+    let made = w.community.custom_roles(waddle.id).await.unwrap();
+    assert_eq!(
+        (made[0].name.as_str(), made[0].colour.as_deref()),
+        ("Host", Some("#2eb82e"))
+    );
+    let uri = format!("urn:waddle:role:{}", made[0].id);
+    let given = [("jid", "bob@waddle.test"), ("uri", uri.as_str())];
+    a.send(&command("assign", &given)).await;
+    while hats(&a.next().await) != ["Moderator", "Host"] {}
+    let access = w.community.access(waddle.id).await.unwrap();
+    assert_eq!(access.custom_roles_of(&bob).len(), 1);
+    a.send(&command("unassign", &[("jid", "bob@waddle.test"), ("uri", "urn:waddle:role:moderator")]))
+        .await;
+    while hats(&a.next().await) != ["Host"] {}
+    assert_eq!(access.role_of(&bob), Some(waddle_community::Role::Member));
+    a.send(&command("destroy", &[("uri", uri.as_str())])).await;
+    while access.custom_roles_of(&bob).len() == 1 {
+        a.next().await;
+    }
 }
 
 #[tokio::test]

@@ -129,7 +129,7 @@ async fn open_channels(server: &Arc<Server>, bare: &BareJid, user: &UserId) -> R
 
 /// Whose bookmarks a change may concern.
 enum Concerned {
-    These(Vec<UserId>),
+    These(BTreeSet<UserId>),
     MembersOf(Arc<WaddleAccess>),
     Everybody,
 }
@@ -158,7 +158,7 @@ pub(crate) async fn watch(server: Arc<Server>) {
                 Event::MemberAdded { user, .. }
                 | Event::MemberRemoved { user, .. }
                 | Event::MemberChanged { user, .. },
-            ) => Concerned::These(vec![user]),
+            ) => Concerned::These(BTreeSet::from([user])),
             // Rights that open or close no channel.
             Ok(Event::TuplesChanged {
                 channels: Channels::Some(none),
@@ -167,7 +167,7 @@ pub(crate) async fn watch(server: Arc<Server>) {
             Ok(Event::TuplesChanged {
                 users: Users::Some(users),
                 ..
-            }) => Concerned::These(users),
+            }) => Concerned::These(users.into_iter().collect()),
             Ok(Event::ChannelCreated { channel, .. } | Event::ChannelDeleted { channel, .. }) => match server.community.access(channel.waddle).await {
                 Ok(access) => Concerned::MembersOf(access),
                 Err(_) => continue,
