@@ -3,6 +3,7 @@ files that were uploaded (specs/lifecycle.md)."""
 import json
 import threading
 import uuid
+import xml.etree.ElementTree as ET
 
 import pytest
 import requests
@@ -80,7 +81,7 @@ def test_export_and_import(start_server, tmp_path):
         assert [m for m in archive if m["body"] == first["body"]][0]["archive_id"] == first["stanza_id"]
         assert archive[0]["from"].startswith(copy + "/")
         assert b.say(copy, "and on")["stanza_id"]
-    assert {w["slug"] for w in alice.api.ok("GET", "/waddles")["items" if isinstance(alice.api.ok("GET", "/waddles"), dict) else slice(None)]} >= {"reef", "copy"}
+    assert {w["slug"] for w in alice.api.ok("GET", "/waddles")["waddles"]} == {"reef", "copy"}
 
     # Another server, where people have other names.
     new = start_server("new", rate_limits="off")
@@ -176,3 +177,36 @@ def test_a_deleted_account_is_gone_for_its_contacts(server):
         id = uuid.uuid4().hex
         again.raw(f"<message to='{bob.jid}' id='{id}' type='chat'><body>there?</body></message>")
         assert again.wait("message", id=id)["error"] == "service-unavailable"
+
+
+def test_a_person_takes_everything_along(server):
+    """The document of XEP-0227, read with a stock parser: contacts, vCard, private storage, nodes, messages; no secrets."""
+    alice, bob = Person(server, "alice"), Person(server, "bob")
+    with alice.chat() as a, bob.chat() as b:
+        a.ask("set", None, "<query xmlns='jabber:iq:roster'><item jid='carl@example.org' name='C &amp; co'><group>fish</group></item></query>")
+        a.ask("set", None, "<query xmlns='jabber:iq:private'><notes xmlns='urn:x:notes'>remember</notes></query>")
+        a.ask("set", None, "<vCard xmlns='vcard-temp'><FN>Alice</FN></vCard>")
+        a.ask("set", None, "<block xmlns='urn:xmpp:blocking'><item jid='spam@example.org'/></block>")
+        a.publish("urn:x:thing", "<thing xmlns='urn:x:thing'>1</thing>")
+        a.chat(bob.jid, "said <once> & only once")
+        b.wait("message", type="chat", body="said <once> & only once")
+    answer = alice.api.request("GET", "/account/export/xmpp")
+    assert answer.status_code == 200, answer.text
+    root = ET.fromstring(answer.content)
+    pie, mam = "{urn:xmpp:pie:0}", "{urn:xmpp:mam:2}"
+    user = root.find(f"{pie}host[@jid='localhost']/{pie}user[@name='alice']")
+    assert root.tag == f"{pie}server-data" and user.get("password") is None
+    item = user.find("{jabber:iq:roster}query/{jabber:iq:roster}item[@jid='carl@example.org']")
+    assert item.get("name") == "C & co" and item.findtext("{jabber:iq:roster}group") == "fish"
+    assert user.findtext("{jabber:iq:private}query/{urn:x:notes}notes") == "remember"
+    assert user.findtext("{vcard-temp}vCard/{vcard-temp}FN") == "Alice"
+    assert user.find("{urn:xmpp:blocking}blocklist/{urn:xmpp:blocking}item").get("jid") == "spam@example.org"
+    pubsub = "{http://jabber.org/protocol/pubsub}"
+    assert user.findtext(f"{pubsub}pubsub/{pubsub}items[@node='urn:x:thing']/{pubsub}item/{{urn:x:thing}}thing") == "1"
+    bodies = [m.findtext("{jabber:client}body") for m in user.iter("{jabber:client}message")]
+    assert bodies == ["said <once> & only once"]
+    assert all(r.get("id") for r in user.iter(f"{mam}result"))
+    assert PASSWORD not in answer.text
+    token = alice.api.ok("POST", "/auth/access-tokens", {"name": "t", "scopes": ["read", "account"]}, status=(201,))
+    refused = Api(server, token["token"]).request("GET", "/account/export/xmpp")
+    assert refused.status_code == 403, "only a login of the person takes it all"

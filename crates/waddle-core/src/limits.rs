@@ -220,6 +220,8 @@ limits! {
     bans_per_waddle: usize = 100_000,
     /// Communities: exports that are written for downloads at a time; one more is refused until one is done.
     waddle_exports: usize = 2,
+    /// Accounts: exports that are written for downloads at a time; one more is refused until one is done.
+    account_exports: usize = 2,
     /// Open invite links of a waddle.
     invites_per_waddle: usize = 1_000,
     /// Categories of a waddle.

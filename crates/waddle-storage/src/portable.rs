@@ -29,7 +29,7 @@ pub struct Table {
     pub columns: Vec<String>,
 }
 
-/// One state of a waddle's database, however long it is read.
+/// One state of a database, however long it is read.
 #[derive(Debug)]
 pub struct Snapshot {
     conn: Conn,
@@ -143,7 +143,32 @@ impl Storage {
         T: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
-        let file = self.waddle(id).await?.0;
+        let db = self.waddle(id).await?;
+        self.one_state(db, work).await
+    }
+
+    /// The same of the server database.
+    pub async fn server_snapshot<T, E>(
+        &self,
+        work: impl FnOnce(&Snapshot) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        self.one_state(self.server(), work).await
+    }
+
+    async fn one_state<T, E>(
+        &self,
+        db: Db,
+        work: impl FnOnce(&Snapshot) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        let file = db.0;
         let done = self
             .errand(Length::Long, move || {
                 let conn = Conn::open(

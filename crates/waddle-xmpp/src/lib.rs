@@ -26,6 +26,7 @@ mod server;
 pub mod service;
 pub mod session;
 pub mod sessions;
+pub mod takeout;
 pub mod xep;
 
 pub use config::{Registration, XmppConfig};

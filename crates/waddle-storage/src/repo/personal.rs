@@ -44,6 +44,15 @@ pub fn set_private(
     Ok(())
 }
 
+/// All stored elements, within what one account may keep.
+pub fn privates(conn: &Conn, owner: &str) -> Result<Vec<Bytes>> {
+    conn.query(
+        "SELECT payload FROM private_xml WHERE owner = ?1 ORDER BY ns, name",
+        (owner,),
+        |r| r.get(0),
+    )
+}
+
 /// A vCard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VCard {
