@@ -104,6 +104,11 @@ pub(super) async fn act(app: &App, user: &UserId, at: &Place, act: Act) -> Resul
     done.map_err(refused)
 }
 
+/// How long a refusal says to wait, in the words that every client gets.
+fn seconds(text: &str) -> Option<u64> {
+    text.split("wait ").nth(1)?.split(' ').next()?.parse().ok()
+}
+
 fn refused(e: ActError) -> Problem {
     match e {
         ActError::Refused(why) => {
@@ -126,7 +131,10 @@ fn refused(e: ActError) -> Problem {
                 StatusCode::UNPROCESSABLE_ENTITY => "refused",
                 _ => "unavailable",
             };
-            Problem::new(status, kind, why.text.into_owned())
+            Problem {
+                retry_after: seconds(&why.text),
+                ..Problem::new(status, kind, why.text.into_owned())
+            }
         }
         ActError::NoMessage => Problem::not_found("message"),
         ActError::Invalid(why) => Problem::invalid(why),
