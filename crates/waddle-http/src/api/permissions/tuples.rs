@@ -54,7 +54,7 @@ pub struct TupleList {
 
 /// List the tuples of a waddle.
 #[utoipa::path(get, path = "/waddles/{w}/permissions/tuples", tag = "permissions", security(("token" = ["manage"])),
-    params(TupleFilter), responses((status = 200, description = "A page.", body = TupleList)))]
+    responses((status = 200, description = "A page.", body = TupleList)))]
 pub async fn list(
     State(app): State<App>,
     auth: Auth,
@@ -178,7 +178,7 @@ pub struct WatchView {
 
 /// Watch the changes of tuples. 410 `too-old` where the changes since are not held any more: list the tuples again.
 #[utoipa::path(get, path = "/waddles/{w}/permissions/changes", tag = "permissions", security(("token" = ["manage"])),
-    params(WatchQuery), responses((status = 200, description = "What happened.", body = WatchView)))]
+    responses((status = 200, description = "What happened.", body = WatchView)))]
 pub async fn watch(
     State(app): State<App>,
     auth: Auth,
