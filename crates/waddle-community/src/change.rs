@@ -92,6 +92,17 @@ impl Draft<'_> {
         self.effects.wanted.insert(t, there);
     }
 
+    /// How many tuples of a kind there are with what this change has set so far, where there were `before`.
+    pub fn after(&self, before: usize, kind: impl Fn(&Tuple) -> bool) -> usize {
+        let state = self.access.read();
+        let new = |(t, there): &(&Tuple, &bool)| kind(t) && state.store.contains(t) != **there;
+        let (mut more, mut less) = (0, 0);
+        for (_, there) in self.effects.wanted.iter().filter(new) {
+            *(if *there { &mut more } else { &mut less }) += 1;
+        }
+        (before + more).saturating_sub(less)
+    }
+
     /// A ban or timeout was made or ended.
     pub fn ends_changed(&mut self) {
         self.effects.ends_touched = true;

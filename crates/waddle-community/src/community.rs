@@ -210,7 +210,8 @@ impl Community {
 
     /// The waddles that somebody belongs to, and as what.
     pub async fn waddles_of(&self, user: &UserId) -> Result<Vec<(Arc<Waddle>, Role)>> {
-        let (user, limit) = (user.clone(), self.0.limits.waddles_per_member);
+        // what they joined, and what others put them into
+        let (user, limit) = (user.clone(), self.0.limits.waddles_per_member.saturating_mul(2));
         let server = self.storage().server();
         let found = server
             .read(move |conn| waddles::of_user(conn, &user, limit))

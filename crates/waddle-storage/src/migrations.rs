@@ -30,6 +30,7 @@ pub const SERVER: &[Migration] = migrations! {
     "server/0005_archive_index.sql"
     "server/0010_waddles.sql"
     "server/0011_communities.sql"
+    "server/0012_unasked.sql"
     "server/0020_accounts.sql"
     "server/0021_credentials.sql"
     "server/0022_login_sessions.sql"

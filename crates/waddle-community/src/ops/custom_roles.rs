@@ -6,13 +6,13 @@
 use std::{cmp::Reverse, sync::Arc};
 
 use ahash::AHashSet;
-use waddle_core::{RoleId, UserId, WaddleId};
-use waddle_permissions::Subject;
+use waddle_core::{ChannelId, RoleId, UserId, WaddleId};
+use waddle_permissions::{Subject, Tuple};
 use waddle_storage::repo::{members, roles};
 
 use super::{bounded, places, text};
 use crate::{
-    Actor, Community, CustomRole, Error, Event, NewRole, On, Page, Permission, Result, RoleChange, RoleRow,
+    Actor, ChannelGrant, Community, CustomRole, Error, Event, Grantee, NewRole, On, Page, Permission, Result, RoleChange, RoleRow,
     WaddleAccess, change::Draft, facts,
 };
 
@@ -71,22 +71,46 @@ fn require_held<'p>(d: &Draft<'_>, permissions: impl IntoIterator<Item = &'p Per
 
 /// The actor has themselves whatever the role gives, in the waddle and in single channels.
 fn require_all_of(d: &Draft<'_>, role: RoleId) -> Result<()> {
-    require_held(d, &permissions_of(d.access, role))?;
     let given = d.access.read().store.tuples_of(facts::custom_role(role).as_ref());
-    for t in given.iter().filter(|t| &*t.object.kind == "channel") {
-        let (Some((_, grant)), Ok(channel)) = (facts::as_override(t), t.object.id.parse()) else {
-            continue;
-        };
-        let needed = match grant {
-            crate::ChannelGrant::Viewer => "view",
-            crate::ChannelGrant::Writer => "speak",
-            crate::ChannelGrant::Moderator => "moderate",
-            crate::ChannelGrant::Manager => "manage",
-            _ => continue,
-        };
-        d.require(On::Channel(channel), needed)?;
+    given
+        .iter()
+        .filter_map(|t| Some((t, needed_to_give(t)?)))
+        .try_for_each(|(t, relation)| d.require(On::Other(&t.object.kind, &t.object.id), relation))
+}
+
+/// The relation that somebody must have to the object of a role's tuple to give the role; nothing for what only denies.
+fn needed_to_give(t: &Tuple) -> Option<&str> {
+    match (&*t.object.kind, &*t.relation) {
+        (_, "banned" | "muted") => None,
+        ("topic", "viewer") => Some("subscribe"),
+        ("channel", "writer") => Some("speak"),
+        ("waddle" | "topic", "publisher") => Some("publish"),
+        ("channel" | "device", "viewer") => Some("view"),
+        ("channel", "moderator") => Some("moderate"),
+        ("channel", "manager") => Some("manage"),
+        ("device" | "feed", "controller") => Some("control"),
+        ("device" | "topic", "manager") => Some("configure"),
+        (_, same) => Some(same),
     }
-    Ok(())
+}
+
+/// What a role denies its members in single channels.
+fn denials(d: &Draft<'_>, role: RoleId) -> Vec<(ChannelId, ChannelGrant)> {
+    let given = d.access.read().store.tuples_of(facts::custom_role(role).as_ref());
+    let denied = given.iter().filter_map(|t| {
+        let (_, grant) = facts::as_override(t).filter(|(_, g)| g.denies())?;
+        Some((t.object.id.parse().ok()?, grant))
+    });
+    denied.collect()
+}
+
+/// What the roles of somebody who leaves deny them stays with them, as what they are denied themselves does.
+pub(super) fn keep_denials(d: &mut Draft<'_>, user: &UserId) {
+    for role in d.access.custom_roles_of(user) {
+        for (channel, grant) in denials(d, role.id) {
+            d.write(facts::grant(channel, &Grantee::User(user.clone()), grant));
+        }
+    }
 }
 
 /// What a role may do in the whole waddle: the tuples say.
@@ -140,7 +164,8 @@ fn unused_name(all: &[Arc<RoleRow>], name: &str, but: Option<RoleId>) -> Result<
 /// Gives a member a role or takes it.
 pub(super) fn put_member(d: &mut Draft<'_>, user: &UserId, role: RoleId, given: bool) -> Result<()> {
     let row = find(d, role)?;
-    if given || d.actor.user() != Some(user) {
+    let puts_down = !given && d.actor.user() == Some(user) && denials(d, role).is_empty();
+    if !puts_down {
         require_above(d, row.position)?;
     }
     if members::get(d.tx, user)?.is_none() {
@@ -152,7 +177,8 @@ pub(super) fn put_member(d: &mut Draft<'_>, user: &UserId, role: RoleId, given: 
     }
     if given {
         require_all_of(d, role)?;
-        let have = d.access.custom_roles_of(user).len();
+        let holds = |t: &Tuple| &*t.object.kind == "role" && t.subject == tuple.subject;
+        let have = d.after(d.access.custom_roles_of(user).len(), holds);
         bounded("roles for one member", have, d.limits.roles_per_member)?;
     }
     d.set(tuple, given);
@@ -308,7 +334,7 @@ impl Community {
     }
 
     /// Gives a member a custom role, or takes it from them. Needs `waddle#manage_roles`, a place above the role and,
-    /// to give it, all that it gives. Members may put down their own.
+    /// to give it, all that it gives. Members may put down their own, unless it denies them something.
     pub async fn give_role(
         &self,
         actor: impl Into<Actor>,
@@ -322,7 +348,7 @@ impl Community {
             .await
     }
 
-    /// Gives a member exactly these custom roles, as [`give_role`](Self::give_role) one by one.
+    /// Gives a member exactly these custom roles, each by the rules of [`give_role`](Self::give_role): all or nothing.
     pub async fn set_roles(
         &self,
         actor: impl Into<Actor>,
@@ -330,16 +356,15 @@ impl Community {
         user: &UserId,
         roles: &[RoleId],
     ) -> Result<()> {
-        let actor = actor.into();
-        let wanted: AHashSet<RoleId> = roles.iter().copied().collect();
-        let have = self.access(id).await?.custom_roles_of(user);
-        for r in have.iter().filter(|r| !wanted.contains(&r.id)) {
-            self.give_role(&actor, id, user, r.id, false).await?;
-        }
-        for r in wanted {
-            self.give_role(&actor, id, user, r, true).await?;
-        }
-        Ok(())
+        let (user, wanted) = (user.clone(), roles.iter().copied().collect::<AHashSet<RoleId>>());
+        self.change(id, actor.into(), move |d| {
+            let have = d.access.custom_roles_of(&user);
+            for r in have.iter().filter(|r| !wanted.contains(&r.id)) {
+                put_member(d, &user, r.id, false)?;
+            }
+            wanted.iter().try_for_each(|r| put_member(d, &user, *r, true))
+        })
+        .await
     }
 
     /// The custom roles of a waddle, the highest first.

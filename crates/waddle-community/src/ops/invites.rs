@@ -12,7 +12,7 @@ use waddle_storage::{
     repo::{invites, members},
 };
 
-use super::{bounded, members as member_ops};
+use super::{bounded, members as member_ops, members::Will};
 use crate::{Actor, Community, Error, Event, Invite, InviteLink, NewInvite, On, Result, Role, Waddle};
 
 /// Characters of the random part: 5 bits each.
@@ -144,9 +144,9 @@ impl Community {
         let waddle = self.invited_to(code).ok_or(NO_INVITE)?;
         let (hash, user) = (hash(code.expose()), user.clone());
         if self.member(waddle.id, &user).await?.is_none() {
-            self.room_for_one_more(&user).await?;
+            self.room_for_one_more(&user, Will::Own).await?;
         }
-        let actor = Actor::User(user.clone());
+        let (actor, joiner) = (Actor::User(user.clone()), user.clone());
         let accepted = self.change_openly(waddle.id, actor, move |d| {
             let invite = invites::by_hash(d.tx, &hash)?.ok_or(NO_INVITE)?;
             if members::is_banned(d.tx, &user)? {
@@ -175,7 +175,9 @@ impl Community {
             )?;
             Ok(invite.role)
         });
-        Ok((waddle, accepted.await?))
+        let role = accepted.await?;
+        self.confirm_membership(waddle.id, &joiner).await?;
+        Ok((waddle, role))
     }
 
     /// The invites that are kept, the newest first.

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use waddle_core::{JoinRequestId, UserId, WaddleId};
 use waddle_storage::repo::{join_requests, members};
 
-use super::{bounded, members as member_ops, reason as check_reason, text};
+use super::{bounded, members as member_ops, members::Will, reason as check_reason, text};
 use crate::{
     Actor, Community, Error, Event, JoinRequest, On, Page, Permission, Result, Role, Visibility,
     change::Draft,
@@ -25,14 +25,15 @@ fn close(d: &mut Draft<'_>, request: &JoinRequest, accepted: bool) {
 }
 
 impl Community {
-    /// Joins a public waddle; who is a member already stays what they are.
+    /// Joins a public waddle; who is a member already stays what they are, from now on by their own will.
     ///
     /// # Errors
     /// [`Error::Forbidden`] for a waddle that is not public, or none, and for who is banned; [`Error::Limit`].
     pub async fn join_waddle(&self, user: &UserId, id: WaddleId) -> Result<Role> {
         let user = user.clone();
-        let room = self.room_for_one_more(&user).await;
-        self.change(id, Actor::User(user.clone()), move |d| {
+        let room = self.room_for_one_more(&user, Will::Own).await;
+        let joiner = user.clone();
+        let role = self.change(id, Actor::User(user.clone()), move |d| {
             if let Some(member) = members::get(d.tx, &user)? {
                 return Ok(member.role);
             }
@@ -43,8 +44,10 @@ impl Community {
             member_ops::enter(d, &user, Role::Member, None)?;
             d.audit("member.join", &user.subject(), "", None)?;
             Ok(Role::Member)
-        })
-        .await
+        });
+        let role = role.await?;
+        self.confirm_membership(id, &joiner).await?;
+        Ok(role)
     }
 
     /// Asks to join a restricted waddle, with a message of up to 500 characters.
@@ -59,7 +62,7 @@ impl Community {
         if known.visibility == Visibility::Private {
             return Err(Error::Forbidden);
         }
-        self.room_for_one_more(&user).await?;
+        self.room_for_one_more(&user, Will::Own).await?;
         self.change_openly(id, Actor::User(user.clone()), move |d| {
             if user.as_str().starts_with("device:") || members::is_banned(d.tx, &user)? {
                 return Err(Error::Forbidden);
@@ -156,7 +159,7 @@ impl Community {
         let reason = reason.filter(|r| !r.is_empty()).map(str::to_owned);
         let asked = self.join_request(id, request).await?;
         let room = match &asked {
-            Some(r) if accept => self.room_for_one_more(&r.user).await,
+            Some(r) if accept => self.room_for_one_more(&r.user, Will::Own).await,
             _ => Ok(()),
         };
         self.change(id, actor.into(), move |d| {

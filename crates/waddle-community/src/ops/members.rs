@@ -5,7 +5,7 @@ use std::sync::Arc;
 use waddle_core::{InviteId, UserId, WaddleId};
 use waddle_storage::repo::{join_requests, members, waddles};
 
-use super::{bounded, reason as check_reason};
+use super::{bounded, custom_roles, reason as check_reason};
 use crate::{
     Actor, BanDetails, Community, Error, Event, Member, MembersAfter, On, Page, RemovalKind, Result, Role,
     Waddle, change::Draft, facts,
@@ -102,14 +102,26 @@ pub(super) fn take_out(d: &mut Draft<'_>, user: &UserId) -> Result<bool> {
     if members::delete(d.tx, user)? {
         d.member(user, None);
     }
+    custom_roles::keep_denials(d, user);
     let given = d.access.read().store.tuples_of(facts::user(user).as_ref());
     d.delete_all(given.into_iter().filter(facts::goes_with_member));
     Ok(member.is_some())
 }
 
+/// By whose will somebody becomes a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Will {
+    /// Their own.
+    Own,
+    /// Somebody else's.
+    Others,
+}
+
 impl Community {
     /// Makes somebody a member, or gives a member another role. Needs `waddle#manage_members`, and a role
-    /// above the given one (owners make owners). Who is banned must be unbanned first.
+    /// above the given one (owners make owners of members). Who is banned must be unbanned first. Until the person
+    /// joins themselves ([`join_waddle`](Self::join_waddle) or an invite), it gives nobody a right over them: they
+    /// cannot be made owner, and it counts for no consent to direct messages.
     pub async fn add_member(
         &self,
         actor: impl Into<Actor>,
@@ -118,9 +130,12 @@ impl Community {
         role: Role,
     ) -> Result<()> {
         let user = user.clone();
-        let room = self.room_for_one_more(&user).await;
-        let own = self.room_to_own(&user).await;
-        self.change(id, actor.into(), move |d| {
+        let actor = actor.into();
+        let room = self.room_for_one_more(&user, Will::Others).await;
+        let own = self.room_to_own(id, &user).await;
+        let unasked = self.expect_unasked(id, &actor, &user).await?;
+        let (by_operator, whom) = (actor == Actor::System, user.clone());
+        let done = self.change(id, actor, move |d| {
             d.require(On::Waddle, "manage_members")?;
             let there = members::get(d.tx, &user)?;
             if there.as_ref().is_some_and(|m| m.role == role) {
@@ -142,15 +157,19 @@ impl Community {
                 }
                 None => {
                     room?;
-                    if role == Role::Owner {
-                        own?;
+                    if role == Role::Owner && d.actor.user().is_some() {
+                        return Err(Error::Conflict("only a member can be made owner"));
                     }
                     enter(d, &user, role, None)?;
                     d.audit("member.add", &user.subject(), role.as_str(), None)
                 }
             }
-        })
-        .await
+        });
+        let done = done.await;
+        if (unasked && done.is_err()) || (by_operator && done.is_ok()) {
+            self.confirm_membership(id, &whom).await?;
+        }
+        done
     }
 
     /// Gives a member another role. Needs `waddle#manage_members`, a role above both the member's old and new
@@ -164,7 +183,7 @@ impl Community {
     ) -> Result<()> {
         let user = user.clone();
         let room = match role {
-            Role::Owner => self.room_to_own(&user).await,
+            Role::Owner => self.room_to_own(id, &user).await,
             _ => Ok(()),
         };
         self.change(id, actor.into(), move |d| {
@@ -330,14 +349,37 @@ impl Community {
             .await?)
     }
 
-    /// Somebody who belongs to as many waddles as allowed cannot join one more.
-    pub(super) async fn room_for_one_more(&self, user: &UserId) -> Result<()> {
+    /// Somebody who belongs to as many waddles as allowed cannot join one more. Memberships that others entered take
+    /// no place from what the person wants themselves.
+    pub(super) async fn room_for_one_more(&self, user: &UserId, will: Will) -> Result<()> {
         let (user, max) = (user.clone(), self.limits().waddles_per_member);
         let server = self.storage().server();
-        let have = server
-            .read(move |conn| waddles::of_user(conn, &user, max))
-            .await?
-            .len();
-        bounded("waddles for one member", have, max)
+        let have = server.read(move |conn| waddles::belongs_to(conn, &user, will == Will::Others));
+        bounded("waddles for one member", have.await?, max)
+    }
+
+    /// Before somebody is entered by another person: it counts as unasked until they say yes. Bots of a waddle and what
+    /// the server's operator does need none.
+    async fn expect_unasked(&self, id: WaddleId, actor: &Actor, user: &UserId) -> Result<bool> {
+        let unneeded = match actor.user() {
+            None => true,
+            Some(a) => a == user || !self.access(id).await?.waddle_allows("manage_members", a),
+        };
+        if unneeded || user.as_str().starts_with("bot:") || self.member(id, user).await?.is_some() {
+            return Ok(false);
+        }
+        let user = user.clone();
+        let server = self.storage().server();
+        server
+            .write(move |tx| waddles::set_unasked(tx, id, &user))
+            .await?;
+        Ok(true)
+    }
+
+    /// The person belongs there by their own will.
+    pub(super) async fn confirm_membership(&self, id: WaddleId, user: &UserId) -> Result<()> {
+        let user = user.clone();
+        let server = self.storage().server();
+        Ok(server.write(move |tx| waddles::set_asked(tx, id, &user)).await?)
     }
 }

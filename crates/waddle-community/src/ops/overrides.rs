@@ -1,6 +1,7 @@
 //! What single people and custom roles are given or denied in one channel.
 
 use waddle_core::{ChannelId, UserId, WaddleId};
+use waddle_permissions::Tuple;
 
 use super::{bounded, channels::find};
 use crate::{
@@ -49,7 +50,8 @@ pub(super) fn put(
         return Ok(());
     }
     if given {
-        let have = d.access.overrides(channel).len();
+        let here = |t: &Tuple| t.object == facts::channel(channel) && facts::as_override(t).is_some();
+        let have = d.after(d.access.overrides(channel).len(), here);
         bounded("overrides in a channel", have, d.limits.overrides_per_channel)?;
     }
     let target = tuple.subject.to_string();

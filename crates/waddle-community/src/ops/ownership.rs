@@ -14,7 +14,7 @@ impl Community {
     /// [`Error::NotFound`] for who is no member, [`Error::Limit`] where they own as many waddles as they may.
     pub async fn transfer_waddle(&self, actor: impl Into<Actor>, id: WaddleId, to: &UserId) -> Result<()> {
         let to = to.clone();
-        let room = self.room_to_own(&to).await;
+        let room = self.room_to_own(id, &to).await;
         self.change(id, actor.into(), move |d| {
             d.require(On::Waddle, "transfer")?;
             let member = members::get(d.tx, &to)?.ok_or(Error::NotFound("member"))?;
@@ -37,11 +37,19 @@ impl Community {
         .await
     }
 
-    /// Somebody who owns as many waddles as allowed cannot own one more.
-    pub(super) async fn room_to_own(&self, user: &UserId) -> Result<()> {
+    /// Somebody who owns as many waddles as allowed cannot own one more, and nobody is made owner of one that they have
+    /// not joined themselves.
+    pub(super) async fn room_to_own(&self, id: WaddleId, user: &UserId) -> Result<()> {
         let (user, max) = (user.clone(), self.limits().waddles_per_user);
         let server = self.storage().server();
-        let have = server.read(move |conn| waddles::owned_by(conn, &user)).await?;
+        let (have, unasked) = server
+            .read(move |conn| Ok((waddles::owned_by(conn, &user)?, waddles::is_unasked(conn, id, &user)?)))
+            .await?;
+        if unasked {
+            return Err(Error::Conflict(
+                "they were added and have not joined yet; ask them to join first",
+            ));
+        }
         bounded("waddles for one owner", have, max)
     }
 }

@@ -48,7 +48,10 @@ fn put(d: &mut Draft<'_>, t: &Tuple, there: bool) -> Result<()> {
             custom_roles::put_member(d, &user, role, there)
         }
         ("waddle", Subject::Userset(role, members))
-            if of_waddle && &*role.kind == "role" && &**members == "member" =>
+            if of_waddle
+                && &*role.kind == "role"
+                && &**members == "member"
+                && &*t.relation != "publisher" =>
         {
             let role: RoleId = role.id.parse().map_err(|_| Error::NotFound("role"))?;
             let permission: Permission = t.relation.parse().map_err(|_| REFUSED)?;

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod channels;
+mod consent;
 mod crash;
 mod devices;
 mod ends;
@@ -57,7 +58,7 @@ impl World {
         }
     }
 
-    /// The waddle `penguins` of `alice`, with `adam` (admin), `mona` (moderator) and `bob` (member).
+    /// The waddle `penguins` of `alice`, with `adam` (admin), `mona` (moderator) and `bob` (member), by their own will.
     async fn penguins(&self) -> Arc<Waddle> {
         let alice = user("alice");
         let w = self
@@ -74,6 +75,7 @@ impl World {
                 .add_member(&alice, w.id, &user(name), role)
                 .await
                 .unwrap();
+            self.community.join_waddle(&user(name), w.id).await.unwrap();
         }
         w
     }

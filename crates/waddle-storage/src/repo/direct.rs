@@ -88,12 +88,13 @@ pub fn disallow(tx: &mut Tx, owner: &str, jid: &BareJid) -> Result<()> {
         .map(drop)
 }
 
-/// Whether two people are in a waddle together.
-pub fn share_waddle(conn: &Conn, a: &UserId, b: &UserId) -> Result<bool> {
+/// Whether `other` is in a waddle that `owner` belongs to by their own will.
+pub fn share_waddle(conn: &Conn, owner: &UserId, other: &UserId) -> Result<bool> {
     let found = conn.query_opt(
         "SELECT 1 FROM memberships a JOIN memberships b ON b.waddle = a.waddle AND b.user = ?2 \
-         WHERE a.user = ?1 LIMIT 1",
-        (a, b),
+         WHERE a.user = ?1 AND NOT EXISTS \
+         (SELECT 1 FROM unasked_memberships u WHERE u.user = a.user AND u.waddle = a.waddle) LIMIT 1",
+        (owner, other),
         |r| r.get::<i64>(0),
     )?;
     Ok(found.is_some())

@@ -204,6 +204,7 @@ pub fn set_copy(tx: &mut Tx, w: &Waddle) -> Result<()> {
 pub fn forget(tx: &mut Tx, id: WaddleId) -> Result<()> {
     tx.execute("DELETE FROM device_credentials WHERE waddle = ?1", (id,))?;
     tx.execute("DELETE FROM memberships WHERE waddle = ?1", (id,))?;
+    tx.execute("DELETE FROM unasked_memberships WHERE waddle = ?1", (id,))?;
     tx.execute("DELETE FROM waddles WHERE id = ?1", (id,)).map(drop)
 }
 
@@ -234,8 +235,48 @@ pub fn index_put(tx: &mut Tx, id: WaddleId, user: &UserId, role: Role) -> Result
     .map(drop)
 }
 
+/// Server: notes that a membership is about to be entered by somebody else, until the person says yes.
+pub fn set_unasked(tx: &mut Tx, id: WaddleId, user: &UserId) -> Result<()> {
+    tx.execute(
+        "INSERT OR IGNORE INTO unasked_memberships (user, waddle) VALUES (?1, ?2)",
+        (user, id),
+    )
+    .map(drop)
+}
+
+/// Server: the person belongs there by their own will.
+pub fn set_asked(tx: &mut Tx, id: WaddleId, user: &UserId) -> Result<()> {
+    tx.execute(
+        "DELETE FROM unasked_memberships WHERE user = ?1 AND waddle = ?2",
+        (user, id),
+    )
+    .map(drop)
+}
+
+/// Server: whether a membership waits for the person's yes.
+pub fn is_unasked(conn: &Conn, id: WaddleId, user: &UserId) -> Result<bool> {
+    let found = conn.query_opt(
+        "SELECT 1 FROM unasked_memberships WHERE user = ?1 AND waddle = ?2",
+        (user, id),
+        |_| Ok(()),
+    )?;
+    Ok(found.is_some())
+}
+
+/// Server: how many waddles a user belongs to; by their own will, or in all.
+pub fn belongs_to(conn: &Conn, user: &UserId, all: bool) -> Result<usize> {
+    conn.query_one(
+        "SELECT (SELECT count(*) FROM memberships WHERE user = ?1) \
+         - iif(?2, 0, (SELECT count(*) FROM unasked_memberships u JOIN memberships m \
+                       ON m.user = u.user AND m.waddle = u.waddle WHERE u.user = ?1))",
+        (user, all),
+        |r| r.get(0),
+    )
+}
+
 /// Server: takes a membership out.
 pub fn index_remove(tx: &mut Tx, id: WaddleId, user: &UserId) -> Result<()> {
+    set_asked(tx, id, user)?;
     tx.execute(
         "DELETE FROM memberships WHERE user = ?1 AND waddle = ?2",
         (user, id),
