@@ -1,10 +1,11 @@
 //! Bots: accounts of programs, owned by a waddle or a person (`specs/integrations.md`).
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast::error::RecvError;
 use url::Url;
 use waddle_community::{Actor, AuditLine, Need, Role};
 use waddle_core::{BotId, Secret, Timestamp, UserId, WaddleId};
-use waddle_identity::{CredentialId, IssuedToken, TokenInfo};
+use waddle_identity::{CredentialId, IdentityEvent, IssuedToken, TokenInfo};
 use waddle_storage::repo::bots::{self, BotRow};
 
 use crate::{
@@ -358,6 +359,37 @@ impl Hooks {
         self.0.interactions.drop_bot(id);
         self.0.deps.identity.delete_bot(self.community(), id).await?;
         Ok(())
+    }
+
+    /// The bots of whoever deletes their account go with them.
+    pub(crate) fn listen_to_accounts(&self) {
+        let (mut events, weak) = (self.0.deps.identity.events(), std::sync::Arc::downgrade(&self.0));
+        tokio::spawn(async move {
+            loop {
+                let event = events.recv().await;
+                let Some(hooks) = weak.upgrade().map(Hooks) else { return };
+                match event {
+                    Ok(IdentityEvent::AccountDeleted { user }) => hooks.account_gone(user).await,
+                    Ok(_) => {}
+                    Err(RecvError::Lagged(_)) => tracing::warn!("bots of accounts deleted just now may stay"),
+                    Err(RecvError::Closed) => return,
+                }
+            }
+        });
+    }
+
+    async fn account_gone(&self, user: UserId) {
+        if let Some(bot) = user.as_bot() {
+            self.drop_commands_of(bot).await;
+            self.0.interactions.drop_bot(bot);
+            return;
+        }
+        let owned = self.server_db().read(move |conn| bots::of_owner(conn, &user)).await;
+        for bot in owned.unwrap_or_default() {
+            if let Err(error) = self.remove_bot(bot.id).await {
+                tracing::warn!(bot = %bot.id, %error, "the bot of a deleted account stays");
+            }
+        }
     }
 
     /// Makes another token of a bot, for so many days or without an end.

@@ -43,13 +43,15 @@ impl Lines {
     /// Something happened in a waddle.
     pub fn wake(&self, waddle: WaddleId) {
         if let Some(lines) = self.all.lock().get(&waddle) {
-            lines.values().for_each(|l| l.wake.notify_one());
+            for l in lines.values() {
+                l.wake.notify_one();
+            }
         }
     }
 
     fn wake_all(&self) {
-        for lines in self.all.lock().values() {
-            lines.values().for_each(|l| l.wake.notify_one());
+        for l in self.all.lock().values().flat_map(HashMap::values) {
+            l.wake.notify_one();
         }
     }
 
@@ -96,7 +98,11 @@ impl Hooks {
                 Ok(all) if all.is_empty() && commands == 0 => {
                     server.write(move |tx| hooks::set_waddle(tx, waddle, false)).await?;
                 }
-                Ok(all) => all.iter().filter(|h| h.enabled).for_each(|h| self.begin(waddle, h.id)),
+                Ok(all) => {
+                    for h in all.iter().filter(|h| h.enabled) {
+                        self.begin(waddle, h.id);
+                    }
+                }
                 // one waddle's fault is not the others'
                 Err(error) => tracing::error!(%waddle, %error, "webhooks of a waddle are at rest"),
             }
@@ -118,6 +124,7 @@ impl Hooks {
                 }
             }
         });
+        self.listen_to_accounts();
         let (mut changes, weak) = (self.community().events(), Arc::downgrade(&self.0));
         tokio::spawn(async move {
             loop {

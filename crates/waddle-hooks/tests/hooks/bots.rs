@@ -81,6 +81,20 @@ async fn a_bot_is_made_logs_in_and_ends() {
     assert!(world.identity.bot_token_for(&token).await.unwrap().is_none());
     assert!(!access.is_member(&id) && world.hooks.command(w.id, "echo").is_none());
     assert!(world.hooks.bot(&user("bob"), made.bot.id).await.is_err());
+    // the bots of a person go with them
+    let own = world
+        .hooks
+        .create_bot(&user("dora"), BotOwner::Person(user("dora")), bot("Mine"))
+        .await
+        .unwrap();
+    assert!(world.hooks.create_bot(&user("eve"), BotOwner::Person(user("dora")), bot("X")).await.is_err());
+    world.identity.delete_account(&world.community, &user("dora")).await.unwrap();
+    let gone = tokio::time::timeout(crate::world::PATIENCE, async {
+        while world.identity.by_user(&own.bot.user).await.unwrap().is_some() {
+            tokio::task::yield_now().await;
+        }
+    });
+    gone.await.unwrap();
     // the bots of a waddle go with it
     world.community.delete_waddle(&user("alice"), w.id).await.unwrap();
     let gone = tokio::time::timeout(crate::world::PATIENCE, async {
