@@ -86,8 +86,10 @@ fn surface(config: HttpConfig, deps: HttpDeps, stop: CancellationToken) -> Route
         .merge(well_known::routes())
         .merge(login::client_routes())
         .split_for_parts();
+    let (doors, ways_in) = api::webhooks::doors().split_for_parts();
     let mut spoken = utoipa::openapi::OpenApi::default().nest("/api/v1", spoken);
     spoken.merge(beside);
+    spoken.merge(ways_in);
     let app = App(Arc::new(Inner {
         rates: Rates::new(config.limits.http_rate),
         bot_rates: Rates::new(config.limits.bot_rate),
@@ -118,7 +120,7 @@ fn surface(config: HttpConfig, deps: HttpDeps, stop: CancellationToken) -> Route
         .route("/invite/{code}", get(pages::invite).post(pages::join));
     let known = known
         .merge(pages)
-        .merge(api::webhooks::doors())
+        .merge(doors)
         .merge(oauth::routes())
         .route_layer(from_fn_with_state(app.clone(), auth::authenticate))
         .route_layer(from_fn_with_state(app.clone(), layers::contain));

@@ -48,7 +48,7 @@ async fn devices() {
     }
     for bad in [
         json!({"name": "x", "topics": []}),
-        json!({"name": "x", "topics": ["a/#"]}),
+        json!({"name": "x", "topics": ["+/x"]}),
         json!({"name": "Not A Slug", "topics": ["a"]}),
         json!({"name": "x"}),
     ] {

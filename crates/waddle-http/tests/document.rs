@@ -34,9 +34,6 @@ const BESIDE: &[&str] = &[
     "/upload/{id}/{name}",
     "/robots.txt",
     "/sitemap.xml",
-    // told whole when they are made
-    "/hooks/{w}/{id}/{secret}",
-    "/hooks/{w}/{id}/{secret}/{format}",
 ];
 
 async fn document(t: &Setup) -> Value {

@@ -135,7 +135,6 @@ impl Reader {
     }
 
     /// The next event, which is of this kind.
-    #[track_caller]
     async fn expect(&mut self, kind: &str) -> Told {
         let told = self.next().await.expect("the stream goes on");
         assert_eq!(told.kind, kind, "{told:?}");

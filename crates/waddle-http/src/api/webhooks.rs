@@ -2,18 +2,15 @@
 //! at (`specs/integrations.md`).
 
 use axum::{
-    Router,
     body::Bytes,
     extract::{Path, Query, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::post,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
-use waddle_core::{ChannelId, HookId, Secret, Timestamp, UserId, WaddleId};
+use waddle_core::{ChannelId, HookId, MessageId, Secret, Timestamp, UserId, WaddleId};
 use waddle_hooks::{
     Error, Hooks,
     incoming::{Format, Head, IncomingAddress, IncomingChange, IncomingHook},
@@ -44,10 +41,17 @@ pub fn routes() -> OpenApiRouter<App> {
 }
 
 /// Where programs post to.
-pub fn doors() -> Router<App> {
-    Router::new()
-        .route("/hooks/{w}/{id}/{secret}", post(accept))
-        .route("/hooks/{w}/{id}/{secret}/{format}", post(accept_as))
+pub fn doors() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(accept))
+        .routes(routes!(accept_as))
+}
+
+/// What an incoming webhook said.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HookMessage {
+    /// The message's identifier.
+    id: MessageId,
 }
 
 /// The service, where it runs.
@@ -120,11 +124,16 @@ async fn take(
     if format == Format::Slack {
         return Ok(([(header::CONTENT_TYPE, "text/plain")], "ok").into_response());
     }
-    Ok(axum::Json(json!({ "id": id })).into_response())
+    Ok(Json(HookMessage { id }).into_response())
 }
 
-/// `POST /hooks/{w}/{id}/{secret}`: says something in the hook's channel.
-async fn accept(
+/// Say something in the channel of an incoming webhook, whose address this is.
+#[utoipa::path(post, path = "/hooks/{w}/{id}/{secret}", tag = "webhooks", security(()),
+    params(("secret" = String, Path, description = "Of the address, as it was told when it was made.")),
+    request_body(content = Object, description = "Ours, or what Slack, Discord or GitHub send: told by its form."),
+    responses((status = 200, description = "Said.", body = HookMessage),
+        (status = 403, description = "Refused by a rule of the channel, or no such webhook.")))]
+pub async fn accept(
     State(app): State<App>,
     Path(at): Path<(String, String, String)>,
     headers: HeaderMap,
@@ -133,8 +142,14 @@ async fn accept(
     take(&app, at, Format::Auto, &headers, &body).await
 }
 
-/// The same with the form of the body: `/slack`, `/discord`, `/github`.
-async fn accept_as(
+/// Say something in the channel of an incoming webhook, with the form of the body: `slack`, `discord`, `github`.
+#[utoipa::path(post, path = "/hooks/{w}/{id}/{secret}/{format}", tag = "webhooks", security(()),
+    params(("secret" = String, Path, description = "Of the address, as it was told when it was made."),
+        ("format" = String, Path, description = "The form of the body.")),
+    request_body(content = Object),
+    responses((status = 200, description = "Said.", content((HookMessage = "application/json"), (String = "text/plain"))),
+        (status = 403, description = "Refused by a rule of the channel, or no such webhook.")))]
+pub async fn accept_as(
     State(app): State<App>,
     Path((w, id, secret, format)): Path<(String, String, String, String)>,
     headers: HeaderMap,
