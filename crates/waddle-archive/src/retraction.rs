@@ -10,7 +10,7 @@ use waddle_storage::{
     Result, StorageError, Tx,
     repo::{
         archive::{self, ArchiveKey, Archived},
-        messages,
+        messages::{self, Link},
     },
 };
 
@@ -72,10 +72,30 @@ pub fn of_conversation(
         let said = archive::said(tx, archive, other.as_str(), author, id)?;
         if let Some(message) = said.into_iter().find(|m| is_named(m, id)) {
             bury(tx, archive, &message, tombstone)?;
+            for c in messages::parts_of(tx, message.id)?.corrections {
+                bury(tx, archive, &c, tombstone)?;
+            }
             gone.push((archive.clone(), message.id));
         }
     }
     Ok(gone)
+}
+
+/// Notes that `id` corrects what its author sent as `named` to the other side (XEP-0308): it is found in its place, and
+/// goes with it. Nothing, where that is not there (any more) or not theirs.
+pub fn corrects(tx: &mut Tx, side: &Side, author: &str, named: &str, id: MessageId) -> Result<()> {
+    let said = archive::said(tx, &side.archive, side.other.as_str(), author, named)?;
+    let Some(message) = said.into_iter().find(|m| m.id != id && is_named(m, named)) else {
+        return Ok(());
+    };
+    if message.retracted {
+        return Ok(());
+    }
+    let link = Link {
+        edits: Some(messages::first_of(tx, message.id)?),
+        ..Link::default()
+    };
+    messages::link(tx, &side.archive, id, &link)
 }
 
 fn is_named(message: &Archived, id: &str) -> bool {

@@ -120,7 +120,8 @@ pub async fn channels(
     let waddle = waddle.clone();
     let db = community.storage().waddle(waddle.id).await?;
     db.read(move |c| {
-        let joined = members::get(c, &user)?.map_or(MessageId(0), |m| MessageId(m.joined_at.0));
+        // Identifiers are times.
+        let joined = members::get(c, &user)?.map_or(MessageId(0), |m| MessageId(m.joined_at.0 - 1));
         let mut all = Vec::with_capacity(readable.len());
         for channel in readable {
             match one(c, &waddle, channel, &viewer, &user, joined, counted) {

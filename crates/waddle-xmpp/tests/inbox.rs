@@ -148,6 +148,7 @@ async fn one_marker_for_all_devices() {
     desk.send(&format!("<message type='groupchat' to='{ROOM}' id='s'><displayed xmlns='urn:xmpp:chat-markers:0' id='{next}'/></message>"))
         .await;
     assert_eq!(moved(&mut phone).await, (ROOM.to_owned(), next));
+    let _ = romeo.sync().await;
     let theirs = romeo.request(&items("juliet@waddle.test", MDS)).await;
     assert!(theirs.is_type("error"), "{}", text(&theirs));
 }
@@ -205,5 +206,39 @@ async fn words_in_archives() {
         .await;
     for feature in ["urn:xmpp:fulltext:0", INBOX] {
         assert!(text(&info).contains(feature), "{feature}");
+    }
+}
+
+/// XEP-0424 after XEP-0308: neither what was said nor what it was corrected to is left, in the archive of either.
+#[tokio::test]
+async fn a_retraction_takes_corrections_along() {
+    let w = verona().await;
+    let mut juliet = w.online("juliet", "j").await;
+    let mut romeo = w.online("romeo", "r").await;
+    let _ = (juliet.sync().await, romeo.sync().await);
+    for xml in [
+        "<message to='juliet@waddle.test' type='chat' id='a'><body>poison</body></message>",
+        "<message to='juliet@waddle.test' type='chat' id='b'><body>dagger</body><replace xmlns='urn:xmpp:message-correct:0' id='a'/></message>",
+    ] {
+        romeo.send(xml).await;
+    }
+    let _ = romeo.sync().await;
+    let found = |v: &[&str]| Ok::<_, String>(v.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>());
+    assert_eq!(search(&mut juliet, "", "dagger", "").await, found(&["poison"]), "found in the place of the first");
+    assert_eq!(search(&mut juliet, "", "poison", "").await, found(&[]));
+    romeo
+        .send("<message to='juliet@waddle.test' type='chat' id='c'><retract xmlns='urn:xmpp:message-retract:1' id='a'/></message>")
+        .await;
+    let _ = romeo.sync().await;
+    for c in [&mut juliet, &mut romeo] {
+        assert_eq!(search(c, "", "dagger", "").await, found(&[]));
+        c.send("<iq type='set' id='all'><query xmlns='urn:xmpp:mam:2'/></iq>").await;
+        loop {
+            let s = c.next().await;
+            if s.id().as_deref() == Some("all") {
+                break;
+            }
+            assert!(!text(&s).contains("poison") && !text(&s).contains("dagger"), "{}", text(&s));
+        }
     }
 }

@@ -79,6 +79,7 @@ pub(super) fn archive(
     let mut kept = Kept::default();
     let body = root.child_text("body", ns::CLIENT).map(Cow::into_owned);
     let said = is_said(root).then(|| stanza.id().map(Cow::into_owned)).flatten();
+    let replaces = root.child("replace", CORRECT).and_then(|r| r.attr("id").map(Cow::into_owned));
     let put = |tx: &mut Tx, owner: &UserId, other: &Jid| {
         let message = NewMessage {
             at,
@@ -97,7 +98,15 @@ pub(super) fn archive(
             said: said.clone(),
             sender: None,
         };
-        archive::append_traced(tx, &ArchiveKey::user(owner), message, trace).map(Some)
+        let side = Side {
+            archive: ArchiveKey::user(owner),
+            other: other.bare(),
+        };
+        let id = archive::append_traced(tx, &side.archive, message, trace)?;
+        if let Some(named) = &replaces {
+            retraction::corrects(tx, &side, &author, named, id)?;
+        }
+        Ok::<_, StorageError>(Some(id))
     };
     if let (Some(user), Some(name)) = (post.from.user(), post.from.account_name())
         && server.choosers.want(tx, name, &post.to)?
@@ -120,6 +129,9 @@ fn author(from: &Origin, server: &Server) -> String {
         None => from.subject().to_string(),
     }
 }
+
+/// XEP-0308.
+const CORRECT: &str = "urn:xmpp:message-correct:0";
 
 /// Whether a message is something that could be taken back, not a receipt or the like.
 fn is_said(message: Element<'_>) -> bool {
