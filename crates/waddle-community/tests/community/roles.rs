@@ -1,9 +1,12 @@
 //! Roles of a waddle's own: what they give, who may give them, how far a change reaches.
 
+use std::time::{Duration, Instant};
+
 use waddle_community::{
     ChannelGrant, Channels, Error, Event, Grantee, NewRole, Permission, RemovalKind, Role, RoleChange, Users,
 };
-use waddle_core::Limits;
+use waddle_core::{Clock as _, Limits};
+use waddle_storage::repo::{members, tuples};
 
 use crate::{World, next, slug, user};
 
@@ -318,4 +321,69 @@ async fn a_channel_gives_and_denies_roles_and_people() {
     c.delete_role(&alice, w, crew.id).await.unwrap();
     assert_eq!(c.overrides(w, general).await.unwrap().len(), 1);
     assert!(!access.channel_allows(news, "speak", &bob));
+}
+
+/// A role of many members costs its change one tuple, and names nobody; its end costs what it has to.
+#[tokio::test]
+async fn a_role_of_many() {
+    const MANY: usize = 20_000;
+    let world = World::new().await;
+    let c = &world.community;
+    let w = world.penguins().await.id;
+    let alice = user("alice");
+    let crowd = c.create_role(&alice, w, role("crowd", &[])).await.unwrap();
+    let db = world.storage.waddle(w).await.unwrap();
+    let now = world.clock.now();
+    db.write(move |tx| {
+        for n in 0..MANY {
+            let user = user(&format!("m{n}"));
+            let subject = user.subject();
+            let member = members::Member {
+                user,
+                role: Role::Member,
+                joined_at: now,
+                invite: None,
+            };
+            members::insert(tx, &member)?;
+            tuples::insert(tx, &format!("waddle:{w}"), "member", &subject)?;
+            tuples::insert(tx, &format!("role:{}", crowd.id), "member", &subject)?;
+        }
+        Ok(())
+    })
+    .await
+    .unwrap();
+    c.refresh(w).await.unwrap();
+    let access = c.access(w).await.unwrap();
+    assert_eq!(c.member_count(w).await.unwrap(), MANY + 4);
+    let somebody = user("m77");
+    assert_eq!(access.custom_roles_of(&somebody).len(), 1);
+
+    let mut events = c.events();
+    let change = RoleChange {
+        permissions: Some(vec![Permission::Invite]),
+        ..RoleChange::default()
+    };
+    let began = Instant::now();
+    c.update_role(&alice, w, crowd.id, change).await.unwrap();
+    let changed = began.elapsed();
+    assert!(access.waddle_allows("invite", &somebody));
+    assert!(matches!(next(&mut events).await, Event::RolesChanged { .. }));
+    let Event::TuplesChanged { users, channels, .. } = next(&mut events).await else {
+        panic!("expected the tuples");
+    };
+    // Too many to name; and no room need look at anybody.
+    assert_eq!((users, channels), (Users::All, Channels::Some(vec![])));
+
+    let began = Instant::now();
+    c.give_role(&alice, w, &user("bob"), crowd.id, true).await.unwrap();
+    let given = began.elapsed();
+    let page = c.role_members(w, crowd.id, Some(user("m5")), 100).await.unwrap();
+    assert_eq!(page.len(), 100);
+    let began = Instant::now();
+    c.delete_role(&alice, w, crowd.id).await.unwrap();
+    let deleted = began.elapsed();
+    assert!(!access.waddle_allows("invite", &somebody));
+    println!("{MANY} members: role changed in {changed:?}, given in {given:?}, deleted in {deleted:?}");
+    assert!(changed < Duration::from_secs(1) && given < Duration::from_secs(1));
+    assert!(deleted < Duration::from_secs(20));
 }
