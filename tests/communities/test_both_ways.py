@@ -1,8 +1,10 @@
 """What is done with a stock XMPP client is seen over HTTP, and the other way round: one change, tuples included
 (specs/rooms.md, specs/http.md)."""
+import datetime
 import uuid
 
 import pytest
+import requests
 
 from clients import Refused
 from people import Person, make_waddle, until
@@ -19,6 +21,11 @@ def reef(start_server):
     server.command("waddle", "add-member", "reef", "mona", "--role", "moderator")
     server.command("waddle", "add-member", "reef", "bob")
     return server
+
+
+def later(seconds):
+    at = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def general(server):
@@ -241,3 +248,111 @@ def test_a_deleted_waddle(reef):
         with reef.mona.chat() as mona:
             assert mona.enter(general(reef))["affiliation"] == "owner"
             assert not [m for m in mona.archive(of=general(reef)) if m["body"]]
+
+
+def owner_form(client, room):
+    answer = client.element("get", room, "<query xmlns='http://jabber.org/protocol/muc#owner'/>")
+    return {f.get("var"): [v.text for v in f.findall("{jabber:x:data}value")] for f in answer.iter("{jabber:x:data}field")}
+
+
+def test_the_configuration_form_is_the_channel(reef):
+    channel = lambda: reef.alice.api.ok("GET", "/waddles/reef/channels/general")
+    with reef.alice.chat() as alice, reef.bob.chat() as bob:
+        alice.enter(general(reef))
+        bob.enter(general(reef))
+        reef.alice.api.ok("PATCH", "/waddles/reef/channels/general", {"slow_mode_seconds": 30, "name": "Reef talk"})
+        form = until(lambda: (f := owner_form(alice, general(reef))).get("x-slow_mode_seconds") == ["30"] and f)
+        assert form["muc#roomconfig_roomname"] == ["Reef talk"]
+        mark = bob.mark()
+        answer = alice.ask("set", general(reef), "<query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'>"
+                           "<field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#roomconfig</value></field>"
+                           "<field var='muc#roomconfig_roomname'><value>Quiet reef</value></field>"
+                           "<field var='muc#roomconfig_moderatedroom'><value>1</value></field>"
+                           "<field var='x-slow_mode_seconds'><value>0</value></field></x></query>")
+        assert "error" not in answer, answer
+        seen = channel()
+        assert (seen["name"], seen["type"], seen["slow_mode_seconds"]) == ("Quiet reef", "announcement", 0)
+        # It is a channel of announcements now: Bob sees himself lose his voice.
+        bob.wait("presence", mark, role="visitor", **{"from": f"{general(reef)}/bob"})
+        refused = bob.ask("set", general(reef), "<query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'>"
+                          "<field var='muc#roomconfig_roomname'><value>mine</value></field></x></query>")
+        assert "forbidden" in refused, refused
+
+
+def test_a_webhook_speaks_and_hears(reef):
+    """What a program posts is a message for stock clients; what is said there is in the archive under its name."""
+    api = reef.alice.api
+    hook = api.ok("POST", "/waddles/reef/channels/general/webhooks", {"name": "Weather"}, status=(201,))
+    with reef.bob.chat() as bob:
+        bob.enter(general(reef))
+        posted = requests.post(hook["url"], json={"text": "storm is coming <soon> & strong"}, timeout=10)
+        assert posted.status_code == 200, posted.text
+        heard = bob.wait("message", type="groupchat", body=lambda b: b and "storm is coming <soon> & strong" in b)
+        assert heard["stanza_id"] == posted.json()["id"] and "Weather" in heard["from"]
+        assert heard["stanza_id"] in [m["archive_id"] for m in bob.archive(of=general(reef))]
+        # Its address alone lets it in; a wrong one says nothing, whether there is such a hook or not.
+        wrong = [requests.post(hook["url"][:-5] + end, json={"text": "x"}, timeout=10) for end in ("aaaaa", "bbbbb")]
+        other = requests.post(hook["url"].replace(hook["id"], "0" * 32), json={"text": "x"}, timeout=10)
+        assert {r.status_code for r in (*wrong, other)} == {404} and wrong[0].json()["detail"] == other.json()["detail"]
+        api.ok("DELETE", f"/waddles/reef/webhooks/{hook['id']}" if "/webhooks/" not in hook.get("self", "") else hook["self"],
+               status=(204, 404))
+        assert reef.bob.api.request("POST", "/waddles/reef/channels/general/webhooks", {"name": "mine"}).status_code == 403
+
+
+def test_a_timeout_silences_everywhere(reef):
+    api = reef.mona.api
+    announcements = reef.room("reef", "announcements")
+    with reef.bob.chat() as bob, reef.mona.chat() as mona:
+        bob.enter(general(reef))
+        mona.enter(general(reef))
+        bob.say(general(reef), "noise")
+        mark = bob.mark()
+        api.ok("PUT", "/waddles/reef/timeouts/bob", {"expires_at": later(600), "reason": "calm down"})
+        bob.wait("presence", mark, role="visitor", **{"from": f"{general(reef)}/bob"})
+        bob.raw(f"<message to='{general(reef)}' type='groupchat' id='t'><body>more noise</body></message>")
+        assert bob.wait("message", mark, type="error", id="t")["error"] == "forbidden"
+        channel = api.ok("GET", "/waddles/reef/channels/general")["id"]
+        assert reef.bob.api.request("POST", f"/channels/{channel}/messages", {"body": "more"}).status_code == 403
+        with reef.bob.mqtt() as mqtt:
+            assert mqtt.publish("waddle/reef/home/t", "noise") == 0x87
+        assert bob.archive(of=general(reef)), "reading goes on"
+        assert bob.enter(announcements)["role"] == "visitor"
+        mark = bob.mark()
+        api.ok("DELETE", "/waddles/reef/timeouts/bob")
+        bob.wait("presence", mark, role="participant", **{"from": f"{general(reef)}/bob"})
+        bob.say(general(reef), "calm")
+        log = str(reef.alice.api.ok("GET", "/waddles/reef/audit"))
+        assert "calm down" in log and "bob" in log
+
+
+def test_a_report_from_a_stock_client_is_in_the_queue(reef):
+    with reef.alice.chat() as alice, reef.bob.chat() as bob:
+        alice.enter(general(reef))
+        bob.enter(general(reef))
+        said = alice.say(general(reef), "buy pearls")
+        bob.wait("message", body="buy pearls")
+        answer = bob.ask("set", None, f"<block xmlns='urn:xmpp:blocking'><item jid='{general(reef)}/alice'>"
+                         "<report xmlns='urn:xmpp:reporting:1' reason='urn:xmpp:reporting:spam'>"
+                         f"<stanza-id xmlns='urn:xmpp:sid:0' by='{general(reef)}' id='{said['stanza_id']}'/><text>pearls again</text>"
+                         "</report></item></block>")
+        assert "error" not in answer, answer
+        found = until(lambda: "pearls again" in str(r := reef.mona.api.ok("GET", "/waddles/reef/reports")) and r)
+        assert said["stanza_id"] in str(found)
+        assert reef.bob.api.request("GET", "/waddles/reef/reports").status_code == 403
+
+
+def test_a_restricted_waddle_is_seen_and_joined_by_request(reef):
+    carl = Person(reef, "carl")
+    reef.alice.api.ok("PATCH", "/waddles/reef", {"visibility": "restricted"})
+    with carl.chat() as client:
+        assert "reef" in str(carl.api.ok("GET", "/discover"))
+        assert client.join(general(reef), "carl")["error"] == "forbidden"
+        assert carl.api.request("GET", "/waddles/reef/channels").status_code in (200, 403)
+        carl.api.ok("POST", "/waddles/reef/join-requests", {"message": "let me swim"})
+        requests_of = reef.alice.api.ok("GET", "/waddles/reef/join-requests")
+        one = next(iter(requests_of.values()))[0]
+        assert one["message"] == "let me swim"
+        reef.alice.api.ok("POST", f"/waddles/reef/join-requests/{one['id']}/accept")
+        assert client.enter(general(reef))["affiliation"] == "member"
+        reef.alice.api.ok("PATCH", "/waddles/reef", {"visibility": "private"})
+        assert "reef" not in str(Person(reef, "dora").api.ok("GET", "/discover"))

@@ -160,7 +160,7 @@ def test_http_events(reef):
 
 def test_http_reads_and_search(reef):
     paths = ["/waddles/reef", "/waddles/reef/channels", "/waddles/reef/members",
-             "/waddles/reef/channels/general/messages", "/waddles/reef/search?q=before"]
+             "/waddles/reef/search?q=before", f"/channels/{reef.alice.api.ok('GET', '/waddles/reef/channels/general')['id']}/messages"]
     with reef.alice.chat() as alice:
         alice.enter(general(reef))
         alice.say(general(reef), "before")
@@ -171,6 +171,12 @@ def test_http_reads_and_search(reef):
     for path in there:
         assert reef.bob.api.request("GET", path).status_code == 403, path
     show(f"HTTP reads ({len(there)} paths)", began, time.monotonic())
+    with reef.alice.chat() as alice:
+        alice.enter(general(reef))
+        alice.say(general(reef), "@bob after")
+    for path in ("/inbox", "/waddles", "/discover"):
+        answer = reef.bob.api.request("GET", path)
+        assert "after" not in answer.text and "before" not in answer.text and "reef" not in answer.text, (path, answer.text)
 
 
 def test_uploads_are_who_knows_the_address(reef):
@@ -236,6 +242,7 @@ def test_the_new_enemy(reef):
     """Remove a member, then post: they never see it, over whatever they were listening, raced many times."""
     device = reef.json("device", "create", "reef", "kitchen", "--topic", "home")
     flood = Flood(reef, device)
+    channel = reef.alice.api.ok("GET", "/waddles/reef/channels/general")["id"]
     worst, seen = 0.0, 0
     try:
         with reef.bob.chat() as bob, reef.bob.events() as stream:
@@ -266,9 +273,10 @@ def test_the_new_enemy(reef):
                         late = [n for n in numbers if n > last and n < last + 1000 and n > begun]
                         # Of earlier rounds everything is old.
                         assert not late, (turn, how, last, late)
-                for path in ("/waddles/reef/channels/general/messages", f"/waddles/reef/search?q=number"):
+                for path in (f"/channels/{channel}/messages", "/waddles/reef/search?q=number"):
                     answer = reef.bob.api.request("GET", path)
-                    assert answer.status_code in (403, 404), (path, answer.status_code)
+                    assert answer.status_code == 403, (path, answer.status_code)
+                    assert "number" not in reef.bob.api.request("GET", "/inbox").text
                 with pytest.raises(Refused):
                     bob.archive(of=general(reef), page=1)
                 reef.alice.api.ok("POST", "/waddles/reef/members", {"user": "bob"})

@@ -108,7 +108,9 @@ pub async fn restore(config: &Config, from: &Path, waddle: Option<String>, json:
                 keys = true;
             }
             let files = match outside::upload_dir(config) {
-                Some(uploads) => backup::put_back(&from.join("uploads"), &uploads).map_err(anyhow::Error::from)?,
+                Some(uploads) => {
+                    backup::put_back(&from.join("uploads"), &uploads).map_err(anyhow::Error::from)?
+                }
                 None => 0,
             };
             let with = if keys {
@@ -257,7 +259,11 @@ fn request(command: Command) -> Result<AdminCommand, Exit> {
             FeedCommand::List { slug } => A::FeedList { slug },
             FeedCommand::Unbind { slug, id } => A::FeedUnbind { slug, id },
         },
-        Command::Backup { dir, with_keys, waddle } => A::Backup {
+        Command::Backup {
+            dir,
+            with_keys,
+            waddle,
+        } => A::Backup {
             dir: absolute(&dir)?,
             with_keys,
             waddle,

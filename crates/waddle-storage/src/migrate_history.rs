@@ -43,11 +43,26 @@ const ROWS: &[(&str, &str)] = &[
 /// What must be found again, where its table was there.
 const FOUND: &[(&str, &str)] = &[
     ("0001_meta", "SELECT value = 'kept' FROM meta WHERE key = 'old'"),
-    ("0002_archive", "SELECT body = 'hello' AND retracted = 0 FROM archive WHERE id = 7"),
-    ("0010_waddles", "SELECT count(*) FROM memberships m JOIN waddles w ON w.id = m.waddle WHERE w.slug = 'reef'"),
-    ("0010_community", "SELECT count(*) FROM members, channels, bans, tuples, waddle"),
-    ("0020_accounts", "SELECT count(*) FROM accounts WHERE localpart = 'a' AND disabled = 0"),
-    ("0040_roster", "SELECT count(*) FROM roster WHERE jid = 'b@c' AND subscription = 3"),
+    (
+        "0002_archive",
+        "SELECT body = 'hello' AND retracted = 0 FROM archive WHERE id = 7",
+    ),
+    (
+        "0010_waddles",
+        "SELECT count(*) FROM memberships m JOIN waddles w ON w.id = m.waddle WHERE w.slug = 'reef'",
+    ),
+    (
+        "0010_community",
+        "SELECT count(*) FROM members, channels, bans, tuples, waddle",
+    ),
+    (
+        "0020_accounts",
+        "SELECT count(*) FROM accounts WHERE localpart = 'a' AND disabled = 0",
+    ),
+    (
+        "0040_roster",
+        "SELECT count(*) FROM roster WHERE jid = 'b@c' AND subscription = 3",
+    ),
 ];
 
 fn open(path: &Path) -> Tx {
@@ -89,12 +104,24 @@ fn from_every_version(all: &'static [Migration]) {
         migrate(&mut tx, all, &name).unwrap();
         for (of, sql) in FOUND {
             if all[..version].iter().any(|m| m.file.contains(of)) {
-                assert_eq!(tx.query_one(sql, (), |r| r.get::<i64>(0)).unwrap(), 1, "{of} from version {version}");
+                assert_eq!(
+                    tx.query_one(sql, (), |r| r.get::<i64>(0)).unwrap(),
+                    1,
+                    "{of} from version {version}"
+                );
             }
         }
-        let ok: String = tx.query_one("PRAGMA integrity_check(1)", (), |r| r.get(0)).unwrap();
-        assert_eq!((ok.as_str(), schema(&tx)), ("ok", schema(&fresh)), "from version {version}");
-        let broken = tx.query_opt("SELECT \"table\" FROM pragma_foreign_key_check", (), |r| r.get::<String>(0));
+        let ok: String = tx
+            .query_one("PRAGMA integrity_check(1)", (), |r| r.get(0))
+            .unwrap();
+        assert_eq!(
+            (ok.as_str(), schema(&tx)),
+            ("ok", schema(&fresh)),
+            "from version {version}"
+        );
+        let broken = tx.query_opt("SELECT \"table\" FROM pragma_foreign_key_check", (), |r| {
+            r.get::<String>(0)
+        });
         assert_eq!(broken.unwrap(), None);
     }
 }

@@ -75,7 +75,9 @@ impl Snapshot {
         let sql = format!("SELECT {} FROM {}", names(&table.columns), quoted(&table.name));
         let mut failed = None;
         self.conn.each(&sql, Vec::new(), |row| {
-            let values = (0..table.columns.len()).map(|i| row.get(i)).collect::<Result<_>>()?;
+            let values = (0..table.columns.len())
+                .map(|i| row.get(i))
+                .collect::<Result<_>>()?;
             failed = visit(values).err();
             Ok(failed.is_none())
         })?;
@@ -122,7 +124,6 @@ impl Loader {
         }
         Ok(())
     }
-
 }
 
 impl Storage {
@@ -209,7 +210,10 @@ impl Storage {
                 if file.path.exists() {
                     return Err(StorageError::Conflict(file.name.clone()));
                 }
-                if let Some(number) = made.iter().find(|n| !migrations::WADDLE.iter().any(|m| m.number() == **n)) {
+                if let Some(number) = made
+                    .iter()
+                    .find(|n| !migrations::WADDLE.iter().any(|m| m.number() == **n))
+                {
                     return Err(StorageError::Newer {
                         database: file.name.clone(),
                         number: *number,

@@ -62,7 +62,12 @@ async fn there(db: &Db, key: String) -> bool {
 fn a_full_disk() {
     if can_mount() {
         let dir = tempfile::tempdir().unwrap();
-        child("full_disk", dir.path(), &format!("mount -t tmpfs -o size=6m none \"${DIR}\"; {RUN}"), &[]);
+        child(
+            "full_disk",
+            dir.path(),
+            &format!("mount -t tmpfs -o size=6m none \"${DIR}\"; {RUN}"),
+            &[],
+        );
     }
 }
 
@@ -77,7 +82,11 @@ async fn full_disk() {
     let mut kept = Vec::new();
     let mut full = 0;
     for n in 0..5_000 {
-        let db = if n % 2 == 0 { waddle.clone() } else { storage.server() };
+        let db = if n % 2 == 0 {
+            waddle.clone()
+        } else {
+            storage.server()
+        };
         match put(&db, format!("key-{n}")).await {
             Ok(()) => kept.push((n % 2, n)),
             Err(StorageError::Full | StorageError::Io(_)) => full += 1,
@@ -90,10 +99,18 @@ async fn full_disk() {
             break;
         }
     }
-    assert!(full > 40 && kept.len() > 20, "{full} refused, {} kept", kept.len());
+    assert!(
+        full > 40 && kept.len() > 20,
+        "{full} refused, {} kept",
+        kept.len()
+    );
     // Reading goes on, and what was refused is not there.
     for (which, n) in &kept {
-        let db = if *which == 0 { waddle.clone() } else { storage.server() };
+        let db = if *which == 0 {
+            waddle.clone()
+        } else {
+            storage.server()
+        };
         assert!(there(&db, format!("key-{n}")).await);
     }
     let new = storage.create_waddle(WaddleId::new()).await;
@@ -109,7 +126,11 @@ async fn full_disk() {
     storage.close().await;
     let storage = open(&dir).await;
     for (which, n) in &kept {
-        let db = if *which == 0 { storage.waddle(id).await.unwrap() } else { storage.server() };
+        let db = if *which == 0 {
+            storage.waddle(id).await.unwrap()
+        } else {
+            storage.server()
+        };
         assert!(there(&db, format!("key-{n}")).await, "acknowledged, and lost");
     }
     storage.close().await;
@@ -167,7 +188,11 @@ int fdatasync(int fd) {
 #[test]
 fn a_failing_fsync() {
     let dir = tempfile::tempdir().unwrap();
-    let (source, shim, data) = (dir.path().join("shim.c"), dir.path().join("shim.so"), dir.path().join("data"));
+    let (source, shim, data) = (
+        dir.path().join("shim.c"),
+        dir.path().join("shim.so"),
+        dir.path().join("data"),
+    );
     std::fs::create_dir(&data).unwrap();
     std::fs::write(&source, SHIM).unwrap();
     let built = Command::new("cc")

@@ -52,7 +52,11 @@ impl Drop for Place {
 pub async fn of(storage: &Storage, user: UserId, jid: BareJid, at_a_time: usize) -> Result<(u64, File)> {
     let _place = Place::take(at_a_time).ok_or(StorageError::Busy)?;
     let path = storage.scratch(&format!("{}.xml", SessionId::new()))?;
-    let file = File::options().read(true).write(true).create_new(true).open(&path);
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(&path);
     let file = file.map_err(|e| failed(&e))?;
     std::fs::remove_file(&path).map_err(|e| failed(&e))?;
     storage

@@ -59,7 +59,10 @@ impl Community {
             return Err(Error::Export("the copy holds no waddle".into()));
         };
         let waddle = Arc::new(waddle);
-        if !self.directory().reserve(&waddle.slug, id, self.limits().waddles)? {
+        if !self
+            .directory()
+            .reserve(&waddle.slug, id, self.limits().waddles)?
+        {
             self.remove_database(id).await?;
             return Err(Error::Conflict(
                 "another waddle has its slug; export it where it is, and import it under another",

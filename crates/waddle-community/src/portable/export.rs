@@ -58,7 +58,12 @@ impl Community {
         Ok((exported, file))
     }
 
-    async fn export_into(&self, actor: impl Into<Actor>, id: WaddleId, file: File) -> Result<(Exported, File)> {
+    async fn export_into(
+        &self,
+        actor: impl Into<Actor>,
+        id: WaddleId,
+        file: File,
+    ) -> Result<(Exported, File)> {
         let (server, now) = (self.domain().to_owned(), self.now());
         self.change(id, actor.into(), move |d| {
             d.require(On::Waddle, "export")?;
@@ -128,7 +133,10 @@ fn write(s: &Snapshot, server: &str, now: Timestamp, file: File) -> Result<(Expo
     }
     let (bytes, out) = out.end(&rows)?;
     let file = out.into_inner().map_err(|e| failed("writing", e.error()))?;
-    (&file).flush().and_then(|()| file.sync_all()).map_err(|e| failed("writing", &e))?;
+    (&file)
+        .flush()
+        .and_then(|()| file.sync_all())
+        .map_err(|e| failed("writing", &e))?;
     Ok((Exported { bytes, rows }, file))
 }
 

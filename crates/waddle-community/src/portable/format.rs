@@ -116,12 +116,17 @@ impl<R: BufRead> Reader<R> {
         if !self.fill()? {
             return Err(Error::Export("the file is empty".into()));
         }
-        let head: Head = serde_json::from_slice(&self.line)
-            .map_err(|_| Error::Export("this is no export of a waddle; its first line says \"waddle_export\"".into()))?;
+        let head: Head = serde_json::from_slice(&self.line).map_err(|_| {
+            Error::Export("this is no export of a waddle; its first line says \"waddle_export\"".into())
+        })?;
         if head.waddle_export != super::EXPORT_VERSION {
             let version = head.waddle_export;
             return Err(Error::Export(
-                format!("the export has version {version}, this program reads {}", super::EXPORT_VERSION).into(),
+                format!(
+                    "the export has version {version}, this program reads {}",
+                    super::EXPORT_VERSION
+                )
+                .into(),
             ));
         }
         Ok(head)
@@ -171,11 +176,17 @@ impl<R: BufRead> Reader<R> {
 
 /// A row as JSON. Bytes that are text, such as stanzas, are `{"text": …}`, others `{"base64": …}`.
 pub(super) fn row(table: &Table, values: Vec<Value>) -> Map<String, Json> {
-    table.columns.iter().cloned().zip(values.into_iter().map(json)).collect()
+    table
+        .columns
+        .iter()
+        .cloned()
+        .zip(values.into_iter().map(json))
+        .collect()
 }
 
 fn json(value: Value) -> Json {
-    let wrapped = |key: &str, text: String| Json::Object([(key.to_owned(), Json::String(text))].into_iter().collect());
+    let wrapped =
+        |key: &str, text: String| Json::Object([(key.to_owned(), Json::String(text))].into_iter().collect());
     match value {
         Value::Null => Json::Null,
         Value::Integer(i) => i.into(),
@@ -253,7 +264,9 @@ mod tests {
         read(&file, &rows).unwrap();
         let says = |file: &[u8], rows: &BTreeMap<String, u64>| read(file, rows).unwrap_err().to_string();
         assert!(says(&file[..file.len() - 5], &rows).contains("line 2: the line is too long"));
-        let changed = String::from_utf8(file.clone()).unwrap().replace("alice", "malice");
+        let changed = String::from_utf8(file.clone())
+            .unwrap()
+            .replace("alice", "malice");
         assert!(says(changed.as_bytes(), &rows).contains("damaged or changed"));
         assert!(says(&file, &BTreeMap::new()).contains("not those that the last line counts"));
         assert!(says(b"", &rows).contains("cut off"));

@@ -106,7 +106,10 @@ impl Community {
         import: Import,
     ) -> Result<Imported> {
         let id = WaddleId::new();
-        if !self.directory().reserve(&import.slug, id, self.limits().waddles)? {
+        if !self
+            .directory()
+            .reserve(&import.slug, id, self.limits().waddles)?
+        {
             return Err(Error::Conflict("the slug is already taken"));
         }
         let slug = import.slug.clone();
@@ -118,7 +121,11 @@ impl Community {
             .collect();
         dropped.sort_unstable();
         match self.fill(id, path, head, people, import).await {
-            Ok((waddle, rows)) => Ok(Imported { waddle, rows, dropped }),
+            Ok((waddle, rows)) => Ok(Imported {
+                waddle,
+                rows,
+                dropped,
+            }),
             Err(e) => {
                 self.clear_away(id, &slug).await;
                 Err(e)
@@ -176,7 +183,12 @@ impl Community {
         };
         let (db, (waddle, revision, rows)) = self
             .storage()
-            .load(id, head.migrations, move |l| filling.run(&path, l), |tx, filled| filled.finish(tx))
+            .load(
+                id,
+                head.migrations,
+                move |l| filling.run(&path, l),
+                |tx, filled| filled.finish(tx),
+            )
             .await?;
         let waddle = Arc::new(waddle);
         index::rebuild(&server, &db, id, revision).await?;
@@ -236,7 +248,9 @@ impl Filling {
             let Line::Row { table, row } = line else { continue };
             *self.found.entry(table.clone()).or_default() += 1;
             let Fate::Kept(holds) = fate(&table) else {
-                return Err(lines.wrong(&format!("the table {table} is in no export; is it of a newer version?")));
+                return Err(lines.wrong(&format!(
+                    "the table {table} is in no export; is it of a newer version?"
+                )));
             };
             let (mut columns, mut values) = (Vec::with_capacity(row.len()), Vec::with_capacity(row.len()));
             for (column, json) in row {
@@ -289,17 +303,29 @@ impl Filling {
         let id = self.waddle.id;
         let (waddle, revisions) = waddles::own(tx)?.ok_or(StorageError::NotFound)?;
         if waddle.id != id {
-            return Err(Error::Export("the head names another waddle than the rows".into()));
+            return Err(Error::Export(
+                "the head names another waddle than the rows".into(),
+            ));
         }
         if let Some(owner) = &self.owner {
             let member = members::get(tx, owner)?;
             members::delete_ban(tx, owner)?;
             let banned = facts::banned(id, owner);
-            tuples::delete(tx, &banned.object.to_string(), &banned.relation, &banned.subject.to_string())?;
+            tuples::delete(
+                tx,
+                &banned.object.to_string(),
+                &banned.relation,
+                &banned.subject.to_string(),
+            )?;
             match &member {
                 Some(m) => {
                     let had = facts::role(id, owner, m.role);
-                    tuples::delete(tx, &had.object.to_string(), &had.relation, &had.subject.to_string())?;
+                    tuples::delete(
+                        tx,
+                        &had.object.to_string(),
+                        &had.relation,
+                        &had.subject.to_string(),
+                    )?;
                     members::set_role(tx, owner, Role::Owner)?;
                 }
                 None => members::insert(
@@ -313,7 +339,12 @@ impl Filling {
                 )?,
             }
             let has = facts::role(id, owner, Role::Owner);
-            tuples::insert(tx, &has.object.to_string(), &has.relation, &has.subject.to_string())?;
+            tuples::insert(
+                tx,
+                &has.object.to_string(),
+                &has.relation,
+                &has.subject.to_string(),
+            )?;
         }
         if members::owners(tx)? == 0 {
             return Err(Error::Invalid {
@@ -411,7 +442,10 @@ fn survey(path: &Path, max: usize) -> Result<(Head, Vec<String>)> {
     let mut people = Vec::new();
     while let Some(Line::Person { person }) = lines.next(&BTreeMap::new())? {
         if people.len() >= max {
-            return Err(Error::Limit { what: "people in an export", max });
+            return Err(Error::Limit {
+                what: "people in an export",
+                max,
+            });
         }
         people.push(person);
     }

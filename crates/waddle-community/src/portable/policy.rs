@@ -41,12 +41,26 @@ pub(super) const ARCHIVE: &str = "archive";
 
 /// Every table.
 pub(super) const TABLES: &[(&str, Fate)] = &[
-    (ARCHIVE, Kept(&[("archive", Ids), ("author", By), ("sender", Address), ("stanza", Stanza)])),
+    (
+        ARCHIVE,
+        Kept(&[
+            ("archive", Ids),
+            ("author", By),
+            ("sender", Address),
+            ("stanza", Stanza),
+        ]),
+    ),
     ("archive_removals", Stays),
     ("archive_retention", Kept(&[("archive", Ids)])),
-    ("audit", Kept(&[("actor", By), ("target", Tuple), ("detail", Ids)])),
+    (
+        "audit",
+        Kept(&[("actor", By), ("target", Tuple), ("detail", Ids)]),
+    ),
     ("bans", Kept(&[("user", Person), ("banned_by", By)])),
-    ("bindings", Kept(&[("id", Ids), ("channel", Ids), ("made_by", By)])),
+    (
+        "bindings",
+        Kept(&[("id", Ids), ("channel", Ids), ("made_by", By)]),
+    ),
     ("categories", Kept(&[("id", Ids)])),
     ("channel_rooms", Kept(&[("channel", Ids)])),
     ("channels", Kept(&[("id", Ids), ("category", Ids)])),
@@ -77,7 +91,6 @@ pub(super) const TABLES: &[(&str, Fate)] = &[
     ("slash_commands", Stays),
     ("timeouts", Kept(&[("user", Person), ("made_by", By)])),
     ("tuple_log", Stays),
-    ("tuple_log", Stays),
     ("tuples", Kept(&[("object", Tuple), ("subject", Tuple)])),
     (WADDLE, Kept(&[("id", Ids), ("settings", Ids)])),
 ];
@@ -105,8 +118,14 @@ mod tests {
         let there = storage.snapshot(id, |s| s.tables()).await.unwrap();
         for table in &there {
             let named = TABLES.iter().any(|(name, _)| *name == table.name);
-            assert!(named, "say in portable/policy.rs whether {} is exported", table.name);
-            let Kept(columns) = fate(&table.name) else { continue };
+            assert!(
+                named,
+                "say in portable/policy.rs whether {} is exported",
+                table.name
+            );
+            let Kept(columns) = fate(&table.name) else {
+                continue;
+            };
             for (column, _) in columns {
                 assert!(
                     table.columns.iter().any(|c| c == column),

@@ -205,18 +205,31 @@ mod tests {
     fn identifiers_are_new_and_the_same_everywhere() {
         let (old, new, channel) = (WaddleId::new(), WaddleId::new(), ChannelId::new());
         let ids = Ids::new(&old.to_string(), new);
-        assert_eq!(ids.replace(&format!("waddle:{old}#member")), format!("waddle:{new}#member"));
+        assert_eq!(
+            ids.replace(&format!("waddle:{old}#member")),
+            format!("waddle:{new}#member")
+        );
         let moved = ids.replace(&format!("channel:{channel}"));
         let there: ChannelId = moved.strip_prefix("channel:").unwrap().parse().unwrap();
         assert_ne!(there, channel);
-        assert_eq!(ids.replace(&moved), format!("channel:{channel}"), "no two become one");
+        assert_eq!(
+            ids.replace(&moved),
+            format!("channel:{channel}"),
+            "no two become one"
+        );
         let later = ChannelId::new();
         assert_eq!(
             ids.replace(&later.to_string())[..12],
             later.to_string()[..12],
             "the time stays"
         );
-        for same in ["topic:home/x", "", "é 0123456789abcdef", &"0".repeat(33), &"G".repeat(32)] {
+        for same in [
+            "topic:home/x",
+            "",
+            "é 0123456789abcdef",
+            &"0".repeat(33),
+            &"G".repeat(32),
+        ] {
             assert_eq!(ids.replace(same), *same);
         }
     }
@@ -227,21 +240,32 @@ mod tests {
             server: "old.example".into(),
             ..People::default()
         };
-        people.known.insert("local:alice".into(), Some("local:ann".parse().unwrap()));
+        people
+            .known
+            .insert("local:alice".into(), Some("local:ann".parse().unwrap()));
         people.known.insert("local:gone".into(), None);
         let ids = Ids::new("", WaddleId::new());
         assert_eq!(people.who("local:alice").unwrap(), "local:ann");
         assert_eq!(people.who("local:gone"), None);
         assert_eq!(people.who("local:bob").unwrap(), "xmpp:bob%40old.example");
-        assert_eq!(people.who("did:plc:ewvi7nxzyoun6zhxrhs64oiz").unwrap(), "did:plc:ewvi7nxzyoun6zhxrhs64oiz");
+        assert_eq!(
+            people.who("did:plc:ewvi7nxzyoun6zhxrhs64oiz").unwrap(),
+            "did:plc:ewvi7nxzyoun6zhxrhs64oiz"
+        );
         let device = format!("device:{}", ChannelId::new());
         assert_eq!(people.who(&device), None);
         assert_eq!(people.by(&device), device);
         assert_eq!(people.by("local:gone"), "xmpp:gone%40old.example");
         assert_eq!(people.tuple("user:*", &ids).unwrap(), "user:*");
         assert_eq!(people.tuple("user:local:gone", &ids), None);
-        assert_eq!(people.address("alice@old.example/x", "new.example"), "ann@new.example/x");
-        assert_eq!(people.address("bob@old.example/x", "new.example"), "bob@old.example/x");
+        assert_eq!(
+            people.address("alice@old.example/x", "new.example"),
+            "ann@new.example/x"
+        );
+        assert_eq!(
+            people.address("bob@old.example/x", "new.example"),
+            "bob@old.example/x"
+        );
         people.same = true;
         assert_eq!(people.who("local:bob").unwrap(), "local:bob");
     }

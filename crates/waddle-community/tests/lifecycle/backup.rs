@@ -13,7 +13,12 @@ use waddle_storage::offline;
 use super::{Place, slug, user};
 
 /// Somebody who writes in `general` until told to stop; two messages belong together in one transaction each.
-async fn while_it_is_written<T>(place: &Place, w: waddle_core::WaddleId, channel: ChannelId, work: impl Future<Output = T>) -> T {
+async fn while_it_is_written<T>(
+    place: &Place,
+    w: waddle_core::WaddleId,
+    channel: ChannelId,
+    work: impl Future<Output = T>,
+) -> T {
     let (stop, written) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let db = place.storage.waddle(w).await.unwrap();
     let writer = {
@@ -52,7 +57,11 @@ async fn while_it_is_written<T>(place: &Place, w: waddle_core::WaddleId, channel
 /// Every message has its other half, and there are some, but not all.
 async fn is_one_state(place: &Place, w: waddle_core::WaddleId, channel: ChannelId) {
     let said = place.archive(w, channel).await;
-    assert!(said.len() >= 100 && said.len().is_multiple_of(2), "{}", said.len());
+    assert!(
+        said.len() >= 100 && said.len().is_multiple_of(2),
+        "{}",
+        said.len()
+    );
     for pair in said.chunks(2) {
         let text = |i: usize| std::str::from_utf8(&pair[i].stanza).unwrap().to_owned();
         assert_eq!(text(0).replace("left", "right"), text(1));
@@ -65,15 +74,35 @@ async fn an_export_of_a_busy_waddle_is_one_state() {
     let place = Place::open(dir.path(), "old.example", Limits::default()).await;
     place.accounts(&["alice", "mona", "bob"]).await;
     let w = place.penguins().await;
-    let general = place.community.channel_by_slug(w.id, &slug("general")).await.unwrap().unwrap();
+    let general = place
+        .community
+        .channel_by_slug(w.id, &slug("general"))
+        .await
+        .unwrap()
+        .unwrap();
     let file = dir.path().join("x");
     let alice = user("alice");
     let export = place.community.export(&alice, w.id, &file);
-    let done = while_it_is_written(&place, w.id, general.id, export).await.unwrap();
-    let copy = place.community.import(&file, Import::new(slug("copy"))).await.unwrap().waddle;
-    let general = place.community.channel_by_slug(copy.id, &slug("general")).await.unwrap().unwrap();
+    let done = while_it_is_written(&place, w.id, general.id, export)
+        .await
+        .unwrap();
+    let copy = place
+        .community
+        .import(&file, Import::new(slug("copy")))
+        .await
+        .unwrap()
+        .waddle;
+    let general = place
+        .community
+        .channel_by_slug(copy.id, &slug("general"))
+        .await
+        .unwrap()
+        .unwrap();
     is_one_state(&place, copy.id, general.id).await;
-    assert_eq!(place.archive(copy.id, general.id).await.len() as u64, done.rows["archive"]);
+    assert_eq!(
+        place.archive(copy.id, general.id).await.len() as u64,
+        done.rows["archive"]
+    );
     place.storage.close().await;
 }
 
@@ -86,7 +115,12 @@ async fn a_waddle_backed_up_while_written_to_lives_on_elsewhere() {
     );
     let place = Place::open(here.path(), "old.example", Limits::default()).await;
     let w = place.penguins().await;
-    let general = place.community.channel_by_slug(w.id, &slug("general")).await.unwrap().unwrap();
+    let general = place
+        .community
+        .channel_by_slug(w.id, &slug("general"))
+        .await
+        .unwrap()
+        .unwrap();
     let copy = place.storage.backup_waddle(w.id, backup.path().join("waddles"));
     while_it_is_written(&place, w.id, general.id, copy).await.unwrap();
     place.storage.close().await;
@@ -97,7 +131,10 @@ async fn a_waddle_backed_up_while_written_to_lives_on_elsewhere() {
     assert!(offline::find_waddle(backup.path(), &slug("puffins")).is_err());
     let c = &place.community;
     // A waddle that has the slug stays what it is.
-    let own = c.create_waddle(&user("olga"), NewWaddle::new(slug("penguins"), "Ours")).await.unwrap();
+    let own = c
+        .create_waddle(&user("olga"), NewWaddle::new(slug("penguins"), "Ours"))
+        .await
+        .unwrap();
     let taken = c.restore(id, &copy).await.unwrap_err();
     assert!(matches!(taken, Error::Conflict(_)), "{taken}");
     assert_eq!(place.storage.waddles().await.unwrap(), [own.id]);
@@ -107,17 +144,37 @@ async fn a_waddle_backed_up_while_written_to_lives_on_elsewhere() {
     assert_eq!((back.id, back.slug.as_str()), (w.id, "penguins"));
     is_one_state(&place, id, general.id).await;
     assert_eq!(c.waddles_of(&user("bob")).await.unwrap()[0].1, Role::Member);
-    assert!(c.access(id).await.unwrap().channel_allows(general.id, "speak", &user("bob")));
-    c.add_member(&user("alice"), id, &user("carol"), Role::Member).await.unwrap();
+    assert!(
+        c.access(id)
+            .await
+            .unwrap()
+            .channel_allows(general.id, "speak", &user("bob"))
+    );
+    c.add_member(&user("alice"), id, &user("carol"), Role::Member)
+        .await
+        .unwrap();
     place.storage.close().await;
     // And after a start, and over itself: what came after the copy is undone.
     let place = Place::open(there.path(), "old.example", Limits::default()).await;
-    assert_eq!(place.community.role_of(id, &user("carol")).await.unwrap(), Some(Role::Member));
+    assert_eq!(
+        place.community.role_of(id, &user("carol")).await.unwrap(),
+        Some(Role::Member)
+    );
     let before = place.community.revisions(id).await.unwrap();
     place.community.restore(id, &copy).await.unwrap();
     let after = place.community.revisions(id).await.unwrap();
-    assert!(after.tuples > before.tuples && after.members > before.members, "no revision stands for two states");
+    assert!(
+        after.tuples > before.tuples && after.members > before.members,
+        "no revision stands for two states"
+    );
     assert_eq!(place.community.role_of(id, &user("carol")).await.unwrap(), None);
-    assert!(place.community.waddles_of(&user("carol")).await.unwrap().is_empty());
+    assert!(
+        place
+            .community
+            .waddles_of(&user("carol"))
+            .await
+            .unwrap()
+            .is_empty()
+    );
     place.storage.close().await;
 }

@@ -8,7 +8,9 @@ mod scale;
 use std::{path::Path, sync::Arc};
 
 use waddle_community::{Community, NewWaddle, Role, Waddle};
-use waddle_core::{ChannelId, Clock, Limits, ManualClock, MessageId, SharedClock, Slug, Timestamp, UserId, WaddleId};
+use waddle_core::{
+    ChannelId, Clock, Limits, ManualClock, MessageId, SharedClock, Slug, Timestamp, UserId, WaddleId,
+};
 use waddle_storage::{
     Storage, StorageConfig,
     repo::{
@@ -62,7 +64,10 @@ impl Place {
         let new = NewWaddle::new(slug("penguins"), "Penguins");
         let w = self.community.create_waddle(&alice, new).await.unwrap();
         for (name, role) in [("mona", Role::Moderator), ("bob", Role::Member)] {
-            self.community.add_member(&alice, w.id, &user(name), role).await.unwrap();
+            self.community
+                .add_member(&alice, w.id, &user(name), role)
+                .await
+                .unwrap();
         }
         w
     }
@@ -70,12 +75,20 @@ impl Place {
 
 impl Place {
     /// Archives a message of somebody in a channel, as its room would.
-    async fn say(&self, waddle: WaddleId, channel: ChannelId, room: &str, who: &str, body: &str) -> MessageId {
+    async fn say(
+        &self,
+        waddle: WaddleId,
+        channel: ChannelId,
+        room: &str,
+        who: &str,
+        body: &str,
+    ) -> MessageId {
         let message = NewMessage {
             at: self.clock.now(),
             with: Some(With::Nick(who.to_owned())),
             author: Some(user(who).to_string()),
-            stanza: format!("<message from='{room}/{who}' type='groupchat'><body>{body}</body></message>").into(),
+            stanza: format!("<message from='{room}/{who}' type='groupchat'><body>{body}</body></message>")
+                .into(),
             ..message(body)
         };
         let trace = Trace {

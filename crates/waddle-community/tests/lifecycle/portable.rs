@@ -26,13 +26,28 @@ async fn old(dir: &Path) -> Old {
         ..NewChannel::text(slug("nest"), "Nest")
     };
     let nest = c.create_channel(&alice, waddle.id, nest).await.unwrap();
-    c.grant_channel(&alice, waddle.id, nest.id, &user("bob"), ChannelGrant::Writer, true)
+    c.grant_channel(
+        &alice,
+        waddle.id,
+        nest.id,
+        &user("bob"),
+        ChannelGrant::Writer,
+        true,
+    )
+    .await
+    .unwrap();
+    c.add_member(&alice, waddle.id, &user("troll"), Role::Member)
         .await
         .unwrap();
-    c.add_member(&alice, waddle.id, &user("troll"), Role::Member).await.unwrap();
-    c.remove_member(&alice, waddle.id, &user("troll"), RemovalKind::Banned, Some("noise"))
-        .await
-        .unwrap();
+    c.remove_member(
+        &alice,
+        waddle.id,
+        &user("troll"),
+        RemovalKind::Banned,
+        Some("noise"),
+    )
+    .await
+    .unwrap();
     let feed = NewBinding {
         filter: "home/#".parse().unwrap(),
         channel: nest.id,
@@ -42,13 +57,23 @@ async fn old(dir: &Path) -> Old {
     c.bind_feed(&alice, waddle.id, feed).await.unwrap();
     for n in 0..20 {
         let room = "penguins.nest@muc.old.example";
-        place.say(waddle.id, nest.id, room, "bob", &format!("{n} in {room}")).await;
+        place
+            .say(waddle.id, nest.id, room, "bob", &format!("{n} in {room}"))
+            .await;
     }
     let gone = c
         .create_channel(&alice, waddle.id, NewChannel::text(slug("gone"), "Gone"))
         .await
         .unwrap();
-    place.say(waddle.id, gone.id, "penguins.gone@muc.old.example", "bob", "never mind").await;
+    place
+        .say(
+            waddle.id,
+            gone.id,
+            "penguins.gone@muc.old.example",
+            "bob",
+            "never mind",
+        )
+        .await;
     c.delete_channel(&alice, waddle.id, gone.id).await.unwrap();
     Old { place, waddle }
 }
@@ -58,16 +83,38 @@ async fn a_waddle_moves_to_another_server() {
     let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let Old { place, waddle } = old(here.path()).await;
     let file = here.path().join("penguins.export");
-    let done = place.community.export(&user("alice"), waddle.id, &file).await.unwrap();
+    let done = place
+        .community
+        .export(&user("alice"), waddle.id, &file)
+        .await
+        .unwrap();
     assert_eq!(done.bytes, file.metadata().unwrap().len());
-    assert_eq!((done.rows["members"], done.rows["archive"], done.rows["bans"]), (3, 20, 1));
+    assert_eq!(
+        (done.rows["members"], done.rows["archive"], done.rows["bans"]),
+        (3, 20, 1)
+    );
     let text = std::fs::read_to_string(&file).unwrap();
-    assert!(text.starts_with("{\"waddle_export\":1,\"server\":\"old.example\""), "{}", &text[..100]);
+    assert!(
+        text.starts_with("{\"waddle_export\":1,\"server\":\"old.example\""),
+        "{}",
+        &text[..100]
+    );
     assert!(!text.contains("never mind"), "what was deleted is not in it");
-    let again = place.community.export(&user("alice"), waddle.id, &file).await.unwrap_err();
+    let again = place
+        .community
+        .export(&user("alice"), waddle.id, &file)
+        .await
+        .unwrap_err();
     assert!(matches!(again, Error::Export(_)), "{again}");
-    let log = place.community.audit(&user("alice"), waddle.id, None, 1).await.unwrap();
-    assert_eq!((&*log[0].action, log[0].actor.clone()), ("waddle.export", Some(user("alice"))));
+    let log = place
+        .community
+        .audit(&user("alice"), waddle.id, None, 1)
+        .await
+        .unwrap();
+    assert_eq!(
+        (&*log[0].action, log[0].actor.clone()),
+        ("waddle.export", Some(user("alice")))
+    );
     place.storage.close().await;
 
     let place = Place::open(there.path(), "new.example", Limits::default()).await;
@@ -75,8 +122,16 @@ async fn a_waddle_moves_to_another_server() {
     let c = &place.community;
     // Of people with the same names nothing is supposed.
     let refused = c.import(&file, Import::new(slug("penguins"))).await.unwrap_err();
-    let Error::Strangers { names, more } = &refused else { panic!("{refused}") };
-    assert_eq!((names.join(" "), *more), ("alice@old.example bob@old.example mona@old.example troll@old.example".into(), 0));
+    let Error::Strangers { names, more } = &refused else {
+        panic!("{refused}")
+    };
+    assert_eq!(
+        (names.join(" "), *more),
+        (
+            "alice@old.example bob@old.example mona@old.example troll@old.example".into(),
+            0
+        )
+    );
     assert!(!c.is_slug_taken(&slug("penguins")), "nothing happened");
 
     let mut import = Import::new(slug("birds"));
@@ -86,13 +141,20 @@ async fn a_waddle_moves_to_another_server() {
     import.strangers = Strangers::Remote;
     let done = c.import(&file, import).await.unwrap();
     let w = done.waddle;
-    assert_eq!((w.slug.as_str(), &*w.name, done.dropped.len()), ("birds", "Birds", 0));
+    assert_eq!(
+        (w.slug.as_str(), &*w.name, done.dropped.len()),
+        ("birds", "Birds", 0)
+    );
     assert_ne!(w.id, waddle.id);
     let mona = "xmpp:mona%40old.example".parse().unwrap();
     let troll = "xmpp:troll%40old.example".parse().unwrap();
     assert_eq!(c.role_of(w.id, &user("ann")).await.unwrap(), Some(Role::Owner));
     assert_eq!(c.role_of(w.id, &mona).await.unwrap(), Some(Role::Moderator));
-    assert_eq!(c.role_of(w.id, &user("alice")).await.unwrap(), None, "another person of that name");
+    assert_eq!(
+        c.role_of(w.id, &user("alice")).await.unwrap(),
+        None,
+        "another person of that name"
+    );
     assert_eq!(c.waddles_of(&user("robert")).await.unwrap().len(), 1);
     let access = c.access(w.id).await.unwrap();
     assert!(access.is_banned(&troll));
@@ -112,11 +174,16 @@ async fn a_waddle_moves_to_another_server() {
     assert_eq!(said[0].author.as_deref(), Some("local:robert"));
     assert_eq!(said[0].sender.as_deref(), Some("robert@new.example/phone"));
     // It lives: it can be changed, and found again after a start.
-    c.add_member(&user("ann"), w.id, &user("alice"), Role::Member).await.unwrap();
+    c.add_member(&user("ann"), w.id, &user("alice"), Role::Member)
+        .await
+        .unwrap();
     assert_eq!(c.member_count(w.id).await.unwrap(), 4);
     place.storage.close().await;
     let place = Place::open(there.path(), "new.example", Limits::default()).await;
-    assert_eq!(place.community.role_of(w.id, &user("alice")).await.unwrap(), Some(Role::Member));
+    assert_eq!(
+        place.community.role_of(w.id, &user("alice")).await.unwrap(),
+        Some(Role::Member)
+    );
     place.storage.close().await;
 }
 
@@ -142,9 +209,15 @@ async fn a_copy_on_the_same_server_is_another_waddle() {
     c.remove_member(&user("alice"), copy.id, &user("bob"), RemovalKind::Banned, None)
         .await
         .unwrap();
-    assert_eq!(c.role_of(waddle.id, &user("bob")).await.unwrap(), Some(Role::Member));
+    assert_eq!(
+        c.role_of(waddle.id, &user("bob")).await.unwrap(),
+        Some(Role::Member)
+    );
     c.delete_waddle(&user("alice"), waddle.id).await.unwrap();
-    assert_eq!(c.role_of(copy.id, &user("mona")).await.unwrap(), Some(Role::Moderator));
+    assert_eq!(
+        c.role_of(copy.id, &user("mona")).await.unwrap(),
+        Some(Role::Moderator)
+    );
     assert_eq!(c.waddles_of(&user("alice")).await.unwrap().len(), 1);
     place.storage.close().await;
 }
@@ -154,21 +227,37 @@ async fn people_who_are_gone_can_be_left_out() {
     let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let Old { place, waddle } = old(here.path()).await;
     let file = here.path().join("x");
-    place.community.export(&user("alice"), waddle.id, &file).await.unwrap();
+    place
+        .community
+        .export(&user("alice"), waddle.id, &file)
+        .await
+        .unwrap();
     place.storage.close().await;
     let place = Place::open(there.path(), "old.example", Limits::default()).await;
     place.accounts(&["bob", "olga"]).await;
     let mut import = Import::new(slug("penguins"));
     import.strangers = Strangers::Drop;
     let ownerless = place.community.import(&file, import.clone()).await.unwrap_err();
-    assert!(matches!(ownerless, Error::Invalid { field: "owner", .. }), "{ownerless}");
-    assert!(place.storage.waddles().await.unwrap().is_empty(), "nothing is left");
+    assert!(
+        matches!(ownerless, Error::Invalid { field: "owner", .. }),
+        "{ownerless}"
+    );
+    assert!(
+        place.storage.waddles().await.unwrap().is_empty(),
+        "nothing is left"
+    );
     import.owner = Some(user("olga"));
     let done = place.community.import(&file, import).await.unwrap();
     assert_eq!(done.dropped, ["local:alice", "local:mona", "local:troll"]);
     let c = &place.community;
-    assert_eq!(c.role_of(done.waddle.id, &user("olga")).await.unwrap(), Some(Role::Owner));
-    assert_eq!(c.role_of(done.waddle.id, &user("bob")).await.unwrap(), Some(Role::Member));
+    assert_eq!(
+        c.role_of(done.waddle.id, &user("olga")).await.unwrap(),
+        Some(Role::Owner)
+    );
+    assert_eq!(
+        c.role_of(done.waddle.id, &user("bob")).await.unwrap(),
+        Some(Role::Member)
+    );
     assert_eq!(c.member_count(done.waddle.id).await.unwrap(), 2);
     place.storage.close().await;
 }
@@ -182,9 +271,15 @@ async fn only_owners_export_and_strangers_learn_nothing() {
     for who in ["mona", "bob", "troll", "nobody"] {
         let refused = c.export(&user(who), waddle.id, &path).await.unwrap_err();
         assert_eq!(refused, Error::Forbidden, "{who}");
-        assert_eq!(c.export_file(&user(who), waddle.id).await.unwrap_err(), Error::Forbidden);
+        assert_eq!(
+            c.export_file(&user(who), waddle.id).await.unwrap_err(),
+            Error::Forbidden
+        );
     }
-    let none = c.export(&user("nobody"), waddle_core::WaddleId::new(), &path).await.unwrap_err();
+    let none = c
+        .export(&user("nobody"), waddle_core::WaddleId::new(), &path)
+        .await
+        .unwrap_err();
     assert_eq!(none, Error::Forbidden, "whether it exists or not");
     assert!(!path.exists());
     let (done, file) = c.export_file(&user("alice"), waddle.id).await.unwrap();
@@ -206,17 +301,33 @@ async fn a_bad_file_changes_nothing() {
     let cases: Vec<(String, &str)> = vec![
         (String::new(), "empty"),
         ("hello\n".to_owned(), "no export"),
-        (text.replacen("\"waddle_export\":1", "\"waddle_export\":2", 1), "version 2"),
+        (
+            text.replacen("\"waddle_export\":1", "\"waddle_export\":2", 1),
+            "version 2",
+        ),
         (text[..cut].to_owned(), "cut off"),
         (text.replacen("Nest", "Best", 1), "damaged or changed"),
-        (text.replacen("\"migrations\":[1", "\"migrations\":[1,9999", 1), "newer version"),
-        (text.replacen("\"table\":\"bans\"", "\"table\":\"devices\"", 1), "the table devices"),
-        (text.replacen("\"slug\":\"nest\"", "\"slug\":\"general\"", 1), "does not fit"),
+        (
+            text.replacen("\"migrations\":[1", "\"migrations\":[1,9999", 1),
+            "newer version",
+        ),
+        (
+            text.replacen("\"table\":\"bans\"", "\"table\":\"devices\"", 1),
+            "the table devices",
+        ),
+        (
+            text.replacen("\"slug\":\"nest\"", "\"slug\":\"general\"", 1),
+            "does not fit",
+        ),
     ];
     let before = place.storage.waddles().await.unwrap().len();
     for (file, says) in cases {
         std::fs::write(&bad, file).unwrap();
-        let refused = c.import(&bad, Import::new(slug("copy"))).await.unwrap_err().to_string();
+        let refused = c
+            .import(&bad, Import::new(slug("copy")))
+            .await
+            .unwrap_err()
+            .to_string();
         assert!(refused.contains(says), "{refused} ({says})");
         assert!(!c.is_slug_taken(&slug("copy")), "{says}");
     }

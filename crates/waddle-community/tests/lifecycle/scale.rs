@@ -83,13 +83,18 @@ async fn a_thousand_waddles_are_made_and_opened_with_bounded_memory_and_descript
     assert!(files <= 64 * 6 + 20, "{files}");
     assert!(grown < 150, "{grown} MiB");
     let listed = c.waddles_of(&alice).await.unwrap();
-    assert_eq!(listed.len(), place.community.limits().waddles_per_member.min(1_000));
+    assert_eq!(
+        listed.len(),
+        place.community.limits().waddles_per_member.min(1_000)
+    );
     place.storage.close().await;
 }
 
 fn did(n: usize) -> String {
     let letters = b"abcdefghijklmnopqrstuvwxyz234567";
-    let tail = (0..24).map(|i| char::from(letters[(n >> (5 * (i % 4))) & 31])).collect::<String>();
+    let tail = (0..24)
+        .map(|i| char::from(letters[(n >> (5 * (i % 4))) & 31]))
+        .collect::<String>();
     format!("did:plc:{tail}")
 }
 
@@ -173,18 +178,39 @@ fn large(dir: &Path, small: &str) -> std::path::PathBuf {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_waddle_of_100_000_members_and_500_channels() {
     let dir = tempfile::tempdir().unwrap();
-    let place = Place::open(dir.path(), "old.example", Limits { members_per_waddle: MEMBERS + 100, ..Limits::default() }).await;
+    let place = Place::open(
+        dir.path(),
+        "old.example",
+        Limits {
+            members_per_waddle: MEMBERS + 100,
+            ..Limits::default()
+        },
+    )
+    .await;
     place.accounts(&["alice", "mona", "bob"]).await;
     let small = place.penguins().await;
     let file = dir.path().join("small");
-    place.community.export(&user("alice"), small.id, &file).await.unwrap();
+    place
+        .community
+        .export(&user("alice"), small.id, &file)
+        .await
+        .unwrap();
     let file = large(dir.path(), &std::fs::read_to_string(&file).unwrap());
     let before = memory();
     let began = Instant::now();
-    let id = place.community.import(&file, Import::new(slug("large"))).await.unwrap().waddle.id;
+    let id = place
+        .community
+        .import(&file, Import::new(slug("large")))
+        .await
+        .unwrap()
+        .waddle
+        .id;
     println!("imported in {:.1?}", began.elapsed());
     place.storage.close().await;
-    let limits = Limits { members_per_waddle: MEMBERS + 100, ..Limits::default() };
+    let limits = Limits {
+        members_per_waddle: MEMBERS + 100,
+        ..Limits::default()
+    };
     let place = Place::open(dir.path(), "old.example", limits).await;
     let c = &place.community;
     let (took, access) = timed(1, || c.access(id)).await;
@@ -242,7 +268,11 @@ async fn a_waddle_of_100_000_members_and_500_channels() {
     let took = began.elapsed();
     println!("a ban that holds in {CHANNELS} channels: {took:.1?}");
     within(took, Duration::from_millis(100), "a ban");
-    assert!(channels.iter().all(|ch| !access.channel_allows(ch.id, "view", &member)));
+    assert!(
+        channels
+            .iter()
+            .all(|ch| !access.channel_allows(ch.id, "view", &member))
+    );
     assert!(access.allows(On::Waddle, "delete", &alice));
     place.storage.close().await;
 }
@@ -253,7 +283,8 @@ async fn join(
     id: WaddleId,
     n: usize,
 ) -> Result<(), waddle_community::Error> {
-    c.add_member(by, id, &user(&format!("new-{n}")), Role::Member).await
+    c.add_member(by, id, &user(&format!("new-{n}")), Role::Member)
+        .await
 }
 
 /// Debug builds on a busy machine take longer than what the specification states of a release build.

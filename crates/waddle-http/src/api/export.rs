@@ -33,11 +33,7 @@ pub fn routes() -> OpenApiRouter<App> {
 #[utoipa::path(post, path = "/waddles/{w}/export", tag = "waddles", security(("token" = ["manage"])),
     responses((status = 200, description = "The file: JSON, a value a line.", body = String,
         content_type = "application/jsonl")))]
-pub async fn export(
-    State(app): State<App>,
-    auth: Auth,
-    Path(w): Path<String>,
-) -> Result<Response, Problem> {
+pub async fn export(State(app): State<App>, auth: Auth, Path(w): Path<String>) -> Result<Response, Problem> {
     let (waddle, _) = visible(&app, auth.user(), &w).await?;
     let (done, file) = app.deps.community.export_file(auth.user(), waddle.id).await?;
     let name = format!("{}.waddle.jsonl", waddle.slug);
@@ -50,7 +46,12 @@ pub async fn export(
         content_type = "application/xml")))]
 pub async fn takeout(State(app): State<App>, login: Login) -> Result<Response, Problem> {
     let user = login.user().clone();
-    let jid = app.deps.identity.jid_of(&user).await?.ok_or_else(Problem::unauthorized)?;
+    let jid = app
+        .deps
+        .identity
+        .jid_of(&user)
+        .await?
+        .ok_or_else(Problem::unauthorized)?;
     let name = format!("{}.xml", jid.local().unwrap_or_default());
     let storage = app.deps.community.storage();
     let at_a_time = app.config.limits.account_exports;
@@ -67,7 +68,10 @@ fn download(file: std::fs::File, bytes: u64, name: &str, kind: &'static str) -> 
     ];
     let mut answer = (headers, body).into_response();
     // A localpart may have letters that no header has.
-    let name: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')).collect();
+    let name: String = name
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        .collect();
     if let Ok(name) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
         answer.headers_mut().insert(header::CONTENT_DISPOSITION, name);
     }

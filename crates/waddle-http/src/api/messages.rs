@@ -23,7 +23,7 @@ use crate::{
     App,
     auth::Auth,
     problem::Problem,
-    rest::{Created, Json, Paging, next},
+    rest::{Created, Json, Paging, Scope, next},
 };
 
 /// These addresses.
@@ -310,8 +310,10 @@ pub async fn remove(
     let said = at.messages.get(&viewer, id).await?;
     let own = said.author.user.as_ref() == Some(auth.user());
     let wish = if own {
+        auth.require(Scope::Messages)?;
         Act::Retract { id: said.id }
     } else {
+        auth.require(Scope::Moderate)?;
         Act::Moderate {
             id: said.id,
             reason: removal.reason,

@@ -53,9 +53,11 @@ pub async fn read(
         import.owner = Some(person(app, owner).await?);
     }
     for pair in people {
-        let (old, new) = pair
-            .split_once('=')
-            .ok_or_else(|| Failure(format!("--map {pair}: expected OLD=NEW, such as alice=alice.example.org")))?;
+        let (old, new) = pair.split_once('=').ok_or_else(|| {
+            Failure(format!(
+                "--map {pair}: expected OLD=NEW, such as alice=alice.example.org"
+            ))
+        })?;
         import.people.insert(old.to_owned(), person(app, new).await?);
     }
     let done = app.community.import(file, import).await.map_err(|e| match e {
