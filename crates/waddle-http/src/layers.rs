@@ -13,7 +13,6 @@ use axum::{
 };
 use futures::FutureExt as _;
 use opentelemetry::KeyValue;
-use tracing::Instrument as _;
 
 use crate::{App, metrics::METRICS, problem::Problem};
 
@@ -57,7 +56,7 @@ pub async fn contain(State(app): State<App>, req: Request, next: Next) -> Respon
     match tokio::time::timeout(limit, AssertUnwindSafe(next.run(req)).catch_unwind()).await {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => {
-            tracing::error!("a request handler panicked");
+            tracing::error!(request = %request(), "a request handler panicked");
             Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR, String::new()).into_response()
         }
         Err(_) => Problem::of_status(StatusCode::REQUEST_TIMEOUT, String::new()).into_response(),
@@ -68,6 +67,17 @@ pub async fn contain(State(app): State<App>, req: Request, next: Next) -> Respon
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest name that a client may give it.
 const REQUEST_ID_BYTES: usize = 64;
+
+tokio::task_local! {
+    static REQUEST: HeaderValue;
+}
+
+/// The name of the request that is being answered, for the log.
+pub fn request() -> String {
+    REQUEST
+        .try_with(|id| id.to_str().unwrap_or_default().to_owned())
+        .unwrap_or_default()
+}
 
 /// The client's name for its request if it is fit for a log, or a new one.
 fn request_id(req: &Request) -> HeaderValue {
@@ -87,8 +97,7 @@ fn request_id(req: &Request) -> HeaderValue {
 /// Turns errors that the framework made into problem details, and sets the headers that every answer has.
 pub async fn polish(State(app): State<App>, req: Request, next: Next) -> Response {
     let id = request_id(&req);
-    let span = tracing::debug_span!("request", id = id.to_str().unwrap_or_default());
-    let response = next.run(req).instrument(span).await;
+    let response = REQUEST.scope(id.clone(), next.run(req)).await;
     let status = response.status();
     let kind = response
         .headers()

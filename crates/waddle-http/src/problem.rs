@@ -9,7 +9,7 @@ use serde_json::json;
 use waddle_identity::{Error as IdentityError, LoginError};
 use waddle_storage::StorageError;
 
-use crate::rest::Scope;
+use crate::{layers::request, rest::Scope};
 
 /// The media type of every error here.
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -122,7 +122,7 @@ impl Problem {
     }
 
     fn storage(e: &StorageError) -> Self {
-        tracing::error!(error = %e, "storage");
+        tracing::error!(error = %e, request = %request(), "storage");
         Self {
             retry_after: Some(5),
             ..Self::new(
@@ -134,7 +134,7 @@ impl Problem {
     }
 
     fn internal(e: &dyn std::fmt::Display) -> Self {
-        tracing::error!(error = %e, "request failed");
+        tracing::error!(error = %e, request = %request(), "request failed");
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal",

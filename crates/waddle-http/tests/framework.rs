@@ -170,6 +170,8 @@ async fn conditions() {
         .await;
     assert_eq!((same.status.as_u16(), same.text.as_str()), (304, ""));
     assert_eq!(same.header("etag"), tag);
+    let head = t.ask("HEAD", "/waddles/penguins").bearer(&alice).send().await;
+    assert_eq!((head.header("etag"), head.text.as_str()), (tag.as_str(), ""));
     let rename = |tag: &str, name: &str| {
         t.ask("PATCH", "/api/v1/waddles/penguins")
             .bearer(&alice)

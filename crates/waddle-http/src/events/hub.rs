@@ -11,7 +11,10 @@ use std::{
 
 use parking_lot::Mutex;
 use tokio::sync::{
-    broadcast::{self, error::RecvError},
+    broadcast::{
+        self,
+        error::{RecvError, TryRecvError},
+    },
     mpsc,
 };
 use waddle_community::{AuditEntry, Community, Event};
@@ -26,6 +29,8 @@ use crate::metrics::METRICS;
 const REACTORS: usize = 500;
 /// Lines of an audit log that are read at a time.
 const LINES: usize = 200;
+/// News that are worked on together.
+const BATCH: usize = 256;
 
 /// A message's news with all that streams need of it.
 #[derive(Debug)]
@@ -359,6 +364,35 @@ async fn next_news(news: &mut Option<broadcast::Receiver<News>>) -> Result<News,
     }
 }
 
+impl Hub {
+    /// Those of one waddle in their order, waddles beside one another.
+    async fn said_all(&self, batch: Vec<News>) {
+        let mut by_waddle: HashMap<WaddleId, Vec<News>> = HashMap::new();
+        for news in batch {
+            by_waddle.entry(news.waddle).or_default().push(news);
+        }
+        let each = by_waddle.into_values().map(|all| async move {
+            for news in all {
+                self.said(news).await;
+            }
+        });
+        futures::future::join_all(each).await;
+    }
+}
+
+/// What has come meanwhile, and whether more was missed.
+fn rest_of(news: &mut Option<broadcast::Receiver<News>>, first: News) -> (Vec<News>, bool) {
+    let mut batch = vec![first];
+    while let Some(news) = news.as_mut().filter(|_| batch.len() < BATCH) {
+        match news.try_recv() {
+            Ok(n) => batch.push(n),
+            Err(TryRecvError::Lagged(_)) => return (batch, true),
+            Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+        }
+    }
+    (batch, false)
+}
+
 async fn listen(
     hub: Weak<Inner>,
     mut events: broadcast::Receiver<Event>,
@@ -369,7 +403,13 @@ async fn listen(
             n = next_news(&mut news) => {
                 let Some(hub) = hub.upgrade().map(Hub) else { return };
                 match n {
-                    Ok(n) => hub.said(n).await,
+                    Ok(n) => {
+                        let (batch, missed) = rest_of(&mut news, n);
+                        hub.said_all(batch).await;
+                        if missed {
+                            hub.missed(None);
+                        }
+                    }
                     Err(RecvError::Lagged(_)) => hub.missed(None),
                     Err(RecvError::Closed) => news = None,
                 }

@@ -103,10 +103,12 @@ async fn current(router: Router, get: Request) -> Result<(StatusCode, Option<Str
 /// Answers 304 and 412, and gives tags.
 pub async fn conditional(
     State((app, router)): State<(App, Router)>,
-    req: Request,
+    mut req: Request,
     next: Next,
 ) -> Result<Response, Problem> {
     if matches!(*req.method(), Method::GET | Method::HEAD) {
+        // the head tells of the whole content; the body is taken off outside
+        *req.method_mut() = Method::GET;
         let headers = req.headers().clone();
         let (response, tag) = tagged(next.run(req).await).await?;
         let Some(tag) = tag else { return Ok(response) };
