@@ -12,7 +12,7 @@ use waddle_storage::Storage;
 use crate::{
     api::Deps,
     error::{self, Outcome, Refusal},
-    hats::{Hat, HatAnswer, HatInput, HatRequest, LADDER, of_custom, of_role, role_uri},
+    hats::{Hat, HatAnswer, HatInput, HatRequest, LADDER, of_custom, of_role},
     manage::{jid_of, refusal, user_of},
 };
 
@@ -109,9 +109,7 @@ impl Scene<'_> {
                     return Err(error::item_not_found("they do not wear this hat"));
                 }
                 let to = if given { role } else { Role::Member };
-                self.community
-                    .set_role(self.actor, self.waddle, &user, to)
-                    .await
+                self.community.set_role(self.actor, self.waddle, &user, to).await
             }
         };
         done.map_err(refusal)
@@ -200,16 +198,24 @@ pub(crate) fn all(custom: &[Arc<waddle_community::RoleRow>]) -> Vec<(Hat, Option
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hats::hue;
+    use crate::hats::{hue, role_uri};
 
     #[test]
     fn a_hue_becomes_a_colour_and_back() {
-        for (angle, want) in [("0", "#b82e2e"), ("120", "#2eb82e"), ("240", "#2e2eb8"), ("360", "#b82e2e")] {
+        for (angle, want) in [
+            ("0", "#b82e2e"),
+            ("120", "#2eb82e"),
+            ("240", "#2e2eb8"),
+            ("360", "#b82e2e"),
+        ] {
             assert_eq!(colour(angle).as_deref(), Some(want), "{angle}");
         }
         for angle in ["0", "30", "45", "210", "300"] {
             let back: i32 = hue(&colour(angle).unwrap()).unwrap().parse().unwrap();
-            assert!((back - angle.parse::<i32>().unwrap()).abs() <= 1, "{angle}: {back}");
+            assert!(
+                (back - angle.parse::<i32>().unwrap()).abs() <= 1,
+                "{angle}: {back}"
+            );
         }
         assert_eq!(colour(""), None);
     }
@@ -218,7 +224,10 @@ mod tests {
     fn names_of_hats() {
         let id = RoleId::new();
         assert!(matches!(which(&role_uri(&id.to_string())), Ok(Worn::Custom(found)) if found == id));
-        assert!(matches!(which("urn:waddle:role:admin"), Ok(Worn::Ladder(Role::Admin))));
+        assert!(matches!(
+            which("urn:waddle:role:admin"),
+            Ok(Worn::Ladder(Role::Admin))
+        ));
         for bad in ["urn:waddle:role:member", "urn:waddle:role:", "urn:x:host", ""] {
             assert!(which(bad).is_err(), "{bad}");
         }

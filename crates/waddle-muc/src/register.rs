@@ -19,7 +19,6 @@ use crate::{
     error::{self, Outcome},
     nick,
     people::Person,
-    policy::Policy as _,
     room::{Kind, Plain, Room},
     standing::Affiliation,
     state::{Effect, Effects},
