@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast::error::RecvError;
 use url::Url;
-use waddle_community::{Actor, AuditLine, Need, Role};
+use waddle_community::{Actor, AuditLine, Need, Permission, Role};
 use waddle_core::{BotId, Secret, Timestamp, UserId, WaddleId};
 use waddle_identity::{CredentialId, IdentityEvent, IssuedToken, TokenInfo};
 use waddle_storage::repo::bots::{self, BotRow};
@@ -278,6 +278,34 @@ impl Hooks {
         }
     }
 
+    /// The same for who would act through the bot: they have all that it has, or they would rise by it.
+    async fn commanded_bot(&self, actor: &Actor, id: BotId) -> Result<BotRow> {
+        let row = self.managed_bot(actor, id).await?;
+        let (Some(user), Some(waddle)) = (actor.user(), row.waddle) else {
+            return Ok(row);
+        };
+        let (access, bot) = (self.community().access(waddle).await?, UserId::bot(id));
+        let equal = |theirs: bool, own: bool| own || !theirs;
+        let ladder = access.role_of(&bot) <= access.role_of(user);
+        let permissions = Permission::ALL.iter().all(|p| {
+            let has = |who: &UserId| access.waddle_allows(p.as_str(), who);
+            equal(has(&bot), has(user))
+        });
+        let channels = || {
+            access.channels().iter().all(|c| {
+                let has = |relation: &str, who: &UserId| access.channel_allows(c.id, relation, who);
+                ["view", "speak", "moderate", "manage"]
+                    .iter()
+                    .all(|r| equal(has(r, &bot), has(r, user)))
+            })
+        };
+        if ladder && permissions && channels() {
+            Ok(row)
+        } else {
+            Err(Error::Forbidden)
+        }
+    }
+
     /// A bot, for whoever manages it, or for itself.
     pub async fn bot(&self, actor: impl Into<Actor>, id: BotId) -> Result<BotInfo> {
         let actor = actor.into();
@@ -312,7 +340,8 @@ impl Hooks {
         Ok(rows.iter().map(|r| self.bot_info(r)).collect())
     }
 
-    /// Changes a bot; a new secret where its callback is new. Without `chat` its connections end.
+    /// Changes a bot; a new secret where its callback is new. Where it loses a scope its connections end. Needs all that the
+    /// bot itself may do in its waddle, as its tokens do.
     pub async fn update_bot(
         &self,
         actor: impl Into<Actor>,
@@ -320,14 +349,14 @@ impl Hooks {
         change: BotChange,
     ) -> Result<(BotInfo, Option<Secret>)> {
         let actor = actor.into();
-        let mut row = self.managed_bot(&actor, id).await?;
+        let mut row = self.commanded_bot(&actor, id).await?;
         let before = scopes_of(&row);
         let secret = self.apply_bot(change, &mut row)?;
         let stored = row.clone();
         self.server_db().write(move |tx| bots::update(tx, &stored)).await?;
         self.note_bot(&actor, &row, "bot.update").await?;
-        let chat = |scopes: &[String]| scopes.iter().any(|s| s == "chat");
-        if chat(&before) && !chat(&scopes_of(&row)) {
+        let now = scopes_of(&row);
+        if before.iter().any(|s| !now.contains(s)) {
             self.0.deps.identity.end_connections(&UserId::bot(id));
         }
         Ok((self.bot_info(&row), secret))
@@ -401,7 +430,7 @@ impl Hooks {
         days: Option<u64>,
     ) -> Result<IssuedToken> {
         let actor = actor.into();
-        let row = self.managed_bot(&actor, id).await?;
+        let row = self.commanded_bot(&actor, id).await?;
         self.note_bot(&actor, &row, "bot.token.create").await?;
         Ok(self.0.deps.identity.issue_bot_token(id, label, days).await?)
     }

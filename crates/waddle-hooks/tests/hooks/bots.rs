@@ -45,7 +45,8 @@ async fn a_bot_is_made_logs_in_and_ends() {
     let token = made.token.token;
     let who = world.identity.verify_plain("bot-echo", &token).await.unwrap();
     assert_eq!(who.user, id);
-    let (account, _, scopes) = world.identity.bot_token_for(&token).await.unwrap().unwrap();
+    let shown = world.identity.bot_token_for(&token).await.unwrap().unwrap();
+    let (account, scopes) = (shown.account, shown.scopes);
     assert_eq!(account.user, id);
     assert_eq!(scopes, ["read", "messages:write", "chat"]);
     // a second of the name gets a number; people cannot have such names
@@ -107,8 +108,10 @@ async fn a_bot_is_made_logs_in_and_ends() {
 
 #[tokio::test]
 async fn commands_reach_their_bot_and_its_answer_whom_it_is_for() {
-    let mut limits = waddle_core::Limits::default();
-    limits.command_seconds = 1;
+    let limits = waddle_core::Limits {
+        command_seconds: 1,
+        ..waddle_core::Limits::default()
+    };
     let (_dir, world) = World::with(limits).await;
     let (w, c) = world.penguins().await;
     let made = world

@@ -71,9 +71,11 @@ async fn a_hook_speaks_under_its_name_and_mark() {
 
 #[tokio::test]
 async fn only_who_may_and_not_too_much() {
-    let mut limits = waddle_core::Limits::default();
-    limits.hook_rate = waddle_core::limits::Rate { count: 2, seconds: 60 };
-    limits.hooks_per_channel = 2;
+    let limits = waddle_core::Limits {
+        hook_rate: waddle_core::limits::Rate { count: 2, seconds: 60 },
+        hooks_per_channel: 2,
+        ..waddle_core::Limits::default()
+    };
     let (_dir, world) = World::with(limits).await;
     let (w, c) = world.penguins().await;
     let new = IncomingChange::default;

@@ -93,8 +93,10 @@ async fn what_happens_is_told_in_order_and_signed() {
 
 #[tokio::test]
 async fn what_is_not_taken_is_tried_again_then_given_up_and_delivered_by_hand() {
-    let mut limits = waddle_core::Limits::default();
-    limits.hook_attempts = 3;
+    let limits = waddle_core::Limits {
+        hook_attempts: 3,
+        ..waddle_core::Limits::default()
+    };
     let (_dir, world) = World::with(limits).await;
     let (w, c) = world.penguins().await;
     let mut r = Receiver::start().await;
