@@ -59,7 +59,7 @@ impl Attachment {
             } else if e.is("x", OOB) {
                 e.child_text("url", OOB).map(|url| Self {
                     url: url.trim().to_owned(),
-                    description: e.child_text("desc", OOB).map(|d| d.into_owned()),
+                    description: e.child_text("desc", OOB).map(std::borrow::Cow::into_owned),
                     ..Self::default()
                 })
             } else {

@@ -34,6 +34,8 @@ pub struct Facts {
     pub thread_root: Option<MessageId>,
     /// What its author called the message that it corrects (XEP-0308).
     pub replaces: Option<String>,
+    /// Whether it may only be a correction: where it corrects nothing, it is not taken. The room fills it in.
+    pub must_correct: bool,
     /// The message that it corrects, where that is known already.
     pub edits: Option<MessageId>,
     /// Reactions to a message (XEP-0444).

@@ -28,6 +28,9 @@ pub fn append(
     };
     let author = message.author.clone().unwrap_or_default();
     let edits = corrected(tx, key, &author, f, reach)?;
+    if f.must_correct && edits.is_none() {
+        return Err(waddle_storage::StorageError::NotFound);
+    }
     if message.kind == Kind::Message && (!f.is_line || edits.is_some()) {
         message.kind = Kind::Other;
     }

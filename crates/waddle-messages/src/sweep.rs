@@ -198,7 +198,8 @@ impl Sweep {
         let often = Duration::from_secs(self.limits.message_sweep_seconds.max(1));
         let seldom = Duration::from_secs(self.limits.archive_sweep_seconds.max(60));
         let mut sweep = tokio::time::interval(often);
-        let mut round = tokio::time::interval(seldom);
+        // Not in the first seconds of a server, which have enough to do.
+        let mut round = tokio::time::interval_at(tokio::time::Instant::now() + often, seldom);
         let mut index = tokio::time::interval(Duration::from_secs(1) * INDEX);
         for timer in [&mut sweep, &mut round, &mut index] {
             timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -251,7 +252,7 @@ async fn empty(db: &Db, key: &ArchiveKey, below: MessageId) -> Result<u64> {
     loop {
         let of = key.clone();
         let old = db.read(move |c| archive::ends(c, &of)).await?;
-        if !old.is_some_and(|e| e.first.0 < below) {
+        if old.is_none_or(|e| e.first.0 >= below) {
             return Ok(removed);
         }
         let of = key.clone();

@@ -14,12 +14,13 @@ use crate::{
 };
 
 impl Room {
-    /// The facts of a message with the people that it mentions; `author` may have the right to mention everyone.
+    /// The facts of a message with the people that it mentions; `author`, where it is a person or a bot, may have the
+    /// right to mention everyone.
     pub(crate) fn mentioning(
         &self,
         facts: Option<Box<Facts>>,
         body: Option<&str>,
-        author: &UserId,
+        author: Option<&UserId>,
     ) -> Option<Box<Facts>> {
         let body = body.filter(|b| b.contains('@'));
         let reads = facts.as_ref().is_none_or(|f| f.is_line);
@@ -45,7 +46,7 @@ impl Room {
                 _ => None,
             };
             match all {
-                Some(all) if self.may_mention_all(author) => add(all.to_owned()),
+                Some(all) if author.is_some_and(|a| self.may_mention_all(a)) => add(all.to_owned()),
                 Some(_) => {}
                 None => {
                     if let Some(user) = self.called(name) {

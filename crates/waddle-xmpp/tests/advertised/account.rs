@@ -3,7 +3,7 @@
 use crate::{
     Row,
     pubsub::INTEREST,
-    server::{CARBONS, MAM, MAM_EXTENDED, RETRACT, ROSTER},
+    server::{CARBONS, FULLTEXT, MAM, MAM_EXTENDED, RETRACT, ROSTER},
 };
 
 /// The own account.
@@ -60,6 +60,14 @@ pub const ACCOUNT: &[Row] = &[
         ],
     ),
     ("urn:xmpp:mam:2", MAM),
+    ("urn:xmpp:fulltext:0", FULLTEXT),
+    (
+        "urn:xmpp:inbox:1",
+        &[(
+            "<iq type='get' id='p'><inbox xmlns='urn:xmpp:inbox:1'/></iq>",
+            "<fin xmlns=\"urn:xmpp:inbox:1\"",
+        )],
+    ),
     ("urn:xmpp:mam:2#extended", MAM_EXTENDED),
     (
         "urn:xmpp:mam:2#groupchat-field",

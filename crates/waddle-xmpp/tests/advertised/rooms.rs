@@ -2,7 +2,7 @@
 
 use crate::{
     Exchange, Row,
-    server::{MAM, MAM_EXTENDED, VCARD},
+    server::{FULLTEXT, MAM, MAM_EXTENDED, VCARD},
 };
 
 /// The rooms' host.
@@ -105,6 +105,7 @@ pub const ROOM: &[Row] = &[
         )],
     ),
     ("urn:xmpp:mam:2", MAM),
+    ("urn:xmpp:fulltext:0", FULLTEXT),
     ("urn:xmpp:mam:2#extended", MAM_EXTENDED),
     ("urn:xmpp:message-retract:1", ROOM_RETRACT),
     ("urn:xmpp:message-retract:1#tombstone", ROOM_RETRACT),

@@ -189,6 +189,10 @@ pub const MAM: &[Exchange] = &[
         "<fin",
     ),
 ];
+pub const FULLTEXT: &[Exchange] = &[(
+    "<iq type='set' id='p'{to}><query xmlns='urn:xmpp:mam:2'><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>urn:xmpp:mam:2</value></field><field var='{urn:xmpp:fulltext:0}fulltext'><value>hi</value></field></x></query></iq>",
+    "<fin",
+)];
 pub const MAM_EXTENDED: &[Exchange] = &[
     (
         "<iq type='get' id='p'{to}><metadata xmlns='urn:xmpp:mam:2'/></iq>",
