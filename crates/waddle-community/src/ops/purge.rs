@@ -5,7 +5,7 @@ use waddle_core::{ChannelId, MessageId, Timestamp, UserId, WaddleId};
 use waddle_storage::repo::moderation::{self, Purge};
 
 use super::{bounded, reason as check_reason};
-use crate::{Actor, Community, Error, Event, On, Result};
+use crate::{Actor, Community, Error, Event, On, Result, WaddleAccess};
 
 /// What is to go; without bounds everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,6 +20,40 @@ pub struct PurgeRequest {
     pub reason: Option<String>,
 }
 
+/// Whether somebody may purge what `user` said, in one channel or everywhere.
+fn may_purge(access: &WaddleAccess, actor: &Actor, user: &UserId, channel: Option<ChannelId>) -> Result<()> {
+    let own = actor.user() == Some(user);
+    let (on, relation) = match channel {
+        _ if own => (On::Waddle, "view"),
+        Some(channel) => (On::Channel(channel), "moderate"),
+        None => (On::Waddle, "moderate"),
+    };
+    if let Some(actor) = actor.user() {
+        if !access.allows(on, relation, actor) {
+            return Err(Error::Forbidden);
+        }
+        let above = match channel {
+            // Whoever moderates a channel is above its plain members there.
+            Some(c) => {
+                let theirs = access.rank_in(c, user);
+                theirs.is_none() || theirs < access.rank_in(c, actor)
+            }
+            // Everywhere a custom role counts by its place.
+            None => {
+                let theirs = access.rank_of(user);
+                theirs.ladder.is_none() || access.rank_of(actor).is_above(theirs)
+            }
+        };
+        if !own && !above {
+            return Err(Error::Forbidden);
+        }
+    }
+    match channel {
+        Some(c) if access.channel(c).is_none() => Err(Error::NotFound("channel")),
+        _ => Ok(()),
+    }
+}
+
 impl Community {
     /// Begins to purge somebody's messages. Needs `waddle#moderate` (for one channel `channel#moderate`), and a higher
     /// role than theirs; one's own messages anybody may purge.
@@ -31,37 +65,14 @@ impl Community {
         request: PurgeRequest,
     ) -> Result<Purge> {
         check_reason(request.reason.as_deref())?;
-        let user = user.clone();
-        // Marked first, so that a stop of the server between the two leaves nothing undone.
-        if self.waddle_by_id(id).is_some() {
-            let server = self.storage().server();
-            server.write(move |tx| moderation::set_purging(tx, id, true)).await?;
-        }
-        self.change(id, actor.into(), move |d| {
-            let own = d.actor.user() == Some(&user);
-            if let Some(channel) = request.channel
-                && !d.channels().iter().any(|c| c.id == channel)
-            {
-                return Err(Error::NotFound("channel"));
-            }
-            if own {
-                d.require(On::Waddle, "view")?;
-            } else {
-                match request.channel {
-                    Some(channel) => d.require(On::Channel(channel), "moderate")?,
-                    None => d.require(On::Waddle, "moderate")?,
-                }
-                if let Some(actor) = d.actor.user() {
-                    let (theirs, mine) = match request.channel {
-                        Some(c) => (d.access.rank_in(c, &user), d.access.rank_in(c, actor)),
-                        None => (d.access.role_of(&user), d.access.role_of(actor)),
-                    };
-                    // A custom role without a rank is above nobody but those who are no members.
-                    if theirs.is_some() && theirs >= mine {
-                        return Err(Error::Forbidden);
-                    }
-                }
-            }
+        let (actor, user) = (actor.into(), user.clone());
+        let access = self.access(id).await?;
+        may_purge(&access, &actor, &user, request.channel)?;
+        // Marked first, so that a stop of the server between the two leaves nothing undone; only for those who may.
+        let server = self.storage().server();
+        server.write(move |tx| moderation::set_purging(tx, id, true)).await?;
+        self.change(id, actor, move |d| {
+            may_purge(d.access, d.actor, &user, request.channel)?;
             bounded(
                 "purges under way",
                 moderation::open_purges(d.tx)?,

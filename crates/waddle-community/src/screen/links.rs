@@ -50,66 +50,129 @@ pub fn links(text: &str) -> Vec<Link> {
     let mut start = 0;
     for part in text.split_inclusive(border) {
         let token = part.trim_end_matches(border);
-        found.extend(link(token, start));
+        read(token, start, &mut found);
         start += part.len();
     }
     found
 }
 
-fn link(token: &str, start: usize) -> Option<Link> {
+/// All addresses of a word. It may have several: within a query, a fragment, behind a comma. Each byte is looked at a
+/// few times, however many there are.
+fn read(token: &str, start: usize, found: &mut Vec<Link>) {
     let trimmed = token.trim_end_matches(['.', ',', ';', ':', '!', '?', '\'', '*', '_', '~', '…']);
-    let clean: String = trimmed.chars().filter(|c| !is_hidden(*c)).collect();
+    // Browsers read a backslash as a slash.
+    let clean: String = trimmed
+        .chars()
+        .filter(|c| !is_hidden(*c))
+        .map(|c| if c == '\\' { '/' } else { c })
+        .collect();
     let clean = clean.trim_start_matches(['\'', '*', '_', '~', '.', ',']);
     let at = (start, start + trimmed.len());
     let lower = clean.to_ascii_lowercase();
-    if let Some(i) = lower.find("xmpp:") {
-        let rest = clean.get(i + 5..)?.trim_start_matches('/');
-        let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let host = address.rsplit('@').next()?.split('/').next()?.to_lowercase();
-        return (!host.is_empty()).then(|| Link {
-            host,
-            path: ["?", query].concat(),
-            explicit: true,
+    let known = ["xmpp:", "https:", "http:"].into_iter().find(|s| lower.starts_with(s));
+    if let Some((scheme, rest)) = known.and_then(|s| Some((s, clean.get(s.len()..)?))) {
+        if scheme == "xmpp:" {
+            xmpp(rest, at, found);
+        } else {
+            // Also with one slash, or none.
+            web(&["http://", rest.trim_start_matches('/')].concat(), true, at, found);
+        }
+    } else if let Some(rest) = clean.strip_prefix("//") {
+        web(&["http://", rest].concat(), true, at, found);
+    } else {
+        bare(clean, at, found);
+    }
+    let read = known.map(|s| s.len() - 1);
+    let mut places = lower.match_indices("://").map(|(i, _)| i).filter(|i| Some(*i) != read).peekable();
+    while let Some(colon) = places.next() {
+        let scheme = lower[..colon]
+            .rfind(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '+' | '-'))
+            .map_or(0, |n| n + lower[n..].chars().next().map_or(1, char::len_utf8));
+        // As far as the next one: no host goes on behind its slashes.
+        let end = places.peek().map_or(clean.len(), |next| next + 3);
+        if let Some(address) = clean.get(scheme..end).filter(|a| !a.starts_with(':')) {
+            web(address, true, at, found);
+        }
+    }
+}
+
+/// A name without a scheme, where it has the shape of one.
+fn bare(clean: &str, at: (usize, usize), found: &mut Vec<Link>) {
+    let host = clean.split(['/', '?', '#', ':']).next().unwrap_or_default();
+    if !is_name(host) {
+        return;
+    }
+    let ending = host.rsplit(['.', '。', '．', '｡']).next().unwrap_or_default().to_lowercase();
+    let explicit = clean.get(..4).is_some_and(|w| w.eq_ignore_ascii_case("www."))
+        || clean.len() > host.len() && clean[host.len()..].starts_with('/')
+        || ENDINGS.contains(&&*ending);
+    web(&["http://", clean].concat(), explicit, at, found);
+}
+
+/// The host of an address as browsers read it; one that they would not read still names a host.
+fn web(address: &str, explicit: bool, at: (usize, usize), found: &mut Vec<Link>) {
+    let (host, path) = if let Ok(url) = Url::parse(address) {
+        let Some(host) = url.host_str() else { return };
+        let mut path = url.path().to_owned();
+        for (sign, part) in [('?', url.query()), ('#', url.fragment())] {
+            if let Some(part) = part {
+                path.push(sign);
+                path.push_str(part);
+            }
+        }
+        (host.to_lowercase(), path)
+    } else {
+        let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let path = rest.get(authority.len()..).unwrap_or_default().to_owned();
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        (host.split(':').next().unwrap_or_default().to_lowercase(), path)
+    };
+    let host = host.trim_end_matches('.');
+    if host.is_empty() {
+        return;
+    }
+    let mut push = |host: &str, path: &str| {
+        found.push(Link {
+            host: host.to_owned(),
+            path: path.to_owned(),
+            explicit,
             at,
         });
-    }
-    let (address, explicit) = match lower.find("://") {
-        Some(i) => {
-            let scheme = lower[..i]
-                .rfind(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '+' | '-'))
-                .map_or(0, |n| n + 1);
-            (clean.get(scheme..)?.to_owned(), true)
-        }
-        None if clean.starts_with("//") => (["http:", clean].concat(), true),
-        None => {
-            let host = clean.split(['/', '?', '#', ':']).next()?;
-            if !is_name(host) {
-                return None;
-            }
-            let ending = host.rsplit(['.', '。', '．', '｡']).next()?.to_lowercase();
-            let explicit = lower.starts_with("www.")
-                || clean.len() > host.len() && clean[host.len()..].starts_with('/')
-                || ENDINGS.contains(&&*ending);
-            (["http://", clean].concat(), explicit)
-        }
     };
-    let url = Url::parse(&address).ok()?;
-    let host = url.host_str()?.trim_end_matches('.').to_lowercase();
-    let mut path = url.path().to_owned();
-    if let Some(q) = url.query() {
-        path.push('?');
-        path.push_str(q);
+    push(host, &path);
+    // No host has other signs, but clients may see several where one is written.
+    let sign = |c: char| !c.is_alphanumeric() && !matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
+    if host.contains(sign) {
+        for part in host.split(sign).filter(|part| is_name(part)) {
+            push(part, "/");
+        }
     }
-    if let Some(f) = url.fragment() {
-        path.push('#');
-        path.push_str(f);
+}
+
+/// An address of XMPP (RFC 5122): behind an account to be used, `//me@host/`, and before a resource, `/…`.
+fn xmpp(rest: &str, at: (usize, usize), found: &mut Vec<Link>) {
+    let end = rest.find(['?', '#']).unwrap_or(rest.len());
+    let (address, query) = rest.split_at(end);
+    let (account, target) = match address.strip_prefix("//") {
+        Some(both) => both.split_once('/').unwrap_or((both, "")),
+        None => ("", address),
+    };
+    for part in [account, target] {
+        let part = part.split('/').next().unwrap_or_default();
+        let host = part.rsplit('@').next().unwrap_or_default();
+        // As a host of the web it is read the same way: escapes, case, IDNA.
+        let read = Url::parse(&["http://", host].concat()).ok();
+        let read = read.as_ref().and_then(|u| u.host_str()).unwrap_or(host).to_lowercase();
+        if !read.is_empty() {
+            found.push(Link {
+                host: read,
+                path: ["?", query.trim_start_matches(['?', '#'])].concat(),
+                explicit: true,
+                at,
+            });
+        }
     }
-    (!host.is_empty()).then_some(Link {
-        host,
-        path,
-        explicit,
-        at,
-    })
 }
 
 /// Whether it has the shape of a host name: labels with dots, the last one of letters.
@@ -198,7 +261,7 @@ mod tests {
             ("go to evil.com now", "evil.com"),
             ("www.evil.example", "www.evil.example"),
             ("e\u{200b}vil.com!", "evil.com"),
-            ("https://еvil.com", "xn--vil-8cd.com"),
+            ("https://еvil.com", "xn--vil-qdd.com"),
             ("https:\\\\evil.com\\x", "evil.com"),
             ("http://192.0.2.1/x", "192.0.2.1"),
             ("http://3221225985/", "192.0.2.1"),

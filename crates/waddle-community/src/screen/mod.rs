@@ -135,6 +135,8 @@ pub(crate) struct Bounds {
 }
 
 const ENTRY_BYTES: usize = 200;
+/// Places of one text that a rule covers; a text with more is refused.
+const PLACES: usize = 1_000;
 const EXEMPTIONS: usize = 100;
 /// The longest timeout that a rule gives: four weeks.
 const TIMEOUT: u32 = 28 * 86_400;
@@ -345,16 +347,19 @@ impl Screen {
             let links = if self.links { links::links(text) } else { Vec::new() };
             for rule in self.rules.iter().filter(|r| r.counts_in(channel)) {
                 let all = rule.rule.then == Then::Replace;
-                let found = self.search(rule, text, &folded, &links, all);
+                let found = self.search(rule, text, &folded, &links, if all { PLACES + 1 } else { 1 });
                 let Some((start, end)) = found.first() else { continue };
                 if exempt(&rule.rule.exempt_roles) {
                     continue;
                 }
-                if !judgement.broken.iter().any(|b| b.id == rule.id) {
+                let then = if found.len() > PLACES { Then::Block } else { rule.rule.then };
+                if let Some(known) = judgement.broken.iter_mut().find(|b| b.id == rule.id) {
+                    known.then = known.then.max(then);
+                } else {
                     judgement.broken.push(Broken {
                         id: rule.id,
                         name: rule.rule.name.as_str().into(),
-                        then: rule.rule.then,
+                        then,
                         timeout_seconds: rule.rule.timeout_seconds,
                         report: rule.rule.report,
                         found: text.get(*start..*end).unwrap_or_default().chars().take(200).collect(),
@@ -367,38 +372,45 @@ impl Screen {
             }
         }
         if !stars.is_empty() && judgement.refused().is_none() {
-            judgement.covered = Some(texts.iter().enumerate().map(|(n, t)| cover(t, n, &stars)).collect());
+            stars.sort_unstable();
+            let mut rest = stars.as_slice();
+            let covered = texts.iter().enumerate().map(|(n, text)| {
+                let (mine, later) = rest.split_at(rest.partition_point(|(of, ..)| *of == n));
+                rest = later;
+                cover(text, mine)
+            });
+            judgement.covered = Some(covered.collect());
         }
         judgement
     }
 
-    /// The stretches of a text that break a rule; the first alone where `all` is not wanted.
+    /// The stretches of a text that break a rule, up to so many.
     fn search(
         &self,
         rule: &Compiled,
         text: &str,
         folded: &Folded,
         links: &[Link],
-        all: bool,
+        most: usize,
     ) -> Vec<(usize, usize)> {
         let mut found = Vec::new();
         match &rule.matcher {
             Matcher::Words(words) => words.each(folded, |start, end| {
                 found.push(folded.origin(text, start, end));
-                all
+                found.len() < most
             }),
             Matcher::Patterns(patterns) => {
                 for p in patterns {
-                    let most = if all { usize::MAX } else { 1 };
-                    found.extend(p.find_iter(text).take(most).map(|m| (m.start(), m.end())));
-                    if !all && !found.is_empty() {
+                    let left = most - found.len();
+                    found.extend(p.find_iter(text).take(left).map(|m| (m.start(), m.end())));
+                    if found.len() == most {
                         break;
                     }
                 }
             }
             Matcher::Links { .. } => {
                 let bad = links.iter().filter(|l| self.is_bad(&rule.matcher, l));
-                found.extend(bad.map(|l| l.at));
+                found.extend(bad.take(most).map(|l| l.at));
             }
         }
         found
@@ -430,12 +442,17 @@ impl Screen {
     }
 }
 
-/// The text with a star for each letter of these stretches.
-fn cover(text: &str, n: usize, stars: &[(usize, usize, usize)]) -> String {
-    let covered = |at: usize| stars.iter().any(|(of, s, e)| *of == n && (*s..*e).contains(&at));
-    text.char_indices()
-        .map(|(at, c)| if covered(at) && !c.is_whitespace() { '*' } else { c })
-        .collect()
+/// The text with a star for each letter of these stretches, which are in their order.
+fn cover(text: &str, stars: &[(usize, usize, usize)]) -> String {
+    let (mut stars, mut until) = (stars.iter().peekable(), 0);
+    let mut out = String::with_capacity(text.len());
+    for (at, c) in text.char_indices() {
+        while let Some((_, _, end)) = stars.next_if(|(_, start, _)| *start <= at) {
+            until = until.max(*end);
+        }
+        out.push(if at < until && !c.is_whitespace() { '*' } else { c });
+    }
+    out
 }
 
 #[cfg(test)]

@@ -130,3 +130,70 @@ fn a_long_text_and_many_words_take_no_time() {
     // 900 bytes each; without optimisation, on a busy machine.
     assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
 }
+
+#[test]
+fn covering_takes_no_longer_than_reading_and_has_an_end() {
+    let rule = r#"{"name":"s","kind":"words","words":["bad"],"then":"replace"}"#;
+    let few = "bad ".repeat(PLACES);
+    assert_eq!(judge(&[rule], &few).covered.unwrap()[0], "*** ".repeat(PLACES));
+    let begun = std::time::Instant::now();
+    let j = judge(&[rule], &"bad ".repeat(65_000));
+    assert!(j.covered.is_none() && j.refused().is_some_and(|b| b.then == Then::Block), "too many places");
+    // A quarter of a megabyte; without optimisation, on a busy machine.
+    assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn what_overlaps_is_covered_once_in_each_text() {
+    let rules = [
+        r#"{"name":"a","kind":"patterns","patterns":["cat nap","nap"],"then":"replace"}"#,
+        r#"{"name":"b","kind":"words","words":["cat"],"then":"replace"}"#,
+    ];
+    let rules = (1..).zip(rules.iter().map(|r| rule(r)));
+    let screen = Screen::new(rules, "p", "x").unwrap();
+    let j = screen.judge(ChannelId::new(), &["nothing", "a cat naps é cat", "", "nap"], |_| false);
+    assert_eq!(j.covered.unwrap(), ["nothing", "a *** ***s é ***", "", "***"]);
+}
+
+#[test]
+fn no_trick_hides_where_a_link_goes() {
+    let deny = r#"{"name":"l","kind":"links","deny":["evil.example"]}"#;
+    let only = r#"{"name":"l","kind":"links","only_allowed":true,"allow":["ok.example"]}"#;
+    for trick in [
+        "https://evil.example/#xmpp:a@ok.example",
+        "https://evil.example/?xmpp:a@ok.example",
+        "https://evil.example/?u=https://ok.example/",
+        "https://ok.example/?u=https://evil.example/x",
+        "https://ok.example@evil.example/",
+        "https://ok.example:x@evil.example/?https://ok.example",
+        "https://ok.example,https://evil.example",
+        "evil.example/#https://ok.example",
+        "//evil.example/https://ok.example",
+        "xmpp:a@evil.example/b@ok.example",
+        "xmpp://me@ok.example/a@evil.example?join",
+        "xmpp:a@evil.example#@ok.example",
+        "https:evil.example",
+        "https:/evil.example/x",
+        "https:\\evil.example\\x",
+        "https://ok.example://https://evil.example://x",
+    ] {
+        assert!(judge(&[deny], trick).refused().is_some(), "{trick}");
+        assert!(judge(&[only], trick).refused().is_some(), "{trick}");
+    }
+    for good in ["https://ok.example/?a=b@c", "xmpp:a@ok.example?join", "https://ok.example/a,b;c"] {
+        assert!(judge(&[only], good).refused().is_none(), "{good}");
+    }
+    let none = r#"{"name":"l","kind":"links","invitations":"none"}"#;
+    for invites in ["https://discord.gg/abc#xmpp:a@b.c", "https://x.example/?to=https://discord.gg/abc"] {
+        assert!(judge(&[none], invites).refused().is_some(), "{invites}");
+    }
+}
+
+#[test]
+fn a_word_of_many_links_takes_no_time() {
+    let deny = r#"{"name":"l","kind":"links","deny":["evil.example"]}"#;
+    let begun = std::time::Instant::now();
+    assert!(judge(&[deny], &"h://a".repeat(10_000)).refused().is_none());
+    assert!(judge(&[deny], &"://".repeat(20_000)).refused().is_none());
+    assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
+}

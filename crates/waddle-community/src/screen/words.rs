@@ -65,9 +65,10 @@ impl Words {
                 open.push(o);
             }
         }
-        let plain = match plain.is_empty() {
-            true => None,
-            false => Some(AhoCorasick::new(&plain).map_err(|_| RuleError("these are too many words for one rule"))?),
+        let plain = if plain.is_empty() {
+            None
+        } else {
+            Some(AhoCorasick::new(&plain).map_err(|_| RuleError("these are too many words for one rule"))?)
         };
         Ok(Self { plain, open, wild })
     }
