@@ -207,6 +207,6 @@ def test_a_person_takes_everything_along(server):
     assert bodies == ["said <once> & only once"]
     assert all(r.get("id") for r in user.iter(f"{mam}result"))
     assert PASSWORD not in answer.text
-    token = alice.api.ok("POST", "/auth/access-tokens", {"name": "t", "scopes": ["read", "account"]}, status=(201,))
+    token = alice.api.ok("POST", "/auth/access-tokens", {"label": "t", "scopes": ["read", "account"]}, status=(201,))
     refused = Api(server, token["token"]).request("GET", "/account/export/xmpp")
     assert refused.status_code == 403, "only a login of the person takes it all"

@@ -170,22 +170,20 @@ impl Storage {
         E: From<StorageError> + Send + 'static,
     {
         let file = db.0;
-        let done = self
-            .errand(Length::Long, move || {
-                let conn = Conn::open(
-                    &file.path,
-                    Mode::Read,
-                    file.name.clone(),
-                    file.shared.clock.clone(),
-                )?;
-                conn.begin_read()?;
-                let snapshot = Snapshot { conn };
-                let done = work(&snapshot);
-                snapshot.conn.end_read();
-                Ok(done)
-            })
-            .await?;
-        done
+        self.errand(Length::Long, move || {
+            let conn = Conn::open(
+                &file.path,
+                Mode::Read,
+                file.name.clone(),
+                file.shared.clock.clone(),
+            )?;
+            conn.begin_read()?;
+            let snapshot = Snapshot { conn };
+            let done = work(&snapshot);
+            snapshot.conn.end_read();
+            Ok(done)
+        })
+        .await?
     }
 
     /// Makes the database of a new waddle out of rows that were written with the schema of the migrations `made`;
