@@ -97,8 +97,8 @@ async fn days_threads_feeds_and_what_is_gone() {
     assert_eq!((feed.status.as_u16(), feed.header("content-type")), (200, "application/atom+xml; charset=utf-8"));
     assert!(feed.text.contains("much later") && !feed.text.contains("other words") && feed.text.contains("&lt;a rel"), "{}", feed.text);
     let map = t.get("/sitemap.xml").send().await;
-    assert!(map.text.contains("http://127.0.0.1:3000/archive/penguins/general/sitemap.xml"), "{}", map.text);
-    let map = t.get("/archive/penguins/general/sitemap.xml").send().await;
+    assert!(map.text.contains("http://127.0.0.1:3000/archive/penguins/sitemap.xml"), "{}", map.text);
+    let map = t.get("/archive/penguins/sitemap.xml").send().await;
     assert!(map.text.contains(day) && map.text.contains(next), "{}", map.text);
     let robots = t.get("/robots.txt").send().await;
     assert!(robots.text.contains("Sitemap: http://127.0.0.1:3000/sitemap.xml") && robots.text.contains("Disallow: /api/"));
