@@ -167,14 +167,14 @@ async fn known(app: &App, shown: &Secret, via: Via) -> Result<Option<Known>, Pro
     if via == Via::Cookie {
         return Ok(None);
     }
-    if let Some((account, credential, scopes)) = identity.bot_token_for(shown).await? {
+    if let Some(bot) = identity.bot_token_for(shown).await? {
         return Ok(Some(Known {
-            account,
+            account: bot.account,
             proof: Proof::Token {
                 id: None,
-                credential: Some(credential),
-                scopes: scopes.iter().filter_map(|s| s.parse().ok()).collect(),
-                expires_at: None,
+                credential: Some(bot.credential),
+                scopes: bot.scopes.iter().filter_map(|s| s.parse().ok()).collect(),
+                expires_at: bot.expires_at,
             },
         }));
     }
@@ -191,6 +191,22 @@ async fn known(app: &App, shown: &Secret, via: Via) -> Result<Option<Known>, Pro
             expires_at: token.expires_at,
         },
     }))
+}
+
+/// Whom the rate of a request counts that nobody known makes.
+fn bucket(req: &Request) -> String {
+    let client = req.extensions().get::<Client>();
+    client.map_or_else(String::new, |c| c.bucket())
+}
+
+/// Takes one request from the bucket of the address, for pages that ask nobody who they are.
+pub async fn slow_down(State(app): State<App>, req: Request, next: Next) -> Response {
+    if app.config.rate_limits
+        && let Err(wait) = app.rates.take(&bucket(&req), Instant::now())
+    {
+        return app.rates.say(Problem::too_many(wait).into_response(), None);
+    }
+    next.run(req).await
 }
 
 /// Finds out who asks, takes one request from the bucket of the account, or else of the address, and refuses what a
@@ -216,10 +232,7 @@ pub async fn authenticate(State(app): State<App>, mut req: Request, next: Next) 
     if app.config.rate_limits {
         let key = match &who {
             Some(known) => known.account.user.to_string(),
-            None => {
-                let addr = req.extensions().get::<Client>().map(|c| c.addr);
-                addr.map_or_else(String::new, |a| a.to_string())
-            }
+            None => bucket(&req),
         };
         match rates.take(&key, Instant::now()) {
             Ok(l) => left = Some(l),
@@ -282,6 +295,11 @@ impl Auth {
     /// Their account.
     pub fn account(&self) -> &Account {
         &self.0.account
+    }
+
+    /// A token needs this scope, for what only some requests to an operation do.
+    pub fn require(&self, scope: Scope) -> Result<(), Problem> {
+        self.0.may(&Need::Scope(vec![scope]))
     }
 }
 

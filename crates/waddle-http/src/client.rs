@@ -29,6 +29,19 @@ pub struct Client {
     pub secure: bool,
 }
 
+impl Client {
+    /// Whom a rate counts: an address, of IPv6 the network that one customer has (RFC 6177 §2).
+    pub fn bucket(self) -> String {
+        match self.addr {
+            IpAddr::V4(a) => a.to_string(),
+            IpAddr::V6(a) => {
+                let [b, c, d, e, ..] = a.segments();
+                format!("{b:x}:{c:x}:{d:x}:{e:x}::/64")
+            }
+        }
+    }
+}
+
 /// Reads `X-Forwarded-For` from the right: the first address that is no trusted proxy's is the client's.
 fn behind_proxies(conn: Conn, headers: &HeaderMap, trusted: &[Network]) -> Client {
     let is_trusted = |a: IpAddr| trusted.iter().any(|n| n.contains(a));

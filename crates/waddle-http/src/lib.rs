@@ -125,7 +125,7 @@ fn surface(config: HttpConfig, deps: HttpDeps, stop: CancellationToken) -> Route
         .route_layer(from_fn_with_state(app.clone(), auth::authenticate))
         .route_layer(from_fn_with_state(app.clone(), layers::contain));
     let open = open
-        .merge(archive_pages::routes())
+        .merge(archive_pages::routes().route_layer(from_fn_with_state(app.clone(), auth::slow_down)))
         .route("/style.css", get(pages::style))
         .route("/api", get(rest::try_page))
         .route("/api.js", get(rest::try_script))

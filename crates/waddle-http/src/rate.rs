@@ -67,7 +67,11 @@ impl Rates {
         if buckets.len() >= KEYS && !buckets.contains_key(key) {
             buckets.retain(|_, b| level(*b) < full);
             if buckets.len() >= KEYS {
-                buckets.clear();
+                // whoever asked least can best do without being remembered
+                let mut levels: Vec<f64> = buckets.values().map(|b| level(*b)).collect();
+                let (_, fullest, _) = levels.select_nth_unstable_by(KEYS * 3 / 4, f64::total_cmp);
+                let fullest = *fullest;
+                buckets.retain(|_, b| level(*b) < fullest);
             }
         }
         let left = buckets.get(key).map_or(full, |b| level(*b));

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use waddle_community::Community;
-use waddle_core::{BotId, Secret, Slug, UserId};
+use waddle_core::{BotId, Secret, Slug, Timestamp, UserId};
 use waddle_storage::repo::{
     bots::{self, BotRow},
     credentials::{Credentials, NewToken},
@@ -18,6 +18,19 @@ const FOR_EVER: u64 = 36_500;
 const CHAT: &str = "chat";
 /// Localparts that are tried.
 const NAMES: usize = 50;
+
+/// Who shows a bot's token.
+#[derive(Debug, Clone)]
+pub struct BotLogin {
+    /// The bot's account.
+    pub account: Account,
+    /// The token.
+    pub credential: CredentialId,
+    /// What the bot may do.
+    pub scopes: Vec<String>,
+    /// When the token ends.
+    pub expires_at: Option<Timestamp>,
+}
 
 impl Identity {
     /// Encrypts a value for the place where it is kept.
@@ -82,7 +95,7 @@ impl Identity {
     pub async fn bot_token_for(
         &self,
         shown: &Secret,
-    ) -> Result<Option<(Account, CredentialId, Vec<String>)>, Error> {
+    ) -> Result<Option<BotLogin>, Error> {
         if !token::is_token(shown.expose()) {
             return Ok(None);
         }
@@ -94,7 +107,12 @@ impl Identity {
             return Ok(None);
         };
         let scopes = self.bot_scopes(bot).await?;
-        Ok(Some((account.into(), CredentialId(credential.id), scopes)))
+        Ok(Some(BotLogin {
+            account: account.into(),
+            credential: CredentialId(credential.id),
+            scopes,
+            expires_at: credential.expires_at,
+        }))
     }
 
     async fn bot_scopes(&self, bot: BotId) -> Result<Vec<String>, Error> {

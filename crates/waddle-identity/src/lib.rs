@@ -34,6 +34,7 @@ use waddle_storage::{Db, Storage, repo::departed};
 pub use access_token::{AccessToken, NewAccessToken};
 pub use account::Account;
 pub use atproto::Callback;
+pub use bot::BotLogin;
 pub use config::{AtprotoConfig, IdentityConfig, MIN_ITERATIONS};
 pub use device::{DeviceInfo, DeviceLogin, NewDeviceCredential};
 pub use error::{Error, LoginError};

@@ -21,7 +21,7 @@ use waddle_hooks::slash::{
 };
 
 use super::{bots, channels, visible, webhooks::hooks};
-use crate::{App, auth::Auth, events::Watch, problem::Problem, rest::Json};
+use crate::{App, auth::Auth, events::Watch, problem::Problem, rest::{Json, Scope}};
 
 /// These addresses.
 pub fn routes() -> OpenApiRouter<App> {
@@ -199,7 +199,11 @@ pub async fn put(
     Json(body): Json<CommandBody>,
 ) -> Result<Json<CommandView>, Problem> {
     let (waddle, _) = visible(&app, auth.user(), &w).await?;
-    let bot = auth.user().as_bot().or(body.bot);
+    let own = auth.user().as_bot();
+    if own.is_none() {
+        auth.require(Scope::Manage)?;
+    }
+    let bot = own.or(body.bot);
     let bot = bot.ok_or_else(|| Problem::bad_request("bot: whose command it is"))?;
     let new = NewCommand {
         description: body.description,
@@ -220,6 +224,9 @@ pub async fn remove(
     Path((w, name)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
     let (waddle, _) = visible(&app, auth.user(), &w).await?;
+    if auth.user().as_bot().is_none() {
+        auth.require(Scope::Manage)?;
+    }
     hooks(&app)?.delete_command(auth.user(), waddle.id, &name).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -54,7 +54,7 @@ pub async fn list(
 }
 
 /// Pin a message.
-#[utoipa::path(put, path = "/channels/{c}/pins/{id}", tag = "messages", security(("token" = ["messages:write"]), ("token" = ["moderate"])),
+#[utoipa::path(put, path = "/channels/{c}/pins/{id}", tag = "messages", security(("token" = ["moderate"])),
     responses((status = 204, description = "Pinned.")))]
 pub async fn add(
     State(app): State<App>,
@@ -65,7 +65,7 @@ pub async fn add(
 }
 
 /// Take a pin off.
-#[utoipa::path(delete, path = "/channels/{c}/pins/{id}", tag = "messages", security(("token" = ["messages:write"]), ("token" = ["moderate"])),
+#[utoipa::path(delete, path = "/channels/{c}/pins/{id}", tag = "messages", security(("token" = ["moderate"])),
     responses((status = 204, description = "Off.")))]
 pub async fn remove(
     State(app): State<App>,

@@ -20,6 +20,7 @@ static NOBODY: LazyLock<Option<UserId>> = LazyLock::new(|| {
 });
 
 /// A public waddle.
+#[derive(Clone)]
 pub(super) struct Place {
     pub waddle: Arc<Waddle>,
     pub access: Arc<WaddleAccess>,
@@ -68,14 +69,18 @@ impl Place {
     }
 
     /// The channel of this slug.
-    pub fn channel(self, slug: &str) -> Option<Room> {
+    pub fn channel(&self, slug: &str) -> Option<Room> {
         let channel = self.channels().into_iter().find(|c| c.slug.as_str() == slug)?;
-        let messages = ChannelMessages::of(self.db.clone(), channel.id);
-        Some(Room {
-            place: self,
+        Some(self.room(channel))
+    }
+
+    /// One of its channels.
+    pub fn room(&self, channel: Arc<Channel>) -> Room {
+        Room {
+            messages: ChannelMessages::of(self.db.clone(), channel.id),
+            place: self.clone(),
             channel,
-            messages,
-        })
+        }
     }
 
     /// What a page made now is good for: until a commit in the waddle, or a person's wish.

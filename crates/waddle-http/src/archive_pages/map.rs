@@ -10,17 +10,17 @@ use waddle_stanza::XmlWriter;
 use super::{
     cache::Made,
     days,
-    find::{self, Room},
+    find::{self, Place},
     finish, nothing, serve,
 };
 use crate::{App, problem::Problem};
 
 const MAP: &str = "http://www.sitemaps.org/schemas/sitemap/0.9";
-/// Days of a channel, and channels of the server, that are told.
-const DAYS: usize = 1_000;
-const CHANNELS: usize = 10_000;
-/// Waddles that are looked into.
-const WADDLES: usize = 1_000;
+/// The newest days of a channel, and days of a waddle, that are told.
+const DAYS: usize = 365;
+const ADDRESSES: usize = 10_000;
+/// Waddles that are told: the most that the protocol allows.
+const WADDLES: usize = 50_000;
 
 fn xml(w: &mut XmlWriter) -> Made {
     let body = std::mem::take(w).finish();
@@ -28,54 +28,46 @@ fn xml(w: &mut XmlWriter) -> Made {
     Made::new("application/xml; charset=utf-8", [head.as_slice(), &body].concat())
 }
 
-/// `GET /sitemap.xml`: a map of each public channel's map.
+/// `GET /sitemap.xml`: the map of each public waddle, from the list of them: no waddle is opened for it.
 pub async fn all(State(app): State<App>, headers: HeaderMap) -> Response {
     let mut waddles = app.deps.community.waddles();
     waddles.retain(|w| find::is_public(w) && w.settings.indexed);
     waddles.sort_by(|a, b| a.slug.as_str().cmp(b.slug.as_str()));
     let mut w = XmlWriter::with_capacity(4_096);
     w.open_ns("sitemapindex", MAP);
-    let mut told = 0;
     for waddle in waddles.iter().take(WADDLES) {
-        let Ok(Some(place)) = find::place(&app, waddle.slug.as_str()).await else {
-            continue;
-        };
-        for c in place.channels() {
-            if told >= CHANNELS {
-                break;
-            }
-            told += 1;
-            let path = format!("/archive/{}/{}/sitemap.xml", waddle.slug, c.slug);
-            w.open("sitemap").leaf("loc", &app.config.at(&path)).close();
-        }
+        let path = format!("/archive/{}/sitemap.xml", waddle.slug);
+        w.open("sitemap").leaf("loc", &app.config.at(&path)).close();
     }
     w.close();
     finish(&app, xml(&mut w), &headers)
 }
 
-/// `GET /archive/{w}/{c}/sitemap.xml`: its days.
-pub async fn channel(
-    State(app): State<App>,
-    Path((w, c)): Path<(String, String)>,
-    headers: HeaderMap,
-) -> Response {
-    let room = match find::room(&app, &w, &c).await {
-        Ok(Some(room)) if room.place.waddle.settings.indexed => room,
+/// `GET /archive/{w}/sitemap.xml`: its channels and their days.
+pub async fn community(State(app): State<App>, Path(w): Path<String>, headers: HeaderMap) -> Response {
+    let place = match find::place(&app, &w).await {
+        Ok(Some(place)) if place.waddle.settings.indexed => place,
         Ok(_) => return nothing(&app),
         Err(problem) => return problem.into_response(),
     };
-    let key = format!("{w}/{c}/sitemap.xml");
-    serve(State(app.clone()), headers, key, &room.place, map(&app, &room)).await
+    let key = format!("{w}/sitemap.xml");
+    serve(State(app.clone()), headers, key, &place, map(&app, &place)).await
 }
 
-async fn map(app: &App, room: &Room) -> Result<Option<Made>, Problem> {
-    let path = room.path();
+async fn map(app: &App, place: &Place) -> Result<Option<Made>, Problem> {
     let mut w = XmlWriter::with_capacity(4_096);
     w.open_ns("urlset", MAP);
-    w.open("url").leaf("loc", &app.config.at(&path)).close();
-    for day in days::days(room, None, DAYS).await? {
-        let address = app.config.at(&format!("{path}/{day}"));
-        w.open("url").leaf("loc", &address).close();
+    let mut left = ADDRESSES;
+    for channel in place.channels() {
+        let room = place.room(channel);
+        let path = room.path();
+        w.open("url").leaf("loc", &app.config.at(&path)).close();
+        let days = days::days(&room, None, left.min(DAYS)).await?;
+        left = left.saturating_sub(days.len() + 1);
+        for day in days {
+            let address = app.config.at(&format!("{path}/{day}"));
+            w.open("url").leaf("loc", &address).close();
+        }
     }
     w.close();
     Ok(Some(xml(&mut w)))

@@ -33,6 +33,8 @@ pub struct Cursor {
     /// All before this is known, of waddles without a place.
     since: i64,
     places: BTreeMap<WaddleId, Place>,
+    /// The past is being told, one waddle after the other: what is known of one says nothing of the others.
+    held: bool,
 }
 
 impl Cursor {
@@ -41,6 +43,7 @@ impl Cursor {
         Self {
             since: now.micros(),
             places: BTreeMap::new(),
+            held: false,
         }
     }
 
@@ -53,6 +56,16 @@ impl Cursor {
         })
     }
 
+    /// From here on the past is told; until [`release`](Self::release) every waddle keeps its place.
+    pub fn hold(&mut self) {
+        self.held = true;
+    }
+
+    /// All of the past was told.
+    pub fn release(&mut self) {
+        self.held = false;
+    }
+
     /// The time before which all of a waddle without a line is known.
     pub fn since(&self) -> Timestamp {
         Timestamp(self.since)
@@ -63,6 +76,9 @@ impl Cursor {
         change(&mut place);
         place.touched = place.touched.max(at);
         self.places.insert(waddle, place);
+        if self.held {
+            return;
+        }
         let newest = self.places.values().map(|p| p.touched).max().unwrap_or(at);
         let quiet = newest.saturating_sub(SLACK);
         if quiet > self.since {
@@ -121,7 +137,11 @@ impl Cursor {
             };
             places.insert(format!("{id:032x}").parse().ok()?, place);
         }
-        Some(Self { since, places })
+        Some(Self {
+            since,
+            places,
+            held: false,
+        })
     }
 }
 
@@ -159,5 +179,20 @@ mod tests {
         c.message(a, MessageId(SLACK + 3));
         assert_eq!(c.place(a).message, MessageId(SLACK + 3));
         assert_eq!(c.place(b).message, MessageId(SLACK + 10));
+    }
+
+    #[test]
+    fn while_the_past_is_told_nobody_is_taken_as_known() {
+        let (a, b) = (WaddleId::new(), WaddleId::new());
+        let mut c = Cursor::at(Timestamp(10));
+        c.hold();
+        c.message(a, MessageId(5 * SLACK));
+        let broken = Cursor::decode(&c.encode()).unwrap();
+        assert_eq!((broken.place(b).message, broken.since()), (MessageId(10), Timestamp(10)));
+        assert_eq!(broken.place(a).message, MessageId(5 * SLACK));
+        c.line(b, 3, Timestamp(20));
+        c.release();
+        c.message(a, MessageId(5 * SLACK + 1));
+        assert_eq!(c.place(b).message, MessageId(4 * SLACK + 1), "b was told as well");
     }
 }

@@ -74,6 +74,8 @@ pub struct Stream {
     /// The channels that the client knows of.
     pub(super) visible: HashMap<WaddleId, HashSet<ChannelId>>,
     pending: VecDeque<Pending>,
+    /// How much of it is of the past.
+    past: usize,
 }
 
 fn ended(kind: &'static str, status: StatusCode, detail: &str) -> Problem {
@@ -111,6 +113,7 @@ impl Stream {
             covered: HashMap::new(),
             visible: HashMap::new(),
             pending: VecDeque::new(),
+            past: 0,
         };
         stream.begin(&user, resumed).await?;
         Ok(stream)
@@ -161,7 +164,17 @@ impl Stream {
         for (waddle, line) in lines {
             self.line(waddle, &line);
         }
+        self.past = self.pending.len();
+        self.cursor.hold();
         Ok(())
+    }
+
+    /// One more of the past was told.
+    fn told(&mut self) {
+        self.past = self.past.saturating_sub(1);
+        if self.past == 0 {
+            self.cursor.release();
+        }
     }
 
     /// Tells something in its turn.
@@ -194,7 +207,9 @@ impl Stream {
                 return Next::End(why);
             }
             if let Some(pending) = self.pending.pop_front() {
-                match self.tell(pending).await {
+                let told = self.tell(pending).await;
+                self.told();
+                match told {
                     Ok(Some(event)) => return Next::Event(Box::new(event)),
                     Ok(None) => continue,
                     Err(problem) => return Next::End(problem),

@@ -125,12 +125,19 @@ pub async fn conditional(
     if !req.headers().contains_key(header::IF_MATCH) {
         return Ok(next.run(req).await);
     }
+    // whoever sends slowly keeps nobody waiting
+    let (parts, body) = req.into_parts();
+    let body = axum::body::to_bytes(body, app.config.limits.http_body_bytes)
+        .await
+        .map_err(|_| Problem::of_status(StatusCode::PAYLOAD_TOO_LARGE, String::new()))?;
+    let req = Request::from_parts(parts, Body::from(body));
     let _one_at_a_time = app.conditions.lane(req.uri().path()).lock().await;
     let (status, tag) = current(router, read_of(&req)).await?;
     let holds = match (&tag, status) {
         (Some(tag), _) => matches(req.headers(), &header::IF_MATCH, tag, true),
-        // the handler says what is wrong
-        (None, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND) => true,
+        // the handler says what is wrong; what is gone is not made anew (§13.1.1)
+        (None, StatusCode::NOT_FOUND) => *req.method() != Method::PUT,
+        (None, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => true,
         (None, _) => false,
     };
     if holds {
