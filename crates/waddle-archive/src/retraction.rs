@@ -28,7 +28,7 @@ pub fn of_room(
     author: Option<&str>,
     tombstone: &Tombstone<'_>,
 ) -> Result<Vec<MessageId>> {
-    let parts = messages::parts_of(tx, id)?;
+    let mut parts = messages::parts_of(tx, id)?;
     let message = archive::get(tx, room, parts.id)?;
     if message.retracted {
         return Err(StorageError::NotFound);
@@ -38,9 +38,13 @@ pub fn of_room(
     }
     bury(tx, room, &message, tombstone)?;
     let mut gone = vec![message.id];
-    for c in parts.corrections.iter().filter(|c| !c.retracted) {
-        bury(tx, room, c, tombstone)?;
-        gone.push(c.id);
+    // Each is read once: one that is buried is found no more.
+    while !parts.corrections.is_empty() {
+        for c in &parts.corrections {
+            bury(tx, room, c, tombstone)?;
+            gone.push(c.id);
+        }
+        parts = messages::parts_of(tx, message.id)?;
     }
     messages::bury(tx, room, message.id)?;
     Ok(gone)

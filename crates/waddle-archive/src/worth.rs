@@ -12,6 +12,7 @@ use waddle_stanza::{Element, ns};
 const CONTENT: &[(&str, &str)] = &[
     ("body", ns::CLIENT),
     ("subject", ns::CLIENT),
+    ("html", "http://jabber.org/protocol/xhtml-im"),
     ("received", ns::RECEIPTS),
     // XEP-0333: `markable` only asks.
     ("received", ns::MARKERS),
@@ -51,6 +52,12 @@ pub fn is_kept(message: Element<'_>) -> bool {
     content
 }
 
+/// Whether a message says something to people, whatever its hints are: more than that it was read or received.
+pub fn is_said(message: Element<'_>) -> bool {
+    let quiet = |c: Element<'_>| [ns::MARKERS, ns::RECEIPTS].iter().any(|n| c.in_ns(n));
+    message.children().any(|c| is_content(c) && !quiet(c))
+}
+
 fn is_content(child: Element<'_>) -> bool {
     CONTENT
         .iter()
@@ -62,6 +69,21 @@ mod tests {
     use waddle_stanza::Stanza;
 
     use super::*;
+
+    #[test]
+    fn hints_take_nothing_from_what_is_said() {
+        for (xml, said) in [
+            ("<body>hi</body><no-store xmlns='urn:xmpp:hints'/>", true),
+            ("<x xmlns='jabber:x:oob'/><no-permanent-store xmlns='urn:xmpp:hints'/>", true),
+            ("<displayed xmlns='urn:xmpp:chat-markers:0' id='1'/>", false),
+            ("<received xmlns='urn:xmpp:receipts' id='1'/>", false),
+            ("<game xmlns='urn:example'/><store xmlns='urn:xmpp:hints'/>", false),
+        ] {
+            let message = ["<message xmlns='jabber:client'>", xml, "</message>"].concat();
+            let message = Stanza::parse(message.into()).unwrap();
+            assert_eq!(is_said(message.root()), said, "{xml}");
+        }
+    }
 
     #[test]
     fn what_is_kept() {

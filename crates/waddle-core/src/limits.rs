@@ -158,7 +158,7 @@ limits! {
     message_correction_reach: usize = 10_000,
     /// Messages: people mentioned in one; more names stay text.
     message_mentions: usize = 50,
-    /// Messages: bytes of a text that is said through HTTP.
+    /// Messages: bytes of a text in a channel, said through XMPP or HTTP; a longer one is refused.
     message_bytes: usize = 10_000,
     /// Messages: files of one that is said through HTTP.
     message_files: usize = 10,

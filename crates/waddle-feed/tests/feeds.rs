@@ -25,7 +25,7 @@ async fn a_reading_appears_in_the_channel() {
     );
     assert_eq!(
         w.said().await,
-        ("sensors".to_owned(), "kitchen: 21.5 °C".to_owned())
+        ("sensors (feed)".to_owned(), "kitchen: 21.5 °C".to_owned())
     );
     assert!(
         !w.wants("home/other/x") && w.wants("home/sensors/x"),

@@ -387,7 +387,8 @@ impl RoomActor {
                         return answer(done, &inbound);
                     };
                     // The room says it, in its turn.
-                    rooms.tell(&name, Input::Topic(Arrived::clone(&inbound), text, done.map(drop)));
+                    let topic = (Arrived::clone(&inbound), text, done.map(drop));
+                    rooms.tell(&name, Input::Topic(Box::new(topic)));
                     Vec::new()
                 });
             }
@@ -409,8 +410,14 @@ impl RoomActor {
         }
     }
 
-    fn write(&mut self, token: u64, write: Write) {
+    fn write(&mut self, token: u64, mut write: Write) {
         let Some(store) = self.store.clone() else { return };
+        if let Write::Message(m) = &mut write
+            && let Some(asker) = m.retracts.as_mut().and_then(|r| r.asker.as_mut())
+            && asker.via.is_none()
+        {
+            asker.via = self.start.rooms.via(&asker.session).map(Arc::new);
+        }
         let committed = self.committed.clone();
         if matches!(write, Write::Delete) {
             let name = self.start.jid.local().unwrap_or_default().to_owned();
@@ -423,6 +430,7 @@ impl RoomActor {
         let asked = match &write {
             Write::Message(m) if m.retracts.is_some() => Asked::Retraction,
             Write::Message(m) if m.facts.as_ref().is_some_and(|f| f.pins.is_some()) => Asked::Pin,
+            Write::Message(m) if m.facts.as_ref().is_some_and(|f| f.must_correct) => Asked::Correction,
             Write::Preview(..) => Asked::Preview,
             _ => Asked::Nothing,
         };
@@ -444,6 +452,7 @@ impl RoomActor {
 enum Asked {
     Nothing,
     Retraction,
+    Correction,
     Pin,
     Preview,
 }

@@ -33,6 +33,8 @@ pub(crate) struct Arrived {
     _done: Option<Arc<Done>>,
     /// Who waits for what becomes of it, where it came from no client.
     answer: Option<Arc<Mutex<Option<oneshot::Sender<Acted>>>>>,
+    /// From where it came, where it came from no client.
+    pub via: Option<Arc<Via>>,
 }
 
 impl Arrived {
@@ -43,6 +45,7 @@ impl Arrived {
             sender: inbound.sender,
             _done: done.map(|call| Arc::new(Done(Some(call)))),
             answer: None,
+            via: None,
         }
     }
 
@@ -53,6 +56,7 @@ impl Arrived {
             sender,
             _done: None,
             answer: Some(Arc::new(Mutex::new(Some(answer)))),
+            via: Via::now(),
         }
     }
 
@@ -153,6 +157,8 @@ pub struct Poster {
 pub const WEBHOOK: &str = " (webhook)";
 /// What stands behind the nickname of what a bot answers.
 pub const BOT: &str = " (bot)";
+/// What stands behind the nickname of a feed.
+pub const FEED: &str = " (feed)";
 
 /// Why a post was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -105,6 +105,7 @@ impl Room {
             role: standing.role,
             role_set: None,
             revision: self.revision(),
+            is_out: false,
             stable_id: self.occupant_id(&sender.user),
             sessions: smallvec![session],
             presence: inbound.stanza.clone(),

@@ -38,6 +38,7 @@ mod history;
 mod invite;
 mod iq;
 mod join;
+mod legible;
 mod load;
 mod manage;
 mod mentions;

@@ -6,7 +6,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use waddle_archive::retraction;
 use waddle_messages::{NewsKind, index};
 use waddle_community::{Channel as ChannelRow, ChannelKind, Visibility, Waddle};
-use waddle_core::{BareJid, ChannelId, RoomName};
+use waddle_core::{BareJid, ChannelId, RoomName, UserId};
 use waddle_stanza::retract::Tombstone;
 use waddle_storage::{
     Db, StorageError, Tx,
@@ -258,6 +258,13 @@ pub(crate) fn settings_of(waddle: &Waddle, channel: &ChannelRow) -> RoomSettings
     }
 }
 
+/// An author as the audit log names people; a webhook or feed as it is.
+fn subject_of(author: &str) -> String {
+    author
+        .parse::<UserId>()
+        .map_or_else(|_| author.to_owned(), |user| user.subject())
+}
+
 async fn read_history(room: &mut Room, store: &Store) -> Result<(), LoadError> {
     let (key, most) = (store.archive.clone(), room.limits.muc_history);
     let read =
@@ -367,8 +374,17 @@ impl Store {
                 moderated: gone.moderated.as_ref(),
             };
             let author = gone.moderated.is_none().then_some(&*m.author);
+            // Whose it was is asked as long as it is there.
+            let whose = match (&self.owner, &gone.moderated) {
+                (Owner::Channel(_), Some(_)) => {
+                    let first = messages::first_of(tx, gone.id)?;
+                    archive::get(tx, &self.archive, first)?.author
+                }
+                _ => None,
+            };
             gone_now = retraction::of_room(tx, &self.archive, gone.id, author, &tombstone)?;
             if let (Owner::Channel(channel), Some(by)) = (&self.owner, &gone.moderated) {
+                let via = gone.asker.as_ref().and_then(|a| a.via.as_deref());
                 audit::insert(
                     tx,
                     &AuditEntry {
@@ -377,11 +393,14 @@ impl Store {
                         actor: m.author.parse().ok(),
                         action: "message.retract".to_owned(),
                         target: format!("message:{}", gone.id),
-                        detail: format!("channel:{channel}"),
+                        detail: match whose {
+                            Some(whose) => format!("channel:{channel} {}", subject_of(&whose)),
+                            None => format!("channel:{channel}"),
+                        },
                         reason: by.reason.clone(),
-                        via: Some("xmpp".to_owned()),
-                        address: None,
-                        token: None,
+                        via: gone.asker.as_ref().map(|_| via.map_or("xmpp", |v| v.kind).to_owned()),
+                        address: via.and_then(|v| v.address).map(|a| a.to_string()),
+                        token: via.and_then(|v| v.token.as_deref()).map(str::to_owned),
                     },
                 )?;
             }

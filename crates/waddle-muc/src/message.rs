@@ -17,7 +17,7 @@ use crate::{
     metrics,
     occupants::Occupant,
     register,
-    room::Room,
+    room::{Kind, Room},
     show::write_occupant_id,
     stamp,
     standing::Role,
@@ -67,6 +67,7 @@ impl Room {
         if !self.has_place() {
             return Err(error::busy(BUSY));
         }
+        self.is_short(&inbound.stanza)?;
         let root = inbound.stanza.root();
         if let (Some(subject), None, None) = (
             root.child("subject", ns::CLIENT),
@@ -90,7 +91,7 @@ impl Room {
             return ran;
         }
         let user = o.user.clone();
-        self.may_speak_again(&user, root, now)?;
+        let must_correct = self.may_speak_again(&user, root, now)?;
         let mut passed = self.screen(&user, &inbound.stanza, fx)?;
         let mut inbound = inbound;
         if let Some(covered) = passed.covered.take() {
@@ -104,7 +105,7 @@ impl Room {
         self.activity.count(root, now);
         let gone = retracts.as_ref().map(|r| r.id);
         // A retraction is kept in any case: who was away must hear of it.
-        if !(self.keeps() && (gone.is_some() || stamp::is_archived(root))) {
+        if !(self.keeps() && (gone.is_some() || stamp::is_archived(root, matches!(self.kind, Kind::Channel(_))))) {
             let then = move |room: &mut Room, _, _, fx: &mut Effects| {
                 room.broadcast(&fan, fx);
                 passed.stored(None, fx);
@@ -118,7 +119,10 @@ impl Room {
             ..to_archive(&inbound, o, &fan, now)
         };
         let link = message.body.as_deref().and_then(|b| text::links(b, 1).pop());
-        message.facts = self.mentioning(message.facts.take(), message.body.as_deref(), &user);
+        message.facts = self.mentioning(message.facts.take(), message.body.as_deref(), Some(&user));
+        if let Some(facts) = message.facts.as_mut() {
+            facts.must_correct = must_correct;
+        }
         let line = gone.is_none() && message.facts.as_ref().is_none_or(|f| f.is_line && f.replaces.is_none());
         let link = link.filter(|_| line);
         let shown = message.facts.as_ref().and_then(|f| f.displayed);
@@ -170,10 +174,11 @@ impl Room {
         Fan::new(payload.head().from(o.address.as_str()).no_to().build())
     }
 
-    /// Sends to every session in the room.
+    /// Sends to every session in the room, but to nobody who may not be here any more and is still to be told so.
     pub(crate) fn broadcast(&mut self, fan: &Fan, fx: &mut Effects) {
+        self.judge();
         fx.deliveries.reserve(self.occupants.sessions());
-        for o in self.occupants.iter() {
+        for o in self.occupants.iter().filter(|o| !o.is_out) {
             for s in &o.sessions {
                 fx.push(&s.outbox, fan.to(&s.to), false);
             }
@@ -193,6 +198,7 @@ fn retracts(inbound: &Arrived) -> Outcome<Option<Retracts>> {
             id,
             by_message: inbound.stanza.id().map(Cow::into_owned),
             moderated: None,
+            asker: None,
         })),
         Err(_) if wish.legacy => Ok(None),
         Err(_) => Err(error::item_not_found(NO_SUCH_MESSAGE)),

@@ -17,7 +17,7 @@ use crate::{
     room::{Kind, Room},
     stamp,
     standing::Role,
-    state::{BUSY, Effects, Message, Retracts, Write},
+    state::{Asker, BUSY, Effects, Message, Retracts, Write},
 };
 
 impl Room {
@@ -72,6 +72,10 @@ impl Room {
                 id: gone,
                 by_message: Some(id),
                 moderated: Some(moderated),
+                asker: Some(Asker {
+                    session: inbound.sender.jid.clone(),
+                    via: inbound.via.clone(),
+                }),
             }),
             origin_id: None,
             facts: None,

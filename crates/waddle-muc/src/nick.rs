@@ -7,7 +7,7 @@
 
 use waddle_core::jid::nickname_key;
 
-use crate::api::{BOT, WEBHOOK};
+use crate::api::{BOT, FEED, WEBHOOK};
 
 /// Why a nickname is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -16,7 +16,7 @@ pub enum NickError {
     #[error("this nickname is too long; choose a shorter one")]
     TooLong,
     /// It ends with the mark of what is no person.
-    #[error("this nickname looks like a webhook's; choose another")]
+    #[error("this nickname looks like a feed's, a bot's or a webhook's; choose another")]
     Marked,
     /// Empty, or of characters that RFC 8266 disallows.
     #[error("this nickname has characters that are not allowed")]
@@ -80,9 +80,9 @@ pub fn key(nick: &str, max_bytes: usize) -> Result<String, NickError> {
     Ok(key)
 }
 
-/// Whether a nickname, by its key, ends with the mark of a webhook or bot: nobody in the room can have it.
+/// Whether a nickname, by its key, ends with the mark of a feed, webhook or bot: nobody in the room can have it.
 pub fn is_marked(key: &str) -> bool {
-    key.ends_with(WEBHOOK) || key.ends_with(BOT)
+    [WEBHOOK, BOT, FEED].iter().any(|mark| key.ends_with(mark))
 }
 
 #[cfg(test)]
@@ -107,7 +107,7 @@ mod tests {
         for bad in ["GitHub (webhook)", "x  (WebHook)", "ｘ (webhoоk)"] {
             assert!(marked(bad), "{bad}");
         }
-        assert!(marked("Echo (BOT)") && !marked("bot"));
+        assert!(marked("Echo (BOT)") && marked("Attic (feed)") && !marked("bot") && !marked("feed"));
         assert!(!marked("webhook") && !marked("github"));
     }
 

@@ -63,6 +63,8 @@ pub struct Occupant {
     pub role_set: Option<Role>,
     /// The revision of the permissions that the standing was computed at.
     pub revision: u64,
+    /// Whether they may not be here any more, which they are still to be told.
+    pub is_out: bool,
     /// XEP-0421.
     pub stable_id: String,
     /// Their clients, at least one.

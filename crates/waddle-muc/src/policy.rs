@@ -13,6 +13,10 @@ pub trait Policy: Send + std::fmt::Debug {
     fn revision(&self) -> u64;
     /// What somebody is in the channel.
     fn standing(&self, user: &UserId) -> Standing;
+    /// Whether somebody may be in the channel.
+    fn may_join(&self, user: &UserId) -> bool {
+        self.standing(user).join
+    }
     /// The role of somebody in the waddle.
     fn role(&self, user: &UserId) -> Option<WaddleRole>;
     /// Until when and why somebody is timed out.
@@ -119,6 +123,10 @@ impl Policy for ChannelPolicy {
             affiliation,
             role,
         }
+    }
+
+    fn may_join(&self, user: &UserId) -> bool {
+        self.channel.is_some_and(|c| self.access.channel_allows(c, "join", user))
     }
 
     fn role(&self, user: &UserId) -> Option<WaddleRole> {

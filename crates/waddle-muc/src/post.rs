@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 use waddle_core::Timestamp;
-use waddle_messages::Facts;
+use waddle_messages::{Facts, text};
 use waddle_stanza::{Class, Stanza, XmlWriter};
 
 use crate::{
-    api::{Post, PostError, Posted},
+    api::{FEED, Post, PostError, Posted},
     fan::Fan,
     nick,
     room::{Kind, Room},
@@ -17,9 +17,6 @@ use crate::{
     stamp,
     state::{Effect, Effects, Message, Write},
 };
-
-/// What is put behind a nickname that somebody in the room has.
-const FEED: &str = " (feed)";
 
 /// Who says it, for the archive and for `occupant-id`.
 fn author(post: &Post) -> String {
@@ -67,17 +64,21 @@ impl Room {
             sender: None,
             retracts: None,
             origin_id: None,
-            facts: facts(post, &fan),
+            facts: self.mentioning(facts(post, &fan), Some(&body), author(post).parse().ok().as_ref()),
             said: None,
             body: Some(body),
             stanza: fan.whole(),
         };
+        let link = message.body.as_deref().and_then(|b| text::links(b, 1).pop());
         let then = move |room: &mut Room, result, _, fx: &mut Effects| {
             let answer = match result {
                 Ok(Some(id)) => {
                     let fan = fan.with(&stamp::stanza_id(id, &room.at));
                     room.broadcast(&fan, fx);
                     room.remember(id, fan, now);
+                    if let Some(link) = link {
+                        fx.rest.push(Effect::Links(id, link));
+                    }
                     Ok(id)
                 }
                 Ok(None) | Err(_) => Err(PostError::Storage),
@@ -116,12 +117,9 @@ impl Room {
     }
 
     fn make_post(&self, post: &Post) -> Result<(Arc<str>, Fan), PostError> {
-        let key = nick::key(&post.nick, self.limits.muc_nick_bytes).map_err(|_| PostError::Nick)?;
-        let nick = match &post.poster {
-            Some(poster) => [post.nick.as_str(), poster.mark].concat(),
-            None if self.occupants.of_key(&key).is_some() => [post.nick.as_str(), FEED].concat(),
-            None => post.nick.clone(),
-        };
+        nick::key(&post.nick, self.limits.muc_nick_bytes).map_err(|_| PostError::Nick)?;
+        let mark = post.poster.as_ref().map_or(FEED, |poster| poster.mark);
+        let nick = [post.nick.as_str(), mark].concat();
         let from = self.jid.with_resource(&nick).map_err(|_| PostError::Nick)?;
         let mut w = XmlWriter::message();
         w.attr("from", from.as_str())

@@ -81,7 +81,8 @@ impl Room {
     /// A new nickname of an occupant, for all their clients here.
     fn rename(&mut self, i: usize, inbound: &Arrived, wanted: &str, fx: &mut Effects) -> Outcome {
         let o = self.occupants.at(i);
-        let (key, address) = self.check_nick(wanted, &o.bare.clone(), Some(i))?;
+        let (key, address) = self.check_nick(wanted, &o.bare, Some(i))?;
+        self.screen_nick(&o.user, wanted)?;
         let nick = address.resource().unwrap_or(wanted).to_owned();
         let d = Departure {
             codes: &["303"],

@@ -24,6 +24,8 @@ impl Room {
         self.refresh_presence(i)?;
         let to = inbound.stanza.to().ok().flatten();
         let to = to.ok_or_else(|| error::jid_malformed("this is no address"))?;
+        self.is_short(&inbound.stanza)?;
+        self.judge();
         let target = self.named(&to)?;
         let (from, target) = (self.occupants.at(i), self.occupants.at(target));
         let least = match self.settings.private {

@@ -89,6 +89,7 @@ impl Room {
                     id: *gone,
                     by_message: Some(id),
                     moderated: Some(moderated.clone()),
+                    asker: None,
                 }),
                 origin_id: None,
                 facts: None,

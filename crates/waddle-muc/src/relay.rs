@@ -153,6 +153,7 @@ impl Room {
         to.resource()
             .and_then(|n| nick::key(n, usize::MAX).ok())
             .and_then(|key| self.occupants.of_key(&key))
+            .filter(|i| !self.occupants.at(*i).is_out)
             .ok_or_else(|| error::item_not_found("nobody of that nickname is in the room"))
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use ahash::AHashSet;
-use waddle_core::{BareJid, ChannelId, Jid, Limits, UserId, WaddleId};
+use waddle_core::{BareJid, ChannelId, Jid, Limits, RoomName, UserId, WaddleId};
 use waddle_storage::repo::rooms::{RoomSettings, Subject};
 
 use crate::{
@@ -83,6 +83,8 @@ pub struct Room {
     pub secret: RoomSecret,
     /// Who is here.
     pub occupants: Occupants,
+    /// The revision of the permissions at which it was last known of everybody whether they may be here.
+    judged: u64,
     /// What it is about.
     pub subject: Option<Subject>,
     /// The topic that an occupant has asked the community for.
@@ -121,6 +123,7 @@ impl Room {
             settings,
             secret,
             occupants: Occupants::default(),
+            judged: 0,
             subject: None,
             topic_asked: None,
             history: VecDeque::new(),
@@ -224,10 +227,26 @@ impl Room {
         Ok(())
     }
 
+    /// Finds out who may not be here any more, where permissions have changed since that was last done. They leave when
+    /// the change is heard of; until then they get nothing.
+    pub(crate) fn judge(&mut self) {
+        let Kind::Channel(c) = &self.kind else { return };
+        let revision = c.policy.revision();
+        if revision == self.judged {
+            return;
+        }
+        for o in self.occupants.iter_mut() {
+            o.is_out = o.revision != revision && !c.policy.may_join(&o.user);
+        }
+        self.judged = revision;
+    }
+
     /// The answer to somebody for whom this address is nothing.
     pub fn absent(&self, sender: &Sender) -> Outcome<()> {
         match &self.kind {
             Kind::Channel(_) | Kind::Plain(_) => Ok(()),
+            // What could be a channel's address is answered like one that is: nobody learns which waddles there are.
+            Kind::Absent { .. } if self.is_like_a_channel() => Err(members_only()),
             Kind::Absent { .. } => Err(error::item_not_found("there is no such room")),
             Kind::Nothing(policy) if policy.belongs(&sender.user) => {
                 Err(error::item_not_found("there is no such channel in this waddle"))
@@ -235,6 +254,11 @@ impl Room {
             Kind::Nothing(policy) if policy.is_banned(&sender.user) => Err(silence::banned(&**policy)),
             Kind::Nothing(_) => Err(members_only()),
         }
+    }
+
+    fn is_like_a_channel(&self) -> bool {
+        let name = self.jid.local().unwrap_or_default();
+        RoomName::parse(name) != RoomName::Plain
     }
 
     /// Refuses whoever may not know what goes on in a room for members only.

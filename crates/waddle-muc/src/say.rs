@@ -86,15 +86,18 @@ impl Room {
 
     /// Somebody is an occupant for this moment, whom nobody is shown.
     fn visit(&mut self, user: &UserId, bare: BareJid, nick: &str, session: Session) -> Outcome {
-        let free = |nick: String| {
+        let mut against = None;
+        let mut free = |nick: String| {
             let key = nick::key(&nick, self.limits.muc_nick_bytes).ok()?;
             let taken = self.occupants.of_key(&key).is_some() || nick::is_marked(&key);
-            (!taken).then_some((nick, key))
+            let mut shown = || self.screen_nick(user, &nick).map_err(|why| against = Some(why)).is_ok();
+            (!taken && shown()).then_some((nick, key))
         };
-        let (nick, key) = free(nick.to_owned())
+        let found = free(nick.to_owned())
             .or_else(|| free([nick, WEB].concat()))
-            .or_else(|| free([bare.as_str(), WEB].concat()))
-            .ok_or_else(|| error::conflict("somebody in the room has your name"))?;
+            .or_else(|| free([bare.as_str(), WEB].concat()));
+        let (nick, key) = found
+            .ok_or_else(|| against.unwrap_or_else(|| error::conflict("somebody in the room has your name")))?;
         let standing = self.standing(user, &bare);
         let address = self.address(&nick)?;
         let presence = session.presence.clone();
@@ -107,6 +110,7 @@ impl Room {
             role: standing.role,
             role_set: None,
             revision: self.revision(),
+            is_out: false,
             stable_id: self.occupant_id(user),
             sessions: smallvec![session],
             presence,

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use ahash::AHashMap;
-use waddle_core::{ChannelId, Timestamp, UserId};
-use waddle_stanza::{Element, ns};
+use waddle_core::{ChannelId, MessageId, Timestamp, UserId};
+use waddle_stanza::{Element, ns, retract::Retract};
 use waddle_storage::{
     Db, Result,
     repo::archive::{self, ArchiveKey},
@@ -18,8 +18,20 @@ use crate::{
 
 /// XEP-0308.
 const CORRECT: &str = "urn:xmpp:message-correct:0";
-/// XEP-0444.
-const REACTIONS: &str = "urn:xmpp:reactions:0";
+/// What nobody reads: states, markers, receipts, hints, identifiers, reactions without a text.
+const QUIET: [&str; 11] = [
+    "http://jabber.org/protocol/chatstates",
+    "urn:xmpp:reactions:0",
+    "urn:xmpp:fallback:0",
+    "urn:xmpp:eme:0",
+    "urn:xmpp:reply:0",
+    ns::MARKERS,
+    ns::RECEIPTS,
+    ns::HINTS,
+    ns::SID,
+    ns::DELAY,
+    ns::RETRACT,
+];
 /// People that are remembered before those who need not wait any more are forgotten.
 const PEOPLE: usize = 1_024;
 
@@ -80,34 +92,58 @@ impl Slow {
     }
 }
 
-/// Whether a message is one that others read as new: with a text, and no correction, reaction or retraction.
-fn is_new(message: Element<'_>) -> bool {
-    let beside = |c: Element<'_>| {
-        c.is("replace", CORRECT) || c.is("reactions", REACTIONS) || c.is("retract", ns::RETRACT)
-    };
-    message.has("body", ns::CLIENT) && !message.children().any(beside)
+/// What a message is to slow mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Speech {
+    /// Nothing that people read as new.
+    Nothing,
+    /// It says that it corrects another one; nobody knows yet whether it does.
+    Correction,
+    /// Whatever is not known to be anything else.
+    New,
+}
+
+impl Speech {
+    fn of(message: Element<'_>) -> Self {
+        let quiet = |c: Element<'_>| c.is("thread", ns::CLIENT) || QUIET.contains(&c.ns());
+        // What takes back an own message is held to that by the archive.
+        let retracts = || Retract::of(message).is_some_and(|r| r.id.parse::<MessageId>().is_ok());
+        if message.children().all(quiet) || retracts() {
+            Self::Nothing
+        } else if message.child("replace", CORRECT).is_some_and(|r| r.attr("id").is_some()) {
+            Self::Correction
+        } else {
+            Self::New
+        }
+    }
 }
 
 impl Room {
-    /// Whether somebody may say something new already; says in how many seconds otherwise.
-    pub(crate) fn may_speak_again(&self, user: &UserId, message: Element<'_>, now: Timestamp) -> Outcome {
-        if self.slow.seconds == 0 || !is_new(message) {
-            return Ok(());
+    /// Whether somebody may say something new already; says in how many seconds otherwise. Answers whether the message
+    /// may only be a correction of one that is there.
+    pub(crate) fn may_speak_again(&self, user: &UserId, message: Element<'_>, now: Timestamp) -> Outcome<bool> {
+        if self.slow.seconds == 0 {
+            return Ok(false);
+        }
+        let bypasses = || self.policy().is_some_and(|p| p.bypasses_slow_mode(user));
+        let speech = Speech::of(message);
+        if speech == Speech::Correction {
+            return Ok(!bypasses());
         }
         match self.slow.left(user, now) {
-            Some(left) if !self.policy().is_some_and(|p| p.bypasses_slow_mode(user)) => {
+            Some(left) if speech == Speech::New && !bypasses() => {
                 let every = self.slow.seconds;
                 Err(error::too_soon(format!(
                     "this channel is in slow mode, one message every {every} s; wait {left} s and send it again"
                 )))
             }
-            _ => Ok(()),
+            _ => Ok(false),
         }
     }
 
     /// Notes that somebody said something.
     pub(crate) fn has_spoken(&mut self, user: &UserId, message: Element<'_>, now: Timestamp) {
-        if self.slow.seconds > 0 && is_new(message) {
+        if self.slow.seconds > 0 && Speech::of(message) == Speech::New {
             self.slow.spoke(user, now);
         }
     }
@@ -116,6 +152,33 @@ impl Room {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_new_and_what_only_says_it_is_not() {
+        use waddle_stanza::Stanza;
+        let of = |inner: &str| {
+            let xml = ["<message xmlns='jabber:client'>", inner, "</message>"].concat();
+            Speech::of(Stanza::parse(xml.into()).unwrap().root())
+        };
+        let id = "00123456789abcde";
+        let body = "<body>x</body>";
+        let reactions = "<reactions xmlns='urn:xmpp:reactions:0' id='00123456789abcde'><reaction>👍</reaction></reactions>";
+        for (inner, speech) in [
+            (body.to_owned(), Speech::New),
+            ("<x xmlns='jabber:x:oob'><url>https://x</url></x>".to_owned(), Speech::New),
+            ("<html xmlns='http://jabber.org/protocol/xhtml-im'/>".to_owned(), Speech::New),
+            ([reactions, body].concat(), Speech::New),
+            (["<reactions xmlns='urn:xmpp:reactions:0'/>", body].concat(), Speech::New),
+            (["<replace xmlns='urn:xmpp:message-correct:0'/>", body].concat(), Speech::New),
+            (["<replace xmlns='urn:xmpp:message-correct:0' id='a'/>", body].concat(), Speech::Correction),
+            (["<retract xmlns='urn:xmpp:message-retract:1' id='nonsense'/>", body].concat(), Speech::New),
+            (format!("<retract xmlns='urn:xmpp:message-retract:1' id='{id}'/>{body}"), Speech::Nothing),
+            ([reactions, "<store xmlns='urn:xmpp:hints'/>"].concat(), Speech::Nothing),
+            ("<active xmlns='http://jabber.org/protocol/chatstates'/><thread>t</thread>".to_owned(), Speech::Nothing),
+        ] {
+            assert_eq!(of(&inner), speech, "{inner}");
+        }
+    }
 
     #[test]
     fn everybody_waits_for_themselves_and_is_forgotten_in_time() {

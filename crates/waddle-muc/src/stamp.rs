@@ -60,7 +60,8 @@ pub fn write_ephemeral(w: &mut XmlWriter, seconds: u64) {
         .close();
 }
 
-/// Whether a message is for the archive (XEP-0313 §5.1.3, XEP-0334).
-pub fn is_archived(message: Element<'_>) -> bool {
-    worth::is_kept(message)
+/// Whether a message is for the archive (XEP-0313 §5.1.3, XEP-0334). That of a channel is its waddle's, not the author's:
+/// there a hint takes nothing out of it that people read, so that all of it can be reported and moderated.
+pub fn is_archived(message: Element<'_>, channel: bool) -> bool {
+    worth::is_kept(message) || (channel && worth::is_said(message))
 }

@@ -12,7 +12,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
-use waddle_community::{Finding, RemovalKind};
+use waddle_community::{Finding, RemovalKind, Via};
 use waddle_core::{BareJid, Jid, MessageId, Timestamp, UserId};
 use waddle_outbox::Outbox;
 use waddle_stanza::{Kind, Outgoing, Stanza, retract::Moderated};
@@ -67,7 +67,7 @@ pub enum Input {
     /// Somebody has other custom roles; without a person, all of them may look other than before.
     Roles(Option<UserId>),
     /// The community has changed the topic as somebody asked, or says why not.
-    Topic(Arrived, String, error::Outcome),
+    Topic(Box<(Arrived, String, error::Outcome)>),
     /// The channel's name, description, kind or visibility changed.
     Renewed(Box<RoomSettings>),
     /// The channel or its waddle is gone.
@@ -251,6 +251,17 @@ pub struct Retracts {
     pub by_message: Option<String>,
     /// Where a moderator does it; else only its author may.
     pub moderated: Option<Moderated>,
+    /// From where it came, where somebody asked for this one message.
+    pub asker: Option<Asker>,
+}
+
+/// From where a moderator asked for something.
+#[derive(Debug)]
+pub struct Asker {
+    /// Their session.
+    pub session: Jid,
+    /// The way it came; none yet, where it came from a client.
+    pub via: Option<Arc<Via>>,
 }
 
 /// What the actor does after an input.
@@ -386,7 +397,10 @@ impl Room {
             Input::Recheck(users) => self.recheck(users.as_deref(), fx),
             Input::Removed(user, removal, reason) => self.removed(&user, removal, reason.as_deref(), fx),
             Input::Roles(user) => self.renew_hats_of(user.as_ref(), fx),
-            Input::Topic(inbound, text, answer) => self.topic_answered(inbound, text, answer, now, fx),
+            Input::Topic(topic) => {
+                let (inbound, text, answer) = *topic;
+                self.topic_answered(inbound, text, answer, now, fx);
+            }
             Input::Renewed(settings) => self.renewed(*settings, now, fx),
             Input::Deleted => self.channel_deleted(fx),
             Input::Claimed => self.claimed(fx),
@@ -490,7 +504,7 @@ impl Room {
         match input {
             Input::Stanza(i) => fx.refuse(&i.stanza, &i.sender, why),
             Input::Act(i, _) => i.answer(Err(why.clone())),
-            Input::Topic(i, ..) => fx.refuse(&i.stanza, &i.sender, why),
+            Input::Topic(t) => fx.refuse(&t.0.stanza, &t.0.sender, why),
             Input::Post(_, reply) => fx.rest.push(Effect::Posted(reply, Err(PostError::Busy))),
             Input::Hats(input) => fx.rest.push(Effect::Hats(input.reply, Err(why.clone()))),
             Input::Purge(_, reply) => fx.rest.push(Effect::Purged(reply, Err(why.clone()))),

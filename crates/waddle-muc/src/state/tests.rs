@@ -20,15 +20,16 @@ use crate::{
     standing::{Affiliation, Role, Standing},
 };
 
-/// Everybody is a member until the revision is odd; then nobody is.
+/// Everybody is a member until the revision is odd; then nobody is. Counts what it is asked.
 #[derive(Debug, Clone, Default)]
-struct Fake(Arc<AtomicU64>);
+struct Fake(Arc<AtomicU64>, Arc<AtomicU64>);
 
 impl Policy for Fake {
     fn revision(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
     fn standing(&self, _: &UserId) -> Standing {
+        self.1.fetch_add(1, Ordering::Relaxed);
         if self.revision() % 2 == 1 {
             return Standing::STRANGER;
         }
@@ -295,6 +296,41 @@ fn a_right_that_is_gone_counts_at_once() {
         .handle(Input::Recheck(Some(vec![a.user.clone()])), NOW, &mut s.fx);
     assert_eq!(s.got(&b), ["presence unavailable"]);
     assert_eq!(s.room.occupants.len(), 1);
+}
+
+#[test]
+fn who_may_not_be_here_any_more_gets_nothing_that_is_said_since() {
+    let mut s = Stage::new(Limits::default());
+    let (a, b) = (sender("a"), sender("b"));
+    s.join(&a);
+    s.join(&b);
+    s.say(&a, "1");
+    s.say(&a, "2");
+    s.commit(1);
+    assert_eq!(s.got(&b), ["1"]);
+    // They are removed after it was said and before it is told; the room hears of that later.
+    s.policy.0.store(1, Ordering::Relaxed);
+    s.commit(2);
+    assert!(s.got(&b).is_empty());
+    let private = "<message type='chat' to='r@muc.x/b'><body>psst</body></message>";
+    s.send(&a, private);
+    assert!(s.got(&b).is_empty());
+    // They come back before the room has heard anything.
+    s.policy.0.store(2, Ordering::Relaxed);
+    s.say(&a, "3");
+    s.commit(3);
+    assert_eq!(s.got(&b), ["3"]);
+    // While nothing changes nobody is asked anything.
+    let asked = s.policy.1.load(Ordering::Relaxed);
+    for token in 4..14 {
+        s.say(&a, "x");
+        s.commit(token);
+    }
+    assert_eq!(s.got(&b).len(), 10);
+    assert_eq!(s.policy.1.load(Ordering::Relaxed), asked);
+    s.policy.0.store(3, Ordering::Relaxed);
+    s.room.handle(Input::Recheck(None), NOW, &mut s.fx);
+    assert_eq!(s.got(&b), ["presence unavailable"], "they are told so");
 }
 
 #[test]

@@ -4,15 +4,15 @@ use waddle_core::MessageId;
 
 use crate::{Conn, Result, Tx, repo::archive::{self, ArchiveKey, Archived}};
 
-/// Corrections of one message that are looked at.
-const CORRECTIONS: usize = 10_000;
+/// Corrections of one message that are read at once.
+const CORRECTIONS: usize = 1_000;
 
 /// What a message consists of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Buried {
     /// The message.
     pub id: MessageId,
-    /// Its corrections, oldest first.
+    /// Its corrections that are still there, oldest first: so many as are read at once.
     pub corrections: Vec<Archived>,
 }
 
@@ -24,7 +24,7 @@ pub fn parts_of(conn: &Conn, id: MessageId) -> Result<Buried> {
     let corrections = conn.query(
         "SELECT a.id, a.at, a.kind, a.retracted, a.peer, a.resource, a.author, a.origin_id, a.sender, a.stanza \
          FROM message_links l INDEXED BY message_links_edits CROSS JOIN archive a ON a.id = l.id \
-         WHERE l.edits = ?1 ORDER BY l.id LIMIT ?2",
+         WHERE l.edits = ?1 AND a.retracted = 0 ORDER BY l.id LIMIT ?2",
         (id, CORRECTIONS),
         archive::archived,
     )?;
