@@ -437,8 +437,9 @@ async fn zookies_and_watching() {
 
     // Whoever waits is told at once.
     let now = done["zookie"].as_str().unwrap();
+    let waiting = format!("changes?after={now}&wait=20");
     let (waited, _) = tokio::join!(
-        w.get(&w.olga, &format!("changes?after={now}&wait=20")),
+        w.get(&w.olga, &waiting),
         w.post(&w.olga, "tuples", json!({"deletes": [muted]})),
     );
     let waited = waited.json();
