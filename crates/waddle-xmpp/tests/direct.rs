@@ -5,7 +5,7 @@
 
 mod support;
 
-use support::{Client, World, body, condition, text, world, world_with};
+use support::{Client, World, body, condition, world, world_with};
 use waddle_community::{Actor, Event, NewWaddle, ReportSource, Role};
 use waddle_core::{UserId, limits::Rate};
 use waddle_stanza::{Stanza, forms::Form};
@@ -14,6 +14,11 @@ use waddle_xmpp::direct::{DirectError, Own, groups::Added};
 
 const COMMANDS: &str = "http://jabber.org/protocol/commands";
 const DELAY: &str = "urn:xmpp:delay";
+
+/// A stanza as text, with one kind of quotes.
+fn text(s: &Stanza) -> String {
+    support::text(s).replace('"', "'")
+}
 
 fn user(name: &str) -> UserId {
     UserId::local(name)
@@ -75,7 +80,7 @@ async fn options(c: &mut Client, to: &str, node: &str, var: &str) -> Vec<String>
         let Some(form) = form else { return Vec::new() };
         return form
             .get(var)
-            .map(|f| f.options.iter().map(|o| o.value.clone()).collect())
+            .map(|f| f.options.iter().map(|o| o.1.clone()).collect())
             .unwrap_or_default();
     }
 }
@@ -97,10 +102,13 @@ async fn strangers_wait_for_consent_and_are_not_told() {
     let found = options(&mut b, "bob@waddle.test", "urn:waddle:direct#requests", "request").await;
     let [request] = &*found else { panic!("{found:?}") };
     let answer = [("request", request.as_str()), ("answer", "accept")];
-    let done = run(&mut b, "bob@waddle.test", "urn:waddle:direct#requests", &answer);
-    // What waited comes, with the time that it was sent, before the command is done.
-    let done = done.await;
+    let done = run(&mut b, "bob@waddle.test", "urn:waddle:direct#requests", &answer).await;
     assert!(completed(&done).contains("alice"));
+    // What waited comes, with the time that it was sent, then what is said from now on.
+    for words in ["1", "2"] {
+        let came = b.message().await;
+        assert_eq!((body(&came).as_str(), text(&came).contains(DELAY)), (words, true));
+    }
     a.send(&say("bob", "3")).await;
     assert_eq!(body(&b.message().await), "3");
     let archive = "<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'/></iq>";
