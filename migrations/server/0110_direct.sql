@@ -48,9 +48,8 @@ CREATE TABLE direct_groups (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE direct_people (
     room  TEXT    NOT NULL REFERENCES direct_groups (room) ON DELETE CASCADE,
-    user  TEXT    NOT NULL,                  -- UserId
     jid   TEXT    NOT NULL,                  -- bare JID
     at    INTEGER NOT NULL,
-    PRIMARY KEY (room, user)
+    PRIMARY KEY (room, jid)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX direct_people_user ON direct_people (user, room);
+CREATE INDEX direct_people_jid ON direct_people (jid, room);

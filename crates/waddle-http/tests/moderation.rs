@@ -188,7 +188,7 @@ async fn purges_go_on_by_themselves_and_the_log_says_from_where() {
     let entry = &log["entries"][0];
     assert_eq!((&entry["actor"], &entry["reason"]), (&json!("local:mo"), &json!("spam")));
     assert_eq!((&entry["via"], &entry["address"]), (&json!("http"), &json!("192.0.2.9")));
-    assert!(entry["token"].as_str().unwrap().starts_with("session:"), "{entry}");
+    assert!(entry["token"].as_str().is_some_and(|t| t.len() == 32), "{entry}");
     let all = s.get("/waddles/penguins/audit?limit=2", &s.alice).await;
     let next = all["next"].as_str().unwrap();
     let more = s.get(&format!("/waddles/penguins/audit?limit=2&cursor={next}"), &s.alice).await;

@@ -129,7 +129,9 @@ impl Room {
         settings.title = title;
         let set = Box::new(settings.clone());
         let then = move |room: &mut Room, result: WriteResult, now, fx: &mut Effects| {
-            let done = result.map(|_| room.renewed(settings, now, fx)).map_err(not_stored);
+            let done = result
+                .map(|_| room.renewed(settings, now, fx))
+                .map_err(not_stored);
             fx.rest.push(Effect::Grouped(reply, done));
         };
         self.write(Write::Settings(set, Vec::new()), true, Box::new(then), fx);
@@ -201,7 +203,9 @@ impl Rooms {
         let found = server.read(move |c| {
             let people = direct::people(c, &room)?;
             let in_it = people.iter().any(|p| p.jid == asker);
-            Ok(direct::get_group(c, &room)?.filter(|_| in_it).map(|g| (g, people)))
+            Ok(direct::get_group(c, &room)?
+                .filter(|_| in_it)
+                .map(|g| (g, people)))
         });
         found.await?.ok_or(GroupError::NotFound)
     }
@@ -242,10 +246,13 @@ impl Rooms {
     /// Gives a group another name.
     pub async fn rename_group(&self, room: &str, name: &str) -> Result<(), GroupError> {
         check_name(name)?;
-        self.change_group(room, GroupChange::Name(name.to_owned())).await?;
+        self.change_group(room, GroupChange::Name(name.to_owned()))
+            .await?;
         let (room, name) = (room.to_owned(), name.to_owned());
         let server = self.deps().storage.server();
-        Ok(server.write(move |tx| direct::rename_group(tx, &room, &name)).await?)
+        Ok(server
+            .write(move |tx| direct::rename_group(tx, &room, &name))
+            .await?)
     }
 
     async fn change_group(&self, room: &str, change: GroupChange) -> Result<(), GroupError> {
@@ -255,10 +262,13 @@ impl Rooms {
         let (reply, answer) = oneshot::channel();
         self.send(room, Input::Group(change, reply));
         let busy = || Err(error::busy(crate::state::BUSY));
-        answer.await.unwrap_or_else(|_| busy()).map_err(|why| match why.condition {
-            Condition::ItemNotFound => GroupError::NotFound,
-            _ => GroupError::Room(why),
-        })
+        answer
+            .await
+            .unwrap_or_else(|_| busy())
+            .map_err(|why| match why.condition {
+                Condition::ItemNotFound => GroupError::NotFound,
+                _ => GroupError::Room(why),
+            })
     }
 }
 

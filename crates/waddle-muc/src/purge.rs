@@ -79,7 +79,12 @@ impl Room {
         let (mut messages, mut fans) = (Vec::new(), Vec::new());
         for gone in &batch.ids {
             let id = SessionId::new().to_string();
-            let fan = Fan::new(retract::announcement(&self.at, &id, &gone.to_string(), &moderated));
+            let fan = Fan::new(retract::announcement(
+                &self.at,
+                &id,
+                &gone.to_string(),
+                &moderated,
+            ));
             messages.push(Message {
                 at: now,
                 nick: "".into(),
@@ -187,7 +192,9 @@ enum Rests {
 /// Carries out the purges of a waddle, the oldest first.
 async fn run(weak: &WeakRooms, waddle: WaddleId) -> Result<(), Rests> {
     loop {
-        let Some(rooms) = weak.upgrade() else { return Ok(()) };
+        let Some(rooms) = weak.upgrade() else {
+            return Ok(());
+        };
         let community = rooms.deps.community.clone();
         let next = match community.next_purge(waddle).await {
             Err(Error::NotFound(_)) => None,
@@ -263,7 +270,9 @@ async fn step(rooms: &Arc<Inner>, waddle: WaddleId, purge: &Purge) -> Result<(),
     }
     let done = left == 0 || found.next.is_none();
     let below = found.next.unwrap_or(MessageId(0));
-    deps.community.advance_purge(waddle, purge.id, below, done).await?;
+    deps.community
+        .advance_purge(waddle, purge.id, below, done)
+        .await?;
     Ok(())
 }
 
@@ -296,7 +305,10 @@ fn says_something(m: &Archived) -> bool {
     };
     let root = stanza.root();
     let says = |c: Element<'_>| {
-        matches!(c.name(), "body" | "subject" | "x" | "html" | "file-sharing" | "sticker") && !c.in_ns(ns::MUC_USER)
+        matches!(
+            c.name(),
+            "body" | "subject" | "x" | "html" | "file-sharing" | "sticker"
+        ) && !c.in_ns(ns::MUC_USER)
     };
     let beside = |c: Element<'_>| matches!(c.name(), "retract" | "replace" | "reactions");
     !root.children().any(beside) && root.children().any(says)

@@ -48,7 +48,12 @@ impl Room {
             return Ok(());
         }
         let bodies = |c: &Element<'_>| c.is("body", ns::CLIENT);
-        let size: usize = message.root().children().filter(bodies).map(|c| c.text().len()).sum();
+        let size: usize = message
+            .root()
+            .children()
+            .filter(bodies)
+            .map(|c| c.text().len())
+            .sum();
         if size > most {
             let why = format!("this text is too long; say at most {most} bytes at once");
             return Err(error::against_rules(why));
@@ -72,12 +77,22 @@ impl Room {
     }
 
     fn judged_of(&self, user: &UserId, texts: &[&str]) -> Option<Judgement> {
-        self.judged(texts, |roles| self.policy().is_some_and(|p| p.has_one_of(user, roles)))
+        self.judged(texts, |roles| {
+            self.policy().is_some_and(|p| p.has_one_of(user, roles))
+        })
     }
 
     /// What follows from broken rules, whatever happens to the text. Says what is to be reported.
-    fn follow(&self, user: Option<&UserId>, judgement: &Judgement, whole: &str, fx: &mut Effects) -> Vec<Finding> {
-        let Kind::Channel(c) = &self.kind else { return Vec::new() };
+    fn follow(
+        &self,
+        user: Option<&UserId>,
+        judgement: &Judgement,
+        whole: &str,
+        fx: &mut Effects,
+    ) -> Vec<Finding> {
+        let Kind::Channel(c) = &self.kind else {
+            return Vec::new();
+        };
         if let (Some(broken), Some(user)) = (judgement.timeout(), user) {
             fx.rest.push(Effect::Silence {
                 user: user.clone(),
@@ -93,7 +108,12 @@ impl Room {
             message: None,
             excerpt: whole.to_owned(),
         };
-        judgement.broken.iter().filter(|b| b.report).map(finding).collect()
+        judgement
+            .broken
+            .iter()
+            .filter(|b| b.report)
+            .map(finding)
+            .collect()
     }
 
     /// Asks the rules about a message of `user`. One that is refused is told why.
@@ -101,7 +121,9 @@ impl Room {
         if self.policy().is_none_or(|p| p.screen().is_none()) {
             return Ok(Passed::default());
         }
-        let read = self.legible(message).ok_or_else(|| error::against_rules(TOO_MUCH))?;
+        let read = self
+            .legible(message)
+            .ok_or_else(|| error::against_rules(TOO_MUCH))?;
         let parts: SmallVec<[&str; 4]> = read.texts.iter().map(AsRef::as_ref).collect();
         let Some(judgement) = self.judged_of(user, &parts) else {
             return Ok(Passed::default());
@@ -122,7 +144,9 @@ impl Room {
             });
         };
         match read.covered(message, &texts) {
-            None => Err(error::against_rules("a rule of this waddle does not let this pass")),
+            None => Err(error::against_rules(
+                "a rule of this waddle does not let this pass",
+            )),
             covered => Ok(Passed { covered, reports }),
         }
     }

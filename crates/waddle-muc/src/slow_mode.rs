@@ -45,7 +45,13 @@ pub struct Slow {
 
 impl Slow {
     /// As it was before the room started: the archive knows who spoke.
-    pub async fn load(db: &Db, channel: ChannelId, seconds: u32, now: Timestamp, rows: usize) -> Result<Self> {
+    pub async fn load(
+        db: &Db,
+        channel: ChannelId,
+        seconds: u32,
+        now: Timestamp,
+        rows: usize,
+    ) -> Result<Self> {
         let mut slow = Self {
             seconds,
             ..Self::default()
@@ -110,7 +116,10 @@ impl Speech {
         let retracts = || Retract::of(message).is_some_and(|r| r.id.parse::<MessageId>().is_ok());
         if message.children().all(quiet) || retracts() {
             Self::Nothing
-        } else if message.child("replace", CORRECT).is_some_and(|r| r.attr("id").is_some()) {
+        } else if message
+            .child("replace", CORRECT)
+            .is_some_and(|r| r.attr("id").is_some())
+        {
             Self::Correction
         } else {
             Self::New
@@ -121,7 +130,12 @@ impl Speech {
 impl Room {
     /// Whether somebody may say something new already; says in how many seconds otherwise. Answers whether the message
     /// may only be a correction of one that is there.
-    pub(crate) fn may_speak_again(&self, user: &UserId, message: Element<'_>, now: Timestamp) -> Outcome<bool> {
+    pub(crate) fn may_speak_again(
+        &self,
+        user: &UserId,
+        message: Element<'_>,
+        now: Timestamp,
+    ) -> Outcome<bool> {
         if self.slow.seconds == 0 {
             return Ok(false);
         }
@@ -165,16 +179,47 @@ mod tests {
         let reactions = "<reactions xmlns='urn:xmpp:reactions:0' id='00123456789abcde'><reaction>👍</reaction></reactions>";
         for (inner, speech) in [
             (body.to_owned(), Speech::New),
-            ("<x xmlns='jabber:x:oob'><url>https://x</url></x>".to_owned(), Speech::New),
-            ("<html xmlns='http://jabber.org/protocol/xhtml-im'/>".to_owned(), Speech::New),
+            (
+                "<x xmlns='jabber:x:oob'><url>https://x</url></x>".to_owned(),
+                Speech::New,
+            ),
+            (
+                "<html xmlns='http://jabber.org/protocol/xhtml-im'/>".to_owned(),
+                Speech::New,
+            ),
             ([reactions, body].concat(), Speech::New),
-            (["<reactions xmlns='urn:xmpp:reactions:0'/>", body].concat(), Speech::New),
-            (["<replace xmlns='urn:xmpp:message-correct:0'/>", body].concat(), Speech::New),
-            (["<replace xmlns='urn:xmpp:message-correct:0' id='a'/>", body].concat(), Speech::Correction),
-            (["<retract xmlns='urn:xmpp:message-retract:1' id='nonsense'/>", body].concat(), Speech::New),
-            (format!("<retract xmlns='urn:xmpp:message-retract:1' id='{id}'/>{body}"), Speech::Nothing),
-            ([reactions, "<store xmlns='urn:xmpp:hints'/>"].concat(), Speech::Nothing),
-            ("<active xmlns='http://jabber.org/protocol/chatstates'/><thread>t</thread>".to_owned(), Speech::Nothing),
+            (
+                ["<reactions xmlns='urn:xmpp:reactions:0'/>", body].concat(),
+                Speech::New,
+            ),
+            (
+                ["<replace xmlns='urn:xmpp:message-correct:0'/>", body].concat(),
+                Speech::New,
+            ),
+            (
+                ["<replace xmlns='urn:xmpp:message-correct:0' id='a'/>", body].concat(),
+                Speech::Correction,
+            ),
+            (
+                [
+                    "<retract xmlns='urn:xmpp:message-retract:1' id='nonsense'/>",
+                    body,
+                ]
+                .concat(),
+                Speech::New,
+            ),
+            (
+                format!("<retract xmlns='urn:xmpp:message-retract:1' id='{id}'/>{body}"),
+                Speech::Nothing,
+            ),
+            (
+                [reactions, "<store xmlns='urn:xmpp:hints'/>"].concat(),
+                Speech::Nothing,
+            ),
+            (
+                "<active xmlns='http://jabber.org/protocol/chatstates'/><thread>t</thread>".to_owned(),
+                Speech::Nothing,
+            ),
         ] {
             assert_eq!(of(&inner), speech, "{inner}");
         }

@@ -70,7 +70,9 @@ impl Community {
         may_purge(&access, &actor, &user, request.channel)?;
         // Marked first, so that a stop of the server between the two leaves nothing undone; only for those who may.
         let server = self.storage().server();
-        server.write(move |tx| moderation::set_purging(tx, id, true)).await?;
+        server
+            .write(move |tx| moderation::set_purging(tx, id, true))
+            .await?;
         self.change(id, actor, move |d| {
             may_purge(d.access, d.actor, &user, request.channel)?;
             bounded(
@@ -117,7 +119,9 @@ impl Community {
         match (actor.user(), found) {
             (None, found) => found.ok_or(Error::NotFound("purge")),
             (Some(u), Some(p)) if p.by.as_ref() == Some(u) && access.is_member(u) => Ok(p),
-            (Some(u), found) if access.allows(On::Waddle, "moderate", u) => found.ok_or(Error::NotFound("purge")),
+            (Some(u), found) if access.allows(On::Waddle, "moderate", u) => {
+                found.ok_or(Error::NotFound("purge"))
+            }
             _ => Err(Error::Forbidden),
         }
     }

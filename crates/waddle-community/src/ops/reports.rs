@@ -78,7 +78,8 @@ fn put(d: &mut Draft<'_>, new: &NewReport) -> Result<i64> {
 impl Community {
     /// Files a report on a message; the reporter must be able to see the channel. The same again renews the older one.
     pub async fn report_message(&self, reporter: &UserId, id: WaddleId, c: Complaint) -> Result<i64> {
-        let length = |field, s: &str, max| text(field, "too long, or with control characters", s, (0, max), true);
+        let length =
+            |field, s: &str, max| text(field, "too long, or with control characters", s, (0, max), true);
         length("reason", &c.reason, 200)?;
         length("text", c.text.as_deref().unwrap_or_default(), 2_000)?;
         if c.reason.trim().is_empty() {
@@ -172,15 +173,23 @@ impl Community {
                 let Some(report) = report_queue::get(conn, number)? else {
                     return Ok(None);
                 };
-                let channel = report.channel.as_deref().and_then(|c| c.parse::<ChannelId>().ok());
-                let message = report.message.as_deref().and_then(|m| m.parse::<MessageId>().ok());
+                let channel = report
+                    .channel
+                    .as_deref()
+                    .and_then(|c| c.parse::<ChannelId>().ok());
+                let message = report
+                    .message
+                    .as_deref()
+                    .and_then(|m| m.parse::<MessageId>().ok());
                 let sees = |c| {
                     actor
                         .user()
                         .is_none_or(|u| access.allows(On::Channel(c), "view", u))
                 };
                 let context = match (channel, message) {
-                    (Some(c), Some(m)) if sees(c) => archive::around(conn, &ArchiveKey::channel(c), m, CONTEXT)?,
+                    (Some(c), Some(m)) if sees(c) => {
+                        archive::around(conn, &ArchiveKey::channel(c), m, CONTEXT)?
+                    }
                     _ => Vec::new(),
                 };
                 Ok(Some((report, context)))
@@ -205,7 +214,13 @@ impl Community {
         h: Handling,
     ) -> Result<QueuedReport> {
         let length = |field, s: Option<&str>, max| {
-            text(field, "too long, or with control characters", s.unwrap_or_default(), (0, max), true)
+            text(
+                field,
+                "too long, or with control characters",
+                s.unwrap_or_default(),
+                (0, max),
+                true,
+            )
         };
         length("action", h.action.as_deref(), 100)?;
         length("note", h.note.as_deref(), 1_000)?;

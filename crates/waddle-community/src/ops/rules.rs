@@ -205,7 +205,9 @@ impl Community {
             let longer = timeouts::get(d.tx, &user)?.is_some_and(|t| t.expires_at >= until);
             let above = d.access.role_of(&user) > Some(Role::Member);
             // Bots, webhooks and devices are not people: their owners take care of them.
-            let person = ["did:", "local:", "xmpp:"].iter().any(|p| user.as_str().starts_with(p));
+            let person = ["did:", "local:", "xmpp:"]
+                .iter()
+                .any(|p| user.as_str().starts_with(p));
             if longer || above || !person {
                 return Ok(());
             }
@@ -233,7 +235,12 @@ impl Community {
                 reason: Some(reason.as_str().into()),
                 by: None,
             });
-            d.audit("member.timeout", &user.subject(), &until.to_string(), Some(&reason))
+            d.audit(
+                "member.timeout",
+                &user.subject(),
+                &until.to_string(),
+                Some(&reason),
+            )
         })
         .await
     }

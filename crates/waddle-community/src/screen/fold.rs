@@ -76,7 +76,8 @@ impl Folded {
     fn push(&mut self, c: char, at: usize) {
         let before = self.text.len();
         self.text.push(c);
-        self.from.resize(self.from.len() + self.text.len() - before, at as u32);
+        self.from
+            .resize(self.from.len() + self.text.len() - before, at as u32);
     }
 }
 
@@ -268,7 +269,11 @@ mod tests {
 
     #[test]
     fn letters_apart_are_a_word_too() {
-        assert_eq!(fold("so b a d. indeed").text.lines().count(), 1, "three are no word");
+        assert_eq!(
+            fold("so b a d. indeed").text.lines().count(),
+            1,
+            "three are no word"
+        );
         assert_eq!(fold("a v.i.l.e word").text.lines().nth(1), Some("avile"));
         assert_eq!(fold("v. i. l. e").text.lines().nth(1), Some("vile"));
         assert_eq!(fold("I am a b").text.lines().count(), 1);

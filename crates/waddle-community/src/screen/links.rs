@@ -19,9 +19,9 @@ pub struct Link {
 
 /// Endings that make a bare name a link for most clients.
 const ENDINGS: &[&str] = &[
-    "app", "biz", "ca", "cc", "co", "com", "de", "dev", "eu", "fr", "gg", "gift", "info", "io", "live", "link", "ly",
-    "me", "net", "nl", "online", "org", "pl", "pw", "ru", "shop", "site", "store", "su", "tk", "to", "top", "tv", "uk",
-    "us", "xyz",
+    "app", "biz", "ca", "cc", "co", "com", "de", "dev", "eu", "fr", "gg", "gift", "info", "io", "live",
+    "link", "ly", "me", "net", "nl", "online", "org", "pl", "pw", "ru", "shop", "site", "store", "su", "tk",
+    "to", "top", "tv", "uk", "us", "xyz",
 ];
 
 /// Hosts whose links ask into some other community, with how their paths begin.
@@ -45,8 +45,9 @@ pub fn links(text: &str) -> Vec<Link> {
     if !text.contains(['.', ':', '。', '．', '｡']) {
         return found;
     }
-    let border =
-        |c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"' | '(' | ')' | '[' | ']' | '{' | '}' | '|' | '`');
+    let border = |c: char| {
+        c.is_whitespace() || matches!(c, '<' | '>' | '"' | '(' | ')' | '[' | ']' | '{' | '}' | '|' | '`')
+    };
     let mut start = 0;
     for part in text.split_inclusive(border) {
         let token = part.trim_end_matches(border);
@@ -69,13 +70,20 @@ fn read(token: &str, start: usize, found: &mut Vec<Link>) {
     let clean = clean.trim_start_matches(['\'', '*', '_', '~', '.', ',']);
     let at = (start, start + trimmed.len());
     let lower = clean.to_ascii_lowercase();
-    let known = ["xmpp:", "https:", "http:"].into_iter().find(|s| lower.starts_with(s));
+    let known = ["xmpp:", "https:", "http:"]
+        .into_iter()
+        .find(|s| lower.starts_with(s));
     if let Some((scheme, rest)) = known.and_then(|s| Some((s, clean.get(s.len()..)?))) {
         if scheme == "xmpp:" {
             xmpp(rest, at, found);
         } else {
             // Also with one slash, or none.
-            web(&["http://", rest.trim_start_matches('/')].concat(), true, at, found);
+            web(
+                &["http://", rest.trim_start_matches('/')].concat(),
+                true,
+                at,
+                found,
+            );
         }
     } else if let Some(rest) = clean.strip_prefix("//") {
         web(&["http://", rest].concat(), true, at, found);
@@ -83,7 +91,11 @@ fn read(token: &str, start: usize, found: &mut Vec<Link>) {
         bare(clean, at, found);
     }
     let read = known.map(|s| s.len() - 1);
-    let mut places = lower.match_indices("://").map(|(i, _)| i).filter(|i| Some(*i) != read).peekable();
+    let mut places = lower
+        .match_indices("://")
+        .map(|(i, _)| i)
+        .filter(|i| Some(*i) != read)
+        .peekable();
     while let Some(colon) = places.next() {
         let scheme = lower[..colon]
             .rfind(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '+' | '-'))
@@ -102,7 +114,11 @@ fn bare(clean: &str, at: (usize, usize), found: &mut Vec<Link>) {
     if !is_name(host) {
         return;
     }
-    let ending = host.rsplit(['.', '。', '．', '｡']).next().unwrap_or_default().to_lowercase();
+    let ending = host
+        .rsplit(['.', '。', '．', '｡'])
+        .next()
+        .unwrap_or_default()
+        .to_lowercase();
     let explicit = clean.get(..4).is_some_and(|w| w.eq_ignore_ascii_case("www."))
         || clean.len() > host.len() && clean[host.len()..].starts_with('/')
         || ENDINGS.contains(&&*ending);
@@ -163,7 +179,11 @@ fn xmpp(rest: &str, at: (usize, usize), found: &mut Vec<Link>) {
         let host = part.rsplit('@').next().unwrap_or_default();
         // As a host of the web it is read the same way: escapes, case, IDNA.
         let read = Url::parse(&["http://", host].concat()).ok();
-        let read = read.as_ref().and_then(|u| u.host_str()).unwrap_or(host).to_lowercase();
+        let read = read
+            .as_ref()
+            .and_then(|u| u.host_str())
+            .unwrap_or(host)
+            .to_lowercase();
         if !read.is_empty() {
             found.push(Link {
                 host: read,
@@ -180,12 +200,12 @@ fn is_name(host: &str) -> bool {
     let labels: Vec<&str> = host.split(['.', '。', '．', '｡']).collect();
     labels.len() > 1
         && host.len() <= 255
-        && labels.iter().all(|l| {
-            !l.is_empty() && l.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_')
-        })
         && labels
-            .last()
-            .is_some_and(|l| l.chars().count() > 1 && (l.starts_with("xn--") || l.chars().all(char::is_alphabetic)))
+            .iter()
+            .all(|l| !l.is_empty() && l.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_'))
+        && labels.last().is_some_and(|l| {
+            l.chars().count() > 1 && (l.starts_with("xn--") || l.chars().all(char::is_alphabetic))
+        })
 }
 
 /// A domain as rules name it, without `*.` before it.
@@ -233,14 +253,20 @@ pub fn invitation(link: &Link, slug: &str) -> Invitation {
         };
     }
     if let Some(query) = link.path.strip_prefix('?')
-        && query.split([';', '&']).any(|q| q == "join" || q.starts_with("preauth"))
+        && query
+            .split([';', '&'])
+            .any(|q| q == "join" || q.starts_with("preauth"))
     {
         return Invitation::Other;
     }
-    let known = INVITES
-        .iter()
-        .any(|(host, path)| is_within(&link.host, host) && link.path.starts_with(path) && link.path.len() > path.len());
-    if known { Invitation::Other } else { Invitation::None }
+    let known = INVITES.iter().any(|(host, path)| {
+        is_within(&link.host, host) && link.path.starts_with(path) && link.path.len() > path.len()
+    });
+    if known {
+        Invitation::Other
+    } else {
+        Invitation::None
+    }
 }
 
 #[cfg(test)]
@@ -269,12 +295,27 @@ mod tests {
             ("xmpp:room@muc.evil.example?join", "muc.evil.example"),
             ("//evil.com/x", "evil.com"),
         ] {
-            assert!(hosts(text).contains(&host.to_owned()), "{text}: {:?}", hosts(text));
+            assert!(
+                hosts(text).contains(&host.to_owned()),
+                "{text}: {:?}",
+                hosts(text)
+            );
         }
-        for none in ["hello.", "e.g. 3.14", "bob@example.com", "...", "a:b", "12:30", "http://", ""] {
+        for none in [
+            "hello.",
+            "e.g. 3.14",
+            "bob@example.com",
+            "...",
+            "a:b",
+            "12:30",
+            "http://",
+            "",
+        ] {
             assert!(hosts(none).is_empty(), "{none}: {:?}", hosts(none));
         }
-        assert!(!links("main.rs")[0].explicit && links("main.rs/x")[0].explicit && links("a.com")[0].explicit);
+        assert!(
+            !links("main.rs")[0].explicit && links("main.rs/x")[0].explicit && links("a.com")[0].explicit
+        );
     }
 
     #[test]
@@ -291,8 +332,14 @@ mod tests {
     fn invitations() {
         let of = |text: &str| invitation(&links(text)[0], "penguins");
         let code = "abcdefghijklmnopqrstuvwxyz";
-        assert_eq!(of(&format!("https://x.example/invite/penguins-{code}")), Invitation::Own);
-        assert_eq!(of(&format!("https://x.example/invite/seals-{code}")), Invitation::Other);
+        assert_eq!(
+            of(&format!("https://x.example/invite/penguins-{code}")),
+            Invitation::Own
+        );
+        assert_eq!(
+            of(&format!("https://x.example/invite/seals-{code}")),
+            Invitation::Other
+        );
         assert_eq!(of("https://discord.gg/abc"), Invitation::Other);
         assert_eq!(of("discord.com/invite/abc"), Invitation::Other);
         assert_eq!(of("xmpp:lounge@muc.example?join"), Invitation::Other);

@@ -43,7 +43,10 @@ fn stars_cover_what_was_found_and_nothing_else() {
     assert!(j.refused().is_none());
     assert_eq!(j.covered.unwrap(), ["**** it, what the * * * * is ****?"]);
     let both = judge(&[STARS, VILE], "darn vile");
-    assert!(both.covered.is_none() && both.refused().is_some(), "the stronger one wins");
+    assert!(
+        both.covered.is_none() && both.refused().is_some(),
+        "the stronger one wins"
+    );
 }
 
 #[test]
@@ -53,23 +56,40 @@ fn a_removed_text_does_not_name_its_rule() {
     assert_eq!(&*j.refused().unwrap().name, "secret");
     assert!(!j.explanation().unwrap().contains("secret"));
     let told = r#"{"name":"x","kind":"words","words":["a"],"message":"Ask in #help instead."}"#;
-    assert_eq!(judge(&[told], "a").explanation().unwrap(), "Ask in #help instead.");
+    assert_eq!(
+        judge(&[told], "a").explanation().unwrap(),
+        "Ask in #help instead."
+    );
 }
 
 #[test]
 fn links() {
     let deny = r#"{"name":"l","kind":"links","deny":["evil.example"],"allow":["good.evil.example"]}"#;
-    for bad in ["https://evil.example/", "http://a.b.EVIL.example", "evil.example", "https://x@evil.example"] {
+    for bad in [
+        "https://evil.example/",
+        "http://a.b.EVIL.example",
+        "evil.example",
+        "https://x@evil.example",
+    ] {
         assert!(judge(&[deny], bad).refused().is_some(), "{bad}");
     }
-    for good in ["https://notevil.example", "https://good.evil.example/x", "evil dot example"] {
+    for good in [
+        "https://notevil.example",
+        "https://good.evil.example/x",
+        "evil dot example",
+    ] {
         assert!(judge(&[deny], good).refused().is_none(), "{good}");
     }
     let only = r#"{"name":"l","kind":"links","only_allowed":true,"allow":["wiki.example"]}"#;
     for bad in ["https://other.example/x", "other.com", "ftp://x.example/"] {
         assert!(judge(&[only], bad).refused().is_some(), "{bad}");
     }
-    for good in ["en.wiki.example/Penguin", "https://chat.example/app", "see main.rs", "no link"] {
+    for good in [
+        "en.wiki.example/Penguin",
+        "https://chat.example/app",
+        "see main.rs",
+        "no link",
+    ] {
         assert!(judge(&[only], good).refused().is_none(), "{good}");
     }
     let own = r#"{"name":"l","kind":"links","invitations":"own"}"#;
@@ -128,7 +148,11 @@ fn a_long_text_and_many_words_take_no_time() {
         assert!(screen.judge(channel, &[&text], |_| false).broken.is_empty());
     }
     // 900 bytes each; without optimisation, on a busy machine.
-    assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < std::time::Duration::from_secs(5),
+        "{:?}",
+        begun.elapsed()
+    );
 }
 
 #[test]
@@ -138,9 +162,16 @@ fn covering_takes_no_longer_than_reading_and_has_an_end() {
     assert_eq!(judge(&[rule], &few).covered.unwrap()[0], "*** ".repeat(PLACES));
     let begun = std::time::Instant::now();
     let j = judge(&[rule], &"bad ".repeat(65_000));
-    assert!(j.covered.is_none() && j.refused().is_some_and(|b| b.then == Then::Block), "too many places");
+    assert!(
+        j.covered.is_none() && j.refused().is_some_and(|b| b.then == Then::Block),
+        "too many places"
+    );
     // A quarter of a megabyte; without optimisation, on a busy machine.
-    assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < std::time::Duration::from_secs(5),
+        "{:?}",
+        begun.elapsed()
+    );
 }
 
 #[test]
@@ -151,7 +182,11 @@ fn what_overlaps_is_covered_once_in_each_text() {
     ];
     let rules = (1..).zip(rules.iter().map(|r| rule(r)));
     let screen = Screen::new(rules, "p", "x").unwrap();
-    let j = screen.judge(ChannelId::new(), &["nothing", "a cat naps é cat", "", "nap"], |_| false);
+    let j = screen.judge(
+        ChannelId::new(),
+        &["nothing", "a cat naps é cat", "", "nap"],
+        |_| false,
+    );
     assert_eq!(j.covered.unwrap(), ["nothing", "a *** ***s é ***", "", "***"]);
 }
 
@@ -180,11 +215,18 @@ fn no_trick_hides_where_a_link_goes() {
         assert!(judge(&[deny], trick).refused().is_some(), "{trick}");
         assert!(judge(&[only], trick).refused().is_some(), "{trick}");
     }
-    for good in ["https://ok.example/?a=b@c", "xmpp:a@ok.example?join", "https://ok.example/a,b;c"] {
+    for good in [
+        "https://ok.example/?a=b@c",
+        "xmpp:a@ok.example?join",
+        "https://ok.example/a,b;c",
+    ] {
         assert!(judge(&[only], good).refused().is_none(), "{good}");
     }
     let none = r#"{"name":"l","kind":"links","invitations":"none"}"#;
-    for invites in ["https://discord.gg/abc#xmpp:a@b.c", "https://x.example/?to=https://discord.gg/abc"] {
+    for invites in [
+        "https://discord.gg/abc#xmpp:a@b.c",
+        "https://x.example/?to=https://discord.gg/abc",
+    ] {
         assert!(judge(&[none], invites).refused().is_some(), "{invites}");
     }
 }
@@ -195,5 +237,9 @@ fn a_word_of_many_links_takes_no_time() {
     let begun = std::time::Instant::now();
     assert!(judge(&[deny], &"h://a".repeat(10_000)).refused().is_none());
     assert!(judge(&[deny], &"://".repeat(20_000)).refused().is_none());
-    assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < std::time::Duration::from_secs(5),
+        "{:?}",
+        begun.elapsed()
+    );
 }

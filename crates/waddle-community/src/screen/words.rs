@@ -136,7 +136,10 @@ mod tests {
         assert_eq!(hits(&["cat"], "a Cat, concatenated"), ["Cat"]);
         assert_eq!(hits(&["cat*"], "cats concatenate"), ["cat"]);
         assert_eq!(hits(&["*cat*"], "concatenate").len(), 1);
-        assert_eq!(hits(&["f*k"], "F**K and fork, freak k"), ["F**K", "fork", "freak"]);
+        assert_eq!(
+            hits(&["f*k"], "F**K and fork, freak k"),
+            ["F**K", "fork", "freak"]
+        );
         assert_eq!(hits(&["b?d"], "bad bed bd bird"), ["bad", "bed"]);
         assert_eq!(hits(&["go away"], "Go \n away!"), ["Go \n away"]);
         assert_eq!(hits(&["赌博"], "我爱赌博吗"), ["赌博"], "no spaces there");

@@ -47,7 +47,11 @@ impl From<DirectError> for Problem {
 
 /// The asker's account, and direct messages.
 async fn own(app: &App, auth: &Auth) -> Result<(Direct, Own), Problem> {
-    let direct = app.deps.direct.clone().ok_or_else(|| Problem::not_found("direct message"))?;
+    let direct = app
+        .deps
+        .direct
+        .clone()
+        .ok_or_else(|| Problem::not_found("direct message"))?;
     let account = app.deps.identity.by_user(auth.user()).await?;
     let account = account.ok_or_else(Problem::unauthorized)?;
     let own = Own {

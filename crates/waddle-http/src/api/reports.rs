@@ -152,7 +152,10 @@ pub async fn file(
     Json(new): Json<NewReportBody>,
 ) -> Result<Created<ReportFiled>, Problem> {
     let (waddle, _) = visible(&app, auth.user(), &w).await?;
-    let message: MessageId = new.message_id.parse().map_err(|_| Problem::not_found("message"))?;
+    let message: MessageId = new
+        .message_id
+        .parse()
+        .map_err(|_| Problem::not_found("message"))?;
     let complaint = Complaint {
         source: ReportSource::Http,
         channel: new.channel_id,
@@ -161,7 +164,9 @@ pub async fn file(
         text: new.text,
     };
     let community = &app.deps.community;
-    let id = community.report_message(auth.user(), waddle.id, complaint).await?;
+    let id = community
+        .report_message(auth.user(), waddle.id, complaint)
+        .await?;
     let place = format!("/api/v1/waddles/{}/reports/{id}", waddle.slug);
     Ok(Created(app.config.at(&place), ReportFiled { id }))
 }

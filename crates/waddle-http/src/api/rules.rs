@@ -88,7 +88,9 @@ pub async fn change(
 ) -> Result<Json<WaddleRule>, Problem> {
     let (waddle, _) = visible(&app, auth.user(), &w).await?;
     let community = &app.deps.community;
-    Ok(Json(community.change_rule(auth.user(), waddle.id, id, rule).await?))
+    Ok(Json(
+        community.change_rule(auth.user(), waddle.id, id, rule).await?,
+    ))
 }
 
 /// Remove a rule.

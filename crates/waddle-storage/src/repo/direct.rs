@@ -31,9 +31,11 @@ pub fn policies(conn: &Conn) -> Result<Vec<(String, RequestPolicy)>> {
 
 /// The policy of an account.
 pub fn policy(conn: &Conn, owner: &str) -> Result<RequestPolicy> {
-    let found = conn.query_opt("SELECT policy FROM direct_policies WHERE owner = ?1", (owner,), |r| {
-        r.get(0)
-    })?;
+    let found = conn.query_opt(
+        "SELECT policy FROM direct_policies WHERE owner = ?1",
+        (owner,),
+        |r| r.get(0),
+    )?;
     Ok(found.unwrap_or(RequestPolicy::Everyone))
 }
 
@@ -84,8 +86,11 @@ pub fn allow(tx: &mut Tx, owner: &str, jid: &BareJid, at: Timestamp, max: usize)
 
 /// Takes it back.
 pub fn disallow(tx: &mut Tx, owner: &str, jid: &BareJid) -> Result<()> {
-    tx.execute("DELETE FROM direct_allowed WHERE owner = ?1 AND jid = ?2", (owner, jid))
-        .map(drop)
+    tx.execute(
+        "DELETE FROM direct_allowed WHERE owner = ?1 AND jid = ?2",
+        (owner, jid),
+    )
+    .map(drop)
 }
 
 /// Whether `other` is in a waddle that `owner` belongs to by their own will.
@@ -139,7 +144,14 @@ pub enum Held {
     Full,
 }
 
-fn request_of(tx: &mut Tx, owner: &str, jid: &BareJid, room: &str, at: Timestamp, max: usize) -> Result<std::result::Result<(i64, bool), Held>> {
+fn request_of(
+    tx: &mut Tx,
+    owner: &str,
+    jid: &BareJid,
+    room: &str,
+    at: Timestamp,
+    max: usize,
+) -> Result<std::result::Result<(i64, bool), Held>> {
     let found = tx.query_opt(
         "SELECT id, refused_at FROM direct_requests WHERE owner = ?1 AND jid = ?2 AND room = ?3",
         (owner, jid, room),
@@ -195,7 +207,14 @@ pub fn hold(
 }
 
 /// Asks an owner into a group.
-pub fn ask_into(tx: &mut Tx, owner: &str, jid: &BareJid, room: &str, at: Timestamp, max: usize) -> Result<Held> {
+pub fn ask_into(
+    tx: &mut Tx,
+    owner: &str,
+    jid: &BareJid,
+    room: &str,
+    at: Timestamp,
+    max: usize,
+) -> Result<Held> {
     Ok(match request_of(tx, owner, jid, room, at, max)? {
         Ok((_, true)) => Held::First,
         Ok((_, false)) => Held::More,
@@ -258,8 +277,11 @@ pub fn close(tx: &mut Tx, id: i64) -> Result<()> {
 /// A request is refused: what waited goes, and who asked cannot ask again for a while.
 pub fn refuse(tx: &mut Tx, id: i64, at: Timestamp) -> Result<()> {
     tx.execute("DELETE FROM direct_held WHERE request = ?1", (id,))?;
-    tx.execute("UPDATE direct_requests SET refused_at = ?2 WHERE id = ?1", (id, at))
-        .map(drop)
+    tx.execute(
+        "UPDATE direct_requests SET refused_at = ?2 WHERE id = ?1",
+        (id, at),
+    )
+    .map(drop)
 }
 
 /// Requests from before `before` are forgotten, answered or not.
@@ -388,12 +410,17 @@ pub fn follow(tx: &mut Tx, room: &str, changes: &[(String, bool)], max: usize) -
                 "INSERT OR IGNORE INTO direct_people (room, jid, at) VALUES (?1, ?2, ?3)",
                 (room, jid, at),
             )?,
-            false => tx.execute("DELETE FROM direct_people WHERE room = ?1 AND jid = ?2", (room, jid))?,
+            false => tx.execute(
+                "DELETE FROM direct_people WHERE room = ?1 AND jid = ?2",
+                (room, jid),
+            )?,
         };
     }
-    let count: usize = tx.query_one("SELECT count(*) FROM direct_people WHERE room = ?1", (room,), |r| {
-        r.get(0)
-    })?;
+    let count: usize = tx.query_one(
+        "SELECT count(*) FROM direct_people WHERE room = ?1",
+        (room,),
+        |r| r.get(0),
+    )?;
     if count > max {
         return Err(StorageError::Constraint("the group is full".into()));
     }
@@ -417,13 +444,23 @@ mod tests {
             };
             let jid = |s: &str| s.parse::<BareJid>().unwrap();
             let say = |tx: &mut Tx, who: &str| {
-                hold(tx, "bob", &jid(who), Timestamp(5), (Some("hi"), &Bytes::from_static(b"<message/>")), bounds)
+                hold(
+                    tx,
+                    "bob",
+                    &jid(who),
+                    Timestamp(5),
+                    (Some("hi"), &Bytes::from_static(b"<message/>")),
+                    bounds,
+                )
             };
             assert_eq!(say(tx, "a@x")?, Held::First);
             assert_eq!((say(tx, "a@x")?, say(tx, "a@x")?), (Held::More, Held::Full));
             assert_eq!((say(tx, "b@x")?, say(tx, "c@x")?), (Held::First, Held::Full));
             let list = requests(tx, "bob", None, 9)?;
-            assert_eq!((list.len(), list[1].messages, list[1].text.as_deref()), (2, 2, Some("hi")));
+            assert_eq!(
+                (list.len(), list[1].messages, list[1].text.as_deref()),
+                (2, 2, Some("hi"))
+            );
             assert!(get_request(tx, "eve", list[0].id).is_err(), "not hers");
             refuse(tx, list[0].id, Timestamp(6))?;
             assert_eq!(say(tx, "b@x")?, Held::Refused);

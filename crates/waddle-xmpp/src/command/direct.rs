@@ -96,7 +96,8 @@ impl DirectCommand {
         let list = |var: &str, text: &str| Field::new(var, FieldKind::ListSingle).label(text).required();
         Ok(Step::ask(match self {
             Self::Policy => {
-                let field = list(POLICY, "Who may write without asking").value(direct::policy(server, own).as_str());
+                let field =
+                    list(POLICY, "Who may write without asking").value(direct::policy(server, own).as_str());
                 let field = RequestPolicy::ALL
                     .iter()
                     .fold(field, |f, p| f.option(Some(label(*p)), p.as_str()));
@@ -118,14 +119,21 @@ impl DirectCommand {
                 });
                 let answer = list(ANSWER, "Answer")
                     .option(Some("Accept: they may write to me"), "accept")
-                    .option(Some("Refuse: what they wrote goes, and they are not told"), "refuse");
+                    .option(
+                        Some("Refuse: what they wrote goes, and they are not told"),
+                        "refuse",
+                    );
                 form.field(field).field(answer)
             }
             Self::MakeGroup => form
                 .field(Field::new(NAME, FieldKind::TextSingle).label("Name"))
                 .field(Field::new(PEOPLE, FieldKind::JidMulti).label("Who").required()),
             Self::AddToGroup | Self::LeaveGroup => {
-                let groups = server.rooms.groups_of(&own.bare).await.map_err(|e| refused(e.into()))?;
+                let groups = server
+                    .rooms
+                    .groups_of(&own.bare)
+                    .await
+                    .map_err(|e| refused(e.into()))?;
                 if groups.is_empty() {
                     return Ok(Done::info("you are in no group").into());
                 }
@@ -166,7 +174,9 @@ impl DirectCommand {
             }
             Self::MakeGroup => {
                 let people = people(form.values(PEOPLE))?;
-                let made = groups::make(server, own, value(NAME), people).await.map_err(refused)?;
+                let made = groups::make(server, own, value(NAME), people)
+                    .await
+                    .map_err(refused)?;
                 let asked = made.1.iter().filter(|(_, a)| *a == Added::Asked).count();
                 let room = format!("{}@{}", made.0.room, server.config.muc_domain);
                 done(match asked {
@@ -177,7 +187,10 @@ impl DirectCommand {
             Self::AddToGroup => {
                 let one = people(form.values(PEOPLE))?;
                 let jid = one.first().ok_or(Condition::JidMalformed)?;
-                match groups::add(server, own, value(GROUP), jid).await.map_err(refused)? {
+                match groups::add(server, own, value(GROUP), jid)
+                    .await
+                    .map_err(refused)?
+                {
                     Added::In => done(format!("{jid} is in the group")),
                     Added::Asked => done(format!("{jid} is asked")),
                 }

@@ -67,7 +67,12 @@ pub async fn make(
         welcome.push((ask(server, own, &jid).await?, jid));
     }
     let mut now = vec![own.bare.clone()];
-    now.extend(welcome.iter().filter(|(a, _)| *a == Added::In).map(|(_, j)| j.clone()));
+    now.extend(
+        welcome
+            .iter()
+            .filter(|(a, _)| *a == Added::In)
+            .map(|(_, j)| j.clone()),
+    );
     let new = NewGroup {
         name: name.trim().to_owned(),
         by: own.user.clone(),
@@ -116,7 +121,9 @@ pub async fn add(server: &Arc<Server>, own: &Own, room: &str, jid: &BareJid) -> 
 pub async fn remove(server: &Arc<Server>, own: &Own, room: &str, jid: &BareJid) -> Result<(), DirectError> {
     let (group, people) = server.rooms.group(room, &own.bare).await?;
     if *jid != own.bare && group.made_by != own.user {
-        return Err(DirectError::Invalid("only who made the group may take others out"));
+        return Err(DirectError::Invalid(
+            "only who made the group may take others out",
+        ));
     }
     if !people.iter().any(|p| p.jid == *jid) {
         return Err(DirectError::NotFound("person in this group"));
@@ -173,7 +180,12 @@ async fn ask(server: &Arc<Server>, own: &Own, jid: &BareJid) -> Result<Added, Di
     }
 }
 
-async fn put_request(server: &Arc<Server>, own: &Own, group: &Group, jid: &BareJid) -> Result<(), DirectError> {
+async fn put_request(
+    server: &Arc<Server>,
+    own: &Own,
+    group: &Group,
+    jid: &BareJid,
+) -> Result<(), DirectError> {
     let (owner, from, room) = (
         jid.local().unwrap_or_default().to_owned(),
         own.bare.clone(),

@@ -58,7 +58,10 @@ pub(crate) fn asker(server: &Server, from: &Origin, stanza: &Stanza) -> Option<O
     if from.user().is_some() || from.jid().domain() != server.config.muc_domain {
         return None;
     }
-    let invite = stanza.root().child("x", ns::MUC_USER)?.child("invite", ns::MUC_USER)?;
+    let invite = stanza
+        .root()
+        .child("x", ns::MUC_USER)?
+        .child("invite", ns::MUC_USER)?;
     let by = invite.attr("from")?.parse::<waddle_core::Jid>().ok()?;
     // A room that invites for itself does so because somebody made its owner a member.
     if by.domain() == server.config.muc_domain {
@@ -86,7 +89,12 @@ fn is_approach(kind: Type, message: Element<'_>) -> bool {
 }
 
 /// What `user`, whom rosters know as `from`, is to an account.
-fn is_welcome(tx: &Tx, policy: RequestPolicy, owner: (&str, &UserId), from: (&BareJid, &UserId)) -> Result<bool> {
+fn is_welcome(
+    tx: &Tx,
+    policy: RequestPolicy,
+    owner: (&str, &UserId),
+    from: (&BareJid, &UserId),
+) -> Result<bool> {
     if roster::get(tx, owner.0, from.0)?.from() || direct::is_allowed(tx, owner.0, from.0)? {
         return Ok(true);
     }
@@ -135,7 +143,8 @@ pub(super) fn decide(
         let at = tx.now();
         direct::allow(tx, me, &to, at, server.limits.direct_allowed)?;
     }
-    if policy == RequestPolicy::Everyone || is_welcome(tx, policy, (owner, recipient), (from.bare(), &user))? {
+    if policy == RequestPolicy::Everyone || is_welcome(tx, policy, (owner, recipient), (from.bare(), &user))?
+    {
         return Ok(match strangers::pass(tx, server, from, &to)? {
             Ok(()) => Consent::Given,
             Err(wait) => Consent::Refused(too_fast(wait)),
@@ -206,7 +215,8 @@ pub(super) fn is_plain(server: &Server, post: &Post, stanza: &Stanza) -> bool {
 /// Somebody whose account does not take messages from everybody wrote to another server: the answer may come in.
 pub(super) fn wrote_abroad(server: &Server, from: &Origin, to: &BareJid) {
     let Some(me) = from.account_name() else { return };
-    if server.policies.of(me) == RequestPolicy::Everyone || !strangers::first_meeting(server, to, from.bare()) {
+    if server.policies.of(me) == RequestPolicy::Everyone || !strangers::first_meeting(server, to, from.bare())
+    {
         return;
     }
     let (owner, jid, max) = (me.to_owned(), to.clone(), server.limits.direct_allowed);

@@ -20,7 +20,11 @@ const YEAR: u64 = 366 * 24;
 pub(super) fn form(command: ModCommand, form: Form, here: bool) -> Form {
     let single = |var: &str, label: &str| Field::new(var, FieldKind::TextSingle).label(label);
     let flag = |var: &str, label: &str| Field::new(var, FieldKind::Boolean).label(label).flag(false);
-    let form = form.field(Field::new(JID, FieldKind::JidSingle).label("Address of the person").required());
+    let form = form.field(
+        Field::new(JID, FieldKind::JidSingle)
+            .label("Address of the person")
+            .required(),
+    );
     let form = match command {
         ModCommand::Timeout => form.field(single(MINUTES, "For how many minutes").value("10").required()),
         ModCommand::Ban => form
@@ -30,7 +34,11 @@ pub(super) fn form(command: ModCommand, form: Form, here: bool) -> Form {
             let form = form
                 .field(single(LAST, "Only the last so many messages"))
                 .field(single(SINCE, "Only of the last so many hours"));
-            if here { form.field(flag(HERE, "Only in this channel")) } else { form }
+            if here {
+                form.field(flag(HERE, "Only in this channel"))
+            } else {
+                form
+            }
         }
         _ => form,
     };
@@ -71,7 +79,10 @@ pub(super) async fn act(command: ModCommand, asker: &Asker<'_>, scene: &Scene, f
                 reason: reason.map(str::to_owned),
                 expires_at: until,
             };
-            community.ban_member(actor, id, &user, details).await.map_err(refused)?;
+            community
+                .ban_member(actor, id, &user, details)
+                .await
+                .map_err(refused)?;
             if form.flag(PURGE) == Some(true) {
                 let request = PurgeRequest {
                     reason: reason.map(str::to_owned),

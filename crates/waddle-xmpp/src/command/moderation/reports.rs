@@ -29,7 +29,10 @@ async fn waiting(asker: &Asker<'_>, scene: &Scene) -> Result<Vec<QueuedReport>, 
 }
 
 fn place(scene: &Scene, report: &QueuedReport) -> String {
-    let id = report.channel.as_deref().and_then(|c| c.parse::<ChannelId>().ok());
+    let id = report
+        .channel
+        .as_deref()
+        .and_then(|c| c.parse::<ChannelId>().ok());
     let channel = id.and_then(|id| scene.access.channel(id));
     channel.map(|c| c.name.clone()).unwrap_or_default()
 }
@@ -75,16 +78,20 @@ pub(super) async fn list(asker: &Asker<'_>, scene: &Scene) -> StepResult {
 }
 
 /// Which report, and what becomes of it.
-pub(super) async fn form(
-    asker: &Asker<'_>,
-    here: Option<&Scene>,
-    form: Form,
-) -> Result<Form, StanzaError> {
+pub(super) async fn form(asker: &Asker<'_>, here: Option<&Scene>, form: Form) -> Result<Form, StanzaError> {
     let form = match here {
         Some(scene) => {
-            let field = Field::new(REPORT, FieldKind::ListSingle).label("Report").required();
+            let field = Field::new(REPORT, FieldKind::ListSingle)
+                .label("Report")
+                .required();
             let field = waiting(asker, scene).await?.iter().fold(field, |f, r| {
-                let excerpt: String = r.excerpt.as_deref().unwrap_or_default().chars().take(60).collect();
+                let excerpt: String = r
+                    .excerpt
+                    .as_deref()
+                    .unwrap_or_default()
+                    .chars()
+                    .take(60)
+                    .collect();
                 let label = format!("{}: {} in {}: {excerpt}", r.id, r.reason, place(scene, r));
                 f.option(Some(&label), &r.id.to_string())
             });
@@ -100,13 +107,22 @@ pub(super) async fn form(
         .label("What becomes of it")
         .required()
         .option(Some("I look after it"), ReportState::Claimed.as_str())
-        .option(Some("Resolved: something was done"), ReportState::Resolved.as_str())
-        .option(Some("Dismissed: nothing was to be done"), ReportState::Dismissed.as_str())
+        .option(
+            Some("Resolved: something was done"),
+            ReportState::Resolved.as_str(),
+        )
+        .option(
+            Some("Dismissed: nothing was to be done"),
+            ReportState::Dismissed.as_str(),
+        )
         .option(Some("Open again"), ReportState::Open.as_str());
     let single = |var: &str, label: &str| Field::new(var, FieldKind::TextSingle).label(label);
     Ok(form
         .field(state)
-        .field(single(ACTION, "What was done, such as retracted, timeout, banned"))
+        .field(single(
+            ACTION,
+            "What was done, such as retracted, timeout, banned",
+        ))
         .field(single(NOTE, "Note")))
 }
 
