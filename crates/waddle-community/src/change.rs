@@ -43,6 +43,7 @@ pub(crate) struct Effects {
     roles: Option<Vec<Arc<RoleRow>>>,
     ends_touched: bool,
     next_end: Option<Timestamp>,
+    #[expect(clippy::option_option, reason = "left alone, taken away, or set")]
     screen: Option<Option<Arc<Screen>>>,
     timeouts: Vec<(UserId, Option<Arc<Timeout>>)>,
     events: Vec<Event>,

@@ -160,10 +160,13 @@ impl Community {
                     .map(|t| (t, false))
                     .chain(writes.iter().map(|t| (t, true)))
                 {
-                    d.access.read().store.accepts(t).map_err(|e| match there {
+                    d.access.read().store.accepts(t).map_err(|e| {
                         // What the schema does not know cannot be there to be deleted.
-                        true => Error::Unwritable(e),
-                        false => Error::NotFound("tuple"),
+                        if there {
+                            Error::Unwritable(e)
+                        } else {
+                            Error::NotFound("tuple")
+                        }
                     })?;
                     if writes.contains(t) && deletes.contains(t) {
                         return Err(Error::Invalid {

@@ -260,7 +260,7 @@ impl Filling {
             if !self.change(holds, &columns, &mut values) {
                 continue;
             }
-            if table == "tuples" && !self.is_tuple(&columns, &values) {
+            if table == "tuples" && !Self::is_tuple(&columns, &values) {
                 return Err(lines.wrong("this is no tuple"));
             }
             if table == WADDLE {
@@ -405,7 +405,7 @@ impl Filling {
         true
     }
 
-    fn is_tuple(&self, columns: &[String], values: &[Value]) -> bool {
+    fn is_tuple(columns: &[String], values: &[Value]) -> bool {
         let text = |name: &str| {
             let at = columns.iter().position(|c| c == name)?;
             match values.get(at)? {
