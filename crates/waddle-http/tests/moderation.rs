@@ -94,7 +94,7 @@ async fn rules_are_made_tried_and_hold() {
     let path = format!("/waddles/penguins/rules/{}", made["id"]);
     assert_eq!(s.get(&path, &s.alice).await["words"], json!(["vile"]));
     let messages = "/channels/penguins.general/messages";
-    let told = s.refused("POST", messages, &s.bob, json!({"body": "so v1le"}), 403).await;
+    let told = s.refused("POST", messages, &s.bob, json!({"body": "so v1le"}), 422).await;
     assert!(told["detail"].as_str().unwrap().contains("Be kind."), "{told}");
     let channel = s.get("/waddles/penguins/channels/general", &s.bob).await["id"].clone();
     let trial = json!({"text": "V\u{200b}ILE!", "channel": channel, "author": "bob"});
