@@ -84,7 +84,7 @@ type Result struct {
 	Rate   float64 `json:"per_second"`
 }
 
-// Measure asks with `asking` questions in flight for a bounded time, after one round, or as much of it as a second allows. A wrong answer ends it.
+// Measure asks with `asking` questions in flight for a bounded time, after one round, or as much of it as twenty seconds allow. A wrong answer ends it.
 func (w Workload) Measure(system, way, cache string, asking int, ask func(Question) (bool, error)) {
 	var next atomic.Int64
 	one := func(i int64) time.Duration {
@@ -98,12 +98,12 @@ func (w Workload) Measure(system, way, cache string, asking int, ask func(Questi
 		}
 		return took
 	}
-	warm := time.Now().Add(time.Second)
+	warm := time.Now().Add(20 * time.Second)
 	for i := 0; i < len(w.Questions) && time.Now().Before(warm); i++ {
 		one(int64(i))
 	}
 	const atMost = 2_000_000
-	end := time.Now().Add(time.Second)
+	end := time.Now().Add(3 * time.Second)
 	var all []time.Duration
 	var lock sync.Mutex
 	var wait sync.WaitGroup
