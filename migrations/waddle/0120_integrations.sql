@@ -62,10 +62,3 @@ CREATE TABLE slash_commands (
     made_at     INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX slash_commands_bot ON slash_commands (bot);
-
--- The web-readable archive of the waddle; without a row it is on and may be indexed.
-CREATE TABLE archive_settings (
-    one     INTEGER PRIMARY KEY CHECK (one = 1),
-    enabled INTEGER NOT NULL CHECK (enabled IN (0, 1)),
-    indexed INTEGER NOT NULL CHECK (indexed IN (0, 1))
-) STRICT;
