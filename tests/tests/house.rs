@@ -21,6 +21,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         "identity",
         &["core", "fetch", "stanza", "storage", "community"],
     ),
+    ("preview", &["fetch"]),
     ("archive", &["core", "stanza", "storage"]),
     (
         "muc",
