@@ -22,6 +22,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         &["core", "fetch", "stanza", "storage", "community"],
     ),
     ("preview", &["fetch"]),
+    ("messages", &["core", "stanza", "storage", "archive", "community"]),
     ("archive", &["core", "stanza", "storage"]),
     (
         "muc",
