@@ -169,11 +169,12 @@ pub fn forget_purges(tx: &mut Tx, before: Timestamp) -> Result<u64> {
 
 /// In the server's database: notes that a waddle has purges under way, or none any more.
 pub fn set_purging(tx: &mut Tx, waddle: WaddleId, under_way: bool) -> Result<()> {
-    match under_way {
-        true => tx.execute("INSERT OR IGNORE INTO purging (waddle) VALUES (?1)", (waddle,)),
-        false => tx.execute("DELETE FROM purging WHERE waddle = ?1", (waddle,)),
-    }
-    .map(drop)
+    let sql = if under_way {
+        "INSERT OR IGNORE INTO purging (waddle) VALUES (?1)"
+    } else {
+        "DELETE FROM purging WHERE waddle = ?1"
+    };
+    tx.execute(sql, (waddle,)).map(drop)
 }
 
 /// In the server's database: the waddles with purges under way.
