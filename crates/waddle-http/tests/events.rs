@@ -129,14 +129,14 @@ impl Reader {
                     data: serde_json::from_str(&field("data").unwrap()).unwrap(),
                 });
             }
-            let part = timeout(WAIT, self.body.next()).await.expect("an event in time")?;
+            let part = timeout(WAIT, self.body.next()).await.unwrap()?;
             self.text.push_str(std::str::from_utf8(&part.unwrap()).unwrap());
         }
     }
 
     /// The next event, which is of this kind.
     async fn expect(&mut self, kind: &str) -> Told {
-        let told = self.next().await.expect("the stream goes on");
+        let told = self.next().await.unwrap();
         assert_eq!(told.kind, kind, "{told:?}");
         assert_eq!(told.data["type"], kind);
         told
@@ -145,7 +145,7 @@ impl Reader {
     /// The next event of this kind, whatever comes before.
     async fn until(&mut self, kind: &str) -> Told {
         loop {
-            let told = self.next().await.expect("the stream goes on");
+            let told = self.next().await.unwrap();
             if told.kind == kind {
                 return told;
             }
