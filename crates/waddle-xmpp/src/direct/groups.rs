@@ -133,13 +133,10 @@ pub async fn remove(server: &Arc<Server>, own: &Own, room: &str, jid: &BareJid) 
     Ok(())
 }
 
-/// Gives a group another name.
+/// Gives a group another name. Bookmarks keep the one that they were made with: they are the people's own.
 pub async fn rename(server: &Arc<Server>, own: &Own, room: &str, name: &str) -> Result<Group, DirectError> {
-    let (group, people) = server.rooms.group(room, &own.bare).await?;
+    let (group, _) = server.rooms.group(room, &own.bare).await?;
     server.rooms.rename_group(room, name.trim()).await?;
-    for p in people {
-        refresh(server, &p.jid).await;
-    }
     Ok(Group {
         name: name.trim().to_owned(),
         ..group

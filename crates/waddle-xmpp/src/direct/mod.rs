@@ -126,9 +126,11 @@ pub async fn accept(server: &Arc<Server>, own: &Own, id: i64) -> Result<Request,
         groups::enter(server, room, own).await?;
     }
     for (at, stanza) in held {
-        let delayed = deliver::delayed(stanza, at, &server.config.domain);
+        // In the sender's name: what is said in the server's by others than the server is stripped on the way.
+        let said_by = Stanza::parse(stanza.clone()).ok().and_then(|s| s.from().ok().flatten());
+        let Some(from) = said_by else { continue };
+        let delayed = deliver::delayed(stanza, at, from.bare_str());
         let Ok(stanza) = delayed.to_stanza() else { continue };
-        let Ok(Some(from)) = stanza.from() else { continue };
         let origin = origin(server, from).await;
         inbound(server, origin, stanza).await;
     }
