@@ -235,7 +235,7 @@ mod tests {
         assert_eq!(slow.left(&a, at(100)), Some(30));
         assert_eq!(slow.left(&a, Timestamp(at(129).0 + 1)), Some(1));
         assert_eq!((slow.left(&a, at(130)), slow.left(&b, at(100))), (None, None));
-        for n in 0..PEOPLE {
+        for n in 1..PEOPLE {
             slow.spoke(&UserId::local(&n.to_string()), at(110));
         }
         slow.spoke(&b, at(200));

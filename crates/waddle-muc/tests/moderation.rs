@@ -117,7 +117,7 @@ impl Stage {
         c.update_channel(Actor::System, self.waddle, self.channel, change).await.unwrap();
         loop {
             let came = self.w.next("bob").await;
-            if text(&came).contains("code='104'") {
+            if came.root().name() == "message" && came.root().has("x", ns::MUC_USER) {
                 return;
             }
         }
