@@ -86,15 +86,37 @@ mod tests {
         };
         for (text, want) in [
             ("one two", vec![t("one", false, false), t("two", false, false)]),
-            ("\"one two\"* -three", vec![t("one two", true, false), t("three", false, true)]),
+            (
+                "\"one two\"* -three",
+                vec![t("one two", true, false), t("three", false, true)],
+            ),
             ("pen* -\"a b", vec![t("pen", true, false), t("a b", false, true)]),
-            ("a\"b\"c", vec![t("a", false, false), t("b", false, false), t("c", false, false)]),
-            ("x:y OR NEAR(z", vec![t("x:y", false, false), t("OR", false, false), t("NEAR(z", false, false)]),
+            (
+                "a\"b\"c",
+                vec![t("a", false, false), t("b", false, false), t("c", false, false)],
+            ),
+            (
+                "x:y OR NEAR(z",
+                vec![
+                    t("x:y", false, false),
+                    t("OR", false, false),
+                    t("NEAR(z", false, false),
+                ],
+            ),
             ("été ! & ()", vec![t("été", false, false)]),
         ] {
             assert_eq!(terms(text), Ok(want), "{text}");
         }
-        for bad in ["", "  ", "-a", "\"\"", "***", "\u{0}", &"a ".repeat(17), &"a".repeat(600)] {
+        for bad in [
+            "",
+            "  ",
+            "-a",
+            "\"\"",
+            "***",
+            "\u{0}",
+            &"a ".repeat(17),
+            &"a".repeat(600),
+        ] {
             assert!(terms(bad).is_err(), "{bad:?}");
         }
     }

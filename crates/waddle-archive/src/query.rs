@@ -173,7 +173,9 @@ impl Source<'_> {
     ) -> Result<Answer, StanzaError> {
         let bad = |text: &'static str| StanzaError::new(Condition::BadRequest).text(text);
         if !filter.ids.is_empty() {
-            return Err(bad("A search by words and one by identifiers do not go together."));
+            return Err(bad(
+                "A search by words and one by identifiers do not go together.",
+            ));
         }
         let (cursor, forward) = match &q.page.place {
             Place::First => (None, true),
@@ -189,10 +191,17 @@ impl Source<'_> {
             (Some(With::Nick(nick)), None) => Some(nick.clone()),
             (Some(With::Jid(jid)), None) => Some(jid.bare().to_string()),
             (None, None) => None,
-            _ => return Err(bad("A search by words and one by real address do not go together.")),
+            _ => {
+                return Err(bad(
+                    "A search by words and one by real address do not go together.",
+                ));
+            }
         };
         // Identifiers are times.
-        let after = filter.after_id.map(|i| Timestamp(i.0.saturating_add(1))).max(filter.start);
+        let after = filter
+            .after_id
+            .map(|i| Timestamp(i.0.saturating_add(1)))
+            .max(filter.start);
         let before_id = filter.before_id.map(|i| Timestamp(i.0));
         let end = filter.end.map(|t| Timestamp(t.0.saturating_add(1)));
         let wanted = Search {

@@ -74,10 +74,16 @@ mod tests {
     fn hints_take_nothing_from_what_is_said() {
         for (xml, said) in [
             ("<body>hi</body><no-store xmlns='urn:xmpp:hints'/>", true),
-            ("<x xmlns='jabber:x:oob'/><no-permanent-store xmlns='urn:xmpp:hints'/>", true),
+            (
+                "<x xmlns='jabber:x:oob'/><no-permanent-store xmlns='urn:xmpp:hints'/>",
+                true,
+            ),
             ("<displayed xmlns='urn:xmpp:chat-markers:0' id='1'/>", false),
             ("<received xmlns='urn:xmpp:receipts' id='1'/>", false),
-            ("<game xmlns='urn:example'/><store xmlns='urn:xmpp:hints'/>", false),
+            (
+                "<game xmlns='urn:example'/><store xmlns='urn:xmpp:hints'/>",
+                false,
+            ),
         ] {
             let message = ["<message xmlns='jabber:client'>", xml, "</message>"].concat();
             let message = Stanza::parse(message.into()).unwrap();

@@ -17,8 +17,8 @@ pub mod user;
 
 pub use did::Did;
 pub use id::{
-    AccessTokenId, BindingId, BotId, CategoryId, ChannelId, DeviceId, HookId, InteractionId, InviteId, JoinRequestId,
-    MessageId, RoleId, SessionId, WaddleId,
+    AccessTokenId, BindingId, BotId, CategoryId, ChannelId, DeviceId, HookId, InteractionId, InviteId,
+    JoinRequestId, MessageId, RoleId, SessionId, WaddleId,
 };
 pub use jid::{BareJid, Jid, JidError};
 pub use limits::Limits;

@@ -9,8 +9,8 @@ use utoipa::{
 };
 
 use crate::{
-    AccessTokenId, BareJid, BindingId, BotId, CategoryId, ChannelId, DeviceId, Did, HookId, InteractionId, InviteId,
-    JoinRequestId, MessageId, RoleId, SessionId, Slug, Timestamp, TopicFilter, UserId, WaddleId,
+    AccessTokenId, BareJid, BindingId, BotId, CategoryId, ChannelId, DeviceId, Did, HookId, InteractionId,
+    InviteId, JoinRequestId, MessageId, RoleId, SessionId, Slug, Timestamp, TopicFilter, UserId, WaddleId,
 };
 
 fn text(about: &str, pattern: Option<&str>, example: &str) -> RefOr<Schema> {

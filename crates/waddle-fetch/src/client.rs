@@ -261,7 +261,11 @@ impl Fetcher {
         body: Bytes,
     ) -> Result<Fetched, FetchError> {
         self.check(&url)?;
-        let request = self.client.request(method, url.clone()).headers(headers).body(body);
+        let request = self
+            .client
+            .request(method, url.clone())
+            .headers(headers)
+            .body(body);
         let mut answer = request.send().await.map_err(failed)?;
         let max = self.config.body_bytes;
         let refuse = self.config.overlong == Overlong::Refuse;

@@ -224,7 +224,12 @@ mod tests {
         };
         let u = |s: &str| Url::parse(s).unwrap();
         assert!(open.check(&u("http://example.com/")).is_ok());
-        for bad in ["http://localhost/", "http://10.1.1.1/", "http://[::1]/", "ftp://example.com/"] {
+        for bad in [
+            "http://localhost/",
+            "http://10.1.1.1/",
+            "http://[::1]/",
+            "ftp://example.com/",
+        ] {
             assert!(open.check(&u(bad)).is_err(), "{bad}");
         }
     }
@@ -235,10 +240,20 @@ mod tests {
             ..Guard::default()
         };
         let u = |s: &str| Url::parse(s).unwrap();
-        for ok in ["http://192.168.1.7:8123/api", "http://localhost/", "https://[fd12::1]/", "https://example.com/"] {
+        for ok in [
+            "http://192.168.1.7:8123/api",
+            "http://localhost/",
+            "https://[fd12::1]/",
+            "https://example.com/",
+        ] {
             assert!(house.check(&u(ok)).is_ok(), "{ok}");
         }
-        for bad in ["http://169.254.169.254/", "http://[fd00:ec2::254]/", "http://0.0.0.0/", "http://[fe80::1]/"] {
+        for bad in [
+            "http://169.254.169.254/",
+            "http://[fd00:ec2::254]/",
+            "http://0.0.0.0/",
+            "http://[fe80::1]/",
+        ] {
             assert!(house.check(&u(bad)).is_err(), "{bad}");
         }
     }

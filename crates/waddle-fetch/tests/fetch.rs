@@ -9,11 +9,17 @@ use waddle_fetch::{FetchConfig, FetchError, Fetcher, Guard, Overlong};
 
 async fn server() -> SocketAddr {
     let app = Router::new()
-        .route("/ok", get(|| async { ([(header::CONTENT_TYPE, "Text/HTML; charset=utf-8")], "hello") }))
+        .route(
+            "/ok",
+            get(|| async { ([(header::CONTENT_TYPE, "Text/HTML; charset=utf-8")], "hello") }),
+        )
         .route("/long", get(|| async { "x".repeat(100_000) }))
         .route("/once", get(|| async { Redirect::temporary("/ok") }))
         .route("/round", get(|| async { Redirect::temporary("/round") }))
-        .route("/inside", get(|| async { Redirect::temporary("http://169.254.169.254/latest") }))
+        .route(
+            "/inside",
+            get(|| async { Redirect::temporary("http://169.254.169.254/latest") }),
+        )
         .route("/slow", get(|| async { std::future::pending::<()>().await }));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
@@ -38,7 +44,10 @@ async fn answers_are_bounded_and_redirects_checked() {
     let url = |path: &str| format!("http://{at}{path}").parse().unwrap();
     let f = fetcher(|_| ());
     let got = f.get(&url("/once"), Default::default()).await.unwrap();
-    assert_eq!((got.status.as_u16(), &got.body[..], got.url.path()), (200, &b"hello"[..], "/ok"));
+    assert_eq!(
+        (got.status.as_u16(), &got.body[..], got.url.path()),
+        (200, &b"hello"[..], "/ok")
+    );
     assert_eq!(got.media_type(), "text/html");
     let failed = |path: &'static str| {
         let (f, url) = (f.clone(), url(path));
@@ -51,7 +60,10 @@ async fn answers_are_bounded_and_redirects_checked() {
     let got = cutting.get(&url("/long"), Default::default()).await.unwrap();
     assert!(got.cut && got.body.len() == 1_000);
     let hasty = fetcher(|c| c.timeout = Duration::from_millis(50));
-    assert_eq!(hasty.get(&url("/slow"), Default::default()).await.unwrap_err(), FetchError::Timeout);
+    assert_eq!(
+        hasty.get(&url("/slow"), Default::default()).await.unwrap_err(),
+        FetchError::Timeout
+    );
 }
 
 #[tokio::test]
@@ -67,7 +79,11 @@ async fn a_name_that_points_inside_is_refused() {
     let url = format!("http://hooks.example:{}/ok", at.port()).parse().unwrap();
     let e = f.get(&url, Default::default()).await.unwrap_err();
     assert!(matches!(e, FetchError::Refused(_)), "{e}");
-    for bad in ["https://user:pass@example.com/", "https://example.com:25/", "http://127.0.0.1:80/"] {
+    for bad in [
+        "https://user:pass@example.com/",
+        "https://example.com:25/",
+        "http://127.0.0.1:80/",
+    ] {
         assert!(f.check(&bad.parse().unwrap()).is_err(), "{bad}");
     }
 }

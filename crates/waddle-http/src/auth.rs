@@ -336,11 +336,7 @@ impl FromRequestParts<App> for Login {
             .get::<Known>()
             .ok_or_else(Problem::unauthorized)?;
         csrf_checked(parts, app, known)?;
-        known
-            .session()
-            .cloned()
-            .map(Self)
-            .ok_or_else(Problem::login_only)
+        known.session().cloned().map(Self).ok_or_else(Problem::login_only)
     }
 }
 

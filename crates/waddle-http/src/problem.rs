@@ -81,7 +81,10 @@ impl Problem {
             ..Self::new(
                 StatusCode::FORBIDDEN,
                 "scope",
-                format!("this token lacks the scope {}; make one that has it", words.join(" or ")),
+                format!(
+                    "this token lacks the scope {}; make one that has it",
+                    words.join(" or ")
+                ),
             )
         }
     }

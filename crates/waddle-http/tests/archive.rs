@@ -22,7 +22,10 @@ async fn say(rooms: &Rooms, who: &str, w: WaddleId, c: ChannelId, new: NewMessag
 fn is_page(a: &Answer) {
     assert_eq!(a.status, 200, "{}", a.text);
     let csp = a.header("content-security-policy");
-    assert!(csp.contains("default-src 'none'") && !csp.contains("script"), "{csp}");
+    assert!(
+        csp.contains("default-src 'none'") && !csp.contains("script"),
+        "{csp}"
+    );
     assert_eq!(a.header("x-content-type-options"), "nosniff");
     // scripts are none; what machines read is inert
     let scripts = a.text.matches("<script").count();
@@ -33,7 +36,14 @@ fn is_page(a: &Answer) {
 #[tokio::test]
 async fn days_threads_feeds_and_what_is_gone() {
     let (t, rooms, w, c) = with_rooms().await;
-    let first = say(&rooms, "alice", w, c, NewMessage::text("Hello <script>alert(1)</script> https://a.example/x")).await;
+    let first = say(
+        &rooms,
+        "alice",
+        w,
+        c,
+        NewMessage::text("Hello <script>alert(1)</script> https://a.example/x"),
+    )
+    .await;
     let mut reply = NewMessage::text("in answer");
     reply.reply_to = Some(first);
     let second = say(&rooms, "bob", w, c, reply).await;
@@ -43,33 +53,71 @@ async fn days_threads_feeds_and_what_is_gone() {
     };
     rooms.act(&UserId::local("bob"), w, c, react).await.unwrap();
     // three days on; the two between are skipped
-    t.clock.set(t.clock.now().plus(std::time::Duration::from_secs(3 * 86_400)));
+    t.clock
+        .set(t.clock.now().plus(std::time::Duration::from_secs(3 * 86_400)));
     let late = say(&rooms, "bob", w, c, NewMessage::text("much later")).await;
 
     let index = t.get("/archive").send().await;
     is_page(&index);
-    assert!(index.text.contains("<a href=\"/archive/penguins\">Penguins &lt;3</a>"), "{}", index.text);
+    assert!(
+        index
+            .text
+            .contains("<a href=\"/archive/penguins\">Penguins &lt;3</a>"),
+        "{}",
+        index.text
+    );
     let community = t.get("/archive/penguins").send().await;
     is_page(&community);
-    assert!(community.text.contains("/archive/penguins/general") && community.text.contains("Cold &amp; wet"));
+    assert!(
+        community.text.contains("/archive/penguins/general") && community.text.contains("Cold &amp; wet")
+    );
     let channel = t.get("/archive/penguins/general").send().await;
     is_page(&channel);
-    let (day, next) = ("/archive/penguins/general/2026-01-31", "/archive/penguins/general/2026-02-03");
-    assert!(channel.text.find(next).unwrap() < channel.text.find(day).unwrap(), "the latest first");
+    let (day, next) = (
+        "/archive/penguins/general/2026-01-31",
+        "/archive/penguins/general/2026-02-03",
+    );
+    assert!(
+        channel.text.find(next).unwrap() < channel.text.find(day).unwrap(),
+        "the latest first"
+    );
 
     let page = t.get(day).send().await;
     is_page(&page);
-    assert!(page.text.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "{}", page.text);
-    assert!(page.text.contains("<a rel=\"nofollow ugc noopener\" href=\"https://a.example/x\">"), "{}", page.text);
-    assert!(page.text.contains(&format!("id=\"m-{first}\"")) && page.text.contains(&format!("href=\"#m-{first}\"")));
+    assert!(
+        page.text.contains("&lt;script&gt;alert(1)&lt;/script&gt;"),
+        "{}",
+        page.text
+    );
+    assert!(
+        page.text
+            .contains("<a rel=\"nofollow ugc noopener\" href=\"https://a.example/x\">"),
+        "{}",
+        page.text
+    );
+    assert!(
+        page.text.contains(&format!("id=\"m-{first}\""))
+            && page.text.contains(&format!("href=\"#m-{first}\""))
+    );
     assert!(page.text.contains("🐧 1"), "{}", page.text);
-    assert!(page.text.contains(&format!("rel=\"next\" href=\"{next}\"")), "{}", page.text);
-    assert!(page.text.contains(&format!("<link rel=\"canonical\" href=\"http://127.0.0.1:3000{day}\">")));
+    assert!(
+        page.text.contains(&format!("rel=\"next\" href=\"{next}\"")),
+        "{}",
+        page.text
+    );
+    assert!(page.text.contains(&format!(
+        "<link rel=\"canonical\" href=\"http://127.0.0.1:3000{day}\">"
+    )));
     assert!(page.text.contains("DiscussionForumPosting") && page.text.contains("og:title"));
-    assert!(!page.text.contains("example.org/") && !page.text.contains("local:"), "nicknames only");
+    assert!(
+        !page.text.contains("example.org/") && !page.text.contains("local:"),
+        "nicknames only"
+    );
     let later = t.get(next).send().await;
     is_page(&later);
-    assert!(later.text.contains(&format!("rel=\"prev\" href=\"{day}\"")) && later.text.contains("much later"));
+    assert!(
+        later.text.contains(&format!("rel=\"prev\" href=\"{day}\"")) && later.text.contains("much later")
+    );
 
     // asked again with its tag it is the same; a change is seen at once
     let tag = page.header("etag").to_owned();
@@ -83,25 +131,59 @@ async fn days_threads_feeds_and_what_is_gone() {
     rooms.act(&UserId::local("bob"), w, c, edit).await.unwrap();
     let edited = t.get(day).header("if-none-match", tag).send().await;
     is_page(&edited);
-    assert!(edited.text.contains("in other words") && edited.text.contains(">edited<") && !edited.text.contains("in answer"));
-    rooms.act(&UserId::local("bob"), w, c, Act::Retract { id: second }).await.unwrap();
+    assert!(
+        edited.text.contains("in other words")
+            && edited.text.contains(">edited<")
+            && !edited.text.contains("in answer")
+    );
+    rooms
+        .act(&UserId::local("bob"), w, c, Act::Retract { id: second })
+        .await
+        .unwrap();
     let gone = t.get(day).send().await;
-    assert!(gone.text.contains("was taken back") && !gone.text.contains("other words"), "{}", gone.text);
+    assert!(
+        gone.text.contains("was taken back") && !gone.text.contains("other words"),
+        "{}",
+        gone.text
+    );
 
     // addresses of messages, threads, feed, maps
     let link = t.get(&format!("/archive/penguins/general/m/{late}")).send().await;
-    assert_eq!((link.status.as_u16(), link.header("location")), (303, format!("{next}#m-{late}").as_str()));
-    let thread = t.get(&format!("/archive/penguins/general/t/{first}")).send().await;
+    assert_eq!(
+        (link.status.as_u16(), link.header("location")),
+        (303, format!("{next}#m-{late}").as_str())
+    );
+    let thread = t
+        .get(&format!("/archive/penguins/general/t/{first}"))
+        .send()
+        .await;
     assert!(matches!(thread.status.as_u16(), 200 | 404), "{}", thread.text);
     let feed = t.get("/archive/penguins/general/feed.atom").send().await;
-    assert_eq!((feed.status.as_u16(), feed.header("content-type")), (200, "application/atom+xml; charset=utf-8"));
-    assert!(feed.text.contains("much later") && !feed.text.contains("other words") && feed.text.contains("&lt;a rel"), "{}", feed.text);
+    assert_eq!(
+        (feed.status.as_u16(), feed.header("content-type")),
+        (200, "application/atom+xml; charset=utf-8")
+    );
+    assert!(
+        feed.text.contains("much later")
+            && !feed.text.contains("other words")
+            && feed.text.contains("&lt;a rel"),
+        "{}",
+        feed.text
+    );
     let map = t.get("/sitemap.xml").send().await;
-    assert!(map.text.contains("http://127.0.0.1:3000/archive/penguins/sitemap.xml"), "{}", map.text);
+    assert!(
+        map.text
+            .contains("http://127.0.0.1:3000/archive/penguins/sitemap.xml"),
+        "{}",
+        map.text
+    );
     let map = t.get("/archive/penguins/sitemap.xml").send().await;
     assert!(map.text.contains(day) && map.text.contains(next), "{}", map.text);
     let robots = t.get("/robots.txt").send().await;
-    assert!(robots.text.contains("Sitemap: http://127.0.0.1:3000/sitemap.xml") && robots.text.contains("Disallow: /api/"));
+    assert!(
+        robots.text.contains("Sitemap: http://127.0.0.1:3000/sitemap.xml")
+            && robots.text.contains("Disallow: /api/")
+    );
     assert_eq!(t.get("/archive.css").send().await.status, 200);
 }
 
@@ -124,16 +206,39 @@ async fn what_is_not_public_is_not_there() {
         "/archive/penguins/nothing/feed.atom",
     ] {
         let a = t.get(path).send().await;
-        assert_eq!((a.status.as_u16(), a.text.as_str()), (404, nothing.text.as_str()), "{path}");
+        assert_eq!(
+            (a.status.as_u16(), a.text.as_str()),
+            (404, nothing.text.as_str()),
+            "{path}"
+        );
     }
     // a person's wish
     let bob = t.token("bob").await;
-    let hide = t.ask("PUT", "/me/web-archive").bearer(&bob).json(json!({"hidden": true})).send().await;
+    let hide = t
+        .ask("PUT", "/me/web-archive")
+        .bearer(&bob)
+        .json(json!({"hidden": true}))
+        .send()
+        .await;
     assert_eq!(hide.status, 200, "{}", hide.text);
     let page = t.get(day).send().await;
-    assert!(!page.text.contains("bob") && page.text.contains("does not appear"), "{}", page.text);
-    assert!(!t.get("/archive/penguins/general/feed.atom").send().await.text.contains("bob"));
-    t.ask("PUT", "/me/web-archive").bearer(&bob).json(json!({"hidden": false})).send().await;
+    assert!(
+        !page.text.contains("bob") && page.text.contains("does not appear"),
+        "{}",
+        page.text
+    );
+    assert!(
+        !t.get("/archive/penguins/general/feed.atom")
+            .send()
+            .await
+            .text
+            .contains("bob")
+    );
+    t.ask("PUT", "/me/web-archive")
+        .bearer(&bob)
+        .json(json!({"hidden": false}))
+        .send()
+        .await;
     assert!(t.get(day).send().await.text.contains("bob was here"));
 
     // not for search engines, then not at all, then the channel's own switch, then the waddle's
@@ -143,17 +248,36 @@ async fn what_is_not_public_is_not_there() {
     };
     set("/waddles/penguins", json!({"settings": {"indexed": false}})).await;
     let page = t.get(day).send().await;
-    assert_eq!((page.status.as_u16(), page.header("x-robots-tag")), (200, "noindex"));
+    assert_eq!(
+        (page.status.as_u16(), page.header("x-robots-tag")),
+        (200, "noindex")
+    );
     assert!(page.text.contains("noindex") && !t.get("/sitemap.xml").send().await.text.contains("penguins"));
-    set("/waddles/penguins/channels/general", json!({"public_archive": false})).await;
+    set(
+        "/waddles/penguins/channels/general",
+        json!({"public_archive": false}),
+    )
+    .await;
     assert_eq!(t.get(day).send().await.status, 404);
-    set("/waddles/penguins/channels/general", json!({"public_archive": true, "private": true})).await;
+    set(
+        "/waddles/penguins/channels/general",
+        json!({"public_archive": true, "private": true}),
+    )
+    .await;
     assert_eq!(t.get(day).send().await.status, 404);
     set("/waddles/penguins/channels/general", json!({"private": false})).await;
     assert_eq!(t.get(day).send().await.status, 200);
-    set("/waddles/penguins", json!({"settings": {"public_archive": false}})).await;
+    set(
+        "/waddles/penguins",
+        json!({"settings": {"public_archive": false}}),
+    )
+    .await;
     assert_eq!(t.get(day).send().await.status, 404);
-    set("/waddles/penguins", json!({"settings": {"public_archive": true}, "visibility": "restricted"})).await;
+    set(
+        "/waddles/penguins",
+        json!({"settings": {"public_archive": true}, "visibility": "restricted"}),
+    )
+    .await;
     assert_eq!(t.get(day).send().await.status, 404);
     assert!(!t.get("/archive").send().await.text.contains("penguins"));
 }

@@ -25,7 +25,12 @@ async fn world() -> (Setup, String, String, String) {
         t.person("bob").await,
         t.person("carol").await,
     );
-    let made = t.post("/waddles").bearer(&alice).json(json!({"slug": "penguins"})).send().await;
+    let made = t
+        .post("/waddles")
+        .bearer(&alice)
+        .json(json!({"slug": "penguins"}))
+        .send()
+        .await;
     assert_eq!(made.status, 201);
     let added = t
         .post("/waddles/penguins/members")
@@ -44,7 +49,11 @@ async fn devices() {
     let body = json!({"name": "kitchen", "topics": ["home/kitchen", "read:home/time"]});
     for stranger in [&bob, &carol] {
         make(stranger, body.clone()).send().await.is_problem(403);
-        t.get("/waddles/penguins/devices").bearer(stranger).send().await.is_problem(403);
+        t.get("/waddles/penguins/devices")
+            .bearer(stranger)
+            .send()
+            .await
+            .is_problem(403);
     }
     for bad in [
         json!({"name": "x", "topics": []}),
@@ -57,7 +66,10 @@ async fn devices() {
     let made = make(&alice, body.clone()).send().await;
     assert_eq!(made.status, 201, "{}", made.text);
     let device = made.json();
-    let (id, password) = (device["id"].as_str().unwrap(), device["password"].as_str().unwrap());
+    let (id, password) = (
+        device["id"].as_str().unwrap(),
+        device["password"].as_str().unwrap(),
+    );
     assert!(made.header("location").ends_with(&format!("/devices/{id}")));
     make(&alice, body).send().await.is_problem(409);
     let login = |username: &Value, password: &str| {
@@ -66,7 +78,11 @@ async fn devices() {
         async move { identity.verify_device(&username, &password).await.is_ok() }
     };
     assert!(login(&device["username"], password).await);
-    let listed = t.get("/waddles/penguins/devices?limit=1").bearer(&alice).send().await;
+    let listed = t
+        .get("/waddles/penguins/devices?limit=1")
+        .bearer(&alice)
+        .send()
+        .await;
     assert!(!listed.text.contains(password));
     let listed = listed.json();
     assert_eq!(listed["devices"][0]["topics"].as_array().unwrap().len(), 2);
@@ -77,7 +93,10 @@ async fn devices() {
         .send()
         .await
         .json();
-    assert_eq!((rest["devices"].as_array().unwrap().len(), &rest["next"]), (0, &Value::Null));
+    assert_eq!(
+        (rest["devices"].as_array().unwrap().len(), &rest["next"]),
+        (0, &Value::Null)
+    );
     // a new credential: the old one is void
     let renewed = t
         .post("/waddles/penguins/devices/kitchen/credential")
@@ -89,7 +108,11 @@ async fn devices() {
     assert!(!login(&device["username"], password).await);
     assert!(login(&renewed["username"], renewed["password"].as_str().unwrap()).await);
     let path = format!("/waddles/penguins/devices/{id}");
-    t.ask("DELETE", &format!("{path}/credential")).bearer(&carol).send().await.is_problem(403);
+    t.ask("DELETE", &format!("{path}/credential"))
+        .bearer(&carol)
+        .send()
+        .await
+        .is_problem(403);
     let revoked = t
         .ask("DELETE", &format!("{path}/credential?reason=lost"))
         .bearer(&alice)
@@ -111,22 +134,35 @@ async fn feeds() {
     let body = json!({"filter": "home/#", "channel": "general"});
     bind(&bob, body.clone()).send().await.is_problem(403);
     bind(&carol, body.clone()).send().await.is_problem(403);
-    bind(&alice, json!({"filter": "home/#/x", "channel": "general"})).send().await.is_problem(422);
-    bind(&alice, json!({"filter": "home/#", "channel": "nothing"})).send().await.is_problem(404);
+    bind(&alice, json!({"filter": "home/#/x", "channel": "general"}))
+        .send()
+        .await
+        .is_problem(422);
+    bind(&alice, json!({"filter": "home/#", "channel": "nothing"}))
+        .send()
+        .await
+        .is_problem(404);
     let made = bind(&alice, body.clone()).send().await;
     assert_eq!(made.status, 201, "{}", made.text);
     let id = made.json()["id"].as_str().unwrap().to_owned();
     bind(&alice, body).send().await.is_problem(409);
     let seen = t.get("/waddles/penguins/feeds").bearer(&bob).send().await.json();
     assert_eq!(seen["feeds"][0]["filter"], "home/#");
-    t.get("/waddles/penguins/feeds").bearer(&carol).send().await.is_problem(403);
+    t.get("/waddles/penguins/feeds")
+        .bearer(&carol)
+        .send()
+        .await
+        .is_problem(403);
     // a feed of a channel that one does not see
     t.post("/waddles/penguins/channels")
         .bearer(&alice)
         .json(json!({"name": "Secret", "private": true}))
         .send()
         .await;
-    let hidden = bind(&alice, json!({"filter": "lab/#", "channel": "secret"})).send().await.json();
+    let hidden = bind(&alice, json!({"filter": "lab/#", "channel": "secret"}))
+        .send()
+        .await
+        .json();
     let hidden = format!("/waddles/penguins/feeds/{}", hidden["id"].as_str().unwrap());
     assert_eq!(t.get(&hidden).bearer(&alice).send().await.status, 200);
     t.get(&hidden).bearer(&bob).send().await.is_problem(404);
@@ -142,7 +178,11 @@ struct Broker(Mutex<Vec<(WaddleId, MqttConnection)>>);
 impl MqttConnections for Broker {
     fn of(&self, waddle: WaddleId) -> BoxFuture<'_, Vec<MqttConnection>> {
         let all = self.0.lock();
-        let there = all.iter().filter(|(w, _)| *w == waddle).map(|(_, c)| c.clone()).collect();
+        let there = all
+            .iter()
+            .filter(|(w, _)| *w == waddle)
+            .map(|(_, c)| c.clone())
+            .collect();
         Box::pin(async move { there })
     }
     fn end(&self, serial: u64) -> BoxFuture<'_, bool> {
@@ -157,7 +197,11 @@ impl MqttConnections for Broker {
 #[tokio::test]
 async fn live_mqtt_connections() {
     let (mut t, alice, bob, _) = world().await;
-    t.get("/waddles/penguins/mqtt/connections").bearer(&alice).send().await.is_problem(404);
+    t.get("/waddles/penguins/mqtt/connections")
+        .bearer(&alice)
+        .send()
+        .await
+        .is_problem(404);
     let shown = t.get("/waddles/penguins").bearer(&alice).send().await.json();
     let waddle: WaddleId = shown["id"].as_str().unwrap().parse().unwrap();
     let connection = |serial| MqttConnection {
@@ -173,13 +217,25 @@ async fn live_mqtt_connections() {
         dropped: 0,
         filters: vec!["home/#".into()],
     };
-    let broker = Broker(Mutex::new(vec![(waddle, connection(7)), (WaddleId::new(), connection(8))]));
+    let broker = Broker(Mutex::new(vec![
+        (waddle, connection(7)),
+        (WaddleId::new(), connection(8)),
+    ]));
     t.deps.mqtt_connections = Some(Arc::new(broker));
     t.router = router(t.config.clone(), t.deps.clone());
-    let seen = t.get("/waddles/penguins/mqtt/connections").bearer(&alice).send().await.json();
+    let seen = t
+        .get("/waddles/penguins/mqtt/connections")
+        .bearer(&alice)
+        .send()
+        .await
+        .json();
     assert_eq!(seen["connections"].as_array().unwrap().len(), 1);
     assert_eq!(seen["connections"][0]["filters"][0], "home/#");
-    t.get("/waddles/penguins/mqtt/connections").bearer(&bob).send().await.is_problem(403);
+    t.get("/waddles/penguins/mqtt/connections")
+        .bearer(&bob)
+        .send()
+        .await
+        .is_problem(403);
     let end = |by: &str, serial: &str| {
         t.ask("DELETE", &format!("/waddles/penguins/mqtt/connections/{serial}"))
             .bearer(by)
@@ -195,7 +251,10 @@ async fn live_mqtt_connections() {
 async fn one_s_own_account() {
     let (t, alice, bob, _) = world().await;
     let shown = t.get("/api/v1/account").bearer(&bob).send().await.json();
-    assert_eq!((shown["localpart"].as_str(), shown["admin"].as_bool()), (Some("bob"), Some(false)));
+    assert_eq!(
+        (shown["localpart"].as_str(), shown["admin"].as_bool()),
+        (Some("bob"), Some(false))
+    );
 
     let password = |current: &str, new: &str| {
         t.ask("PUT", "/account/password")
@@ -204,9 +263,21 @@ async fn one_s_own_account() {
     };
     let wrong = password("guess", "tr0ub4dor and 3").send().await;
     assert_eq!(wrong.is_problem(403)["type"], "urn:waddle:problem:password");
-    assert_eq!(password("correct horse", "tr0ub4dor and 3").send().await.status, 204);
-    assert!(t.identity.login_local("bob", &Secret::new("correct horse")).await.is_err());
-    let second = t.identity.login_local("bob", &Secret::new("tr0ub4dor and 3")).await.unwrap();
+    assert_eq!(
+        password("correct horse", "tr0ub4dor and 3").send().await.status,
+        204
+    );
+    assert!(
+        t.identity
+            .login_local("bob", &Secret::new("correct horse"))
+            .await
+            .is_err()
+    );
+    let second = t
+        .identity
+        .login_local("bob", &Secret::new("tr0ub4dor and 3"))
+        .await
+        .unwrap();
     let second = second.access_token.expose().to_owned();
 
     let logins = t.get("/account/sessions").bearer(&second).send().await.json();
@@ -226,20 +297,36 @@ async fn one_s_own_account() {
     let file = t.get("/account/export").bearer(&second).send().await;
     assert_eq!(file.header("content-type"), "application/jsonl");
     assert!(file.header("content-disposition").contains("bob.account.jsonl"));
-    let lines: Vec<Value> = file.text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let lines: Vec<Value> = file
+        .text
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
     let of = |kind: &str| lines.iter().filter(|l| l["type"] == kind).count();
     assert_eq!((of("account"), of("waddle")), (1, 1));
     assert!(of("session") >= 1 && !file.text.contains(&second));
 
     let remove = |by: &str, body: Value| t.ask("DELETE", "/account").bearer(by).json(body);
-    remove(&second, json!({"confirm": "alice"})).send().await.is_problem(422);
-    remove(&second, json!({"confirm": "bob"})).send().await.is_problem(403);
+    remove(&second, json!({"confirm": "alice"}))
+        .send()
+        .await
+        .is_problem(422);
+    remove(&second, json!({"confirm": "bob"}))
+        .send()
+        .await
+        .is_problem(403);
     remove(&alice, json!({"confirm": "alice", "password": "correct horse"}))
         .send()
         .await
         .is_problem(409);
-    let gone = remove(&second, json!({"confirm": "bob", "password": "tr0ub4dor and 3"})).send().await;
+    let gone = remove(&second, json!({"confirm": "bob", "password": "tr0ub4dor and 3"}))
+        .send()
+        .await;
     assert_eq!(gone.status, 204, "{}", gone.text);
     t.get("/account").bearer(&second).send().await.is_problem(401);
-    t.get("/waddles/penguins/members/bob").bearer(&alice).send().await.is_problem(404);
+    t.get("/waddles/penguins/members/bob")
+        .bearer(&alice)
+        .send()
+        .await
+        .is_problem(404);
 }

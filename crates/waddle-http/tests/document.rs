@@ -74,7 +74,9 @@ async fn every_route_is_in_the_document() {
     let silent: Vec<&String> = routes
         .iter()
         .filter(|r| !said.contains(*r) && !said.contains(&format!("/api/v1{r}")))
-        .filter(|r| !BESIDE.contains(&r.as_str()) && !r.starts_with("/archive") && !r.contains("axum_fallback"))
+        .filter(|r| {
+            !BESIDE.contains(&r.as_str()) && !r.starts_with("/archive") && !r.contains("axum_fallback")
+        })
         .collect();
     assert!(silent.is_empty(), "not in the document: {silent:?}");
     for path in &said {
@@ -90,19 +92,24 @@ async fn the_document_is_whole() {
     let mut ids = HashMap::new();
     for (path, method, op) in operations(&document) {
         let at = format!("{method} {path}");
-        let id = op["operationId"].as_str().unwrap_or_else(|| panic!("{at}")).to_owned();
+        let id = op["operationId"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{at}"))
+            .to_owned();
         assert_eq!(ids.insert(id.clone(), at.clone()), None, "{id}");
         assert!(op["summary"].as_str().is_some_and(|s| !s.is_empty()), "{at}");
         assert!(op["security"].as_array().is_some_and(|s| !s.is_empty()), "{at}");
         let good = op["responses"].as_object().unwrap();
         assert!(
-            good.keys().any(|s| s.starts_with('2') || s == "303" || s == "101"),
+            good.keys()
+                .any(|s| s.starts_with('2') || s == "303" || s == "101"),
             "{at}"
         );
         let asks = op["security"] != serde_json::json!([{}]);
         if asks {
             for status in ["401", "403", "429"] {
-                let schema = &op["responses"][status]["content"]["application/problem+json"]["schema"]["$ref"];
+                let schema =
+                    &op["responses"][status]["content"]["application/problem+json"]["schema"]["$ref"];
                 assert_eq!(schema, "#/components/schemas/Problem", "{at} {status}");
             }
         }
@@ -111,7 +118,10 @@ async fn the_document_is_whole() {
             let told = told.filter(|p| p["in"] == "path" && p["name"] == name);
             let about: Vec<&Value> = told.map(|p| &p["description"]).collect();
             assert_eq!(about.len(), 1, "{at} {name}");
-            assert!(about[0].as_str().is_some_and(|a| !a.is_empty()), "{at}: what is {{{name}}}?");
+            assert!(
+                about[0].as_str().is_some_and(|a| !a.is_empty()),
+                "{at}: what is {{{name}}}?"
+            );
         }
     }
     // references lead somewhere
@@ -144,7 +154,10 @@ fn schemas_have_names_of_their_own() {
             }
             let text = std::fs::read_to_string(&path).unwrap();
             for part in text.split("ToSchema").skip(1) {
-                let Some(line) = part.lines().take(6).find(|l| l.starts_with("pub struct") || l.starts_with("pub enum"))
+                let Some(line) = part
+                    .lines()
+                    .take(6)
+                    .find(|l| l.starts_with("pub struct") || l.starts_with("pub enum"))
                 else {
                     continue;
                 };
@@ -189,7 +202,11 @@ async fn a_token_does_what_its_scopes_say() {
                 .collect();
             let may = scopes.contains(&scope);
             // these answers do not end
-            if may && (path.ends_with("/events") || path.ends_with("/events/ws") || path.ends_with("/interactions")) {
+            if may
+                && (path.ends_with("/events")
+                    || path.ends_with("/events/ws")
+                    || path.ends_with("/interactions"))
+            {
                 continue;
             }
             let mut place = path.clone();
@@ -210,7 +227,11 @@ async fn a_token_does_what_its_scopes_say() {
                     String::new()
                 };
                 let refused = kind.ends_with(":scope") || kind.ends_with(":login-only");
-                assert_eq!(refused, !may, "{scope}: {method} {place}: {} {kind}", answer.status);
+                assert_eq!(
+                    refused, !may,
+                    "{scope}: {method} {place}: {} {kind}",
+                    answer.status
+                );
                 if kind.ends_with(":scope") {
                     assert!(
                         answer.header("www-authenticate").contains("insufficient_scope"),
@@ -231,10 +252,15 @@ async fn the_page_to_try_it() {
     assert_eq!(page.status, 200);
     let policy = page.header("content-security-policy");
     assert!(
-        policy.contains("default-src 'none'") && policy.contains("script-src 'self'") && !policy.contains("unsafe"),
+        policy.contains("default-src 'none'")
+            && policy.contains("script-src 'self'")
+            && !policy.contains("unsafe"),
         "{policy}"
     );
-    assert!(!page.text.contains("http://cdn") && !page.text.contains("https://"), "nothing from elsewhere");
+    assert!(
+        !page.text.contains("http://cdn") && !page.text.contains("https://"),
+        "nothing from elsewhere"
+    );
     let script = t.get("/api.js").send().await;
     assert!(script.header("content-type").starts_with("text/javascript"));
     assert!(!script.text.contains("innerHTML"));

@@ -51,7 +51,12 @@ async fn world(change: impl FnOnce(&mut waddle_core::Limits)) -> (Setup, String,
 }
 
 async fn make(t: &Setup, by: &str, slug: &str) {
-    let made = t.post("/waddles").bearer(by).json(json!({"slug": slug, "name": slug})).send().await;
+    let made = t
+        .post("/waddles")
+        .bearer(by)
+        .json(json!({"slug": slug, "name": slug}))
+        .send()
+        .await;
     assert_eq!(made.status, 201, "{}", made.text);
 }
 
@@ -119,7 +124,9 @@ impl Reader {
             if let Some(end) = self.text.find("\n\n") {
                 let block: String = self.text.drain(..end + 2).collect();
                 let field = |name: &str| {
-                    let found = block.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':'));
+                    let found = block
+                        .lines()
+                        .find_map(|l| l.strip_prefix(name)?.strip_prefix(':'));
                     found.map(|v| v.trim_start().to_owned())
                 };
                 let Some(kind) = field("event") else { continue };
@@ -164,15 +171,30 @@ async fn what_is_said_and_done() {
 
     let id = say(&t, &alice, "penguins.general", "hello @bob").await;
     let told = reader.expect("message.created").await;
-    assert_eq!((told.data["message"]["id"].as_str(), told.data["message"]["body"].as_str()), (Some(&*id), Some("hello @bob")));
+    assert_eq!(
+        (
+            told.data["message"]["id"].as_str(),
+            told.data["message"]["body"].as_str()
+        ),
+        (Some(&*id), Some("hello @bob"))
+    );
     assert!(!told.cursor.is_empty());
 
     let at = format!("/api/v1/channels/penguins.general/messages/{id}");
-    let edited = t.ask("PATCH", &at).bearer(&alice).json(json!({"body": "hello all"})).send().await;
+    let edited = t
+        .ask("PATCH", &at)
+        .bearer(&alice)
+        .json(json!({"body": "hello all"}))
+        .send()
+        .await;
     assert_eq!(edited.status, 200, "{}", edited.text);
     let told = reader.expect("message.updated").await;
     assert_eq!(told.data["message"]["body"], "hello all");
-    let reacted = t.ask("PUT", &format!("{at}/reactions/%F0%9F%90%A7")).bearer(&bob).send().await;
+    let reacted = t
+        .ask("PUT", &format!("{at}/reactions/%F0%9F%90%A7"))
+        .bearer(&bob)
+        .send()
+        .await;
     assert_eq!(reacted.status, 204, "{}", reacted.text);
     let told = reader.expect("message.reactions").await;
     assert_eq!(told.data["message"]["reactions"][0]["me"], true);
@@ -206,8 +228,14 @@ async fn what_is_said_and_done() {
         .send()
         .await;
     assert_eq!(renamed.status, 200);
-    assert_eq!(reader.until("channel.updated").await.data["channel"]["topic"], "of all kinds");
-    t.ask("DELETE", "/waddles/penguins/channels/fish").bearer(&alice).send().await;
+    assert_eq!(
+        reader.until("channel.updated").await.data["channel"]["topic"],
+        "of all kinds"
+    );
+    t.ask("DELETE", "/waddles/penguins/channels/fish")
+        .bearer(&alice)
+        .send()
+        .await;
     reader.until("channel.deleted").await;
 
     // members
@@ -220,10 +248,20 @@ async fn what_is_said_and_done() {
         .send()
         .await;
     assert_eq!(reader.until("member.updated").await.data["user"], "local:carol");
-    t.ask("DELETE", "/waddles/penguins/members/carol?how=kicked").bearer(&alice).send().await;
+    t.ask("DELETE", "/waddles/penguins/members/carol?how=kicked")
+        .bearer(&alice)
+        .send()
+        .await;
     let left = reader.until("member.left").await;
-    assert_eq!((left.data["user"].as_str(), left.data["how"].as_str()), (Some("local:carol"), Some("kicked")));
-    t.ask("PATCH", "/waddles/penguins").bearer(&alice).json(json!({"name": "Birds"})).send().await;
+    assert_eq!(
+        (left.data["user"].as_str(), left.data["how"].as_str()),
+        (Some("local:carol"), Some("kicked"))
+    );
+    t.ask("PATCH", "/waddles/penguins")
+        .bearer(&alice)
+        .json(json!({"name": "Birds"}))
+        .send()
+        .await;
     assert_eq!(reader.until("waddle.updated").await.data["name"], "Birds");
 }
 
@@ -232,20 +270,31 @@ async fn two_readers_resume() {
     let (t, alice, bob) = world(|_| ()).await;
     make(&t, &alice, "fish").await;
     join(&t, &alice, "fish", "bob").await;
-    let (mut one, mut two) = (listen(&t, &bob, "").await.unwrap(), listen(&t, &alice, "").await.unwrap());
+    let (mut one, mut two) = (
+        listen(&t, &bob, "").await.unwrap(),
+        listen(&t, &alice, "").await.unwrap(),
+    );
     one.expect("ready").await;
     two.expect("ready").await;
     let first = say(&t, &alice, "penguins.general", "1").await;
-    let (a, b) = (one.expect("message.created").await, two.expect("message.created").await);
+    let (a, b) = (
+        one.expect("message.created").await,
+        two.expect("message.created").await,
+    );
     assert_eq!(a.data["message"]["id"], *first);
     assert_eq!(b.data["message"]["id"], *first);
     drop((one, two));
 
     // in their absence, over both waddles
     let mut missed = Vec::new();
-    for (n, channel) in ["penguins.general", "fish.general", "penguins.announcements", "fish.general"]
-        .iter()
-        .enumerate()
+    for (n, channel) in [
+        "penguins.general",
+        "fish.general",
+        "penguins.announcements",
+        "fish.general",
+    ]
+    .iter()
+    .enumerate()
     {
         missed.push(say(&t, &alice, channel, &n.to_string()).await);
     }
@@ -266,13 +315,18 @@ async fn two_readers_resume() {
         let now = say(&t, &alice, "fish.general", "now").await;
         assert_eq!(reader.expect("message.created").await.data["message"]["id"], *now);
         // from the middle of the replay, by the header's name for it too
-        let mut again = listen(&t, who, &format!("?cursor={last}&waddles=fish")).await.unwrap();
+        let mut again = listen(&t, who, &format!("?cursor={last}&waddles=fish"))
+            .await
+            .unwrap();
         again.expect("ready").await;
         let told = again.until("message.created").await;
         assert_eq!(told.data["message"]["body"], "now");
         missed.push(now);
     }
-    assert_eq!(listen(&t, &bob, "?cursor=nonsense").await.err(), Some(StatusCode::BAD_REQUEST));
+    assert_eq!(
+        listen(&t, &bob, "?cursor=nonsense").await.err(),
+        Some(StatusCode::BAD_REQUEST)
+    );
 }
 
 #[tokio::test]
@@ -286,7 +340,11 @@ async fn who_was_removed_learns_nothing() {
     let cursor = reader.expect("message.created").await.cursor;
     // said while they were a member, told after their removal: not told
     say(&t, &alice, "penguins.general", "unread").await;
-    let removed = t.ask("DELETE", "/waddles/penguins/members/bob").bearer(&alice).send().await;
+    let removed = t
+        .ask("DELETE", "/waddles/penguins/members/bob")
+        .bearer(&alice)
+        .send()
+        .await;
     assert_eq!(removed.status, 204, "{}", removed.text);
     say(&t, &alice, "penguins.general", "after").await;
     say(&t, &alice, "fish.general", "fence").await;
@@ -300,15 +358,36 @@ async fn who_was_removed_learns_nothing() {
     }
     // nor by resuming, nor by choosing it
     let mut again = listen(&t, &bob, &format!("?cursor={cursor}")).await.unwrap();
-    assert_eq!(again.expect("ready").await.data["waddles"].as_array().unwrap().len(), 1);
-    assert_eq!(again.until("message.created").await.data["message"]["body"], "fence");
-    assert_eq!(listen(&t, &bob, "?waddles=penguins").await.err(), Some(StatusCode::FORBIDDEN));
-    assert_eq!(listen(&t, &bob, "?waddles=nothing").await.err(), Some(StatusCode::FORBIDDEN));
+    assert_eq!(
+        again.expect("ready").await.data["waddles"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    assert_eq!(
+        again.until("message.created").await.data["message"]["body"],
+        "fence"
+    );
+    assert_eq!(
+        listen(&t, &bob, "?waddles=penguins").await.err(),
+        Some(StatusCode::FORBIDDEN)
+    );
+    assert_eq!(
+        listen(&t, &bob, "?waddles=nothing").await.err(),
+        Some(StatusCode::FORBIDDEN)
+    );
     // back again, they are told of it
     join(&t, &alice, "penguins", "bob").await;
-    assert_eq!(again.until("waddle.joined").await.data["waddle"]["slug"], "penguins");
+    assert_eq!(
+        again.until("waddle.joined").await.data["waddle"]["slug"],
+        "penguins"
+    );
     say(&t, &alice, "penguins.general", "welcome back").await;
-    assert_eq!(again.until("message.created").await.data["message"]["body"], "welcome back");
+    assert_eq!(
+        again.until("message.created").await.data["message"]["body"],
+        "welcome back"
+    );
     assert!(!seen.is_empty());
 }
 
@@ -331,8 +410,14 @@ async fn what_ends_a_stream() {
     say(&t, &alice, "penguins.general", "late").await;
     let path = format!("/auth/access-tokens/{}", token["id"].as_str().unwrap());
     assert_eq!(t.ask("DELETE", &path).bearer(&bob).send().await.status, 204);
-    let end = timeout(Duration::from_secs(1), by_token.next()).await.unwrap().unwrap();
-    assert_eq!((end.kind.as_str(), end.data["type"].as_str()), ("problem", Some("urn:waddle:problem:revoked")));
+    let end = timeout(Duration::from_secs(1), by_token.next())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (end.kind.as_str(), end.data["type"].as_str()),
+        ("problem", Some("urn:waddle:problem:revoked"))
+    );
     assert!(by_token.next().await.is_none());
     by_login.expect("message.created").await;
     assert_eq!(t.post("/auth/logout").bearer(&bob).send().await.status, 204);
@@ -341,7 +426,10 @@ async fn what_ends_a_stream() {
 
     let mut alices = listen(&t, &alice, "").await.unwrap();
     alices.expect("ready").await;
-    t.identity.set_disabled(&"local:alice".parse().unwrap(), true).await.unwrap();
+    t.identity
+        .set_disabled(&"local:alice".parse().unwrap(), true)
+        .await
+        .unwrap();
     assert_eq!(alices.next().await.unwrap().kind, "problem");
 }
 
@@ -381,7 +469,10 @@ async fn a_slow_reader_loses_the_stream_and_no_event() {
     assert_eq!(seen, expected, "each once, in order");
     assert!(breaks >= 1);
     let _second = listen(&t, &bob, "").await.unwrap();
-    assert_eq!(listen(&t, &bob, "").await.err(), Some(StatusCode::TOO_MANY_REQUESTS));
+    assert_eq!(
+        listen(&t, &bob, "").await.err(),
+        Some(StatusCode::TOO_MANY_REQUESTS)
+    );
     drop(reader);
     assert!(listen(&t, &bob, "").await.is_ok());
 }
@@ -401,10 +492,18 @@ async fn too_long_an_absence_is_a_reset() {
     again.expect("ready").await;
     let reset = again.expect("reset").await;
     say(&t, &alice, "penguins.general", "now").await;
-    assert_eq!(again.expect("message.created").await.data["message"]["body"], "now");
-    let mut third = listen(&t, &bob, &format!("?cursor={}", reset.cursor)).await.unwrap();
+    assert_eq!(
+        again.expect("message.created").await.data["message"]["body"],
+        "now"
+    );
+    let mut third = listen(&t, &bob, &format!("?cursor={}", reset.cursor))
+        .await
+        .unwrap();
     third.expect("ready").await;
-    assert_eq!(third.expect("message.created").await.data["message"]["body"], "now");
+    assert_eq!(
+        third.expect("message.created").await.data["message"]["body"],
+        "now"
+    );
 }
 
 #[tokio::test]
@@ -414,7 +513,9 @@ async fn over_a_websocket() {
     let server = HttpServer::start(t.config.clone(), t.deps.clone(), vec![listener], None).unwrap();
     let addr = server.plain_addresses()[0];
     let request = |headers: &[(&'static str, String)]| {
-        let mut req = format!("ws://{addr}/api/v1/events/ws").into_client_request().unwrap();
+        let mut req = format!("ws://{addr}/api/v1/events/ws")
+            .into_client_request()
+            .unwrap();
         for (name, value) in headers {
             req.headers_mut().insert(*name, value.parse().unwrap());
         }
@@ -433,11 +534,17 @@ async fn over_a_websocket() {
     assert_eq!(next().await["type"], "ready");
     let id = say(&t, &alice, "penguins.general", "hello").await;
     let told = next().await;
-    assert_eq!((told["type"].as_str(), told["message"]["id"].as_str()), (Some("message.created"), Some(&*id)));
+    assert_eq!(
+        (told["type"].as_str(), told["message"]["id"].as_str()),
+        (Some("message.created"), Some(&*id))
+    );
     assert!(told["cursor"].as_str().is_some_and(|c| !c.is_empty()));
     t.post("/auth/logout").bearer(&bob).send().await;
     let end = next().await;
-    assert_eq!((end["type"].as_str(), end["problem"]["status"].as_u64()), (Some("problem"), Some(401)));
+    assert_eq!(
+        (end["type"].as_str(), end["problem"]["status"].as_u64()),
+        (Some("problem"), Some(401))
+    );
     let close = next().await;
     assert!(close["how"].as_str().unwrap().contains("Policy"), "{close}");
 

@@ -44,16 +44,36 @@ async fn whatever_is_wrong_is_a_problem() {
         .await
         .is_problem(413);
     t.get("/api/v1/waddles").send().await.is_problem(401);
-    t.get("/api/v1/waddles").bearer("wds_nonsense").send().await.is_problem(401);
-    t.get("/api/v1/files?limit=0").bearer(&alice).send().await.is_problem(400);
-    t.get("/api/v1/files?limit=x").bearer(&alice).send().await.is_problem(400);
-    t.get("/api/v1/files?cursor=x").bearer(&alice).send().await.is_problem(400);
+    t.get("/api/v1/waddles")
+        .bearer("wds_nonsense")
+        .send()
+        .await
+        .is_problem(401);
+    t.get("/api/v1/files?limit=0")
+        .bearer(&alice)
+        .send()
+        .await
+        .is_problem(400);
+    t.get("/api/v1/files?limit=x")
+        .bearer(&alice)
+        .send()
+        .await
+        .is_problem(400);
+    t.get("/api/v1/files?cursor=x")
+        .bearer(&alice)
+        .send()
+        .await
+        .is_problem(400);
 }
 
 #[tokio::test]
 async fn requests_have_names() {
     let t = open().await;
-    let named = t.get("/status").header("x-request-id", "my-request.1").send().await;
+    let named = t
+        .get("/status")
+        .header("x-request-id", "my-request.1")
+        .send()
+        .await;
     assert_eq!(named.header("x-request-id"), "my-request.1");
     let (one, two) = (t.get("/nothing").send().await, t.get("/nothing").send().await);
     assert!(!one.header("x-request-id").is_empty());
@@ -64,7 +84,13 @@ async fn requests_have_names() {
 
 #[tokio::test]
 async fn rates_are_told() {
-    let t = open_with(|http, _| http.limits.http_rate = Rate { count: 3, seconds: 60 }).await;
+    let t = open_with(|http, _| {
+        http.limits.http_rate = Rate {
+            count: 3,
+            seconds: 60,
+        }
+    })
+    .await;
     let first = t.get("/api/v1/waddles").send().await;
     assert_eq!(first.header("ratelimit-policy"), "\"requests\";q=3;w=60");
     assert_eq!(first.header("ratelimit"), "\"requests\";r=2;t=20");
@@ -109,7 +135,11 @@ async fn a_key_makes_one_of_two() {
     let (one, two) = (invite().send().await, invite().send().await);
     assert_eq!(one.status, 201, "{}", one.text);
     assert_eq!(one.text, two.text);
-    let listed = t.get("/api/v1/waddles/penguins/invites").bearer(&alice).send().await;
+    let listed = t
+        .get("/api/v1/waddles/penguins/invites")
+        .bearer(&alice)
+        .send()
+        .await;
     assert_eq!(listed.json()["invites"].as_array().unwrap().len(), 1);
     let code = one.json()["code"].as_str().unwrap().as_bytes().to_vec();
     let mut found = false;
@@ -158,7 +188,11 @@ async fn two_at_once_with_one_key() {
 async fn conditions() {
     let t = open().await;
     let (alice, bob) = (t.person("alice").await, t.person("bob").await);
-    t.post("/waddles").bearer(&alice).json(json!({"slug": "penguins"})).send().await;
+    t.post("/waddles")
+        .bearer(&alice)
+        .json(json!({"slug": "penguins"}))
+        .send()
+        .await;
     let shown = t.get("/api/v1/waddles/penguins").bearer(&alice).send().await;
     let tag = shown.header("etag").to_owned();
     assert!(tag.starts_with('"') && tag.len() > 10, "{tag}");
@@ -252,7 +286,12 @@ async fn access_tokens_from_making_to_end() {
         .await;
     assert_eq!(refused.is_problem(403)["type"], "urn:waddle:problem:scope");
     // no token makes a token, tells the login's secrets, or opens a page as the person
-    for path in ["/auth/access-tokens", "/auth/session", "/auth/tokens", "/account/export"] {
+    for path in [
+        "/auth/access-tokens",
+        "/auth/session",
+        "/auth/tokens",
+        "/account/export",
+    ] {
         let kind = t.get(path).bearer(token).send().await.is_problem(403)["type"].clone();
         assert_eq!(kind, "urn:waddle:problem:login-only", "{path}");
     }
@@ -274,7 +313,11 @@ async fn access_tokens_from_making_to_end() {
     t.get(&path).bearer(&bob).send().await.is_problem(404);
     t.ask("DELETE", &path).bearer(&bob).send().await.is_problem(404);
     assert_eq!(t.ask("DELETE", &path).bearer(&alice).send().await.status, 204);
-    t.get("/api/v1/waddles").bearer(token).send().await.is_problem(401);
+    t.get("/api/v1/waddles")
+        .bearer(token)
+        .send()
+        .await
+        .is_problem(401);
 
     let short = make(
         &alice,
@@ -284,9 +327,17 @@ async fn access_tokens_from_making_to_end() {
     let lasting = make(&alice, json!({"label": "lasting", "scopes": ["read"]}));
     let lasting = lasting.send().await.json()["token"].as_str().unwrap().to_owned();
     t.clock.advance(Duration::from_secs(2 * 86_400));
-    t.get("/api/v1/waddles").bearer(&short).send().await.is_problem(401);
+    t.get("/api/v1/waddles")
+        .bearer(&short)
+        .send()
+        .await
+        .is_problem(401);
     assert_eq!(t.get("/api/v1/waddles").bearer(&lasting).send().await.status, 200);
     let user = "local:alice".parse().unwrap();
     t.identity.set_disabled(&user, true).await.unwrap();
-    t.get("/api/v1/waddles").bearer(&lasting).send().await.is_problem(401);
+    t.get("/api/v1/waddles")
+        .bearer(&lasting)
+        .send()
+        .await
+        .is_problem(401);
 }

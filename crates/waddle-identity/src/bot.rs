@@ -10,7 +10,10 @@ use waddle_storage::repo::{
     credentials::{Credentials, NewToken},
 };
 
-use crate::{Account, CredentialId, Error, Identity, IdentityEvent, IssuedToken, keys::digest, names::BOT_PREFIX, token};
+use crate::{
+    Account, CredentialId, Error, Identity, IdentityEvent, IssuedToken, keys::digest, names::BOT_PREFIX,
+    token,
+};
 
 /// Days of a token that was given no end: longer than a server stands.
 const FOR_EVER: u64 = 36_500;
@@ -58,7 +61,12 @@ impl Identity {
     }
 
     /// Makes a token of a bot: for HTTP, XMPP and MQTT. Of more than `identity_tokens` live ones the oldest is revoked.
-    pub async fn issue_bot_token(&self, bot: BotId, label: &str, days: Option<u64>) -> Result<IssuedToken, Error> {
+    pub async fn issue_bot_token(
+        &self,
+        bot: BotId,
+        label: &str,
+        days: Option<u64>,
+    ) -> Result<IssuedToken, Error> {
         let user = UserId::bot(bot);
         let account = self.by_user(&user).await?.ok_or(Error::NotFound)?;
         let secret = token::new_token()?;
@@ -92,10 +100,7 @@ impl Identity {
     }
 
     /// The bot whose token this is, and what its scopes let it do over HTTP.
-    pub async fn bot_token_for(
-        &self,
-        shown: &Secret,
-    ) -> Result<Option<BotLogin>, Error> {
+    pub async fn bot_token_for(&self, shown: &Secret) -> Result<Option<BotLogin>, Error> {
         if !token::is_token(shown.expose()) {
             return Ok(None);
         }

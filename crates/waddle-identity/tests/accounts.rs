@@ -460,11 +460,7 @@ async fn failed_logins_are_throttled_by_address() {
 async fn devices() {
     let t = open().await;
     let (device, waddle) = (DeviceId::new(), WaddleId::new());
-    let made = t
-        .identity
-        .create_device_credential(device, waddle)
-        .await
-        .unwrap();
+    let made = t.identity.create_device_credential(device, waddle).await.unwrap();
     let login = t
         .identity
         .verify_device(&made.username, &made.password)
@@ -504,11 +500,7 @@ async fn devices() {
     assert!(seen.is_some());
 
     let mut events = t.identity.events();
-    let again = t
-        .identity
-        .create_device_credential(device, waddle)
-        .await
-        .unwrap();
+    let again = t.identity.create_device_credential(device, waddle).await.unwrap();
     assert!(
         t.identity
             .verify_device(&made.username, &made.password)

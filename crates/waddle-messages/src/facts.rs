@@ -115,7 +115,8 @@ impl Facts {
                     more = true;
                 }
                 ("reference", REFERENCE) if e.attr("type").is_some_and(|t| t == "mention") => {
-                    f.references.extend(e.attr("uri").map(std::borrow::Cow::into_owned));
+                    f.references
+                        .extend(e.attr("uri").map(std::borrow::Cow::into_owned));
                     more = true;
                 }
                 ("file-sharing", "urn:xmpp:sfs:0") | ("x", "jabber:x:oob") => {
@@ -174,7 +175,9 @@ fn emojis(reactions: Element<'_>) -> Vec<String> {
 pub fn is_emoji(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= EMOJI_BYTES
-        && !text.chars().any(|c| c.is_alphabetic() || c.is_whitespace() || c.is_control())
+        && !text
+            .chars()
+            .any(|c| c.is_alphabetic() || c.is_whitespace() || c.is_control())
 }
 
 #[cfg(test)]
@@ -218,11 +221,16 @@ mod tests {
         .unwrap();
         assert!(!f.is_line, "its text is for clients that do not know reactions");
         assert_eq!(f.reacts, Some((id, vec!["👍".to_owned()])));
-        let f = facts("<retract xmlns='urn:xmpp:message-retract:1' id='00123456789abcde'/><body>/me…</body>").unwrap();
+        let f = facts("<retract xmlns='urn:xmpp:message-retract:1' id='00123456789abcde'/><body>/me…</body>")
+            .unwrap();
         assert!(!f.is_line && f.retracts == Some(id));
         assert_eq!(f.news(), NewsKind::Retracted(id));
         let f = facts("<displayed xmlns='urn:xmpp:chat-markers:0' id='00123456789abcde'/>").unwrap();
         assert!(!f.is_line && f.displayed == Some(id));
-        assert!(!facts("<received xmlns='urn:xmpp:receipts' id='1'/>").unwrap().is_line);
+        assert!(
+            !facts("<received xmlns='urn:xmpp:receipts' id='1'/>")
+                .unwrap()
+                .is_line
+        );
     }
 }

@@ -69,13 +69,7 @@ pub fn append(
 }
 
 /// The message that is corrected: only the author's own, and only one that is there.
-fn corrected(
-    tx: &Tx,
-    key: &ArchiveKey,
-    author: &str,
-    f: &Facts,
-    reach: usize,
-) -> Result<Option<MessageId>> {
+fn corrected(tx: &Tx, key: &ArchiveKey, author: &str, f: &Facts, reach: usize) -> Result<Option<MessageId>> {
     let found = match (f.edits, &f.replaces) {
         (Some(id), _) => Some(id),
         (None, Some(id)) => messages::named(tx, key, author, id, reach)?,

@@ -83,7 +83,10 @@ pub fn since(conn: &Conn, waddle: WaddleId, after: MessageId, max: usize) -> Res
     Ok(rows
         .into_iter()
         .filter_map(|(key, row)| {
-            let edits = links.iter().find(|(id, _)| *id == row.id).and_then(|(_, l)| l.edits);
+            let edits = links
+                .iter()
+                .find(|(id, _)| *id == row.id)
+                .and_then(|(_, l)| l.edits);
             Some(News {
                 waddle,
                 channel: key.as_channel()?,

@@ -120,7 +120,9 @@ pub async fn search(db: &Db, viewer: &Viewer, query: Query, wanted: Wanted) -> R
                 continue;
             };
             let Some(channel) = key.as_channel() else { continue };
-            let around = |range| Ok::<_, waddle_storage::StorageError>(messages::list(c, &key, range, wanted.context)?.0);
+            let around = |range| {
+                Ok::<_, waddle_storage::StorageError>(messages::list(c, &key, range, wanted.context)?.0)
+            };
             let (mut before, mut after) = (Vec::new(), Vec::new());
             if wanted.context > 0 {
                 before = around(Range::Before(Some(id)))?;

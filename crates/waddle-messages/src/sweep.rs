@@ -16,8 +16,7 @@ use waddle_storage::{
     Db,
     repo::{
         archive::{self, ArchiveKey},
-        channels,
-        messages,
+        channels, messages,
     },
 };
 

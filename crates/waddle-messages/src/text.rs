@@ -27,7 +27,12 @@ pub fn shown(message: Element<'_>) -> String {
         if parts.peek().is_none() {
             gone.push((0, usize::MAX));
         }
-        gone.extend(parts.map(|p| (number(p, "start").unwrap_or(0), number(p, "end").unwrap_or(usize::MAX))));
+        gone.extend(parts.map(|p| {
+            (
+                number(p, "start").unwrap_or(0),
+                number(p, "end").unwrap_or(usize::MAX),
+            )
+        }));
     }
     if gone.is_empty() {
         return body.into_owned();
@@ -46,7 +51,10 @@ pub fn links(text: &str, most: usize) -> Vec<String> {
     while found.len() < most
         && let Some(at) = rest.find("http")
     {
-        let begins = rest[..at].chars().next_back().is_none_or(|c| !c.is_alphanumeric());
+        let begins = rest[..at]
+            .chars()
+            .next_back()
+            .is_none_or(|c| !c.is_alphanumeric());
         rest = &rest[at..];
         let web = rest.starts_with("https://") || rest.starts_with("http://");
         let end = rest
@@ -121,7 +129,10 @@ mod tests {
     #[test]
     fn links_of_texts() {
         for (text, want) in [
-            ("see https://a.example/b?c=d#e.", vec!["https://a.example/b?c=d#e"]),
+            (
+                "see https://a.example/b?c=d#e.",
+                vec!["https://a.example/b?c=d#e"],
+            ),
             ("(https://a.example/x_(y))", vec!["https://a.example/x_(y)"]),
             ("xhttps://a.example http:// ftp://b", vec![]),
             ("http://a http://a, http://b!", vec!["http://a", "http://b"]),

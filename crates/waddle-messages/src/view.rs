@@ -197,13 +197,21 @@ pub fn views(
             channel_id: channel,
             sent_at: row.at,
             edited_at: edit.map(|e| e.at),
-            body: if row.retracted { String::new() } else { text::shown(root) },
+            body: if row.retracted {
+                String::new()
+            } else {
+                text::shown(root)
+            },
             reply_to: link.and_then(|l| l.reply_to),
             thread_root: link.and_then(|l| l.root),
             replies: replies.get(&row.id).copied().unwrap_or(0),
             reactions: reactions.remove(&row.id).unwrap_or_default(),
             mentions: mentions.remove(&row.id).unwrap_or_default(),
-            attachments: if row.retracted { Vec::new() } else { Attachment::all(root) },
+            attachments: if row.retracted {
+                Vec::new()
+            } else {
+                Attachment::all(root)
+            },
             preview: previews.remove(&row.id).map(Preview::from),
             pinned: pinned.contains(&row.id),
             deleted: row.retracted,

@@ -1,21 +1,21 @@
 //! However often a message was corrected: taking it back takes all of it (XEP-0308, XEP-0424). And what may only correct
 //! corrects, or is not taken.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use waddle_archive::retraction;
 use waddle_core::{ChannelId, MessageId, Timestamp};
 use waddle_messages::{Facts, NewsKind, index};
 use waddle_stanza::retract::Tombstone;
 use waddle_storage::{
-    Db, StorageError, Storage, StorageConfig,
+    Db, Storage, StorageConfig, StorageError,
     repo::archive::{self, ArchiveKey, Kind, NewMessage, Trace, With},
 };
 
 const ADA: &str = "local:ada";
 
 fn said(n: usize) -> (NewMessage, Trace) {
-    let stanza = format!("<message xmlns='jabber:client' type='groupchat' id='m{n}'><body>secret {n}</body></message>");
+    let stanza = format!(
+        "<message xmlns='jabber:client' type='groupchat' id='m{n}'><body>secret {n}</body></message>"
+    );
     let message = NewMessage {
         at: Timestamp(i64::MAX),
         kind: Kind::Message,
@@ -32,9 +32,15 @@ fn said(n: usize) -> (NewMessage, Trace) {
     (message, trace)
 }
 
-async fn append(db: &Db, key: &ArchiveKey, n: usize, facts: Option<Facts>) -> Result<(MessageId, NewsKind), StorageError> {
+async fn append(
+    db: &Db,
+    key: &ArchiveKey,
+    n: usize,
+    facts: Option<Facts>,
+) -> Result<(MessageId, NewsKind), StorageError> {
     let (key, (message, trace)) = (key.clone(), said(n));
-    db.write(move |tx| index::append(tx, &key, message, trace, facts.as_ref(), 1_000)).await
+    db.write(move |tx| index::append(tx, &key, message, trace, facts.as_ref(), 1_000))
+        .await
 }
 
 #[tokio::test]
@@ -70,9 +76,16 @@ async fn all_corrections_go_with_their_message() {
     });
     let gone = gone.await.unwrap();
     assert_eq!((gone.len(), gone[0]), (corrections + 1, first));
-    let kept = db.read(move |c| gone.iter().map(|id| archive::get(c, &key, *id)).collect::<Result<Vec<_>, _>>());
+    let kept = db.read(move |c| {
+        gone.iter()
+            .map(|id| archive::get(c, &key, *id))
+            .collect::<Result<Vec<_>, _>>()
+    });
     for row in kept.await.unwrap() {
-        assert!(row.retracted && !String::from_utf8_lossy(&row.stanza).contains("secret"), "{row:?}");
+        assert!(
+            row.retracted && !String::from_utf8_lossy(&row.stanza).contains("secret"),
+            "{row:?}"
+        );
     }
 }
 

@@ -25,13 +25,36 @@ const EMOJIS: [&str; 3] = ["👍", "🎉", "🐧"];
 /// Something that somebody does; messages are named by how many lines back they are.
 #[derive(Debug, Clone)]
 enum Deed {
-    Say { who: usize, word: usize, reply: Option<usize>, mention: Option<usize> },
-    Edit { who: usize, back: usize, word: usize },
-    React { who: usize, back: usize, emojis: BTreeSet<usize> },
-    Retract { who: usize, back: usize },
-    Moderate { back: usize },
-    Pin { back: usize, on: bool },
-    Expire { back: usize },
+    Say {
+        who: usize,
+        word: usize,
+        reply: Option<usize>,
+        mention: Option<usize>,
+    },
+    Edit {
+        who: usize,
+        back: usize,
+        word: usize,
+    },
+    React {
+        who: usize,
+        back: usize,
+        emojis: BTreeSet<usize>,
+    },
+    Retract {
+        who: usize,
+        back: usize,
+    },
+    Moderate {
+        back: usize,
+    },
+    Pin {
+        back: usize,
+        on: bool,
+    },
+    Expire {
+        back: usize,
+    },
 }
 
 fn deed() -> impl Strategy<Value = Deed> {
@@ -74,9 +97,17 @@ struct Channel {
 }
 
 fn line(words: &str, more: &str, id: &str) -> Bytes {
-    ["<message xmlns='jabber:client' type='groupchat' id='", id, "'><body>", words, "</body>", more, "</message>"]
-        .concat()
-        .into()
+    [
+        "<message xmlns='jabber:client' type='groupchat' id='",
+        id,
+        "'><body>",
+        words,
+        "</body>",
+        more,
+        "</message>",
+    ]
+    .concat()
+    .into()
 }
 
 impl Channel {
@@ -88,11 +119,19 @@ impl Channel {
         let parsed = Stanza::parse(stanza.clone()).unwrap();
         let mut facts = Facts::of(parsed.root());
         if !mentions.is_empty() {
-            let mut f = facts.unwrap_or_else(|| Box::new(Facts { is_line: true, ..Facts::default() }));
+            let mut f = facts.unwrap_or_else(|| {
+                Box::new(Facts {
+                    is_line: true,
+                    ..Facts::default()
+                })
+            });
             f.mentions = mentions;
             facts = Some(f);
         }
-        let body = parsed.root().child_text("body", "jabber:client").map(|b| b.into_owned());
+        let body = parsed
+            .root()
+            .child_text("body", "jabber:client")
+            .map(|b| b.into_owned());
         let message = NewMessage {
             at: Timestamp(i64::MAX),
             kind: Kind::Message,
@@ -117,7 +156,11 @@ impl Channel {
     async fn retract(&mut self, target: MessageId, author: Option<usize>) -> bool {
         let (key, author) = (self.key.clone(), author.map(|a| PEOPLE[a]));
         let done = self.db.write(move |tx| {
-            let tombstone = Tombstone { at: Timestamp(0), by_message: None, moderated: None };
+            let tombstone = Tombstone {
+                at: Timestamp(0),
+                by_message: None,
+                moderated: None,
+            };
             retraction::of_room(tx, &key, target, author, &tombstone)
         });
         done.await.is_ok()
@@ -125,7 +168,12 @@ impl Channel {
 
     async fn act(&mut self, deed: Deed) {
         match deed {
-            Deed::Say { who, word, reply, mention } => {
+            Deed::Say {
+                who,
+                word,
+                reply,
+                mention,
+            } => {
                 self.said += 1;
                 let target = reply.and_then(|b| self.named(b));
                 let more = target.map_or_else(String::new, |t| {
@@ -151,7 +199,11 @@ impl Channel {
                 let Some(target) = self.named(back) else { return };
                 // What the author called it: it is asked of the archive, as clients know it from the message.
                 let key = self.key.clone();
-                let row = self.db.read(move |c| archive::get(c, &key, target)).await.unwrap();
+                let row = self
+                    .db
+                    .read(move |c| archive::get(c, &key, target))
+                    .await
+                    .unwrap();
                 let name = Stanza::parse(row.stanza).unwrap().id().unwrap().into_owned();
                 let more = ["<replace xmlns='urn:xmpp:message-correct:0' id='", &name, "'/>"].concat();
                 self.said += 1;
@@ -167,7 +219,11 @@ impl Channel {
                     // What corrects nothing of its author's is a message like another.
                     self.model.insert(
                         id,
-                        Line { who, text: WORDS[word].to_owned(), ..Line::default() },
+                        Line {
+                            who,
+                            text: WORDS[word].to_owned(),
+                            ..Line::default()
+                        },
                     );
                 }
             }
@@ -253,13 +309,20 @@ impl Channel {
 
     async fn check(&self) {
         let messages = ChannelMessages::of(self.db.clone(), self.channel);
-        let viewer = Viewer { user: Some(UserId::local("ada")), addresses: true };
+        let viewer = Viewer {
+            user: Some(UserId::local("ada")),
+            addresses: true,
+        };
         let page = messages.page(&viewer, Range::Before(None), 500).await.unwrap();
         let seen: Vec<MessageId> = page.items.iter().map(|v| v.id).collect();
         assert_eq!(seen, self.model.keys().copied().collect::<Vec<_>>());
         for v in &page.items {
             let m = &self.model[&v.id];
-            assert_eq!((&v.body, v.deleted, v.pinned), (&m.text, m.deleted, m.pinned), "{v:?}");
+            assert_eq!(
+                (&v.body, v.deleted, v.pinned),
+                (&m.text, m.deleted, m.pinned),
+                "{v:?}"
+            );
             assert_eq!(v.edited_at.is_some(), m.edited, "{v:?}");
             // What was answered may have expired since; the place in the thread stays.
             assert_eq!((v.reply_to, v.thread_root), (m.reply_to, m.root));
@@ -273,19 +336,35 @@ impl Channel {
             let shown: BTreeMap<&str, (u64, bool)> =
                 v.reactions.iter().map(|r| (&*r.emoji, (r.count, r.me))).collect();
             assert_eq!(shown, counted);
-            let mentions: BTreeSet<String> =
-                v.mentions.iter().map(|m| m.user.as_ref().unwrap().to_string()).collect();
+            let mentions: BTreeSet<String> = v
+                .mentions
+                .iter()
+                .map(|m| m.user.as_ref().unwrap().to_string())
+                .collect();
             assert_eq!(mentions, m.mentions);
-            assert_eq!(messages.get(&viewer, v.id).await.unwrap(), *v, "one by one they are the same");
+            assert_eq!(
+                messages.get(&viewer, v.id).await.unwrap(),
+                *v,
+                "one by one they are the same"
+            );
         }
         for word in WORDS {
             let begins = [&word[..4].to_uppercase(), "*"].concat();
             let query = search::Query::new(&begins, vec![self.channel]).unwrap();
-            let wanted = search::Wanted { cursor: None, max: 500, context: 1, reach: 10_000 };
+            let wanted = search::Wanted {
+                cursor: None,
+                max: 500,
+                context: 1,
+                reach: 10_000,
+            };
             let hits = search::search(&self.db, &viewer, query, wanted).await.unwrap();
             let found: Vec<MessageId> = hits.items.iter().rev().map(|h| h.message.id).collect();
-            let want: Vec<MessageId> =
-                self.model.iter().filter(|(_, m)| m.text == word).map(|(id, _)| *id).collect();
+            let want: Vec<MessageId> = self
+                .model
+                .iter()
+                .filter(|(_, m)| m.text == word)
+                .map(|(id, _)| *id)
+                .collect();
             assert_eq!(found, want, "{word}");
         }
     }

@@ -31,7 +31,9 @@ async fn open(dir: &Path, clock: &Arc<ManualClock>, can_delete: bool) -> Stage {
     config.clock = clock.clone();
     let storage = Storage::open(config).await.unwrap();
     let limits = Arc::new(Limits::default());
-    let community = Community::open(storage.clone(), clock.clone(), limits.clone(), "x").await.unwrap();
+    let community = Community::open(storage.clone(), clock.clone(), limits.clone(), "x")
+        .await
+        .unwrap();
     let deleted: Arc<Mutex<Vec<(String, UserId)>>> = Arc::default();
     let expired: Arc<Mutex<Vec<MessageId>>> = Arc::default();
     let (d, e) = (deleted.clone(), expired.clone());
@@ -93,7 +95,9 @@ impl Stage {
             context: 0,
             reach: 99,
         };
-        let hits = search::search(&db, &Viewer::public(), query, wanted).await.unwrap();
+        let hits = search::search(&db, &Viewer::public(), query, wanted)
+            .await
+            .unwrap();
         hits.items.len()
     }
 }
@@ -114,23 +118,45 @@ async fn what_expires_is_gone_everywhere() {
         expire_seconds: Some(60),
         ..ChannelChange::default()
     };
-    s.community.update_channel(Actor::System, waddle, soon, change).await.unwrap();
+    s.community
+        .update_channel(Actor::System, waddle, soon, change)
+        .await
+        .unwrap();
     for channel in [soon, kept] {
-        s.say(waddle, channel, "an old fish", "https://up.x/upload/1/f").await;
+        s.say(waddle, channel, "an old fish", "https://up.x/upload/1/f")
+            .await;
     }
     clock.advance(Duration::from_secs(50));
     s.say(waddle, soon, "a new fish", "https://up.x/upload/2/f").await;
     assert_eq!(s.sweep.waddle(waddle).await.unwrap(), (true, 0));
-    assert_eq!((s.found(waddle, soon, "fish").await, s.found(waddle, kept, "fish").await), (2, 1));
+    assert_eq!(
+        (
+            s.found(waddle, soon, "fish").await,
+            s.found(waddle, kept, "fish").await
+        ),
+        (2, 1)
+    );
 
     clock.advance(Duration::from_secs(11));
     assert_eq!(s.sweep.waddle(waddle).await.unwrap(), (true, 1));
     assert_eq!(s.expired.lock().len(), 1, "the room is told");
-    assert_eq!((s.found(waddle, soon, "old").await, s.found(waddle, kept, "old").await), (0, 1));
+    assert_eq!(
+        (
+            s.found(waddle, soon, "old").await,
+            s.found(waddle, kept, "old").await
+        ),
+        (0, 1)
+    );
     let seen = ChannelMessages::open(&s.community, waddle, soon).await.unwrap();
     let page = seen.page(&Viewer::public(), Range::After(None), 9).await.unwrap();
-    assert_eq!(page.items.iter().map(|m| &*m.body).collect::<Vec<_>>(), ["a new fish"]);
-    assert!(page.items[0].author.user.is_none(), "strangers see the nickname alone");
+    assert_eq!(
+        page.items.iter().map(|m| &*m.body).collect::<Vec<_>>(),
+        ["a new fish"]
+    );
+    assert!(
+        page.items[0].author.user.is_none(),
+        "strangers see the nickname alone"
+    );
 
     // The file could not be deleted; after a restart it is tried again.
     let db = s.storage.waddle(waddle).await.unwrap();
@@ -145,9 +171,20 @@ async fn what_expires_is_gone_everywhere() {
     assert_eq!(s.sweep.files(&db).await.unwrap(), 2);
     let deleted: Vec<String> = s.deleted.lock().iter().map(|(url, _)| url.clone()).collect();
     assert_eq!(deleted, ["https://up.x/upload/1/f", "https://up.x/upload/2/f"]);
-    assert!(s.deleted.lock().iter().all(|(_, owner)| *owner == UserId::local("ada")));
+    assert!(
+        s.deleted
+            .lock()
+            .iter()
+            .all(|(_, owner)| *owner == UserId::local("ada"))
+    );
     assert!(fulltext::catch_up(&db, 9).await.unwrap());
-    assert_eq!((s.found(waddle, soon, "fish").await, s.found(waddle, kept, "fish").await), (0, 1));
+    assert_eq!(
+        (
+            s.found(waddle, soon, "fish").await,
+            s.found(waddle, kept, "fish").await
+        ),
+        (0, 1)
+    );
 }
 
 /// A search over many channels, and one that only others may read, costs and shows no more than it should.
@@ -176,7 +213,9 @@ async fn searches_are_bounded_and_resumed() {
             context: 0,
             reach: 10,
         };
-        let hits = search::search(&db, &Viewer::public(), query.clone(), wanted).await.unwrap();
+        let hits = search::search(&db, &Viewer::public(), query.clone(), wanted)
+            .await
+            .unwrap();
         assert!(hits.items.len() <= 7 && !hits.behind);
         seen.extend(hits.items.iter().map(|h| (h.message.id, h.message.channel_id)));
         pages += 1;
@@ -187,6 +226,9 @@ async fn searches_are_bounded_and_resumed() {
         assert!(pages < 50);
     }
     assert_eq!(seen.len(), 95);
-    assert!(seen.windows(2).all(|w| w[0].0 > w[1].0), "newest first, none twice");
+    assert!(
+        seen.windows(2).all(|w| w[0].0 > w[1].0),
+        "newest first, none twice"
+    );
     assert!(seen.iter().all(|(_, c)| *c != channels[0]));
 }

@@ -31,10 +31,17 @@ pub(crate) struct Arrived {
     pub sender: Sender,
     /// Dropped with the last copy: when the stanza is dealt with.
     _done: Option<Arc<Done>>,
-    /// Who waits for what becomes of it, where it came from no client.
-    answer: Option<Arc<Mutex<Option<oneshot::Sender<Acted>>>>>,
-    /// From where it came, where it came from no client.
-    pub via: Option<Arc<Via>>,
+    /// Where it came from no client.
+    acting: Option<Arc<Acting>>,
+}
+
+/// Somebody does something by other means than a client.
+#[derive(Debug)]
+struct Acting {
+    /// Who waits for what becomes of it.
+    answer: Mutex<Option<oneshot::Sender<Acted>>>,
+    /// From where it came.
+    via: Option<Arc<Via>>,
 }
 
 impl Arrived {
@@ -44,8 +51,7 @@ impl Arrived {
             stanza: inbound.stanza,
             sender: inbound.sender,
             _done: done.map(|call| Arc::new(Done(Some(call)))),
-            answer: None,
-            via: None,
+            acting: None,
         }
     }
 
@@ -55,19 +61,26 @@ impl Arrived {
             stanza,
             sender,
             _done: None,
-            answer: Some(Arc::new(Mutex::new(Some(answer)))),
-            via: Via::now(),
+            acting: Some(Arc::new(Acting {
+                answer: Mutex::new(Some(answer)),
+                via: Via::now(),
+            })),
         }
     }
 
     /// Whether it came from no client.
     pub fn is_acting(&self) -> bool {
-        self.answer.is_some()
+        self.acting.is_some()
+    }
+
+    /// From where it came, where it came from no client.
+    pub fn via(&self) -> Option<Arc<Via>> {
+        self.acting.as_ref().and_then(|a| a.via.clone())
     }
 
     /// Says what became of it to whoever waits for that.
     pub fn answer(&self, acted: Acted) {
-        let waiting = self.answer.as_ref().and_then(|a| a.lock().take());
+        let waiting = self.acting.as_ref().and_then(|a| a.answer.lock().take());
         if let Some(waiting) = waiting {
             let _ = waiting.send(acted);
         }

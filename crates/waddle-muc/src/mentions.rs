@@ -93,7 +93,7 @@ impl Room {
         // The service is `muc.` before the domain.
         let here = self.jid.domain().strip_prefix("muc.").unwrap_or_default();
         let user = if bare.domain() == here {
-            self.named_locally(bare.local()?)?
+            Self::named_locally(bare.local()?)?
         } else {
             UserId::remote(&bare)
         };
@@ -103,7 +103,7 @@ impl Room {
     /// Who goes by this name: a nickname in the room, or a member's name.
     fn called(&self, name: &str) -> Option<UserId> {
         self.occupant_called(name).or_else(|| {
-            let user = self.named_locally(&name.to_lowercase())?;
+            let user = Self::named_locally(&name.to_lowercase())?;
             self.may_read(&user).then_some(user)
         })
     }
@@ -114,7 +114,7 @@ impl Room {
         Some(self.occupants.at(i).user.clone())
     }
 
-    fn named_locally(&self, localpart: &str) -> Option<UserId> {
+    fn named_locally(localpart: &str) -> Option<UserId> {
         if Did::reserves(localpart) {
             let did: Did = ["did:plc:", localpart].concat().parse().ok()?;
             return Some(UserId::did(&did));

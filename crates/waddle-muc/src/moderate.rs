@@ -74,7 +74,7 @@ impl Room {
                 moderated: Some(moderated),
                 asker: Some(Asker {
                     session: inbound.sender.jid.clone(),
-                    via: inbound.via.clone(),
+                    via: inbound.via(),
                 }),
             }),
             origin_id: None,

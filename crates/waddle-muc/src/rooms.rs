@@ -306,6 +306,7 @@ impl Inner {
     }
 
     /// Puts an input into the mailbox of a running room. One that must arrive waits for a place, aside.
+    #[expect(clippy::result_large_err, reason = "what is not taken goes back as it came, without an allocation")]
     fn try_running(&self, name: &str, input: Input, must: bool) -> Result<(), Input> {
         // The guard keeps the room from retiring between the look and the sending.
         let Some(active) = self.active.get(name) else {

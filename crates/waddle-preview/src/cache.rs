@@ -71,6 +71,11 @@ mod tests {
         assert_eq!(cache.get("c", start), Some(None));
         assert_eq!(cache.get("c", start + Duration::from_secs(10)), None, "too old");
         cache.put("c", Some(Page::default()), start + Duration::from_secs(20));
-        assert!(cache.get("c", start + Duration::from_secs(21)).flatten().is_some());
+        assert!(
+            cache
+                .get("c", start + Duration::from_secs(21))
+                .flatten()
+                .is_some()
+        );
     }
 }

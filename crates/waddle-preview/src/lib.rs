@@ -115,7 +115,10 @@ impl Previews {
 
     async fn fetch(&self, url: &Url) -> Option<Page> {
         let mut headers = HeaderMap::new();
-        headers.insert(header::ACCEPT, HeaderValue::from_static("text/html, application/xhtml+xml"));
+        headers.insert(
+            header::ACCEPT,
+            HeaderValue::from_static("text/html, application/xhtml+xml"),
+        );
         let got = match self.0.fetcher.get(url, headers).await {
             Ok(got) => got,
             Err(why) => {

@@ -65,7 +65,9 @@ pub fn read(html: &[u8], at: &Url) -> Page {
                             "og:description" => better(&mut description, 0, &content),
                             "twitter:description" => better(&mut description, 1, &content),
                             "description" => better(&mut description, 2, &content),
-                            "og:image" | "og:image:url" | "og:image:secure_url" => better(&mut image, 0, &content),
+                            "og:image" | "og:image:url" | "og:image:secure_url" => {
+                                better(&mut image, 0, &content)
+                            }
                             "twitter:image" => better(&mut image, 1, &content),
                             "og:site_name" => better(&mut site, 0, &content),
                             "application-name" => better(&mut site, 1, &content),
@@ -103,7 +105,9 @@ pub fn read(html: &[u8], at: &Url) -> Page {
 
 /// A text on one line, without what would be drawn as something else, cut at `most` characters.
 fn plain(text: &str, most: usize) -> String {
-    let drawn = |c: char| !c.is_control() && !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    let drawn = |c: char| {
+        !c.is_control() && !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
     let spaced: String = text
         .chars()
         .map(|c| if c.is_whitespace() { ' ' } else { c })
@@ -154,7 +158,10 @@ mod tests {
                 site: Some("S".into()),
             }
         );
-        assert_eq!(of("<title>Plain &amp;\n simple</title>").title.as_deref(), Some("Plain & simple"));
+        assert_eq!(
+            of("<title>Plain &amp;\n simple</title>").title.as_deref(),
+            Some("Plain & simple")
+        );
     }
 
     #[test]
@@ -163,7 +170,10 @@ mod tests {
             ("<meta property='og:image' content='javascript:alert(1)'>", None),
             ("<meta property='og:image' content='file:///etc/passwd'>", None),
             ("<meta property='og:image' content='data:image/png,x'>", None),
-            ("<meta property='og:image' content='//b.example/x'>", Some("https://b.example/x")),
+            (
+                "<meta property='og:image' content='//b.example/x'>",
+                Some("https://b.example/x"),
+            ),
         ] {
             assert_eq!(of(html).image.as_deref(), image, "{html}");
         }

@@ -29,13 +29,31 @@ async fn server(asked: Arc<AtomicUsize>) -> SocketAddr {
                 Html(page)
             }),
         )
-        .route("/image", get(|| async { ([(header::CONTENT_TYPE, "image/png")], "<title>x</title>") }))
-        .route("/missing", get(|| async { (axum::http::StatusCode::NOT_FOUND, Html("<title>x</title>")) }))
+        .route(
+            "/image",
+            get(|| async { ([(header::CONTENT_TYPE, "image/png")], "<title>x</title>") }),
+        )
+        .route(
+            "/missing",
+            get(|| async { (axum::http::StatusCode::NOT_FOUND, Html("<title>x</title>")) }),
+        )
         .route("/moved", get(|| async { Redirect::permanent("/page") }))
-        .route("/inside", get(|| async { Redirect::temporary("http://169.254.169.254/latest/meta-data") }))
-        .route("/mapped", get(|| async { Redirect::temporary("http://[::ffff:10.0.0.1]/") }))
-        .route("/port", get(|| async { Redirect::temporary("http://127.0.0.1:25/") }))
-        .route("/long", get(move || async move { Html([page, &"x".repeat(4_000_000)].concat()) }))
+        .route(
+            "/inside",
+            get(|| async { Redirect::temporary("http://169.254.169.254/latest/meta-data") }),
+        )
+        .route(
+            "/mapped",
+            get(|| async { Redirect::temporary("http://[::ffff:10.0.0.1]/") }),
+        )
+        .route(
+            "/port",
+            get(|| async { Redirect::temporary("http://127.0.0.1:25/") }),
+        )
+        .route(
+            "/long",
+            get(move || async move { Html([page, &"x".repeat(4_000_000)].concat()) }),
+        )
         .route("/slow", get(|| async { std::future::pending::<()>().await }));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
@@ -72,7 +90,11 @@ async fn what_links_lead_to() {
         assert_eq!(previews.look(&url).await, *found, "{path}");
         assert_eq!(previews.look(&url).await, *found, "{path}, remembered");
     }
-    assert_eq!(asked.load(Ordering::Relaxed), 2, "by its address and through the redirect");
+    assert_eq!(
+        asked.load(Ordering::Relaxed),
+        2,
+        "by its address and through the redirect"
+    );
 }
 
 #[tokio::test]

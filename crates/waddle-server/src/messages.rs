@@ -26,7 +26,8 @@ pub fn start(
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     if config.link_previews {
-        let previews = Previews::new(Bounds::default(), config.atproto_allow_http_loopback).context("previews")?;
+        let previews =
+            Previews::new(Bounds::default(), config.atproto_allow_http_loopback).context("previews")?;
         rooms.set_previewer(Arc::new(Looks {
             previews,
             rooms: rooms.clone(),
@@ -61,7 +62,11 @@ pub fn start(
         }),
     };
     let (news, events, stop) = (rooms.news(), app.community.events(), stop.clone());
-    tokio::spawn(async move { stop.run_until_cancelled(sweep.run(news, events)).await.map(|never| match never {}) });
+    tokio::spawn(async move {
+        stop.run_until_cancelled(sweep.run(news, events))
+            .await
+            .map(|never| match never {})
+    });
     Ok(())
 }
 
@@ -74,7 +79,8 @@ struct Looks {
 
 impl Previewer for Looks {
     fn look(&self, waddle: WaddleId, channel: ChannelId, message: MessageId, url: String) {
-        let (previews, rooms, community) = (self.previews.clone(), self.rooms.clone(), self.community.clone());
+        let (previews, rooms, community) =
+            (self.previews.clone(), self.rooms.clone(), self.community.clone());
         tokio::spawn(async move {
             let wanted = match community.storage().waddle(waddle).await {
                 Ok(db) => db.read(messages::wants_previews).await.unwrap_or(false),

@@ -82,7 +82,8 @@ impl MamQuery {
             match (f.var.as_deref().unwrap_or_default(), value) {
                 ("FORM_TYPE", _) => {}
                 (
-                    "start" | "end" | "with" | "before-id" | "after-id" | "ids" | "include-groupchat" | FULLTEXT_FIELD,
+                    "start" | "end" | "with" | "before-id" | "after-id" | "ids" | "include-groupchat"
+                    | FULLTEXT_FIELD,
                     None,
                 ) => {}
                 (FULLTEXT_FIELD, Some(v)) => {

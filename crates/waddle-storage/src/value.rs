@@ -3,8 +3,7 @@
 use bytes::Bytes;
 use waddle_core::{
     AccessTokenId, BareJid, BindingId, BotId, CategoryId, ChannelId, DeviceId, Did, HookId, InviteId, Jid,
-    JoinRequestId, MessageId, RoleId, SessionId, Slug, Timestamp, TopicFilter, TopicName, UserId,
-    WaddleId,
+    JoinRequestId, MessageId, RoleId, SessionId, Slug, Timestamp, TopicFilter, TopicName, UserId, WaddleId,
 };
 
 use crate::{Result, StorageError};

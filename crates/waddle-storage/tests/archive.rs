@@ -334,7 +334,10 @@ async fn a_direct_message_is_found_by_its_author_and_name_until_it_is_retracted(
         let one = found(key, "user:local:alice", "m1").await;
         assert_eq!(one.iter().map(|m| m.id).collect::<Vec<_>>(), [*id]);
         assert_eq!(one[0].sender.as_deref(), Some("alice@d/1"));
-        assert!(found(key, "user:local:bob", "m1").await.is_empty(), "somebody else's");
+        assert!(
+            found(key, "user:local:bob", "m1").await.is_empty(),
+            "somebody else's"
+        );
         assert!(found(key, "user:local:alice", "m2").await.is_empty());
     }
     for (key, id) in keys.iter().cloned().zip(ids) {

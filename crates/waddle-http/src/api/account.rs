@@ -83,7 +83,12 @@ pub struct AccountRemoval {
 }
 
 /// The password once more, of a local account; guesses count as failed logins.
-async fn proved(app: &App, client: &Client, account: &Account, password: Option<&str>) -> Result<(), Problem> {
+async fn proved(
+    app: &App,
+    client: &Client,
+    account: &Account,
+    password: Option<&str>,
+) -> Result<(), Problem> {
     if account.did.is_some() {
         return Ok(());
     }
@@ -98,9 +103,7 @@ async fn proved(app: &App, client: &Client, account: &Account, password: Option<
     identity.login_failed(client.addr, PASSWORD, &outcome);
     Err(match outcome {
         // not 401: the login itself is good
-        LoginError::NotAuthorized => {
-            Problem::new(StatusCode::FORBIDDEN, "password", "the password is wrong")
-        }
+        LoginError::NotAuthorized => Problem::new(StatusCode::FORBIDDEN, "password", "the password is wrong"),
         e => e.into(),
     })
 }

@@ -112,12 +112,20 @@ async fn personal_lines(app: &App, localpart: &str, out: &mut String) -> Result<
         line(out, "blocked", json!({ "jid": jid.to_string() }));
     }
     if let Some(card) = vcard {
-        line(out, "vcard", json!({ "vcard": String::from_utf8_lossy(&card.vcard) }));
+        line(
+            out,
+            "vcard",
+            json!({ "vcard": String::from_utf8_lossy(&card.vcard) }),
+        );
     }
     Ok(())
 }
 
-async fn page(db: &Db, user: &UserId, after: Option<MessageId>) -> Result<(String, Option<MessageId>), StorageError> {
+async fn page(
+    db: &Db,
+    user: &UserId,
+    after: Option<MessageId>,
+) -> Result<(String, Option<MessageId>), StorageError> {
     let key = ArchiveKey::user(user);
     let start = after.map_or(Start::First, Start::After);
     let read = db.read(move |conn| archive::page(conn, &key, &Filter::default(), start, PAGE, false));
@@ -144,7 +152,11 @@ enum Turn {
 }
 
 /// The file, part by part.
-pub fn lines(app: App, user: UserId, head: String) -> impl Stream<Item = Result<Bytes, StorageError>> + use<> {
+pub fn lines(
+    app: App,
+    user: UserId,
+    head: String,
+) -> impl Stream<Item = Result<Bytes, StorageError>> + use<> {
     unfold(Turn::Head(head), move |turn| {
         let (app, user) = (app.clone(), user.clone());
         async move {

@@ -183,9 +183,15 @@ pub async fn create_own(
 /// The bots that a waddle owns, for who has `manage_bots`.
 #[utoipa::path(get, path = "/waddles/{w}/bots", tag = "bots", security(("token" = ["manage"])),
     responses((status = 200, description = "Bots.", body = BotList)))]
-pub async fn list(State(app): State<App>, auth: Auth, Path(w): Path<String>) -> Result<Json<BotList>, Problem> {
+pub async fn list(
+    State(app): State<App>,
+    auth: Auth,
+    Path(w): Path<String>,
+) -> Result<Json<BotList>, Problem> {
     let (waddle, _) = visible(&app, auth.user(), &w).await?;
-    let all = hooks(&app)?.bots(auth.user(), BotOwner::Waddle(waddle.id)).await?;
+    let all = hooks(&app)?
+        .bots(auth.user(), BotOwner::Waddle(waddle.id))
+        .await?;
     Ok(Json(BotList {
         bots: all.into_iter().map(view).collect(),
     }))
@@ -210,7 +216,11 @@ pub async fn create(
 
 /// The bot that a path names; `@me` is the asker.
 pub(super) fn id_of(auth: &Auth, text: &str) -> Result<BotId, Problem> {
-    let found = if text == "@me" { auth.user().as_bot() } else { text.parse().ok() };
+    let found = if text == "@me" {
+        auth.user().as_bot()
+    } else {
+        text.parse().ok()
+    };
     found.ok_or_else(|| Problem::not_found("bot"))
 }
 
@@ -218,7 +228,11 @@ pub(super) fn id_of(auth: &Auth, text: &str) -> Result<BotId, Problem> {
 #[utoipa::path(get, path = "/bots/{bot}", tag = "bots", security(("token" = ["read"])),
     params(("bot" = String, Path, description = "Its identifier, or `@me`.")),
     responses((status = 200, description = "The bot.", body = BotView)))]
-pub async fn show(State(app): State<App>, auth: Auth, Path(bot): Path<String>) -> Result<Json<BotView>, Problem> {
+pub async fn show(
+    State(app): State<App>,
+    auth: Auth,
+    Path(bot): Path<String>,
+) -> Result<Json<BotView>, Problem> {
     let found = hooks(&app)?.bot(auth.user(), id_of(&auth, &bot)?).await?;
     Ok(Json(view(found)))
 }
@@ -253,7 +267,11 @@ pub async fn change(
 #[utoipa::path(delete, path = "/bots/{bot}", tag = "bots", security(("token" = ["manage"])),
     params(("bot" = String, Path, description = "Its identifier.")),
     responses((status = 204, description = "Gone.")))]
-pub async fn remove(State(app): State<App>, auth: Auth, Path(bot): Path<String>) -> Result<StatusCode, Problem> {
+pub async fn remove(
+    State(app): State<App>,
+    auth: Auth,
+    Path(bot): Path<String>,
+) -> Result<StatusCode, Problem> {
     hooks(&app)?.delete_bot(auth.user(), id_of(&auth, &bot)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -278,7 +296,11 @@ pub struct BotTokenList {
 #[utoipa::path(get, path = "/bots/{bot}/tokens", tag = "bots", security(("token" = ["manage"])),
     params(("bot" = String, Path, description = "Its identifier.")),
     responses((status = 200, description = "Tokens.", body = BotTokenList)))]
-pub async fn tokens(State(app): State<App>, auth: Auth, Path(bot): Path<String>) -> Result<Json<BotTokenList>, Problem> {
+pub async fn tokens(
+    State(app): State<App>,
+    auth: Auth,
+    Path(bot): Path<String>,
+) -> Result<Json<BotTokenList>, Problem> {
     let all = hooks(&app)?.bot_tokens(auth.user(), id_of(&auth, &bot)?).await?;
     let one = |t: waddle_identity::TokenInfo| BotTokenView {
         id: t.id.0,

@@ -21,7 +21,13 @@ use waddle_hooks::slash::{
 };
 
 use super::{bots, channels, visible, webhooks::hooks};
-use crate::{App, auth::Auth, events::Watch, problem::Problem, rest::{Json, Scope}};
+use crate::{
+    App,
+    auth::Auth,
+    events::Watch,
+    problem::Problem,
+    rest::{Json, Scope},
+};
 
 /// These addresses.
 pub fn routes() -> OpenApiRouter<App> {
@@ -146,7 +152,11 @@ pub struct CommandList {
 /// The slash commands of a waddle, for its members.
 #[utoipa::path(get, path = "/waddles/{w}/commands", tag = "commands", security(("token" = ["read"])),
     responses((status = 200, description = "Commands.", body = CommandList)))]
-pub async fn list(State(app): State<App>, auth: Auth, Path(w): Path<String>) -> Result<Json<CommandList>, Problem> {
+pub async fn list(
+    State(app): State<App>,
+    auth: Auth,
+    Path(w): Path<String>,
+) -> Result<Json<CommandList>, Problem> {
     let (waddle, access) = visible(&app, auth.user(), &w).await?;
     if !access.waddle_allows("view", auth.user()) {
         return Err(Problem::forbidden());
@@ -171,7 +181,9 @@ pub async fn show(
         return Err(Problem::forbidden());
     }
     let found = hooks(&app)?.command(waddle.id, &name);
-    found.map(|c| Json(view(c))).ok_or_else(|| Problem::not_found("command"))
+    found
+        .map(|c| Json(view(c)))
+        .ok_or_else(|| Problem::not_found("command"))
 }
 
 /// A command as it is registered.
@@ -209,7 +221,9 @@ pub async fn put(
         description: body.description,
         options: body.options.into_iter().map(CommandOption::from).collect(),
     };
-    let made = hooks(&app)?.put_command(auth.user(), waddle.id, bot, &name, new).await?;
+    let made = hooks(&app)?
+        .put_command(auth.user(), waddle.id, bot, &name, new)
+        .await?;
     Ok(Json(view(made)))
 }
 
@@ -262,7 +276,12 @@ pub async fn run(
     Json(body): Json<RunCommandBody>,
 ) -> Result<Json<CommandAnswer>, Problem> {
     let (waddle, channel) = channels::find(&app, auth.user(), &w, &c).await?;
-    let nick = app.deps.identity.by_user(auth.user()).await?.map(|a| a.display_name.unwrap_or(a.localpart));
+    let nick = app
+        .deps
+        .identity
+        .by_user(auth.user())
+        .await?
+        .map(|a| a.display_name.unwrap_or(a.localpart));
     let invocation = Invocation {
         waddle: waddle.id,
         channel: channel.id,

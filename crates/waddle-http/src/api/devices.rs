@@ -145,9 +145,7 @@ pub async fn create(
     };
     let (community, identity) = (&app.deps.community, &app.deps.identity);
     let device = community.create_device(auth.user(), waddle, wanted).await?;
-    let issued = identity
-        .create_device_credential(device.id, waddle)
-        .await;
+    let issued = identity.create_device_credential(device.id, waddle).await;
     let credential = match issued {
         Ok(credential) => credential,
         Err(e) => {

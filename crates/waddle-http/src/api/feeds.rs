@@ -149,10 +149,7 @@ pub async fn unbind(
 ) -> Result<StatusCode, Problem> {
     let (waddle, _) = visible(&app, auth.user(), &w).await?;
     let id = id.parse().map_err(|_| Problem::not_found("feed"))?;
-    app.deps
-        .community
-        .unbind_feed(auth.user(), waddle.id, id)
-        .await?;
+    app.deps.community.unbind_feed(auth.user(), waddle.id, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

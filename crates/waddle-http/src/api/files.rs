@@ -19,9 +19,7 @@ use crate::{
 
 /// These addresses.
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(list))
-        .routes(routes!(remove))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(remove))
 }
 
 /// An uploaded file.

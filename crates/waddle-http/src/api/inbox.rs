@@ -145,7 +145,11 @@ pub struct ReadView {
 /// Up to where one has read a channel.
 #[utoipa::path(get, path = "/channels/{c}/read", tag = "messages", security(("token" = ["read"])),
     responses((status = 200, description = "Up to there.", body = ReadView)))]
-pub async fn read(State(app): State<App>, auth: Auth, Path(c): Path<String>) -> Result<Json<ReadView>, Problem> {
+pub async fn read(
+    State(app): State<App>,
+    auth: Auth,
+    Path(c): Path<String>,
+) -> Result<Json<ReadView>, Problem> {
     let at = place(&app, auth.user(), &c).await?;
     let (id, unread) = at
         .messages
@@ -177,8 +181,7 @@ pub async fn mark(
 ) -> Result<StatusCode, Problem> {
     let at = place(&app, auth.user(), &c).await?;
     if at.messages.mark(auth.user(), body.id).await? {
-        app.events
-            .read(auth.user(), at.waddle.id, at.channel.id, body.id);
+        app.events.read(auth.user(), at.waddle.id, at.channel.id, body.id);
         if let Some(rooms) = &app.deps.rooms {
             rooms.has_read(auth.user(), at.waddle.id, at.channel.id, body.id);
         }

@@ -57,7 +57,9 @@ pub async fn set(
     let db = app.deps.community.storage().waddle(waddle.id).await;
     let db = db.map_err(waddle_community::Error::from)?;
     let wanted = settings.link_previews;
-    let set = db.write(move |tx| messages::set_previews_wanted(tx, wanted)).await;
+    let set = db
+        .write(move |tx| messages::set_previews_wanted(tx, wanted))
+        .await;
     set.map_err(waddle_community::Error::from)?;
     Ok(Json(settings))
 }

@@ -166,7 +166,9 @@ impl Part {
         let most = app.config.limits.message_page.max(1);
         let limit = self.limit.unwrap_or(50.min(most));
         if limit == 0 || limit > most {
-            return Err(Problem::bad_request(["limit: expected 1 to ", &most.to_string()].concat()));
+            return Err(Problem::bad_request(
+                ["limit: expected 1 to ", &most.to_string()].concat(),
+            ));
         }
         match (self.before, self.after) {
             (Some(_), Some(_)) => Err(Problem::bad_request("before, after: give one of them")),
@@ -364,7 +366,10 @@ pub async fn thread(
 ) -> Result<Json<MessageList>, Problem> {
     let at = place(&app, auth.user(), &c).await?;
     let (range, limit) = part.range(&app)?;
-    let page = at.messages.thread(&at.viewer, message(&id)?, range, limit).await?;
+    let page = at
+        .messages
+        .thread(&at.viewer, message(&id)?, range, limit)
+        .await?;
     Ok(Json(MessageList {
         messages: page.items,
         more: !page.complete,
@@ -420,7 +425,11 @@ pub async fn reactions(
         reactions: found
             .into_iter()
             .map(|r| ReactionView {
-                user: r.user.parse().ok().filter(|u| at.viewer.addresses || u == auth.user()),
+                user: r
+                    .user
+                    .parse()
+                    .ok()
+                    .filter(|u| at.viewer.addresses || u == auth.user()),
                 emoji: r.emoji,
             })
             .collect(),
@@ -429,7 +438,12 @@ pub async fn reactions(
 
 type Reaction = Path<(String, String, String)>;
 
-async fn set(app: &App, user: &UserId, (c, id, emoji): (String, String, String), add: bool) -> Result<StatusCode, Problem> {
+async fn set(
+    app: &App,
+    user: &UserId,
+    (c, id, emoji): (String, String, String),
+    add: bool,
+) -> Result<StatusCode, Problem> {
     let at = place(app, user, &c).await?;
     let id = message(&id)?;
     act(app, user, &at, Act::ReactWith { id, emoji, add }).await?;
@@ -448,7 +462,11 @@ pub async fn react(State(app): State<App>, auth: Auth, Path(which): Reaction) ->
 #[utoipa::path(delete, path = "/channels/{c}/messages/{id}/reactions/{emoji}", tag = "messages",
     security(("token" = ["messages:write"])),
     responses((status = 204, description = "Gone.")))]
-pub async fn unreact(State(app): State<App>, auth: Auth, Path(which): Reaction) -> Result<StatusCode, Problem> {
+pub async fn unreact(
+    State(app): State<App>,
+    auth: Auth,
+    Path(which): Reaction,
+) -> Result<StatusCode, Problem> {
     set(&app, auth.user(), which, false).await
 }
 

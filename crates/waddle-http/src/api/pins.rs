@@ -44,7 +44,10 @@ pub async fn list(
     Path(c): Path<String>,
 ) -> Result<Json<PinList>, Problem> {
     let at = place(&app, auth.user(), &c).await?;
-    let pins = at.messages.pins(&at.viewer, app.config.limits.message_pins).await?;
+    let pins = at
+        .messages
+        .pins(&at.viewer, app.config.limits.message_pins)
+        .await?;
     let pins = pins.into_iter().map(|p| PinView {
         message: p.message,
         pinned_by: p.by,

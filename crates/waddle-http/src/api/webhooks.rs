@@ -328,7 +328,9 @@ pub async fn remove(
     Path((w, id)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
     let (waddle, _) = visible(&app, auth.user(), &w).await?;
-    hooks(&app)?.delete_incoming(auth.user(), waddle.id, id_of(&id)?).await?;
+    hooks(&app)?
+        .delete_incoming(auth.user(), waddle.id, id_of(&id)?)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -510,7 +512,9 @@ pub async fn remove_outgoing(
     Path((w, id)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
     let (waddle, _) = visible(&app, auth.user(), &w).await?;
-    hooks(&app)?.delete_outgoing(auth.user(), waddle.id, id_of(&id)?).await?;
+    hooks(&app)?
+        .delete_outgoing(auth.user(), waddle.id, id_of(&id)?)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

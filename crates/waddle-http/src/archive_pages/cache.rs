@@ -114,7 +114,11 @@ impl Cache {
             return made;
         }
         while pages.bytes + size > self.max {
-            let oldest = pages.all.iter().min_by_key(|(_, k)| k.used).map(|(key, _)| key.clone());
+            let oldest = pages
+                .all
+                .iter()
+                .min_by_key(|(_, k)| k.used)
+                .map(|(key, _)| key.clone());
             let Some(oldest) = oldest else { break };
             if let Some(gone) = pages.all.remove(&oldest) {
                 pages.bytes -= gone.made.body.len() + oldest.len();

@@ -45,7 +45,10 @@ fn id_at(at: Timestamp) -> MessageId {
 
 /// The last day before a moment on which something was said.
 pub(super) async fn day_before(room: &Room, at: Timestamp) -> Result<Option<String>, Problem> {
-    let page = room.messages.page(&viewer(), Range::Before(Some(id_at(at))), 1).await?;
+    let page = room
+        .messages
+        .page(&viewer(), Range::Before(Some(id_at(at))), 1)
+        .await?;
     Ok(page.items.last().map(|m| day_of(Timestamp(m.id.0))))
 }
 
@@ -90,7 +93,10 @@ async fn page(
     let end = Timestamp(begin.0.saturating_add(DAY));
     let first = from.map_or(begin, |id| Timestamp(id.0.clamp(begin.0, end.0)));
     let most = app.config.limits.archive_page_messages.clamp(1, 500);
-    let got = room.messages.page(&viewer(), Range::Between(first, end), most).await?;
+    let got = room
+        .messages
+        .page(&viewer(), Range::Between(first, end), most)
+        .await?;
     if got.items.is_empty() {
         return Ok(None);
     }
@@ -116,8 +122,12 @@ fn write(
     let mut h = Html::new();
     h.raw("<nav class=\"trail\" aria-label=\"Place\">");
     h.link("/archive", "Communities").raw(" › ");
-    h.link(&format!("/archive/{}", waddle.slug), &waddle.name).raw(" › ");
-    h.link(&path, &channel.name).raw("</nav><h1>").text(&channel.name).raw(" <time datetime=\"");
+    h.link(&format!("/archive/{}", waddle.slug), &waddle.name)
+        .raw(" › ");
+    h.link(&path, &channel.name)
+        .raw("</nav><h1>")
+        .text(&channel.name)
+        .raw(" <time datetime=\"");
     h.text(day).raw("\">").text(day).raw("</time></h1>");
     turns(&path, around, &mut h);
     h.raw("<div class=\"day\" role=\"feed\" aria-label=\"Messages\">\n");
@@ -126,13 +136,20 @@ fn write(
     }
     h.raw("</div>");
     if let Some(id) = more {
-        h.raw("<p><a rel=\"next\" href=\"").text(&path).raw("/").text(day).raw("?from=").show(id);
+        h.raw("<p><a rel=\"next\" href=\"")
+            .text(&path)
+            .raw("/")
+            .text(day)
+            .raw("?from=")
+            .show(id);
         h.raw("\">More of this day</a></p>");
     }
     turns(&path, around, &mut h);
     let title = format!("{} in {}, {day}", channel.name, waddle.name);
     let shown: Vec<&Line> = lines.iter().filter(|l| l.is_shown()).collect();
-    let about = shown.first().map_or_else(String::new, |l| format!("{}: {}", l.nick(), l.summary(150)));
+    let about = shown
+        .first()
+        .map_or_else(String::new, |l| format!("{}: {}", l.nick(), l.summary(150)));
     let own = match from {
         None => format!("{path}/{day}"),
         Some(id) => format!("{path}/{day}?from={id}"),
@@ -170,12 +187,24 @@ fn write(
 fn turns(path: &str, around: &[Option<String>; 2], h: &mut Html) {
     h.raw("<nav class=\"turn\" aria-label=\"Days\">");
     if let Some(day) = &around[0] {
-        h.raw("<a rel=\"prev\" href=\"").text(path).raw("/").text(day).raw("\">← ").text(day).raw("</a>");
+        h.raw("<a rel=\"prev\" href=\"")
+            .text(path)
+            .raw("/")
+            .text(day)
+            .raw("\">← ")
+            .text(day)
+            .raw("</a>");
     } else {
         h.raw("<span></span>");
     }
     if let Some(day) = &around[1] {
-        h.raw("<a rel=\"next\" href=\"").text(path).raw("/").text(day).raw("\">").text(day).raw(" →</a>");
+        h.raw("<a rel=\"next\" href=\"")
+            .text(path)
+            .raw("/")
+            .text(day)
+            .raw("\">")
+            .text(day)
+            .raw(" →</a>");
     }
     h.raw("</nav>");
 }
@@ -192,14 +221,20 @@ pub async fn permalink(State(app): State<App>, Path((w, c, id)): Path<(String, S
             Err(e) => return Err(Problem::from(e)),
         };
         let day = day_of(Timestamp(found.id.0));
-        let Some(begin) = begin_of(&day) else { return Ok(None) };
+        let Some(begin) = begin_of(&day) else {
+            return Ok(None);
+        };
         let most = app.config.limits.archive_page_messages.clamp(1, 500);
         let first = room
             .messages
             .page(&viewer(), Range::Between(begin, Timestamp(found.id.0)), most)
             .await?;
         // beyond the first page of its day
-        let from = if first.complete { String::new() } else { format!("?from={}", found.id) };
+        let from = if first.complete {
+            String::new()
+        } else {
+            format!("?from={}", found.id)
+        };
         Ok::<_, Problem>(Some(format!("{}/{day}{from}#m-{}", room.path(), found.id)))
     };
     match place.await {
@@ -213,19 +248,30 @@ pub async fn permalink(State(app): State<App>, Path((w, c, id)): Path<(String, S
 pub(super) fn about(room: &Room) -> String {
     let topic = short(&room.channel.topic, 200);
     if topic.is_empty() {
-        format!("What was said in {} of {}", room.channel.name, room.place.waddle.name)
+        format!(
+            "What was said in {} of {}",
+            room.channel.name, room.place.waddle.name
+        )
     } else {
         topic
     }
 }
 
 /// Days on which something was said, the latest first, before a moment.
-pub(super) async fn days(room: &Room, before: Option<Timestamp>, most: usize) -> Result<Vec<String>, Problem> {
+pub(super) async fn days(
+    room: &Room,
+    before: Option<Timestamp>,
+    most: usize,
+) -> Result<Vec<String>, Problem> {
     let mut out: Vec<String> = Vec::new();
     let mut at = before.unwrap_or(Timestamp(i64::MAX));
     while out.len() < most {
-        let Some(day) = day_before(room, at).await? else { break };
-        let Some(begin) = begin_of(&day).filter(|b| *b < at) else { break };
+        let Some(day) = day_before(room, at).await? else {
+            break;
+        };
+        let Some(begin) = begin_of(&day).filter(|b| *b < at) else {
+            break;
+        };
         at = begin;
         out.push(day);
     }

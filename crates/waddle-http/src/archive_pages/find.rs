@@ -42,7 +42,10 @@ pub(super) fn is_public(waddle: &Waddle) -> bool {
 /// The public waddle of this slug.
 pub(super) async fn place(app: &App, slug: &str) -> Result<Option<Place>, Problem> {
     let community = &app.deps.community;
-    let found = slug.parse::<Slug>().ok().and_then(|s| community.waddle_by_slug(&s));
+    let found = slug
+        .parse::<Slug>()
+        .ok()
+        .and_then(|s| community.waddle_by_slug(&s));
     let Some(waddle) = found.filter(|w| is_public(w)) else {
         return Ok(None);
     };
@@ -51,7 +54,11 @@ pub(super) async fn place(app: &App, slug: &str) -> Result<Option<Place>, Proble
         Err(waddle_community::Error::NotFound(_)) => return Ok(None),
         Err(e) => return Err(e.into()),
     };
-    let db = community.storage().waddle(waddle.id).await.map_err(waddle_community::Error::from)?;
+    let db = community
+        .storage()
+        .waddle(waddle.id)
+        .await
+        .map_err(waddle_community::Error::from)?;
     // as it is now: the list may be a moment behind
     let waddle = access.waddle();
     Ok(is_public(&waddle).then_some(Place { waddle, access, db }))

@@ -51,7 +51,11 @@ impl Html {
 
     /// A link within the archive.
     pub fn link(&mut self, path: &str, text: &str) -> &mut Self {
-        self.raw("<a href=\"").text(path).raw("\">").text(text).raw("</a>")
+        self.raw("<a href=\"")
+            .text(path)
+            .raw("\">")
+            .text(text)
+            .raw("</a>")
     }
 
     pub fn as_str(&self) -> &str {
@@ -95,7 +99,9 @@ pub(super) fn frame(app: &App, page: &Page<'_>, main: Html) -> String {
     let mut head = Html::new();
     let address = app.config.at(page.path);
     if !page.path.is_empty() {
-        head.raw("<link rel=\"canonical\" href=\"").text(&address).raw("\">\n");
+        head.raw("<link rel=\"canonical\" href=\"")
+            .text(&address)
+            .raw("\">\n");
     }
     if !page.description.is_empty() {
         head.raw("<meta name=\"description\" content=\"")
@@ -120,7 +126,11 @@ pub(super) fn frame(app: &App, page: &Page<'_>, main: Html) -> String {
     }
     for (rel, path) in ["prev", "next"].into_iter().zip(page.around) {
         if let Some(path) = path {
-            head.raw("<link rel=\"").text(rel).raw("\" href=\"").text(path).raw("\">\n");
+            head.raw("<link rel=\"")
+                .text(rel)
+                .raw("\" href=\"")
+                .text(path)
+                .raw("\">\n");
         }
     }
     if let Some(feed) = page.feed {
@@ -170,7 +180,9 @@ pub(super) fn upload_origin(app: &App) -> String {
 
 /// Whether an address is of an upload here, so that a picture of it may be shown.
 pub(super) fn is_upload(app: &App, url: &str) -> bool {
-    let Some(files) = &app.deps.files else { return false };
+    let Some(files) = &app.deps.files else {
+        return false;
+    };
     let mut base = files.base().clone();
     base.set_path("/upload/");
     url.starts_with(base.as_str())
@@ -214,7 +226,10 @@ mod tests {
     #[test]
     fn days_and_short_texts() {
         let at: Timestamp = "2026-01-31T12:05:06.789Z".parse().unwrap();
-        assert_eq!((day_of(at).as_str(), minute_of(at).as_str()), ("2026-01-31", "12:05"));
+        assert_eq!(
+            (day_of(at).as_str(), minute_of(at).as_str()),
+            ("2026-01-31", "12:05")
+        );
         assert_eq!(short(" a\n b  c ", 10), "a b c");
         assert_eq!(short("äöü äöü", 4), "äöü…");
     }

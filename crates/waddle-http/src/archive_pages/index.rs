@@ -44,13 +44,19 @@ pub async fn communities(State(app): State<App>, Query(q): Query<Turn>, headers:
     for w in &all {
         h.raw("<li>").link(&format!("/archive/{}", w.slug), &w.name);
         if !w.description.is_empty() {
-            h.element("<br><span class=\"note\">", &short(&w.description, 200), "</span>");
+            h.element(
+                "<br><span class=\"note\">",
+                &short(&w.description, 200),
+                "</span>",
+            );
         }
         h.raw("</li>");
     }
     h.raw("</ul>");
     if let (true, Some(last)) = (more, all.last()) {
-        h.raw("<p><a rel=\"next\" href=\"/archive?after=").show(&last.slug).raw("\">More</a></p>");
+        h.raw("<p><a rel=\"next\" href=\"/archive?after=")
+            .show(&last.slug)
+            .raw("\">More</a></p>");
     }
     let page = Page {
         title: "Public communities",
@@ -76,7 +82,9 @@ async fn channels(app: &App, place: &Place) -> Result<Option<Made>, Problem> {
     let waddle = &place.waddle;
     let path = format!("/archive/{}", waddle.slug);
     let mut h = Html::new();
-    h.raw("<nav class=\"trail\" aria-label=\"Place\">").link("/archive", "Communities").raw("</nav>");
+    h.raw("<nav class=\"trail\" aria-label=\"Place\">")
+        .link("/archive", "Communities")
+        .raw("</nav>");
     h.element("<h1>", &waddle.name, "</h1>");
     if !waddle.description.is_empty() {
         h.element("<p class=\"about\">", &waddle.description, "</p>");
@@ -127,8 +135,11 @@ async fn list(app: &App, room: &Room, before: Option<&str>) -> Result<Option<Mad
     let found = days::days(room, days::before(before), MOST).await?;
     let feed = format!("{path}/feed.atom");
     let mut h = Html::new();
-    h.raw("<nav class=\"trail\" aria-label=\"Place\">").link("/archive", "Communities").raw(" › ");
-    h.link(&format!("/archive/{}", waddle.slug), &waddle.name).raw("</nav>");
+    h.raw("<nav class=\"trail\" aria-label=\"Place\">")
+        .link("/archive", "Communities")
+        .raw(" › ");
+    h.link(&format!("/archive/{}", waddle.slug), &waddle.name)
+        .raw("</nav>");
     h.element("<h1>", &channel.name, "</h1>");
     if !channel.topic.is_empty() {
         h.element("<p class=\"about\">", &channel.topic, "</p>");
@@ -143,7 +154,11 @@ async fn list(app: &App, room: &Room, before: Option<&str>) -> Result<Option<Mad
     }
     h.raw("</ul>");
     if let Some(last) = found.last().filter(|_| found.len() == MOST) {
-        h.raw("<p><a rel=\"next\" href=\"").text(&path).raw("?before=").text(last).raw("\">Earlier</a></p>");
+        h.raw("<p><a rel=\"next\" href=\"")
+            .text(&path)
+            .raw("?before=")
+            .text(last)
+            .raw("\">Earlier</a></p>");
     }
     let about = days::about(room);
     let title = format!("{} – {}", channel.name, waddle.name);

@@ -64,7 +64,11 @@ impl Line {
 
     /// The nickname.
     pub fn nick(&self) -> &str {
-        if self.hidden { SOMEBODY } else { &self.message.author.nick }
+        if self.hidden {
+            SOMEBODY
+        } else {
+            &self.message.author.nick
+        }
     }
 
     /// A page's or feed's summary of it.
@@ -88,7 +92,9 @@ impl Line {
     pub fn write(&self, app: &App, room: &Room, here: impl Fn(&str) -> bool, h: &mut Html) {
         let (m, path) = (&self.message, room.path());
         let id = m.id.to_string();
-        h.raw("<article id=\"m-").text(&id).raw("\"><header><span class=\"nick\">");
+        h.raw("<article id=\"m-")
+            .text(&id)
+            .raw("\"><header><span class=\"nick\">");
         h.text(self.nick()).raw("</span>");
         let badge = match m.author.kind {
             AuthorKind::Bot => "bot",
@@ -99,10 +105,19 @@ impl Line {
         if !badge.is_empty() {
             h.element(" <span class=\"badge\">", badge, "</span>");
         }
-        h.raw(" <a class=\"at\" href=\"").text(&path).raw("/m/").text(&id).raw("\"><time datetime=\"");
-        h.show(m.sent_at).raw("\">").text(&minute_of(m.sent_at)).raw("</time></a>");
+        h.raw(" <a class=\"at\" href=\"")
+            .text(&path)
+            .raw("/m/")
+            .text(&id)
+            .raw("\"><time datetime=\"");
+        h.show(m.sent_at)
+            .raw("\">")
+            .text(&minute_of(m.sent_at))
+            .raw("</time></a>");
         if let (Some(at), true) = (m.edited_at, self.is_shown()) {
-            h.raw(" <span class=\"note\" title=\"").show(at).raw("\">edited</span>");
+            h.raw(" <span class=\"note\" title=\"")
+                .show(at)
+                .raw("\">edited</span>");
         }
         if m.pinned && self.is_shown() {
             h.raw(" <span class=\"note\">pinned</span>");
@@ -126,11 +141,19 @@ impl Line {
             self.content(app, h);
         }
         if m.replies > 0 {
-            h.raw("<p class=\"thread\"><a href=\"").text(&path).raw("/t/").text(&id).raw("\">");
-            h.show(m.replies).raw(if m.replies == 1 { " reply" } else { " replies" });
+            h.raw("<p class=\"thread\"><a href=\"")
+                .text(&path)
+                .raw("/t/")
+                .text(&id)
+                .raw("\">");
+            h.show(m.replies)
+                .raw(if m.replies == 1 { " reply" } else { " replies" });
             h.raw(" in its thread</a></p>");
         } else if let Some(root) = m.thread_root.filter(|r| *r != m.id) {
-            h.raw("<p class=\"thread\"><a href=\"").text(&path).raw("/t/").show(root);
+            h.raw("<p class=\"thread\"><a href=\"")
+                .text(&path)
+                .raw("/t/")
+                .show(root);
             h.raw("\">its thread</a></p>");
         }
         h.raw("</article>\n");
@@ -190,8 +213,13 @@ fn attachment(app: &App, a: &Attachment, h: &mut Html) {
         k => k.starts_with("image/") && k != "image/svg+xml",
     };
     if picture && html::is_upload(app, &a.url) {
-        h.raw("<p><a rel=\"nofollow ugc noopener\" href=\"").text(&a.url).raw("\"><img loading=\"lazy\" src=\"");
-        h.text(&a.url).raw("\" alt=\"").text(a.description.as_deref().unwrap_or(name)).raw("\"");
+        h.raw("<p><a rel=\"nofollow ugc noopener\" href=\"")
+            .text(&a.url)
+            .raw("\"><img loading=\"lazy\" src=\"");
+        h.text(&a.url)
+            .raw("\" alt=\"")
+            .text(a.description.as_deref().unwrap_or(name))
+            .raw("\"");
         for (attribute, value) in [(" width=\"", a.width), (" height=\"", a.height)] {
             if let Some(n) = value.filter(|n| *n < 20_000) {
                 h.raw(attribute).show(n).raw("\"");
@@ -208,7 +236,10 @@ fn attachment(app: &App, a: &Attachment, h: &mut Html) {
 /// Where an address of the web ends in a text: not with punctuation that belongs to the sentence.
 fn end_of_url(text: &str) -> usize {
     let end = text
-        .find(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+        .find(|c: char| {
+            c.is_whitespace()
+                || matches!(c, '<' | '>' | '"' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        })
         .unwrap_or(text.len());
     let mut url = &text[..end];
     loop {

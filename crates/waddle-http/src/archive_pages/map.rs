@@ -25,7 +25,10 @@ const WADDLES: usize = 50_000;
 fn xml(w: &mut XmlWriter) -> Made {
     let body = std::mem::take(w).finish();
     let head = b"<?xml version=\"1.0\" encoding=\"utf-8\"?>\n";
-    Made::new("application/xml; charset=utf-8", [head.as_slice(), &body].concat())
+    Made::new(
+        "application/xml; charset=utf-8",
+        [head.as_slice(), &body].concat(),
+    )
 }
 
 /// `GET /sitemap.xml`: the map of each public waddle, from the list of them: no waddle is opened for it.
@@ -76,7 +79,9 @@ async fn map(app: &App, place: &Place) -> Result<Option<Made>, Problem> {
 /// `GET /robots.txt`: the archive is for everybody, the rest for people.
 pub async fn robots(State(app): State<App>) -> Response {
     let mut text = String::from("User-agent: *\n");
-    for path in ["/api/", "/auth/", "/oauth/", "/invite/", "/login", "/upload/", "/hooks/", "/metrics"] {
+    for path in [
+        "/api/", "/auth/", "/oauth/", "/invite/", "/login", "/upload/", "/hooks/", "/metrics",
+    ] {
         text.push_str("Disallow: ");
         text.push_str(path);
         text.push('\n');

@@ -111,7 +111,13 @@ fn finish(app: &App, made: Made, headers: &HeaderMap) -> Response {
 }
 
 /// A page from memory, or made anew; 404 alike for whatever is not public.
-async fn serve<F>(State(app): State<App>, headers: HeaderMap, key: String, place: &find::Place, make: F) -> Response
+async fn serve<F>(
+    State(app): State<App>,
+    headers: HeaderMap,
+    key: String,
+    place: &find::Place,
+    make: F,
+) -> Response
 where
     F: Future<Output = Result<Option<Made>, Problem>>,
 {

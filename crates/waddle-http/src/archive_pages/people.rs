@@ -30,7 +30,10 @@ fn failed(e: waddle_storage::StorageError) -> Problem {
     responses((status = 200, description = "The wish.", body = WebArchiveWish)))]
 pub async fn show(State(app): State<App>, auth: Auth) -> Result<Json<WebArchiveWish>, Problem> {
     let (server, user) = (app.deps.community.storage().server(), auth.user().to_string());
-    let hidden = server.read(move |conn| bots::is_hidden(conn, &user)).await.map_err(failed)?;
+    let hidden = server
+        .read(move |conn| bots::is_hidden(conn, &user))
+        .await
+        .map_err(failed)?;
     Ok(Json(WebArchiveWish { hidden }))
 }
 
@@ -42,7 +45,11 @@ pub async fn change(
     auth: Auth,
     Json(wish): Json<WebArchiveWish>,
 ) -> Result<Json<WebArchiveWish>, Problem> {
-    let (server, user, hidden) = (app.deps.community.storage().server(), auth.user().clone(), wish.hidden);
+    let (server, user, hidden) = (
+        app.deps.community.storage().server(),
+        auth.user().clone(),
+        wish.hidden,
+    );
     server
         .write(move |tx| bots::set_hidden(tx, &user, hidden))
         .await

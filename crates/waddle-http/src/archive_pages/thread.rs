@@ -33,7 +33,14 @@ pub async fn thread(
         return nothing(&app);
     };
     let key = format!("{w}/{c}/t/{id}");
-    serve(State(app.clone()), headers, key, &room.place, page(&app, &room, root)).await
+    serve(
+        State(app.clone()),
+        headers,
+        key,
+        &room.place,
+        page(&app, &room, root),
+    )
+    .await
 }
 
 async fn page(app: &App, room: &Room, root: MessageId) -> Result<Option<Made>, Problem> {
@@ -43,9 +50,16 @@ async fn page(app: &App, room: &Room, root: MessageId) -> Result<Option<Made>, P
         Err(e) => return Err(e.into()),
     };
     let root = first.thread_root.unwrap_or(first.id);
-    let first = if root == first.id { first } else { room.messages.get(&viewer(), root).await? };
+    let first = if root == first.id {
+        first
+    } else {
+        room.messages.get(&viewer(), root).await?
+    };
     let most = app.config.limits.archive_page_messages.clamp(1, 500);
-    let got = room.messages.thread(&viewer(), root, Range::After(None), most).await?;
+    let got = room
+        .messages
+        .thread(&viewer(), root, Range::After(None), most)
+        .await?;
     if got.items.is_empty() {
         return Ok(None);
     }
@@ -60,8 +74,10 @@ async fn page(app: &App, room: &Room, root: MessageId) -> Result<Option<Made>, P
     let mut h = Html::new();
     h.raw("<nav class=\"trail\" aria-label=\"Place\">");
     h.link("/archive", "Communities").raw(" › ");
-    h.link(&format!("/archive/{}", waddle.slug), &waddle.name).raw(" › ");
-    h.link(&path, &channel.name).raw("</nav><h1>Thread</h1><div class=\"day\" role=\"feed\" aria-label=\"Messages\">\n");
+    h.link(&format!("/archive/{}", waddle.slug), &waddle.name)
+        .raw(" › ");
+    h.link(&path, &channel.name)
+        .raw("</nav><h1>Thread</h1><div class=\"day\" role=\"feed\" aria-label=\"Messages\">\n");
     for line in &lines {
         line.write(app, room, |id| ids.contains(id), &mut h);
     }
@@ -69,7 +85,11 @@ async fn page(app: &App, room: &Room, root: MessageId) -> Result<Option<Made>, P
     if !got.complete {
         h.raw("<p class=\"note\">The thread goes on; the days have the rest.</p>");
     }
-    let what = if begin.is_shown() { begin.summary(80) } else { "a thread".to_owned() };
+    let what = if begin.is_shown() {
+        begin.summary(80)
+    } else {
+        "a thread".to_owned()
+    };
     let title = format!("{what} – {}, {}", channel.name, waddle.name);
     let own = format!("{path}/t/{root}");
     let data = begin.is_shown().then(|| {

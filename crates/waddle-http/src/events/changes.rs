@@ -34,7 +34,10 @@ impl Stream {
                 self.look_again(waddle_id, |id| id == channel.id, true).await?;
             }
             Event::ChannelDeleted { channel, .. } => {
-                let known = self.visible.get_mut(&waddle_id).is_some_and(|v| v.remove(&channel.id));
+                let known = self
+                    .visible
+                    .get_mut(&waddle_id)
+                    .is_some_and(|v| v.remove(&channel.id));
                 if known {
                     let event = EventView::ChannelDeleted {
                         waddle_id,
@@ -52,7 +55,8 @@ impl Stream {
                     (false, _) => self.left(waddle_id),
                     (true, false) => self.joined(waddle_id).await?,
                     (true, true) => {
-                        self.look_again(waddle_id, |id| channels.concern(id), false).await?;
+                        self.look_again(waddle_id, |id| channels.concern(id), false)
+                            .await?;
                     }
                 }
             }
@@ -64,9 +68,18 @@ impl Stream {
                 }
             }
             Event::RolesChanged { .. } => {
-                self.push(EventView::RolesUpdated { waddle_id }, Need::Member(waddle_id), Mark::Stay);
+                self.push(
+                    EventView::RolesUpdated { waddle_id },
+                    Need::Member(waddle_id),
+                    Mark::Stay,
+                );
             }
-            Event::TimedOut { user: who, until, reason, .. } if *who == user => {
+            Event::TimedOut {
+                user: who,
+                until,
+                reason,
+                ..
+            } if *who == user => {
                 let event = EventView::TimedOut {
                     waddle_id,
                     until: Some(*until),
@@ -111,7 +124,11 @@ impl Stream {
         self.seat.follow(waddle_id).await?;
         if let Some(access) = self.access(waddle_id).await? {
             let waddle = self.seen(&access);
-            self.push(EventView::WaddleJoined { waddle }, Need::Member(waddle_id), Mark::Stay);
+            self.push(
+                EventView::WaddleJoined { waddle },
+                Need::Member(waddle_id),
+                Mark::Stay,
+            );
         }
         Ok(())
     }
@@ -154,7 +171,10 @@ impl Stream {
                     known.remove(&channel.id);
                     let channel_id = channel.id;
                     (
-                        EventView::ChannelDeleted { waddle_id, channel_id },
+                        EventView::ChannelDeleted {
+                            waddle_id,
+                            channel_id,
+                        },
                         Need::Member(waddle_id),
                     )
                 }

@@ -153,7 +153,10 @@ mod tests {
     fn there_and_back() {
         let (a, b) = (WaddleId::new(), WaddleId::new());
         let mut c = Cursor::at(Timestamp(1_000_000_000));
-        assert_eq!(Cursor::decode(&c.encode()).unwrap().place(a).message, MessageId(1_000_000_000));
+        assert_eq!(
+            Cursor::decode(&c.encode()).unwrap().place(a).message,
+            MessageId(1_000_000_000)
+        );
         c.message(a, MessageId(1_000_000_007));
         c.line(b, 12, Timestamp(1_000_000_009));
         let back = Cursor::decode(&c.encode()).unwrap();
@@ -188,7 +191,10 @@ mod tests {
         c.hold();
         c.message(a, MessageId(5 * SLACK));
         let broken = Cursor::decode(&c.encode()).unwrap();
-        assert_eq!((broken.place(b).message, broken.since()), (MessageId(10), Timestamp(10)));
+        assert_eq!(
+            (broken.place(b).message, broken.since()),
+            (MessageId(10), Timestamp(10))
+        );
         assert_eq!(broken.place(a).message, MessageId(5 * SLACK));
         c.line(b, 3, Timestamp(20));
         c.release();

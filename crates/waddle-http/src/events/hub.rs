@@ -158,7 +158,9 @@ impl State {
     }
 
     fn hand(&mut self, id: u64, item: Item) {
-        let Some(entry) = self.streams.get(&id) else { return };
+        let Some(entry) = self.streams.get(&id) else {
+            return;
+        };
         if entry.queue.try_send(item).is_err() {
             entry.ended.slow.store(true, Ordering::Relaxed);
             self.remove(id);
@@ -237,7 +239,13 @@ impl Hub {
 
     fn followers(&self, waddle: WaddleId) -> Vec<u64> {
         let state = self.0.state.lock();
-        state.of_waddle.get(&waddle).into_iter().flatten().copied().collect()
+        state
+            .of_waddle
+            .get(&waddle)
+            .into_iter()
+            .flatten()
+            .copied()
+            .collect()
     }
 
     fn give(&self, to: &[u64], item: &Item) {
@@ -248,7 +256,9 @@ impl Hub {
     }
 
     async fn said(&self, news: News) {
-        let Some(target) = news.kind.target(news.id) else { return };
+        let Some(target) = news.kind.target(news.id) else {
+            return;
+        };
         let to = self.followers(news.waddle);
         if to.is_empty() {
             return;
@@ -304,7 +314,9 @@ impl Hub {
                     return self.missed(Some(waddle));
                 }
             };
-            let Some(newest) = lines.last().map(|l| l.id) else { return };
+            let Some(newest) = lines.last().map(|l| l.id) else {
+                return;
+            };
             self.0.state.lock().lines.insert(waddle, newest);
             let more = lines.len() == LINES;
             self.give(&self.followers(waddle), &Item::Lines(waddle, Arc::new(lines)));

@@ -173,7 +173,10 @@ pub async fn websocket(
 
 /// Sends a frame; `false` where nobody reads.
 async fn send(socket: &mut WebSocket, message: Message) -> bool {
-    matches!(tokio::time::timeout(WRITE, socket.send(message)).await, Ok(Ok(())))
+    matches!(
+        tokio::time::timeout(WRITE, socket.send(message)).await,
+        Ok(Ok(()))
+    )
 }
 
 async fn carry(mut socket: WebSocket, stream: Stream) {

@@ -42,7 +42,9 @@ pub async fn missed(app: &App, waddle: WaddleId, cursor: &Cursor) -> Result<Miss
         let mut upto = place.message;
         loop {
             let page = news::since(conn, waddle, upto, PAGE).map_err(storage)?;
-            let Some(last) = page.last().map(|n| n.id) else { break };
+            let Some(last) = page.last().map(|n| n.id) else {
+                break;
+            };
             upto = last;
             let full = page.len() == PAGE;
             all.extend(page);

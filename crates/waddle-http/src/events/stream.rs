@@ -179,13 +179,18 @@ impl Stream {
 
     /// Tells something in its turn.
     pub(super) fn push(&mut self, event: EventView, need: Need, mark: Mark) {
-        self.pending.push_back(Pending::Event(Box::new(event), need, mark));
+        self.pending
+            .push_back(Pending::Event(Box::new(event), need, mark));
     }
 
     /// A waddle as the client knows it from now on.
     pub(super) fn seen(&mut self, access: &WaddleAccess) -> StreamWaddle {
         let waddle = access.waddle();
-        let channels: Vec<ChannelId> = access.visible_channels(self.user()).iter().map(|c| c.id).collect();
+        let channels: Vec<ChannelId> = access
+            .visible_channels(self.user())
+            .iter()
+            .map(|c| c.id)
+            .collect();
         self.visible.insert(waddle.id, channels.iter().copied().collect());
         StreamWaddle {
             id: waddle.id,
@@ -232,9 +237,17 @@ impl Stream {
 
     fn cut_off(&self) -> Problem {
         if self.seat.ended.missed.load(Ordering::Relaxed) {
-            ended("missed", StatusCode::SERVICE_UNAVAILABLE, "the server missed events; resume from your cursor")
+            ended(
+                "missed",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the server missed events; resume from your cursor",
+            )
         } else {
-            ended("slow-reader", StatusCode::SERVICE_UNAVAILABLE, "events were read too slowly; resume from your cursor")
+            ended(
+                "slow-reader",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "events were read too slowly; resume from your cursor",
+            )
         }
     }
 
@@ -346,7 +359,11 @@ impl Stream {
 
     /// A line of an audit log that members may know of.
     fn line(&mut self, waddle_id: WaddleId, line: &AuditEntry) {
-        let target = || line.target.strip_prefix("user:").and_then(|t| t.parse::<UserId>().ok());
+        let target = || {
+            line.target
+                .strip_prefix("user:")
+                .and_then(|t| t.parse::<UserId>().ok())
+        };
         let at = line.at;
         let left = |how| {
             target().map(|user| EventView::MemberLeft {
@@ -382,12 +399,18 @@ impl Stream {
     async fn take(&mut self, item: Item) -> Result<(), Problem> {
         match item {
             Item::Said(said) => {
-                let News { waddle, channel, id, .. } = said.news;
+                let News {
+                    waddle, channel, id, ..
+                } = said.news;
                 if self.covered.get(&waddle).is_some_and(|(upto, _)| id <= *upto) {
                     return Ok(());
                 }
                 let event = self.message(&said);
-                self.push(event, Need::Channel(waddle, channel, "join"), Mark::Message(waddle, id));
+                self.push(
+                    event,
+                    Need::Channel(waddle, channel, "join"),
+                    Mark::Message(waddle, id),
+                );
                 Ok(())
             }
             Item::Lines(waddle, lines) => {

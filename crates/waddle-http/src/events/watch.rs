@@ -86,13 +86,14 @@ impl Watch {
     fn ends(&self, event: &IdentityEvent) -> bool {
         let own = &self.known.account.user;
         match (event, &self.known.proof) {
-            (IdentityEvent::AccountDeleted { user } | IdentityEvent::AccountDisabled { user }, _) => user == own,
+            (IdentityEvent::AccountDeleted { user } | IdentityEvent::AccountDisabled { user }, _) => {
+                user == own
+            }
             (IdentityEvent::SessionEnded { session, .. }, Proof::Login(own, _)) => *session == own.id,
             (IdentityEvent::AccessTokenRevoked { token, .. }, Proof::Token { id, .. }) => Some(*token) == *id,
-            (
-                IdentityEvent::CredentialRevoked { credential, .. },
-                Proof::Token { credential: own, .. },
-            ) => Some(credential) == own.as_ref(),
+            (IdentityEvent::CredentialRevoked { credential, .. }, Proof::Token { credential: own, .. }) => {
+                Some(credential) == own.as_ref()
+            }
             _ => false,
         }
     }

@@ -50,11 +50,10 @@ impl Conditions {
 /// Whether one of the tags of a header is `tag`, compared weakly (§13.1.2) or strongly (§13.1.1).
 fn matches(headers: &HeaderMap, name: &HeaderName, tag: &str, strongly: bool) -> bool {
     let values = headers.get_all(name).iter().filter_map(|v| v.to_str().ok());
-    values.flat_map(|v| v.split(',')).map(str::trim).any(|t| {
-        t == "*"
-            || t == tag
-            || (!strongly && t.strip_prefix("W/") == Some(tag))
-    })
+    values
+        .flat_map(|v| v.split(','))
+        .map(str::trim)
+        .any(|t| t == "*" || t == tag || (!strongly && t.strip_prefix("W/") == Some(tag)))
 }
 
 /// Gives a JSON answer its tag, which is told too.

@@ -55,11 +55,17 @@ fn problems(operation: &Value, path: &str, method: &str) -> Vec<(&'static str, &
         .as_array()
         .is_none_or(|ways| !ways.iter().any(|w| w == &json!({})));
     let mut all = vec![
-        ("400", "The request cannot be read: a parameter or header of another shape."),
+        (
+            "400",
+            "The request cannot be read: a parameter or header of another shape.",
+        ),
         ("408", "The request took too long."),
         ("429", "Too many requests: wait for `Retry-After` seconds."),
         ("500", "The server made an error."),
-        ("503", "The server cannot do this now: wait for `Retry-After` seconds."),
+        (
+            "503",
+            "The server cannot do this now: wait for `Retry-After` seconds.",
+        ),
     ];
     if needs_login {
         all.push(("401", "Nobody is logged in, or the token ended."));
@@ -72,7 +78,10 @@ fn problems(operation: &Value, path: &str, method: &str) -> Vec<(&'static str, &
         all.push(("404", "It is not there, for those who may know."));
     }
     if method != "get" {
-        all.push(("409", "It is taken, a bound is reached, or the same request is under way."));
+        all.push((
+            "409",
+            "It is taken, a bound is reached, or the same request is under way.",
+        ));
         all.push(("410", "It ended."));
     }
     if matches!(method, "put" | "patch" | "delete") {
@@ -82,7 +91,10 @@ fn problems(operation: &Value, path: &str, method: &str) -> Vec<(&'static str, &
         all.push(("413", "The body is too large."));
     }
     if has_body || creates || needs_login {
-        all.push(("422", "A value is not allowed, or the `Idempotency-Key` was used for another request."));
+        all.push((
+            "422",
+            "A value is not allowed, or the `Idempotency-Key` was used for another request.",
+        ));
     }
     if has_body {
         all.push(("415", "The body is not `application/json`."));
@@ -116,12 +128,18 @@ fn complete(path: &str, method: &str, operation: &mut Map<String, Value>) {
     let mut said = HashSet::new();
     parameters.retain(|p| said.insert((p["name"].to_string(), p["in"].to_string())));
     for name in path.split('{').skip(1).filter_map(|p| p.split('}').next()) {
-        let about = PARAMETERS.iter().find(|(n, _)| *n == name).map_or("", |(_, a)| *a);
+        let about = PARAMETERS
+            .iter()
+            .find(|(n, _)| *n == name)
+            .map_or("", |(_, a)| *a);
         let one = json!({
             "name": name, "in": "path", "required": true, "description": about,
             "schema": { "type": "string", "minLength": 1, "maxLength": 512 },
         });
-        match parameters.iter_mut().find(|p| p["name"] == name && p["in"] == "path") {
+        match parameters
+            .iter_mut()
+            .find(|p| p["name"] == name && p["in"] == "path")
+        {
             Some(there) if there["description"].is_null() => *there = one,
             Some(_) => {}
             None => parameters.push(one),
@@ -159,10 +177,14 @@ fn complete(path: &str, method: &str, operation: &mut Map<String, Value>) {
             "If-None-Match",
             "The `ETag` that one has: 304 where it is still that.",
         ));
-        responses.insert("304".into(), json!({ "description": "It is still what one has." }));
+        responses.insert(
+            "304".into(),
+            json!({ "description": "It is still what one has." }),
+        );
     }
     if let Some(made) = responses.get_mut("201") {
-        made["headers"]["Location"] = json!({ "description": "Where it is.", "schema": { "type": "string" } });
+        made["headers"]["Location"] =
+            json!({ "description": "Where it is.", "schema": { "type": "string" } });
     }
     for (status, about) in errors {
         responses.entry(status).or_insert_with(|| {
@@ -178,7 +200,10 @@ fn complete(path: &str, method: &str, operation: &mut Map<String, Value>) {
 
 /// Operations of one name within a tag are told apart by the last word of their paths.
 fn tell_apart(path: &str, operation: &mut Value) {
-    let word = path.rsplit('/').find(|part| !part.starts_with('{')).unwrap_or_default();
+    let word = path
+        .rsplit('/')
+        .find(|part| !part.starts_with('{'))
+        .unwrap_or_default();
     let name = operation["operationId"].as_str().unwrap_or_default();
     operation["operationId"] = format!("{name}_{}", word.replace(['-', '.'], "_")).into();
 }
@@ -207,7 +232,10 @@ pub fn finish(spoken: &utoipa::openapi::OpenApi, public_url: &str) -> Document {
     }
     for (path, item) in doc["paths"].as_object_mut().into_iter().flatten() {
         for (_, operation) in item.as_object_mut().into_iter().flatten() {
-            if named.get(&operation["operationId"].to_string()).is_some_and(|n| *n > 1) {
+            if named
+                .get(&operation["operationId"].to_string())
+                .is_some_and(|n| *n > 1)
+            {
                 tell_apart(path, operation);
             }
         }

@@ -46,7 +46,10 @@ impl Kept {
         let mut r = Response::new(Body::from(self.body));
         *r.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::CREATED);
         let headers = r.headers_mut();
-        for (name, text) in [(header::LOCATION, self.location), (header::CONTENT_TYPE, self.kind)] {
+        for (name, text) in [
+            (header::LOCATION, self.location),
+            (header::CONTENT_TYPE, self.kind),
+        ] {
             if let Some(value) = text.and_then(|t| HeaderValue::from_str(&t).ok()) {
                 headers.insert(name, value);
             }
@@ -92,7 +95,9 @@ pub async fn idempotent(State(app): State<App>, req: Request, next: Next) -> Res
     }
     let visible = shown.as_bytes().iter().all(u8::is_ascii_graphic);
     if shown.is_empty() || shown.len() > LONGEST || !visible {
-        return Err(Problem::bad_request("Idempotency-Key: expected 1 to 255 visible characters"));
+        return Err(Problem::bad_request(
+            "Idempotency-Key: expected 1 to 255 visible characters",
+        ));
     }
     let (parts, body) = req.into_parts();
     let body = axum::body::to_bytes(body, app.config.limits.http_body_bytes)
@@ -101,9 +106,18 @@ pub async fn idempotent(State(app): State<App>, req: Request, next: Next) -> Res
     let address = parts.uri.to_string();
     let key = digest(&[shown.as_bytes()]);
     let request = digest(&[parts.method.as_str().as_bytes(), address.as_bytes(), &body]);
-    match app.deps.identity.begin_request(&known.account, key, request).await? {
+    match app
+        .deps
+        .identity
+        .begin_request(&known.account, key, request)
+        .await?
+    {
         Repeat::First => {}
-        Repeat::UnderWay => return Err(conflict("the same request is being worked on; ask again in a moment")),
+        Repeat::UnderWay => {
+            return Err(conflict(
+                "the same request is being worked on; ask again in a moment",
+            ));
+        }
         Repeat::Other => {
             return Err(Problem::invalid(
                 "this Idempotency-Key was used for another request; take a new one",
@@ -123,10 +137,17 @@ pub async fn idempotent(State(app): State<App>, req: Request, next: Next) -> Res
         Some(way) => tokio::spawn(waddle_community::Via::clone(&way).scope(work)).await,
         None => tokio::spawn(work).await,
     };
-    done.unwrap_or_else(|_| Ok(Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR, String::new()).into_response()))
+    done.unwrap_or_else(|_| {
+        Ok(Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR, String::new()).into_response())
+    })
 }
 
-async fn finish(app: &App, account: &Account, key: [u8; 32], response: Response) -> Result<Response, Problem> {
+async fn finish(
+    app: &App,
+    account: &Account,
+    key: [u8; 32],
+    response: Response,
+) -> Result<Response, Problem> {
     let identity = &app.deps.identity;
     if !response.status().is_success() {
         identity.forget_request(account, key).await?;

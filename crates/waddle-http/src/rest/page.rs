@@ -67,7 +67,11 @@ mod tests {
         let key = ("2026-01-31T12:00:00Z".to_owned(), 7_u32);
         let cursor = next("members", &key);
         assert_eq!(asked(cursor.clone(), None).after("members").unwrap(), Some(key));
-        assert!(asked(cursor.clone(), None).after::<(String, u32)>("bans").is_err());
+        assert!(
+            asked(cursor.clone(), None)
+                .after::<(String, u32)>("bans")
+                .is_err()
+        );
         assert!(asked(cursor, None).after::<u32>("members").is_err());
         for bad in ["", "x", "====", &"A".repeat(LONGEST + 1)] {
             assert!(

@@ -150,7 +150,11 @@ fn need(security: &Value) -> Need {
     let Some(ways) = security.as_array() else {
         return Need::Session;
     };
-    if ways.is_empty() || ways.iter().any(|w| w.as_object().is_some_and(serde_json::Map::is_empty)) {
+    if ways.is_empty()
+        || ways
+            .iter()
+            .any(|w| w.as_object().is_some_and(serde_json::Map::is_empty))
+    {
         return Need::Nothing;
     }
     let words = ways.iter().filter_map(|w| w["token"].as_array()).flatten();

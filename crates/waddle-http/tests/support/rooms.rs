@@ -51,9 +51,21 @@ pub async fn with_rooms() -> (Setup, Rooms, WaddleId, ChannelId) {
     let w: WaddleId = made.json()["id"].as_str().unwrap().parse().unwrap();
     t.deps
         .community
-        .add_member(&UserId::local("alice"), w, &UserId::local("bob"), waddle_community::Role::Member)
+        .add_member(
+            &UserId::local("alice"),
+            w,
+            &UserId::local("bob"),
+            waddle_community::Role::Member,
+        )
         .await
         .unwrap();
-    let c = t.deps.community.channel_by_slug(w, &"general".parse().unwrap()).await.unwrap().unwrap().id;
+    let c = t
+        .deps
+        .community
+        .channel_by_slug(w, &"general".parse().unwrap())
+        .await
+        .unwrap()
+        .unwrap()
+        .id;
     (t, rooms, w, c)
 }

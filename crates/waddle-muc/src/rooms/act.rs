@@ -351,7 +351,7 @@ fn write_reply(w: &mut XmlWriter, target: &Archived) {
     let from = Stanza::parse(target.stanza.clone()).ok();
     let from = from.and_then(|s| s.from().ok().flatten());
     w.open_ns("reply", REPLY)
-        .attr_opt("to", from.as_ref().map(|f| f.as_str()))
+        .attr_opt("to", from.as_ref().map(waddle_core::Jid::as_str))
         .attr_display("id", target.id)
         .close();
 }

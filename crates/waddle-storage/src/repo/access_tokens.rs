@@ -26,7 +26,8 @@ pub struct AccessTokenRow {
     pub last_used_at: Option<Timestamp>,
 }
 
-const COLUMNS: &str = "t.id, t.label, t.scopes, t.created_at, t.expires_at, t.last_used_at FROM access_tokens t";
+const COLUMNS: &str =
+    "t.id, t.label, t.scopes, t.created_at, t.expires_at, t.last_used_at FROM access_tokens t";
 
 fn token(r: &Row<'_>, from: usize) -> Result<AccessTokenRow> {
     Ok(AccessTokenRow {
@@ -149,8 +150,11 @@ impl AccessTokens<'_> {
         self.0
             .write(move |tx| {
                 let now = tx.now();
-                tx.execute("UPDATE access_tokens SET last_used_at = ?2 WHERE id = ?1", (id, now))
-                    .map(drop)
+                tx.execute(
+                    "UPDATE access_tokens SET last_used_at = ?2 WHERE id = ?1",
+                    (id, now),
+                )
+                .map(drop)
             })
             .await
     }

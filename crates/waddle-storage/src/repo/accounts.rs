@@ -288,7 +288,11 @@ pub(super) fn find(conn: &Conn, column: &'static str, value: &str) -> Result<Opt
 
 /// The account of a name.
 pub fn user_of(conn: &Conn, localpart: &str) -> Result<Option<UserId>> {
-    conn.query_opt("SELECT user_id FROM accounts WHERE localpart = ?1", (localpart,), |r| r.get(0))
+    conn.query_opt(
+        "SELECT user_id FROM accounts WHERE localpart = ?1",
+        (localpart,),
+        |r| r.get(0),
+    )
 }
 
 /// [`StorageError::NotFound`] where there is no account of `user` (any more).

@@ -16,8 +16,8 @@ pub use authors::{Found, Seen, around, messages_of, see, spoke_since};
 pub use page::{Ends, Filter, Page, Start, ends, last, page};
 pub use removal::{Afterwards, condemn, finish_removals};
 pub use retention::{archives, keep, kept, newest_beyond};
-pub use said::{said, said_by_peer};
 pub(super) use said::hash;
+pub use said::{said, said_by_peer};
 
 use crate::{Conn, FromColumn, IntoValue, Result, Row, Tx, Value, params};
 

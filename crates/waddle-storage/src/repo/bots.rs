@@ -58,7 +58,8 @@ fn bot(r: &Row<'_>) -> Result<BotRow> {
 pub fn insert(tx: &mut Tx, b: &BotRow, localparts: &[String]) -> Result<Option<String>> {
     let user = UserId::bot(b.id);
     for localpart in localparts {
-        let taken = accounts::find(tx, "a.localpart", localpart)?.is_some() || accounts::is_retired(tx, localpart)?;
+        let taken =
+            accounts::find(tx, "a.localpart", localpart)?.is_some() || accounts::is_retired(tx, localpart)?;
         if taken {
             continue;
         }
@@ -118,19 +119,33 @@ pub fn get(conn: &Conn, id: BotId) -> Result<Option<BotRow>> {
 
 /// The bots of a waddle; bounded by their limit.
 pub fn of_waddle(conn: &Conn, waddle: WaddleId) -> Result<Vec<BotRow>> {
-    let sql = ["SELECT ", COLUMNS, " WHERE b.waddle = ?1 ORDER BY b.id LIMIT 10000"].concat();
+    let sql = [
+        "SELECT ",
+        COLUMNS,
+        " WHERE b.waddle = ?1 ORDER BY b.id LIMIT 10000",
+    ]
+    .concat();
     conn.query(&sql, (waddle,), bot)
 }
 
 /// The bots of a person; bounded by their limit.
 pub fn of_owner(conn: &Conn, owner: &UserId) -> Result<Vec<BotRow>> {
-    let sql = ["SELECT ", COLUMNS, " WHERE b.owner = ?1 ORDER BY b.id LIMIT 10000"].concat();
+    let sql = [
+        "SELECT ",
+        COLUMNS,
+        " WHERE b.owner = ?1 ORDER BY b.id LIMIT 10000",
+    ]
+    .concat();
     conn.query(&sql, (owner,), bot)
 }
 
 /// Whether somebody is hidden from web-readable archives.
 pub fn is_hidden(conn: &Conn, user: &str) -> Result<bool> {
-    let found = conn.query_opt("SELECT 1 FROM archive_hidden WHERE user = ?1", (user,), |_| Ok(()))?;
+    let found = conn.query_opt(
+        "SELECT 1 FROM archive_hidden WHERE user = ?1",
+        (user,),
+        |_| Ok(()),
+    )?;
     Ok(found.is_some())
 }
 

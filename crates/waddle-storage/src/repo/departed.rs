@@ -61,14 +61,18 @@ pub struct Goodbye {
 
 /// Some of the contacts that are to be told, with a server that tells them.
 pub fn goodbyes(conn: &Conn, limit: usize) -> Result<Vec<Goodbye>> {
-    conn.query("SELECT gone, contact, seen, saw FROM goodbyes LIMIT ?1", (limit,), |r| {
-        Ok(Goodbye {
-            gone: r.get(0)?,
-            contact: r.get(1)?,
-            seen: r.get(2)?,
-            saw: r.get(3)?,
-        })
-    })
+    conn.query(
+        "SELECT gone, contact, seen, saw FROM goodbyes LIMIT ?1",
+        (limit,),
+        |r| {
+            Ok(Goodbye {
+                gone: r.get(0)?,
+                contact: r.get(1)?,
+                seen: r.get(2)?,
+                saw: r.get(3)?,
+            })
+        },
+    )
 }
 
 /// One of them was told.

@@ -211,7 +211,12 @@ fn outgoing(row: &Row<'_>) -> Result<OutgoingHook> {
 
 /// The outgoing hooks; bounded by their limit.
 pub fn list_outgoing(conn: &Conn) -> Result<Vec<OutgoingHook>> {
-    let sql = ["SELECT ", OUTGOING, " FROM outgoing_hooks ORDER BY id LIMIT 10000"].concat();
+    let sql = [
+        "SELECT ",
+        OUTGOING,
+        " FROM outgoing_hooks ORDER BY id LIMIT 10000",
+    ]
+    .concat();
     conn.query(&sql, (), outgoing)
 }
 

@@ -20,19 +20,13 @@ pub async fn create(app: &App, slug: &str, name: &str, topics: &[String]) -> Out
         .iter()
         .map(|t| parse("topic", t))
         .collect::<Result<Vec<TopicRule>, _>>()?;
-    let new = NewDevice {
-        name: slug,
-        topics,
-    };
+    let new = NewDevice { name: slug, topics };
     let device = app
         .community
         .create_device(OPERATOR, waddle.id, new)
         .await
         .map_err(failed)?;
-    let credential = app
-        .identity
-        .create_device_credential(device.id, waddle.id)
-        .await;
+    let credential = app.identity.create_device_credential(device.id, waddle.id).await;
     let credential = match credential {
         Ok(c) => c,
         Err(e) => {

@@ -37,8 +37,7 @@ pub fn said_by_peer(conn: &Conn, archive: &ArchiveKey, peer: &str, id: &str) -> 
         params![archive, peer, SAME],
         |row| Ok((archived(row)?, row.get::<Option<i64>>(10)?)),
     )?;
-    let named = |(m, said): &(Archived, Option<i64>)| {
-        m.author.as_deref().is_some_and(|a| *said == Some(hash(a, id)))
-    };
+    let named =
+        |(m, said): &(Archived, Option<i64>)| m.author.as_deref().is_some_and(|a| *said == Some(hash(a, id)));
     Ok(recent.into_iter().find(named).map(|(m, _)| m))
 }

@@ -2,7 +2,10 @@
 
 use waddle_core::MessageId;
 
-use crate::{Conn, Result, Tx, repo::archive::{self, ArchiveKey, Archived}};
+use crate::{
+    Conn, Result, Tx,
+    repo::archive::{self, ArchiveKey, Archived},
+};
 
 /// Corrections of one message that are read at once.
 const CORRECTIONS: usize = 1_000;
@@ -19,7 +22,9 @@ pub struct Buried {
 /// A message and its corrections, of which `id` may be one.
 pub fn parts_of(conn: &Conn, id: MessageId) -> Result<Buried> {
     let edits: Option<Option<MessageId>> =
-        conn.query_opt("SELECT edits FROM message_links WHERE id = ?1", (id,), |r| r.get(0))?;
+        conn.query_opt("SELECT edits FROM message_links WHERE id = ?1", (id,), |r| {
+            r.get(0)
+        })?;
     let id = edits.flatten().unwrap_or(id);
     let corrections = conn.query(
         "SELECT a.id, a.at, a.kind, a.retracted, a.peer, a.resource, a.author, a.origin_id, a.sender, a.stanza \

@@ -26,21 +26,32 @@ pub fn link(tx: &mut Tx, archive: &ArchiveKey, id: MessageId, link: &Link) -> Re
     tx.execute(
         "INSERT OR REPLACE INTO message_links (id, archive, reply_to, root, thread, edits) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        params![id, archive, link.reply_to, link.root, link.thread.as_deref(), link.edits],
+        params![
+            id,
+            archive,
+            link.reply_to,
+            link.root,
+            link.thread.as_deref(),
+            link.edits
+        ],
     )
     .map(drop)
 }
 
 /// The message that a message's thread began with; nothing where it is in no thread.
 pub fn root_of(conn: &Conn, id: MessageId) -> Result<Option<MessageId>> {
-    let root = conn.query_opt("SELECT root FROM message_links WHERE id = ?1", (id,), |r| r.get(0))?;
+    let root = conn.query_opt("SELECT root FROM message_links WHERE id = ?1", (id,), |r| {
+        r.get(0)
+    })?;
     Ok(root.flatten())
 }
 
 /// The message that another one corrects; itself where it corrects none.
 pub fn first_of(conn: &Conn, id: MessageId) -> Result<MessageId> {
     let edits: Option<Option<MessageId>> =
-        conn.query_opt("SELECT edits FROM message_links WHERE id = ?1", (id,), |r| r.get(0))?;
+        conn.query_opt("SELECT edits FROM message_links WHERE id = ?1", (id,), |r| {
+            r.get(0)
+        })?;
     Ok(edits.flatten().unwrap_or(id))
 }
 

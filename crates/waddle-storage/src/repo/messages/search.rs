@@ -160,7 +160,11 @@ pub fn find(
         Some(c) => high = high.min(c.0.saturating_sub(1)),
         None => {}
     }
-    let sql = if forward { matches_in!("ASC") } else { matches_in!("DESC") };
+    let sql = if forward {
+        matches_in!("ASC")
+    } else {
+        matches_in!("DESC")
+    };
     let mut found = Found::default();
     let mut looked = 0;
     let mut last = cursor;
@@ -207,7 +211,9 @@ pub fn find(
 
 /// Up to which message the full text is complete.
 pub fn position(conn: &Conn) -> Result<MessageId> {
-    conn.query_one("SELECT upto FROM message_search_state WHERE one = 1", (), |r| r.get(0))
+    conn.query_one("SELECT upto FROM message_search_state WHERE one = 1", (), |r| {
+        r.get(0)
+    })
 }
 
 /// Whether there are messages behind the position.
@@ -307,7 +313,11 @@ mod tests {
         ] {
             assert_eq!(expression(&search(terms)), Some(want));
         }
-        for none in [vec![], vec![term("!?*", false, false)], vec![term("x", false, true)]] {
+        for none in [
+            vec![],
+            vec![term("!?*", false, false)],
+            vec![term("x", false, true)],
+        ] {
             assert_eq!(expression(&search(none)), None);
         }
     }

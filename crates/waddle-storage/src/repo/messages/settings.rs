@@ -4,7 +4,9 @@ use crate::{Conn, Result, Tx};
 
 /// Whether previews of links are wanted; they are, unless somebody said otherwise.
 pub fn wants_previews(conn: &Conn) -> Result<bool> {
-    let wanted = conn.query_opt("SELECT previews FROM message_settings WHERE one = 1", (), |r| r.get(0))?;
+    let wanted = conn.query_opt("SELECT previews FROM message_settings WHERE one = 1", (), |r| {
+        r.get(0)
+    })?;
     Ok(wanted.unwrap_or(true))
 }
 
