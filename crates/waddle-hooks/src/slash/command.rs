@@ -217,7 +217,10 @@ pub fn parse(options: &[CommandOption], line: &str) -> Result<BTreeMap<String, V
 
 /// What a command takes, in one line: `<city> [days]`.
 pub(crate) fn usage(options: &[CommandOption]) -> String {
-    let one = |o: &CommandOption| if o.required { format!("<{}>", o.name) } else { format!("[{}]", o.name) };
+    let one = |o: &CommandOption| {
+        let (open, close) = if o.required { ("<", ">") } else { ("[", "]") };
+        [open, &o.name, close].concat()
+    };
     options.iter().map(one).collect::<Vec<_>>().join(" ")
 }
 
