@@ -680,10 +680,18 @@ async fn slash_commands_are_commands_of_their_room() {
     let list = format!("<iq type='get' id='l' to='{room}'><query xmlns='{ITEMS}' node='{COMMANDS}'/></iq>");
     let mut stranger = w.online("eve", "one").await;
     let refused = stranger.request(&list).await;
-    assert!(!text(&refused).contains("urn:waddle:command#run"), "{}", text(&refused));
+    assert!(
+        !text(&refused).contains("urn:waddle:command#run"),
+        "{}",
+        text(&refused)
+    );
     let mut c = w.online("alice", "one").await;
     let shown = c.request(&list).await;
-    assert!(text(&shown).contains("urn:waddle:command#run"), "{}", text(&shown));
+    assert!(
+        text(&shown).contains("urn:waddle:command#run"),
+        "{}",
+        text(&shown)
+    );
     let step = |session: &str, action: &str, fields: &str| {
         let form = if fields.is_empty() {
             String::new()
@@ -718,5 +726,9 @@ async fn slash_commands_are_commands_of_their_room() {
         }
     };
     assert_eq!(got.type_().unwrap(), "chat");
-    assert!(text(&got).contains("no-store") && text(&got).contains("Echo (bot)"), "{}", text(&got));
+    assert!(
+        text(&got).contains("no-store") && text(&got).contains("Echo (bot)"),
+        "{}",
+        text(&got)
+    );
 }

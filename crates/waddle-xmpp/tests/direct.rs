@@ -64,7 +64,10 @@ fn completed(s: &Stanza) -> String {
     let command = s.root().child("command", COMMANDS);
     let command = command.unwrap_or_else(|| panic!("{}", text(s)));
     assert_eq!(command.attr("status").unwrap(), "completed", "{}", text(s));
-    command.child_text("note", COMMANDS).unwrap_or_default().into_owned()
+    command
+        .child_text("note", COMMANDS)
+        .unwrap_or_default()
+        .into_owned()
 }
 
 /// The options of the form that a command begins with.
@@ -91,13 +94,23 @@ async fn strangers_wait_for_consent_and_are_not_told() {
     people(&w, &["alice", "bob"]).await;
     let mut a = w.online("alice", "one").await;
     let mut b = w.online("bob", "two").await;
-    let done = run(&mut b, "bob@waddle.test", "urn:waddle:direct#policy", &[("policy", "friends_only")]).await;
+    let done = run(
+        &mut b,
+        "bob@waddle.test",
+        "urn:waddle:direct#policy",
+        &[("policy", "friends_only")],
+    )
+    .await;
     completed(&done);
     a.send(&say("bob", "1")).await;
     a.send(&say("bob", "2")).await;
     a.quiet().await;
     let notice = b.message().await;
-    assert!(body(&notice).contains("alice@waddle.test would like to write"), "{}", text(&notice));
+    assert!(
+        body(&notice).contains("alice@waddle.test would like to write"),
+        "{}",
+        text(&notice)
+    );
     b.quiet().await;
     let found = options(&mut b, "bob@waddle.test", "urn:waddle:direct#requests", "request").await;
     let [request] = &*found else { panic!("{found:?}") };
@@ -122,7 +135,10 @@ async fn strangers_wait_for_consent_and_are_not_told() {
         kept.push(text(&s));
     }
     for words in ["1", "2"] {
-        let of: Vec<_> = kept.iter().filter(|k| k.contains(&format!("<body>{words}</body>"))).collect();
+        let of: Vec<_> = kept
+            .iter()
+            .filter(|k| k.contains(&format!("<body>{words}</body>")))
+            .collect();
         assert!(of.len() == 1 && of[0].contains(DELAY), "{of:?}");
     }
 }
@@ -132,16 +148,26 @@ async fn who_is_refused_is_not_heard_and_nobody_means_nobody() {
     let w = world_with(|l| l.direct_request_messages = 2, |_| {}).await;
     people(&w, &["alice", "bob", "carol"]).await;
     let direct = w.server.direct();
-    direct.set_policy(&own("bob"), RequestPolicy::FriendsOnly).await.unwrap();
+    direct
+        .set_policy(&own("bob"), RequestPolicy::FriendsOnly)
+        .await
+        .unwrap();
     let mut a = w.online("alice", "one").await;
     let mut b = w.online("bob", "two").await;
     for words in ["1", "2"] {
         a.send(&say("bob", words)).await;
         a.quiet().await;
     }
-    assert_eq!(condition(&a.request(&say("bob", "3")).await), "policy-violation", "no more can wait");
+    assert_eq!(
+        condition(&a.request(&say("bob", "3")).await),
+        "policy-violation",
+        "no more can wait"
+    );
     let requests = direct.requests(&own("bob"), None, 9).await.unwrap();
-    assert_eq!((requests.len(), requests[0].messages, requests[0].text.as_deref()), (1, 2, Some("1")));
+    assert_eq!(
+        (requests.len(), requests[0].messages, requests[0].text.as_deref()),
+        (1, 2, Some("1"))
+    );
     assert_eq!(
         direct.accept(&own("carol"), requests[0].id).await,
         Err(DirectError::NotFound("request"))
@@ -152,7 +178,10 @@ async fn who_is_refused_is_not_heard_and_nobody_means_nobody() {
     assert!(direct.requests(&own("bob"), None, 9).await.unwrap().is_empty());
     b.message().await;
     b.quiet().await;
-    direct.set_policy(&own("bob"), RequestPolicy::Nobody).await.unwrap();
+    direct
+        .set_policy(&own("bob"), RequestPolicy::Nobody)
+        .await
+        .unwrap();
     let refused = a.request(&say("bob", "5")).await;
     assert_eq!(condition(&refused), "forbidden");
     assert!(text(&refused).contains("contacts only"), "{}", text(&refused));
@@ -161,7 +190,10 @@ async fn who_is_refused_is_not_heard_and_nobody_means_nobody() {
     assert_eq!(body(&a.message().await), "6");
     a.send(&say("bob", "7")).await;
     assert_eq!(body(&b.message().await), "7");
-    direct.set_policy(&own("bob"), RequestPolicy::Everyone).await.unwrap();
+    direct
+        .set_policy(&own("bob"), RequestPolicy::Everyone)
+        .await
+        .unwrap();
     let mut c = w.online("carol", "three").await;
     c.send(&say("bob", "8")).await;
     assert_eq!(body(&b.message().await), "8");
@@ -178,7 +210,10 @@ async fn who_shares_a_waddle_may_write_if_that_is_wanted() {
         .await
         .unwrap();
     let direct = w.server.direct();
-    direct.set_policy(&own("bob"), RequestPolicy::FriendsAndWaddles).await.unwrap();
+    direct
+        .set_policy(&own("bob"), RequestPolicy::FriendsAndWaddles)
+        .await
+        .unwrap();
     let mut b = w.online("bob", "two").await;
     let mut a = w.online("alice", "one").await;
     let mut c = w.online("carol", "three").await;
@@ -187,9 +222,13 @@ async fn who_shares_a_waddle_may_write_if_that_is_wanted() {
     c.send(&say("bob", "2")).await;
     c.quiet().await;
     assert!(body(&b.message().await).contains("carol@waddle.test would like"));
-    direct.set_policy(&own("bob"), RequestPolicy::FriendsOnly).await.unwrap();
+    direct
+        .set_policy(&own("bob"), RequestPolicy::FriendsOnly)
+        .await
+        .unwrap();
     // The roster decides as well: who may see one's presence is a contact.
-    b.send("<presence type='subscribed' to='carol@waddle.test'/>").await;
+    b.send("<presence type='subscribed' to='carol@waddle.test'/>")
+        .await;
     b.sync().await;
     c.send("<presence type='subscribe' to='bob@waddle.test'/>").await;
     c.sync().await;
@@ -213,7 +252,11 @@ async fn headlines_states_and_invitations_are_counted_and_wait() {
     for (n, stanza) in [headline, state, headline].iter().enumerate() {
         a.send(stanza).await;
         let came = b.message().await;
-        assert_eq!(came.from().unwrap().unwrap().bare_str(), "alice@waddle.test", "{n}");
+        assert_eq!(
+            came.from().unwrap().unwrap().bare_str(),
+            "alice@waddle.test",
+            "{n}"
+        );
     }
     assert_eq!(condition(&a.request(headline).await), "policy-violation");
     assert_eq!(condition(&a.request(state).await), "policy-violation");
@@ -225,7 +268,8 @@ async fn headlines_states_and_invitations_are_counted_and_wait() {
         .await
         .unwrap();
     let mut c = w.online("carol", "three").await;
-    b.send("<presence to='den@muc.waddle.test/Bob'><x xmlns='http://jabber.org/protocol/muc'/></presence>").await;
+    b.send("<presence to='den@muc.waddle.test/Bob'><x xmlns='http://jabber.org/protocol/muc'/></presence>")
+        .await;
     b.send("<iq type='set' id='o' to='den@muc.waddle.test'><query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'/></query></iq>").await;
     b.sync().await;
     b.send("<message to='den@muc.waddle.test' id='i'><x xmlns='http://jabber.org/protocol/muc#user'><invite to='carol@waddle.test'/></x></message>").await;
@@ -233,9 +277,17 @@ async fn headlines_states_and_invitations_are_counted_and_wait() {
     assert!(body(&c.message().await).contains("bob@waddle.test would like"));
     c.quiet().await;
     let requests = w.server.direct().requests(&own("carol"), None, 9).await.unwrap();
-    w.server.direct().accept(&own("carol"), requests[0].id).await.unwrap();
+    w.server
+        .direct()
+        .accept(&own("carol"), requests[0].id)
+        .await
+        .unwrap();
     let invited = c.message().await;
-    assert!(text(&invited).contains("<invite from='bob@waddle.test'"), "{}", text(&invited));
+    assert!(
+        text(&invited).contains("<invite from='bob@waddle.test'"),
+        "{}",
+        text(&invited)
+    );
 }
 
 async fn bookmarked(c: &mut Client) -> String {
@@ -254,32 +306,61 @@ async fn a_small_group_is_for_its_people_and_for_nobody_else() {
     let w = world_with(|l| l.direct_group_people = 3, |_| {}).await;
     people(&w, &["alice", "bob", "carol", "dave", "eve"]).await;
     let direct = w.server.direct();
-    direct.set_policy(&own("carol"), RequestPolicy::FriendsOnly).await.unwrap();
-    direct.set_policy(&own("dave"), RequestPolicy::Nobody).await.unwrap();
+    direct
+        .set_policy(&own("carol"), RequestPolicy::FriendsOnly)
+        .await
+        .unwrap();
+    direct
+        .set_policy(&own("dave"), RequestPolicy::Nobody)
+        .await
+        .unwrap();
     let mut a = w.online("alice", "one").await;
     let mut b = w.online("bob", "two").await;
     let mut c = w.online("carol", "three").await;
     let jids = |names: &[&str]| names.iter().map(|n| own(n).bare).collect::<Vec<_>>();
-    let full = direct.make_group(&own("alice"), "x", jids(&["bob", "carol", "eve"])).await;
-    assert_eq!(full.unwrap_err(), DirectError::Full { what: "people in a group", max: 3 });
+    let full = direct
+        .make_group(&own("alice"), "x", jids(&["bob", "carol", "eve"]))
+        .await;
+    assert_eq!(
+        full.unwrap_err(),
+        DirectError::Full {
+            what: "people in a group",
+            max: 3
+        }
+    );
     let refused = direct.make_group(&own("alice"), "x", jids(&["dave"])).await;
     assert_eq!(refused.unwrap_err(), DirectError::Refused(own("dave").bare));
     let (group, added) = direct
         .make_group(&own("alice"), "Three", jids(&["bob", "carol"]))
         .await
         .unwrap();
-    assert_eq!(added, [(own("bob").bare, Added::In), (own("carol").bare, Added::Asked)]);
+    assert_eq!(
+        added,
+        [(own("bob").bare, Added::In), (own("carol").bare, Added::Asked)]
+    );
     let room = format!("{}@muc.waddle.test", group.room);
     // Bob is invited and has it among his bookmarks; Carol is asked first.
     let invited = b.message().await;
-    assert!(text(&invited).contains(&format!("from='{room}'")), "{}", text(&invited));
+    assert!(
+        text(&invited).contains(&format!("from='{room}'")),
+        "{}",
+        text(&invited)
+    );
     assert!(bookmarked(&mut b).await.contains(&room) && bookmarked(&mut a).await.contains(&room));
     assert!(body(&c.message().await).contains("would like to add you to the group"));
     assert!(!bookmarked(&mut c).await.contains(&room));
-    let knock = |nick: &str| format!("<presence to='{room}/{nick}' id='j'><x xmlns='http://jabber.org/protocol/muc'/></presence>");
+    let knock = |nick: &str| {
+        format!("<presence to='{room}/{nick}' id='j'><x xmlns='http://jabber.org/protocol/muc'/></presence>")
+    };
     let mut e = w.online("eve", "four").await;
-    assert_eq!(condition(&e.request(&knock("eve")).await), "registration-required");
-    assert_eq!(condition(&c.request(&knock("carol")).await), "registration-required");
+    assert_eq!(
+        condition(&e.request(&knock("eve")).await),
+        "registration-required"
+    );
+    assert_eq!(
+        condition(&c.request(&knock("carol")).await),
+        "registration-required"
+    );
     let found = e
         .request("<iq type='get' id='d' to='muc.waddle.test'><query xmlns='http://jabber.org/protocol/disco#items'/></iq>")
         .await;
@@ -302,7 +383,10 @@ async fn a_small_group_is_for_its_people_and_for_nobody_else() {
             }
         }
     }
-    b.send(&format!("<message to='{room}' type='groupchat' id='g'><body>hi</body></message>")).await;
+    b.send(&format!(
+        "<message to='{room}' type='groupchat' id='g'><body>hi</body></message>"
+    ))
+    .await;
     loop {
         let s = c.message().await;
         if body(&s) == "hi" {
@@ -313,12 +397,26 @@ async fn a_small_group_is_for_its_people_and_for_nobody_else() {
     assert_eq!(people.len(), 3);
     assert_eq!(
         direct.add(&own("bob"), &group.room, &own("eve").bare).await,
-        Err(DirectError::Full { what: "people in a group", max: 3 })
+        Err(DirectError::Full {
+            what: "people in a group",
+            max: 3
+        })
     );
-    assert_eq!(direct.group(&own("eve"), &group.room).await, Err(DirectError::NotFound("group")));
+    assert_eq!(
+        direct.group(&own("eve"), &group.room).await,
+        Err(DirectError::NotFound("group"))
+    );
     // Only who made it takes others out; everybody may leave, by command too.
-    assert!(direct.remove(&own("bob"), &group.room, &own("carol").bare).await.is_err());
-    direct.remove(&own("alice"), &group.room, &own("carol").bare).await.unwrap();
+    assert!(
+        direct
+            .remove(&own("bob"), &group.room, &own("carol").bare)
+            .await
+            .is_err()
+    );
+    direct
+        .remove(&own("alice"), &group.room, &own("carol").bare)
+        .await
+        .unwrap();
     loop {
         let s = c.next().await;
         if s.is_type("unavailable") && text(&s).contains("code='110'") {
@@ -328,10 +426,19 @@ async fn a_small_group_is_for_its_people_and_for_nobody_else() {
     }
     assert!(!bookmarked(&mut c).await.contains(&room));
     direct.rename(&own("bob"), &group.room, "Two").await.unwrap();
-    assert_eq!(direct.group(&own("alice"), &group.room).await.unwrap().0.name, "Two");
+    assert_eq!(
+        direct.group(&own("alice"), &group.room).await.unwrap().0.name,
+        "Two"
+    );
     for (name, who) in [("alice", &mut a), ("bob", &mut b)] {
         let to = format!("{name}@waddle.test");
-        let done = run(who, &to, "urn:waddle:direct#leave-group", &[("group", &group.room)]).await;
+        let done = run(
+            who,
+            &to,
+            "urn:waddle:direct#leave-group",
+            &[("group", &group.room)],
+        )
+        .await;
         completed(&done);
     }
     assert!(direct.groups(&own("alice")).await.unwrap().is_empty());
@@ -365,37 +472,96 @@ async fn moderators_do_all_of_it_by_command() {
     let mut mo = p.w.online("mo", "one").await;
     let mut bob = p.w.online("bob", "two").await;
     let (room, spaces) = ("pond.general@muc.waddle.test", "spaces.waddle.test");
-    let listed = |to: &str| format!("<iq type='get' id='l' to='{to}'><query xmlns='http://jabber.org/protocol/disco#items' node='{COMMANDS}'/></iq>");
+    let listed = |to: &str| {
+        format!(
+            "<iq type='get' id='l' to='{to}'><query xmlns='http://jabber.org/protocol/disco#items' node='{COMMANDS}'/></iq>"
+        )
+    };
     for to in [room, spaces] {
         let mine = mo.request(&listed(to)).await;
-        assert!(text(&mine).contains("urn:waddle:moderation#timeout"), "{}", text(&mine));
+        assert!(
+            text(&mine).contains("urn:waddle:moderation#timeout"),
+            "{}",
+            text(&mine)
+        );
         let theirs = bob.request(&listed(to)).await;
-        assert!(!text(&theirs).contains("urn:waddle:moderation"), "{}", text(&theirs));
-        let denied = run(&mut bob, to, "urn:waddle:moderation#ban", &[("jid", "mo@waddle.test")]).await;
+        assert!(
+            !text(&theirs).contains("urn:waddle:moderation"),
+            "{}",
+            text(&theirs)
+        );
+        let denied = run(
+            &mut bob,
+            to,
+            "urn:waddle:moderation#ban",
+            &[("jid", "mo@waddle.test")],
+        )
+        .await;
         assert_eq!(condition(&denied), "forbidden");
     }
-    let timeout = [("jid", "bob@waddle.test"), ("minutes", "5"), ("reason", "shouting")];
+    let timeout = [
+        ("jid", "bob@waddle.test"),
+        ("minutes", "5"),
+        ("reason", "shouting"),
+    ];
     let done = run(&mut mo, room, "urn:waddle:moderation#timeout", &timeout).await;
     assert!(completed(&done).contains("until"));
     let access = p.w.community.access(p.waddle).await.unwrap();
-    assert_eq!(access.timeout_of(&user("bob")).unwrap().reason.as_deref(), Some("shouting"));
+    assert_eq!(
+        access.timeout_of(&user("bob")).unwrap().reason.as_deref(),
+        Some("shouting")
+    );
     let end = [("waddle", "pond"), ("jid", "bob@waddle.test")];
     completed(&run(&mut mo, spaces, "urn:waddle:moderation#end-timeout", &end).await);
     assert!(access.timeout_of(&user("bob")).is_none());
-    let above = run(&mut mo, room, "urn:waddle:moderation#ban", &[("jid", "alice@waddle.test")]).await;
+    let above = run(
+        &mut mo,
+        room,
+        "urn:waddle:moderation#ban",
+        &[("jid", "alice@waddle.test")],
+    )
+    .await;
     assert_eq!(condition(&above), "forbidden", "owners are above moderators");
-    let ban = [("jid", "bob@waddle.test"), ("hours", "2"), ("reason", "spam"), ("purge", "1")];
+    let ban = [
+        ("jid", "bob@waddle.test"),
+        ("hours", "2"),
+        ("reason", "spam"),
+        ("purge", "1"),
+    ];
     completed(&run(&mut mo, room, "urn:waddle:moderation#ban", &ban).await);
     assert!(access.is_banned(&user("bob")));
-    let kept = p.w.community.ban_of(p.waddle, &user("bob")).await.unwrap().unwrap();
+    let kept =
+        p.w.community
+            .ban_of(p.waddle, &user("bob"))
+            .await
+            .unwrap()
+            .unwrap();
     assert!(kept.expires_at.is_some() && kept.reason.as_deref() == Some("spam"));
     // The log says from where it came.
-    let log = p.w.community.audit(&user("alice"), p.waddle, None, 50).await.unwrap();
+    let log =
+        p.w.community
+            .audit(&user("alice"), p.waddle, None, 50)
+            .await
+            .unwrap();
     let banned = log.iter().find(|e| e.action == "member.ban").unwrap();
     assert_eq!(banned.actor, Some(user("mo")));
-    assert_eq!((banned.via.as_deref(), banned.address.as_deref()), (Some("xmpp"), Some("127.0.0.1")));
-    assert!(log.iter().any(|e| e.action == "messages.purge" && e.target == "user:local:bob"));
-    completed(&run(&mut mo, room, "urn:waddle:moderation#unban", &[("jid", "bob@waddle.test")]).await);
+    assert_eq!(
+        (banned.via.as_deref(), banned.address.as_deref()),
+        (Some("xmpp"), Some("127.0.0.1"))
+    );
+    assert!(
+        log.iter()
+            .any(|e| e.action == "messages.purge" && e.target == "user:local:bob")
+    );
+    completed(
+        &run(
+            &mut mo,
+            room,
+            "urn:waddle:moderation#unban",
+            &[("jid", "bob@waddle.test")],
+        )
+        .await,
+    );
     assert!(!access.is_banned(&user("bob")));
 }
 
@@ -406,9 +572,15 @@ async fn a_report_with_a_block_reaches_the_moderators() {
     let mut mo = p.w.online("mo", "one").await;
     let mut bob = p.w.online("bob", "two").await;
     let room = "pond.general@muc.waddle.test";
-    bob.send(&format!("<presence to='{room}/Bob'><x xmlns='http://jabber.org/protocol/muc'/></presence>")).await;
+    bob.send(&format!(
+        "<presence to='{room}/Bob'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
+    ))
+    .await;
     bob.sync().await;
-    bob.send(&format!("<message to='{room}' type='groupchat' id='g'><body>buy this</body></message>")).await;
+    bob.send(&format!(
+        "<message to='{room}' type='groupchat' id='g'><body>buy this</body></message>"
+    ))
+    .await;
     let id = loop {
         let s = bob.message().await;
         if body(&s) == "buy this" {
@@ -425,24 +597,58 @@ async fn a_report_with_a_block_reaches_the_moderators() {
     let mut alice = p.w.online("alice", "three").await;
     alice.request(&report).await;
     loop {
-        if matches!(events.recv().await.unwrap(), Event::ReportFiled { fresh: true, .. }) {
+        if matches!(
+            events.recv().await.unwrap(),
+            Event::ReportFiled { fresh: true, .. }
+        ) {
             break;
         }
     }
     let notice = mo.message().await;
     assert!(body(&notice).contains("Pond was reported"), "{}", text(&notice));
-    let listed = run(&mut mo, "spaces.waddle.test", "urn:waddle:moderation#reports", &[]).await;
-    assert!(text(&listed).contains("buy this") && text(&listed).contains("local:alice"), "{}", text(&listed));
+    let listed = run(
+        &mut mo,
+        "spaces.waddle.test",
+        "urn:waddle:moderation#reports",
+        &[],
+    )
+    .await;
+    assert!(
+        text(&listed).contains("buy this") && text(&listed).contains("local:alice"),
+        "{}",
+        text(&listed)
+    );
     let (reports, context) = {
-        let all = p.w.community.reports(&user("mo"), p.waddle, None, None, 9).await.unwrap();
-        p.w.community.report(&user("mo"), p.waddle, all[0].id).await.unwrap()
+        let all =
+            p.w.community
+                .reports(&user("mo"), p.waddle, None, None, 9)
+                .await
+                .unwrap();
+        p.w.community
+            .report(&user("mo"), p.waddle, all[0].id)
+            .await
+            .unwrap()
     };
-    assert_eq!((reports.source, reports.reported), (ReportSource::Xmpp, Some(user("bob"))));
+    assert_eq!(
+        (reports.source, reports.reported),
+        (ReportSource::Xmpp, Some(user("bob")))
+    );
     assert_eq!((reports.text.as_deref(), context.len()), (Some("again"), 1));
     let number = reports.id.to_string();
-    let close = [("report", number.as_str()), ("state", "resolved"), ("action", "retracted")];
+    let close = [
+        ("report", number.as_str()),
+        ("state", "resolved"),
+        ("action", "retracted"),
+    ];
     let done = run(&mut mo, room, "urn:waddle:moderation#handle-report", &close).await;
     assert!(completed(&done).contains("resolved"));
-    let log = p.w.community.audit(&user("alice"), p.waddle, None, 9).await.unwrap();
-    assert!(log.iter().any(|e| e.action == "report.resolve" && e.detail == "retracted"));
+    let log =
+        p.w.community
+            .audit(&user("alice"), p.waddle, None, 9)
+            .await
+            .unwrap();
+    assert!(
+        log.iter()
+            .any(|e| e.action == "report.resolve" && e.detail == "retracted")
+    );
 }

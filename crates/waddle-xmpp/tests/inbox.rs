@@ -27,22 +27,34 @@ async fn verona() -> World {
     let new = NewWaddle::new("verona".parse().unwrap(), "Verona");
     let waddle = w.community.create_waddle(&juliet, new).await.unwrap();
     let romeo = UserId::local("romeo");
-    w.community.add_member(&juliet, waddle.id, &romeo, Role::Member).await.unwrap();
+    w.community
+        .add_member(&juliet, waddle.id, &romeo, Role::Member)
+        .await
+        .unwrap();
     w
 }
 
 /// An inbox: address, unread and mentions of each conversation, and the end.
 async fn inbox(c: &mut Client, attrs: &str, rest: &str) -> (Vec<(String, u64, u64)>, Vec<Stanza>, Stanza) {
-    c.send(&format!("<iq type='get' id='inbox'><inbox xmlns='{INBOX}'{attrs}>{rest}</inbox></iq>")).await;
+    c.send(&format!(
+        "<iq type='get' id='inbox'><inbox xmlns='{INBOX}'{attrs}>{rest}</inbox></iq>"
+    ))
+    .await;
     let (mut all, mut stanzas) = (Vec::new(), Vec::new());
     loop {
         let s = c.next().await;
         if s.id().as_deref() == Some("inbox") {
             return (all, stanzas, s);
         }
-        let Some(e) = s.root().child("entry", INBOX) else { continue };
+        let Some(e) = s.root().child("entry", INBOX) else {
+            continue;
+        };
         let number = |name| e.attr(name).map_or(0, |n| n.parse().unwrap());
-        all.push((e.attr("jid").unwrap().into_owned(), number("unread"), number("mentions")));
+        all.push((
+            e.attr("jid").unwrap().into_owned(),
+            number("unread"),
+            number("mentions"),
+        ));
         stanzas.push(s.clone());
     }
 }
@@ -53,7 +65,10 @@ async fn unread_of(c: &mut Client, jid: &str) -> u64 {
 }
 
 async fn join(c: &mut Client, nick: &str) {
-    c.send(&format!("<presence to='{ROOM}/{nick}'><x xmlns='http://jabber.org/protocol/muc'/></presence>")).await;
+    c.send(&format!(
+        "<presence to='{ROOM}/{nick}'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
+    ))
+    .await;
     loop {
         let s = c.next().await;
         assert!(!s.is_type("error"), "{}", text(&s));
@@ -65,12 +80,21 @@ async fn join(c: &mut Client, nick: &str) {
 
 /// Says something in the room; what the room calls it.
 async fn say(c: &mut Client, words: &str) -> String {
-    c.send(&format!("<message type='groupchat' to='{ROOM}' id='g'><body>{words}</body></message>")).await;
+    c.send(&format!(
+        "<message type='groupchat' to='{ROOM}' id='g'><body>{words}</body></message>"
+    ))
+    .await;
     loop {
         let s = c.message().await;
         assert!(!s.is_type("error"), "{}", text(&s));
         if body(&s) == words {
-            return s.root().child("stanza-id", "urn:xmpp:sid:0").unwrap().attr("id").unwrap().into_owned();
+            return s
+                .root()
+                .child("stanza-id", "urn:xmpp:sid:0")
+                .unwrap()
+                .attr("id")
+                .unwrap()
+                .into_owned();
         }
     }
 }
@@ -79,13 +103,21 @@ async fn say(c: &mut Client, words: &str) -> String {
 async fn moved(c: &mut Client) -> (String, String) {
     loop {
         let s = c.message().await;
-        let Some(items) = s.root().child("event", EVENT).and_then(|e| e.child("items", EVENT)) else {
+        let Some(items) = s
+            .root()
+            .child("event", EVENT)
+            .and_then(|e| e.child("items", EVENT))
+        else {
             continue;
         };
         if items.attr("node").as_deref() == Some(MDS) {
             let item = items.child("item", EVENT).unwrap();
             let shown = item.child("displayed", MDS).unwrap();
-            let id = shown.child("stanza-id", "urn:xmpp:sid:0").unwrap().attr("id").unwrap();
+            let id = shown
+                .child("stanza-id", "urn:xmpp:sid:0")
+                .unwrap()
+                .attr("id")
+                .unwrap();
             return (item.attr("id").unwrap().into_owned(), id.into_owned());
         }
     }
@@ -101,7 +133,9 @@ async fn one_marker_for_all_devices() {
     let _ = (phone.sync().await, desk.sync().await, romeo.sync().await);
     for n in 1..=2 {
         romeo
-            .send(&format!("<message to='juliet@waddle.test' type='chat' id='m{n}'><body>wherefore {n}</body></message>"))
+            .send(&format!(
+                "<message to='juliet@waddle.test' type='chat' id='m{n}'><body>wherefore {n}</body></message>"
+            ))
             .await;
     }
     let _ = romeo.sync().await;
@@ -112,16 +146,31 @@ async fn one_marker_for_all_devices() {
     assert!(all.contains(&("romeo@waddle.test".to_owned(), 2, 2)), "{all:?}");
     assert_eq!(all[0], (ROOM.to_owned(), 1, 1), "the latest first");
     let result = stanzas[0].root().child("result", MAM).unwrap();
-    assert_eq!((result.attr("queryid").as_deref(), result.attr("id").as_deref()), (Some("inbox"), Some(&*id)));
+    assert_eq!(
+        (result.attr("queryid").as_deref(), result.attr("id").as_deref()),
+        (Some("inbox"), Some(&*id))
+    );
     assert!(text(&stanzas[0]).contains("soft, @juliet"));
     let fin = end.root().child("fin", INBOX).unwrap();
-    assert_eq!((fin.attr("unread").as_deref(), fin.attr("all-unread").as_deref()), (Some("2"), Some("3")));
+    assert_eq!(
+        (fin.attr("unread").as_deref(), fin.attr("all-unread").as_deref()),
+        (Some("2"), Some("3"))
+    );
     let (few, without, _) = inbox(&mut desk, " unread-only='true' messages='false'", "").await;
     assert!(few.len() == 2 && without.iter().all(|s| s.root().child("result", MAM).is_none()));
     let page = "<set xmlns='http://jabber.org/protocol/rsm'><max>1</max></set>";
     let (one, _, end) = inbox(&mut desk, "", page).await;
     assert!(one.len() == 1 && text(&end).contains(&format!("<last>{ROOM}</last>")));
-    assert_eq!(condition(&romeo.request(&format!("<iq type='get' id='x' to='juliet@waddle.test'><inbox xmlns='{INBOX}'/></iq>")).await), "forbidden");
+    assert_eq!(
+        condition(
+            &romeo
+                .request(&format!(
+                    "<iq type='get' id='x' to='juliet@waddle.test'><inbox xmlns='{INBOX}'/></iq>"
+                ))
+                .await
+        ),
+        "forbidden"
+    );
 
     // What one device has shown, the other hears of, and nothing is unread on either.
     desk.send("<message to='romeo@waddle.test' type='chat' id='d'><displayed xmlns='urn:xmpp:chat-markers:0' id='m2'/></message>")
@@ -130,7 +179,9 @@ async fn one_marker_for_all_devices() {
     assert_eq!(unread_of(&mut phone, "romeo@waddle.test").await, 0);
 
     // What a device publishes moves the same marker.
-    let shown = format!("<displayed xmlns='{MDS}'><stanza-id xmlns='urn:xmpp:sid:0' id='{id}' by='{ROOM}'/></displayed>");
+    let shown = format!(
+        "<displayed xmlns='{MDS}'><stanza-id xmlns='urn:xmpp:sid:0' id='{id}' by='{ROOM}'/></displayed>"
+    );
     let r = desk.request(&publish(MDS, ROOM, &shown, &[])).await;
     assert!(r.is_type("result"), "{}", text(&r));
     assert_eq!(moved(&mut phone).await, (ROOM.to_owned(), id));
@@ -154,7 +205,11 @@ async fn one_marker_for_all_devices() {
 }
 
 async fn search(c: &mut Client, of: &str, words: &str, rest: &str) -> Result<Vec<String>, String> {
-    let to = if of.is_empty() { String::new() } else { format!(" to='{of}'") };
+    let to = if of.is_empty() {
+        String::new()
+    } else {
+        format!(" to='{of}'")
+    };
     c.send(&format!(
         "<iq type='set' id='f'{to}><query xmlns='{MAM}'><x xmlns='jabber:x:data' type='submit'>\
          <field var='FORM_TYPE'><value>{MAM}</value></field>\
@@ -165,7 +220,11 @@ async fn search(c: &mut Client, of: &str, words: &str, rest: &str) -> Result<Vec
     loop {
         let s = c.next().await;
         if s.id().as_deref() == Some("f") {
-            return if s.is_type("error") { Err(condition(&s)) } else { Ok(found) };
+            return if s.is_type("error") {
+                Err(condition(&s))
+            } else {
+                Ok(found)
+            };
         }
         if let Some(result) = s.root().child("result", MAM) {
             let forwarded = result.child("forwarded", "urn:xmpp:forward:0").unwrap();
@@ -186,21 +245,48 @@ async fn words_in_archives() {
     for words in ["the lark sings", "a nightingale, no lark", "night&apos;s candles"] {
         say(&mut romeo, &words.replace("&apos;", "'")).await;
     }
-    romeo.send("<message to='juliet@waddle.test' type='chat' id='l'><body>larks in private</body></message>").await;
+    romeo
+        .send("<message to='juliet@waddle.test' type='chat' id='l'><body>larks in private</body></message>")
+        .await;
     let _ = romeo.sync().await;
     let found = |v: &[&str]| Ok::<_, String>(v.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>());
-    assert_eq!(search(&mut juliet, ROOM, "LARK", "").await, found(&["the lark sings", "a nightingale, no lark"]));
-    assert_eq!(search(&mut juliet, ROOM, "\"lark sings\"", "").await, found(&["the lark sings"]));
-    assert_eq!(search(&mut juliet, ROOM, "lark -nightingale", "").await, found(&["the lark sings"]));
+    assert_eq!(
+        search(&mut juliet, ROOM, "LARK", "").await,
+        found(&["the lark sings", "a nightingale, no lark"])
+    );
+    assert_eq!(
+        search(&mut juliet, ROOM, "\"lark sings\"", "").await,
+        found(&["the lark sings"])
+    );
+    assert_eq!(
+        search(&mut juliet, ROOM, "lark -nightingale", "").await,
+        found(&["the lark sings"])
+    );
     let last = "<set xmlns='http://jabber.org/protocol/rsm'><max>1</max><before/></set>";
-    assert_eq!(search(&mut juliet, ROOM, "night*", last).await, found(&["night's candles"]));
-    assert_eq!(search(&mut juliet, "", "lark*", "").await, found(&["larks in private"]), "one's own alone");
-    assert_eq!(search(&mut romeo, "", "lark*", "").await, found(&["larks in private"]));
+    assert_eq!(
+        search(&mut juliet, ROOM, "night*", last).await,
+        found(&["night's candles"])
+    );
+    assert_eq!(
+        search(&mut juliet, "", "lark*", "").await,
+        found(&["larks in private"]),
+        "one's own alone"
+    );
+    assert_eq!(
+        search(&mut romeo, "", "lark*", "").await,
+        found(&["larks in private"])
+    );
     assert_eq!(search(&mut juliet, "", "sings", "").await, found(&[]));
-    assert_eq!(search(&mut juliet, ROOM, "-lark", "").await, Err("bad-request".into()));
+    assert_eq!(
+        search(&mut juliet, ROOM, "-lark", "").await,
+        Err("bad-request".into())
+    );
     w.account("paris").await;
     let mut paris = w.online("paris", "p").await;
-    assert_eq!(search(&mut paris, ROOM, "lark", "").await, Err("forbidden".into()));
+    assert_eq!(
+        search(&mut paris, ROOM, "lark", "").await,
+        Err("forbidden".into())
+    );
     let info = juliet
         .request("<iq type='get' id='d' to='juliet@waddle.test'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>")
         .await;
@@ -224,7 +310,11 @@ async fn a_retraction_takes_corrections_along() {
     }
     let _ = romeo.sync().await;
     let found = |v: &[&str]| Ok::<_, String>(v.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>());
-    assert_eq!(search(&mut juliet, "", "dagger", "").await, found(&["poison"]), "found in the place of the first");
+    assert_eq!(
+        search(&mut juliet, "", "dagger", "").await,
+        found(&["poison"]),
+        "found in the place of the first"
+    );
     assert_eq!(search(&mut juliet, "", "poison", "").await, found(&[]));
     romeo
         .send("<message to='juliet@waddle.test' type='chat' id='c'><retract xmlns='urn:xmpp:message-retract:1' id='a'/></message>")
@@ -232,13 +322,18 @@ async fn a_retraction_takes_corrections_along() {
     let _ = romeo.sync().await;
     for c in [&mut juliet, &mut romeo] {
         assert_eq!(search(c, "", "dagger", "").await, found(&[]));
-        c.send("<iq type='set' id='all'><query xmlns='urn:xmpp:mam:2'/></iq>").await;
+        c.send("<iq type='set' id='all'><query xmlns='urn:xmpp:mam:2'/></iq>")
+            .await;
         loop {
             let s = c.next().await;
             if s.id().as_deref() == Some("all") {
                 break;
             }
-            assert!(!text(&s).contains("poison") && !text(&s).contains("dagger"), "{}", text(&s));
+            assert!(
+                !text(&s).contains("poison") && !text(&s).contains("dagger"),
+                "{}",
+                text(&s)
+            );
         }
     }
 }

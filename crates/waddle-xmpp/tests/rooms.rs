@@ -428,9 +428,8 @@ async fn roles_of_a_waddle_are_hats_in_its_channels() {
     set.await.unwrap();
     assert_eq!(hats(&a.next().await), ["Moderator"]);
     // Making, giving and taking one is a change of the waddle's roles, with its rights.
-    let command = |action: &str, fields: &[(&str, &str)]| {
-        hat_command(action, fields).replace("lounge", "pond.general")
-    };
+    let command =
+        |action: &str, fields: &[(&str, &str)]| hat_command(action, fields).replace("lounge", "pond.general");
     let host = [("title", "Host"), ("uri", "urn:x:h"), ("hue", "120")];
     b.send(&command("create", &host)).await;
     assert_eq!(condition(&until(&mut b, "h").await), "not-allowed");
@@ -447,8 +446,11 @@ async fn roles_of_a_waddle_are_hats_in_its_channels() {
     while hats(&a.next().await) != ["Moderator", "Host"] {}
     let access = w.community.access(waddle.id).await.unwrap();
     assert_eq!(access.custom_roles_of(&bob).len(), 1);
-    a.send(&command("unassign", &[("jid", "bob@waddle.test"), ("uri", "urn:waddle:role:moderator")]))
-        .await;
+    a.send(&command(
+        "unassign",
+        &[("jid", "bob@waddle.test"), ("uri", "urn:waddle:role:moderator")],
+    ))
+    .await;
     while hats(&a.next().await) != ["Host"] {}
     assert_eq!(access.role_of(&bob), Some(waddle_community::Role::Member));
     a.send(&command("destroy", &[("uri", uri.as_str())])).await;

@@ -69,7 +69,9 @@ pub static ALL: &[&dyn Command] = &[
 pub async fn may(command: &dyn Command, asker: &Asker<'_>) -> bool {
     let access = match command.access() {
         Access::Admins => asker.admin,
-        Access::Accounts => matches!(asker.place, Place::Rooms | Place::Spaces) || asker.server.is_local(&asker.session.jid),
+        Access::Accounts => {
+            matches!(asker.place, Place::Rooms | Place::Spaces) || asker.server.is_local(&asker.session.jid)
+        }
     };
     access && command.places().contains(&asker.place) && command.may(asker).await
 }

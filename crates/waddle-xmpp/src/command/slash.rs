@@ -25,7 +25,10 @@ async fn place(asker: &Asker<'_>) -> Option<(WaddleId, ChannelId)> {
         return None;
     };
     let community = &asker.server.community;
-    let access = community.access(community.waddle_by_slug(&waddle)?.id).await.ok()?;
+    let access = community
+        .access(community.waddle_by_slug(&waddle)?.id)
+        .await
+        .ok()?;
     let channel = access.channel_by_slug(&channel)?;
     let speaks = access.channel_allows(channel.id, "speak", asker.user());
     speaks.then_some((access.id(), channel.id))
@@ -58,7 +61,11 @@ impl Command for Slash {
 }
 
 async fn run(asker: &Asker<'_>, answers: &[Form]) -> StepResult {
-    let slash = asker.server.rooms.slash_commands().ok_or(Condition::ServiceUnavailable)?;
+    let slash = asker
+        .server
+        .rooms
+        .slash_commands()
+        .ok_or(Condition::ServiceUnavailable)?;
     let (waddle, channel) = place(asker).await.ok_or(Condition::Forbidden)?;
     let all = slash.list(waddle);
     let Some(chosen) = answers.first() else {
@@ -67,8 +74,11 @@ async fn run(asker: &Asker<'_>, answers: &[Form]) -> StepResult {
             more: true,
         });
     };
-    let chosen = chosen.value(NAME).and_then(|name| all.iter().find(|c| c.name == name));
-    let chosen = chosen.ok_or_else(|| StanzaError::new(Condition::ItemNotFound).text("there is no such command any more"))?;
+    let chosen = chosen
+        .value(NAME)
+        .and_then(|name| all.iter().find(|c| c.name == name));
+    let chosen = chosen
+        .ok_or_else(|| StanzaError::new(Condition::ItemNotFound).text("there is no such command any more"))?;
     if !chosen.options.is_empty() && answers.len() < 2 {
         return Ok(Step::ask(form(chosen)));
     }
@@ -88,25 +98,35 @@ async fn run(asker: &Asker<'_>, answers: &[Form]) -> StepResult {
 
 /// Which one.
 fn menu(all: &[SlashCommand]) -> Form {
-    let field = Field::new(NAME, FieldKind::ListSingle).label("Command").required();
+    let field = Field::new(NAME, FieldKind::ListSingle)
+        .label("Command")
+        .required();
     let field = all.iter().fold(field, |field, c| {
         let label = ["/", &c.name, " – ", &c.description].concat();
         field.option(Some(&label), &c.name)
     });
-    Form::of_type(FormKind::Form, TYPE).title("Commands of this community").field(field)
+    Form::of_type(FormKind::Form, TYPE)
+        .title("Commands of this community")
+        .field(field)
 }
 
 /// What it takes.
 fn form(c: &SlashCommand) -> Form {
     let title = ["/", &c.name].concat();
-    let form = Form::of_type(FormKind::Form, TYPE).title(&title).instruct(&c.description);
+    let form = Form::of_type(FormKind::Form, TYPE)
+        .title(&title)
+        .instruct(&c.description);
     c.options.iter().fold(form, |form, o| {
         let kind = match (o.choices.is_empty(), o.boolean) {
             (false, _) => FieldKind::ListSingle,
             (true, true) => FieldKind::Boolean,
             (true, false) => FieldKind::TextSingle,
         };
-        let label = if o.description.is_empty() { &o.name } else { &o.description };
+        let label = if o.description.is_empty() {
+            &o.name
+        } else {
+            &o.description
+        };
         let mut field = Field::new(&o.name, kind).label(label);
         if o.required {
             field = field.required();
@@ -151,7 +171,8 @@ mod tests {
             description: "tells it".into(),
             options: vec![option("city"), option("days")],
         };
-        let filled = Form::new(FormKind::Submit).field(Field::new("city", FieldKind::TextSingle).value("New \"York\""));
+        let filled = Form::new(FormKind::Submit)
+            .field(Field::new("city", FieldKind::TextSingle).value("New \"York\""));
         assert_eq!(line(&c, Some(&filled)), "/weather city:\"New York\"");
         assert_eq!(line(&c, None), "/weather");
         assert_eq!(form(&c).title.as_deref(), Some("/weather"));

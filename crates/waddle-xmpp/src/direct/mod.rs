@@ -127,7 +127,9 @@ pub async fn accept(server: &Arc<Server>, own: &Own, id: i64) -> Result<Request,
     }
     for (at, stanza) in held {
         // In the sender's name: what is said in the server's by others than the server is stripped on the way.
-        let said_by = Stanza::parse(stanza.clone()).ok().and_then(|s| s.from().ok().flatten());
+        let said_by = Stanza::parse(stanza.clone())
+            .ok()
+            .and_then(|s| s.from().ok().flatten());
         let Some(from) = said_by else { continue };
         let delayed = deliver::delayed(stanza, at, from.bare_str());
         let Ok(stanza) = delayed.to_stanza() else { continue };
@@ -204,7 +206,12 @@ impl Direct {
     }
 
     /// The requests that wait for an account, the newest first.
-    pub async fn requests(&self, own: &Own, before: Option<i64>, limit: usize) -> Result<Vec<Request>, DirectError> {
+    pub async fn requests(
+        &self,
+        own: &Own,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Vec<Request>, DirectError> {
         requests(&self.0, own, before, limit).await
     }
 

@@ -82,7 +82,11 @@ async fn try_refresh(server: &Arc<Server>, bare: &BareJid, user: &UserId) -> Res
 }
 
 /// The channels that somebody may join, by room address.
-async fn open_channels(server: &Arc<Server>, bare: &BareJid, user: &UserId) -> Result<BTreeMap<String, Bookmark>, Failed> {
+async fn open_channels(
+    server: &Arc<Server>,
+    bare: &BareJid,
+    user: &UserId,
+) -> Result<BTreeMap<String, Bookmark>, Failed> {
     let limits = &server.limits;
     let mut open = BTreeMap::new();
     'waddles: for (waddle, _) in server.community.waddles_of(user).await? {
@@ -168,10 +172,12 @@ pub(crate) async fn watch(server: Arc<Server>) {
                 users: Users::Some(users),
                 ..
             }) => Concerned::These(users.into_iter().collect()),
-            Ok(Event::ChannelCreated { channel, .. } | Event::ChannelDeleted { channel, .. }) => match server.community.access(channel.waddle).await {
-                Ok(access) => Concerned::MembersOf(access),
-                Err(_) => continue,
-            },
+            Ok(Event::ChannelCreated { channel, .. } | Event::ChannelDeleted { channel, .. }) => {
+                match server.community.access(channel.waddle).await {
+                    Ok(access) => Concerned::MembersOf(access),
+                    Err(_) => continue,
+                }
+            }
             Ok(Event::TuplesChanged {
                 waddle,
                 users: Users::All,

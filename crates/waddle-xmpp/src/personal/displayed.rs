@@ -25,7 +25,13 @@ pub const NODE: &str = "urn:xmpp:mds:displayed:0";
 pub(crate) fn published(server: &Arc<Server>, account: &BareJid, item: &Changed) {
     let Ok(with) = item.id.parse::<Jid>() else { return };
     let said = item.payload.clone().and_then(|p| Stanza::parse(p).ok());
-    let id = said.and_then(|s| s.root().child("stanza-id", ns::SID)?.attr("id")?.parse::<MessageId>().ok());
+    let id = said.and_then(|s| {
+        s.root()
+            .child("stanza-id", ns::SID)?
+            .attr("id")?
+            .parse::<MessageId>()
+            .ok()
+    });
     let Some(id) = id else { return };
     let (server, account, with) = (server.clone(), account.clone(), with.bare());
     server.runtime.clone().spawn(async move {
@@ -90,7 +96,10 @@ pub(crate) async fn tell(server: &Server, account: &BareJid, with: &BareJid, by:
             ("pubsub#send_last_published_item", "never"),
         ])),
     };
-    let made = server.pubsub.request(service.clone(), from.clone(), private).await;
+    let made = server
+        .pubsub
+        .request(service.clone(), from.clone(), private)
+        .await;
     if let Err(e) = &made
         && e.kind != Condition::ItemNotFound
     {

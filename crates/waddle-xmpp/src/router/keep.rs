@@ -79,7 +79,9 @@ pub(super) fn archive(
     let mut kept = Kept::default();
     let body = root.child_text("body", ns::CLIENT).map(Cow::into_owned);
     let said = is_said(root).then(|| stanza.id().map(Cow::into_owned)).flatten();
-    let replaces = root.child("replace", CORRECT).and_then(|r| r.attr("id").map(Cow::into_owned));
+    let replaces = root
+        .child("replace", CORRECT)
+        .and_then(|r| r.attr("id").map(Cow::into_owned));
     let put = |tx: &mut Tx, owner: &UserId, other: &Jid| {
         let message = NewMessage {
             at,
@@ -115,7 +117,10 @@ pub(super) fn archive(
     }
     if to_self {
         kept.recipient = kept.own;
-    } else if server.choosers.want(tx, post.to.local().unwrap_or_default(), post.from.jid())? {
+    } else if server
+        .choosers
+        .want(tx, post.to.local().unwrap_or_default(), post.from.jid())?
+    {
         kept.recipient = put(tx, recipient, post.from.jid())?;
     }
     Ok(kept)

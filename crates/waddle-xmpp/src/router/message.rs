@@ -239,7 +239,9 @@ fn accept(sent: Sent, to: Jid, kind: Type, recipient: UserId, wanted: Wanted) ->
                 Ok(Stored {
                     refused: Some(why), ..
                 }) => sent.refuse(&why),
-                Ok(Stored { waits: Some(first), .. }) => {
+                Ok(Stored {
+                    waits: Some(first), ..
+                }) => {
                     if first {
                         direct::tell_of_request(&server, &post, &sent.stanza);
                     }

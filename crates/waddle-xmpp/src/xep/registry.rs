@@ -26,10 +26,11 @@ use super::{
     xep0379::PreAuthenticated, xep0380::ExplicitEncryption, xep0384::Omemo, xep0386::Bind2, xep0388::Sasl2,
     xep0393::Styling, xep0398::AvatarConversion, xep0401::Invitations, xep0402::NativeBookmarks,
     xep0410::SelfPing, xep0421::OccupantIds, xep0424::Retraction, xep0425::Moderation, xep0428::Fallback,
-    xep0430::Inbox, xep0431::FullText, xep0433::ChannelSearch, xep0440::ChannelBindings, xep0441::ArchivePrefs, xep0444::Reactions,
-    xep0445::Invited, xep0446::FileMetadata, xep0447::FileSharing, xep0455::OutageStatus, xep0461::Replies,
-    xep0474::DowngradeProtection, xep0478::StreamLimits, xep0484::Fast, xep0486::RoomAvatars,
-    xep0490::DisplayedSync, xep0493::OauthLogin, xep0502::RoomActivity, xep0503::Spaces,
+    xep0430::Inbox, xep0431::FullText, xep0433::ChannelSearch, xep0440::ChannelBindings,
+    xep0441::ArchivePrefs, xep0444::Reactions, xep0445::Invited, xep0446::FileMetadata, xep0447::FileSharing,
+    xep0455::OutageStatus, xep0461::Replies, xep0474::DowngradeProtection, xep0478::StreamLimits,
+    xep0484::Fast, xep0486::RoomAvatars, xep0490::DisplayedSync, xep0493::OauthLogin, xep0502::RoomActivity,
+    xep0503::Spaces,
 };
 use crate::{server::Server, service::Service, session::Session};
 

@@ -40,7 +40,9 @@ impl Extension for Inbox {
                 return Err(Condition::Forbidden.into());
             }
             if r.set {
-                return Err(StanzaError::new(Condition::BadRequest).text("An inbox is asked for with type get."));
+                return Err(
+                    StanzaError::new(Condition::BadRequest).text("An inbox is asked for with type get.")
+                );
             }
             answer(&r).await
         })

@@ -80,7 +80,10 @@ async fn answer(sent: Sent, host: Arc<str>) -> IqResult {
     let payload = stanza.payload().ok_or(Condition::BadRequest)?;
     let set = stanza.is_type("set");
     let node = payload.attr("node").filter(|n| !n.is_empty());
-    if let (Some(node), true) = (&node, payload.in_ns(ns::DISCO_INFO) || payload.in_ns(ns::DISCO_ITEMS)) {
+    if let (Some(node), true) = (
+        &node,
+        payload.in_ns(ns::DISCO_INFO) || payload.in_ns(ns::DISCO_ITEMS),
+    ) {
         // Commands are nodes too; no slug is called like one.
         let session = sent.session();
         let asker = run::asker(server, &session, Place::Spaces, &host).await;

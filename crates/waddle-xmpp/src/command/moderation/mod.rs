@@ -119,8 +119,13 @@ impl ModCommand {
             }
             let mut form = Form::of_type(FormKind::Form, TYPE).title(self.name());
             if asker.place == Place::Spaces {
-                let one = scenes.first().map(|s| s.waddle.slug.to_string()).unwrap_or_default();
-                let field = Field::new(WADDLE, FieldKind::ListSingle).label("Waddle").required();
+                let one = scenes
+                    .first()
+                    .map(|s| s.waddle.slug.to_string())
+                    .unwrap_or_default();
+                let field = Field::new(WADDLE, FieldKind::ListSingle)
+                    .label("Waddle")
+                    .required();
                 let field = scenes.iter().fold(field.value(one), |f, s| {
                     f.option(Some(&s.waddle.name), s.waddle.slug.as_str())
                 });
@@ -179,7 +184,8 @@ async fn scenes(asker: &Asker<'_>, relation: &str) -> Vec<Scene> {
     };
     match access.channel_by_slug(&channel) {
         Some(channel)
-            if access.allows(On::Waddle, relation, user) && access.channel_allows(channel.id, "view", user) =>
+            if access.allows(On::Waddle, relation, user)
+                && access.channel_allows(channel.id, "view", user) =>
         {
             vec![Scene {
                 waddle,
@@ -198,7 +204,9 @@ fn text<'a>(form: &'a Form, var: &str) -> Option<&'a str> {
 
 /// A number that was filled in; nothing where the field was left empty.
 fn number(form: &Form, var: &str, most: u64) -> Result<Option<u64>, StanzaError> {
-    let Some(text) = text(form, var) else { return Ok(None) };
+    let Some(text) = text(form, var) else {
+        return Ok(None);
+    };
     let number = text.parse().ok().filter(|n| (1..=most).contains(n));
     number.map(Some).ok_or_else(|| {
         StanzaError::new(Condition::NotAcceptable)
