@@ -84,7 +84,12 @@ impl Identity {
         if !text.expose().starts_with(PREFIX) || text.expose().len() > 64 {
             return Ok(None);
         }
-        let found = AccessTokens(&self.0.db).by_digest(digest(text.expose())).await?;
+        let (key, announced) = (digest(text.expose()), self.0.announced.now());
+        if let Some((account, token)) = self.0.recent_tokens.get(&key, announced) {
+            let lives = token.expires_at.is_none_or(|end| end > self.now());
+            return Ok(lives.then_some((account, token)));
+        }
+        let found = AccessTokens(&self.0.db).by_digest(key).await?;
         let Some((account, row)) = found.filter(|(account, _)| !account.disabled) else {
             return Ok(None);
         };
@@ -96,7 +101,9 @@ impl Identity {
                 }
             });
         }
-        Ok(Some((account.into(), row.into())))
+        let answer: (Account, AccessToken) = (account.into(), row.into());
+        self.0.recent_tokens.put(key, announced, answer.clone());
+        Ok(Some(answer))
     }
 
     /// Live tokens of a user, the newest first.

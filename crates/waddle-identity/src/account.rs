@@ -137,7 +137,9 @@ impl Identity {
         Accounts(&self.0.db)
             .set_admin(user.clone(), admin)
             .await
-            .map_err(not_found)
+            .map_err(not_found)?;
+        self.0.announced.changed();
+        Ok(())
     }
 
     /// Disables an account, which ends its connections, or enables it again. It keeps everything that it has.
@@ -166,7 +168,9 @@ impl Identity {
 
     /// Makes these users, and nobody else, administrators.
     pub async fn set_admins(&self, users: Vec<UserId>) -> Result<(), Error> {
-        Accounts(&self.0.db).set_admins(users).await.map_err(not_found)
+        Accounts(&self.0.db).set_admins(users).await.map_err(not_found)?;
+        self.0.announced.changed();
+        Ok(())
     }
 
     /// Accounts in the order of their localparts, after one.

@@ -19,6 +19,7 @@ pub mod keys;
 pub mod login;
 mod metrics;
 pub mod names;
+mod recent;
 mod scram;
 pub mod session;
 pub mod throttle;
@@ -78,6 +79,10 @@ struct Inner {
     atproto: Result<Atproto, String>,
     /// When a use of a credential or device was last written.
     uses: DashMap<String, Timestamp>,
+    /// Counts what is announced of credentials.
+    announced: recent::Announced,
+    recent_sessions: recent::Recent<Session>,
+    recent_tokens: recent::Recent<(Account, AccessToken)>,
 }
 
 impl Identity {
@@ -108,6 +113,9 @@ impl Identity {
             events,
             atproto,
             uses: DashMap::new(),
+            announced: recent::Announced::default(),
+            recent_sessions: recent::Recent::default(),
+            recent_tokens: recent::Recent::default(),
             config,
         })))
     }
@@ -134,6 +142,7 @@ impl Identity {
     }
 
     pub(crate) fn announce(&self, event: IdentityEvent) {
+        self.0.announced.changed();
         // nobody listening is no error
         let _ = self.0.events.send(event);
     }

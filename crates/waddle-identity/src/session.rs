@@ -116,12 +116,18 @@ impl Identity {
         if !access_token.expose().starts_with(PREFIX) || access_token.expose().len() > 64 {
             return Ok(None);
         }
-        let found = LoginSessions(&self.0.db)
-            .by_digest(digest(access_token.expose()))
-            .await?;
-        Ok(found
+        let (key, announced) = (digest(access_token.expose()), self.0.announced.now());
+        if let Some(session) = self.0.recent_sessions.get(&key, announced) {
+            return Ok(Some(session).filter(|s| s.expires_at > self.now()));
+        }
+        let found = LoginSessions(&self.0.db).by_digest(key).await?;
+        let session = found
             .filter(|(account, _)| !account.disabled)
-            .map(|(account, row)| with_account(row, account.into())))
+            .map(|(account, row)| with_account(row, account.into()));
+        if let Some(session) = &session {
+            self.0.recent_sessions.put(key, announced, session.clone());
+        }
+        Ok(session)
     }
 
     /// The value that requests with the session's cookie must bring in a header.

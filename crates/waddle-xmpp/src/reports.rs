@@ -1,7 +1,11 @@
 //! Reports on messages of channels (XEP-0377) go to the moderators of the waddle too, and moderators hear that there is
 //! something to look at (`specs/moderation.md`, "Reports").
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+    time::Duration,
+};
 
 use waddle_community::{Complaint, Event, On, ReportSource, Role};
 use waddle_core::{Jid, MessageId, RoomName, Timestamp, WaddleId};
@@ -73,8 +77,8 @@ pub(crate) async fn watch(server: Arc<Server>) {
             }) => {
                 let now = server.now();
                 told.retain(|_, at| now < at.plus(PAUSE));
-                if !told.contains_key(&waddle) {
-                    told.insert(waddle, now);
+                if let Entry::Vacant(first) = told.entry(waddle) {
+                    first.insert(now);
                     tell(&server, waddle).await;
                 }
             }

@@ -71,9 +71,10 @@ pub(super) async fn list(asker: &Asker<'_>, scene: &Scene) -> StepResult {
     }
     let none = form.items.is_empty();
     let listed = Done::form(form);
-    Ok(match none {
-        true => Done::info("nothing is reported").into(),
-        false => listed.into(),
+    Ok(if none {
+        Done::info("nothing is reported").into()
+    } else {
+        listed.into()
     })
 }
 
