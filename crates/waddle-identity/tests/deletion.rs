@@ -140,7 +140,12 @@ async fn nothing_of_the_person_stays_and_nothing_of_others_goes() {
     assert_eq!(stored(&db, &alice, "alice").await, (true, 1, 1, 1, 1));
 
     community
-        .add_member(&alice, hers.id, &bob, Role::Owner)
+        .add_member(&alice, hers.id, &bob, Role::Member)
+        .await
+        .unwrap();
+    community.join_waddle(&bob, hers.id).await.unwrap();
+    community
+        .set_role(&alice, hers.id, &bob, Role::Owner)
         .await
         .unwrap();
     let mut events = t.identity.events();
