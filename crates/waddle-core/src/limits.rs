@@ -454,12 +454,14 @@ limits! {
     hook_body_bytes: usize = 262_144,
     /// Webhooks: characters of a message's text; more is cut.
     hook_text_chars: usize = 8_000,
-    /// Webhooks: requests to receivers and bots at a time; one more waits.
+    /// Webhooks: requests to receivers at a time; one more waits.
     hook_requests: usize = 64,
+    /// Webhooks: of these, those of one waddle; one more waits.
+    hook_requests_per_waddle: usize = 4,
     /// Webhooks: seconds that a receiver or bot has to answer.
     hook_seconds: u64 = 15,
-    /// Webhooks: attempts to deliver an event; then it becomes a dead letter.
-    hook_attempts: u32 = 8,
+    /// Webhooks: attempts to deliver an event, over about a day; then it becomes a dead letter.
+    hook_attempts: u32 = 34,
     /// Webhooks: dead letters of one hook; the oldest goes.
     hook_dead_letters: usize = 1_000,
     /// Webhooks: days without success after which an outgoing hook is stopped.
@@ -472,14 +474,24 @@ limits! {
     bot_rate: Rate = rate(600, 60),
     /// Commands: slash commands of one waddle; one more is refused.
     commands_per_waddle: usize = 100,
+    /// Commands: slash commands of one bot in a waddle; one more is refused.
+    commands_per_bot: usize = 50,
     /// Commands: seconds after which whoever ran one hears that its bot is silent.
     command_seconds: u64 = 10,
     /// Commands: those of one person; more gets an answer that says so.
     command_rate: Rate = rate(10, 30),
     /// Commands: minutes that a bot may answer one.
     command_minutes: u64 = 15,
-    /// Commands: those that wait for an answer; one more is refused.
+    /// Commands: answers to one; more are refused.
+    command_answers: usize = 20,
+    /// Commands: requests to bots' addresses at a time; one more waits.
+    command_requests: usize = 64,
+    /// Commands: of these, those of one waddle; one more waits.
+    command_requests_per_waddle: usize = 8,
+    /// Commands: those that may be answered; of what nobody waits for the oldest goes, else one more is refused.
     commands_open: usize = 10_000,
+    /// Commands: of these, those of one bot; of what nobody waits for the oldest goes, else one more is refused.
+    commands_open_per_bot: usize = 200,
     /// Web archive: messages of one page; a longer day goes on on the next.
     archive_page_messages: usize = 500,
     /// Web archive: bytes of pages that are remembered; those unused longest are forgotten.

@@ -195,6 +195,7 @@ impl FeedState {
                 PostError::Nick => "nick",
                 PostError::Busy => "busy",
                 PostError::Rule => "rule",
+                PostError::Slow => "slow",
                 PostError::Storage => "storage",
             }),
         };

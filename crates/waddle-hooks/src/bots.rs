@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast::error::RecvError;
 use url::Url;
-use waddle_community::{Actor, AuditLine, Need, Permission, Role};
+use waddle_community::{Actor, AuditLine, Need, Permission, Role, WaddleAccess};
 use waddle_core::{BotId, Secret, Timestamp, UserId, WaddleId};
 use waddle_identity::{CredentialId, IdentityEvent, IssuedToken, TokenInfo};
 use waddle_storage::repo::bots::{self, BotRow};
@@ -84,6 +84,28 @@ pub struct NewBot {
     pub token: IssuedToken,
     /// What signs its slash commands, where it has an address for them.
     pub secret: Option<Secret>,
+}
+
+/// Whether somebody may act through a bot of a waddle: they have all that it has there, or they would rise by it.
+fn commands(access: &WaddleAccess, actor: &Actor, id: BotId) -> bool {
+    let (Some(user), bot) = (actor.user(), UserId::bot(id)) else {
+        return true;
+    };
+    let equal = |theirs: bool, own: bool| own || !theirs;
+    let ladder = access.role_of(&bot) <= access.role_of(user);
+    let permissions = Permission::ALL.iter().all(|p| {
+        let has = |who: &UserId| access.waddle_allows(p.as_str(), who);
+        equal(has(&bot), has(user))
+    });
+    let channels = || {
+        access.channels().iter().all(|c| {
+            let has = |relation: &str, who: &UserId| access.channel_allows(c.id, relation, who);
+            ["view", "speak", "moderate", "manage"]
+                .iter()
+                .all(|r| equal(has(r, &bot), has(r, user)))
+        })
+    };
+    ladder && permissions && channels()
 }
 
 fn line(action: &'static str, id: BotId, name: &str) -> AuditLine {
@@ -278,34 +300,6 @@ impl Hooks {
         }
     }
 
-    /// The same for who would act through the bot: they have all that it has, or they would rise by it.
-    async fn commanded_bot(&self, actor: &Actor, id: BotId) -> Result<BotRow> {
-        let row = self.managed_bot(actor, id).await?;
-        let (Some(user), Some(waddle)) = (actor.user(), row.waddle) else {
-            return Ok(row);
-        };
-        let (access, bot) = (self.community().access(waddle).await?, UserId::bot(id));
-        let equal = |theirs: bool, own: bool| own || !theirs;
-        let ladder = access.role_of(&bot) <= access.role_of(user);
-        let permissions = Permission::ALL.iter().all(|p| {
-            let has = |who: &UserId| access.waddle_allows(p.as_str(), who);
-            equal(has(&bot), has(user))
-        });
-        let channels = || {
-            access.channels().iter().all(|c| {
-                let has = |relation: &str, who: &UserId| access.channel_allows(c.id, relation, who);
-                ["view", "speak", "moderate", "manage"]
-                    .iter()
-                    .all(|r| equal(has(r, &bot), has(r, user)))
-            })
-        };
-        if ladder && permissions && channels() {
-            Ok(row)
-        } else {
-            Err(Error::Forbidden)
-        }
-    }
-
     /// A bot, for whoever manages it, or for itself.
     pub async fn bot(&self, actor: impl Into<Actor>, id: BotId) -> Result<BotInfo> {
         let actor = actor.into();
@@ -349,12 +343,28 @@ impl Hooks {
         change: BotChange,
     ) -> Result<(BotInfo, Option<Secret>)> {
         let actor = actor.into();
-        let mut row = self.commanded_bot(&actor, id).await?;
-        let before = scopes_of(&row);
-        let secret = self.apply_bot(change, &mut row)?;
-        let stored = row.clone();
-        self.server_db().write(move |tx| bots::update(tx, &stored)).await?;
-        self.note_bot(&actor, &row, "bot.update").await?;
+        let row = self.managed_bot(&actor, id).await?;
+        // what cannot be is no change, and stands in no log
+        self.apply_bot(change.clone(), &mut row.clone())?;
+        self.command_bot(&actor, &row, "bot.update").await?;
+        let this = self.clone();
+        let changed = self
+            .server_db()
+            .write(move |tx| {
+                // the row of now: another change may have come between
+                let Some(mut row) = bots::get(tx, id)? else {
+                    return Ok(Err(Error::NotFound("bot")));
+                };
+                let before = scopes_of(&row);
+                let secret = match this.apply_bot(change, &mut row) {
+                    Ok(secret) => secret,
+                    Err(e) => return Ok(Err(e)),
+                };
+                bots::update(tx, &row)?;
+                Ok(Ok((row, before, secret)))
+            })
+            .await?;
+        let (row, before, secret) = changed?;
         let now = scopes_of(&row);
         if before.iter().any(|s| !now.contains(s)) {
             self.0.deps.identity.end_connections(&UserId::bot(id));
@@ -362,16 +372,30 @@ impl Hooks {
         Ok((self.bot_info(&row), secret))
     }
 
-    async fn note_bot(&self, actor: &Actor, row: &BotRow, action: &'static str) -> Result<()> {
+    /// Decides in the waddle's turn whether a bot's manager may do something, and notes it; `through` where it needs all
+    /// that the bot has.
+    async fn decide(&self, actor: &Actor, row: &BotRow, action: &'static str, through: bool) -> Result<()> {
         let Some(waddle) = row.waddle else { return Ok(()) };
         let (id, name) = (row.id, row.name.clone());
         let noted = self
             .community()
-            .change_beside(actor, waddle, Need::Waddle("manage_bots"), move |_| {
+            .change_beside(actor, waddle, Need::Waddle("manage_bots"), move |b| {
+                if through && !commands(b.access, b.actor, id) {
+                    return Err(waddle_community::Error::Forbidden);
+                }
                 Ok(((), Some(line(action, id, &name))))
             })
             .await;
         Ok(noted?)
+    }
+
+    async fn note_bot(&self, actor: &Actor, row: &BotRow, action: &'static str) -> Result<()> {
+        self.decide(actor, row, action, false).await
+    }
+
+    /// The same for who would act through the bot.
+    async fn command_bot(&self, actor: &Actor, row: &BotRow, action: &'static str) -> Result<()> {
+        self.decide(actor, row, action, true).await
     }
 
     /// Deletes a bot: its commands, memberships, tokens and connections end.
@@ -430,8 +454,8 @@ impl Hooks {
         days: Option<u64>,
     ) -> Result<IssuedToken> {
         let actor = actor.into();
-        let row = self.commanded_bot(&actor, id).await?;
-        self.note_bot(&actor, &row, "bot.token.create").await?;
+        let row = self.managed_bot(&actor, id).await?;
+        self.command_bot(&actor, &row, "bot.token.create").await?;
         Ok(self.0.deps.identity.issue_bot_token(id, label, days).await?)
     }
 

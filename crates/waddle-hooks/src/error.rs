@@ -15,6 +15,15 @@ pub enum Error {
     /// The asker has no right to it.
     #[error("you have no right to do this")]
     Forbidden,
+    /// There is nothing left of it.
+    #[error("{0}")]
+    Gone(&'static str),
+    /// An incoming webhook whose maker has no right to it any more.
+    #[error(
+        "whoever set this webhook up may not manage webhooks of its channel any more; who may has to change it or give it \
+         a new address"
+    )]
+    Stopped,
     /// It clashes with what is there.
     #[error("{0}")]
     Conflict(&'static str),
@@ -87,6 +96,18 @@ impl From<waddle_community::Error> for Error {
             E::Invalid { field, why } => Self::invalid(field, why),
             E::Storage(e) => e.into(),
             e => Self::Community(e),
+        }
+    }
+}
+
+impl From<waddle_messages::Error> for Error {
+    fn from(e: waddle_messages::Error) -> Self {
+        use waddle_messages::Error as E;
+        match e {
+            E::NotFound => Self::NotFound("message"),
+            E::Community(e) => e.into(),
+            E::Storage(e) => e.into(),
+            E::Query(_) => Self::Internal("the archive cannot be read"),
         }
     }
 }

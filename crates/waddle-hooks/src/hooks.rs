@@ -3,13 +3,19 @@
 use std::sync::{Arc, OnceLock};
 
 use waddle_community::Community;
-use waddle_core::{HookId, Limits, SharedClock, Timestamp, UserId, WaddleId};
+use waddle_core::{BotId, ChannelId, HookId, Limits, SharedClock, Timestamp, UserId, WaddleId};
 use waddle_fetch::{FetchConfig, Fetcher};
 use waddle_identity::Identity;
 use waddle_muc::Rooms;
 use waddle_storage::Db;
 
-use crate::{Error, Result, outgoing::Lines, rate::Buckets, slash::{Interactions, Registry}};
+use crate::{
+    Error, Result,
+    outgoing::Lines,
+    places::Places,
+    rate::Buckets,
+    slash::{Interactions, Registry},
+};
 
 /// Tells a person something that the server stopped or gave up.
 pub type Notify = Arc<dyn Fn(&UserId, &str) + Send + Sync>;
@@ -36,7 +42,12 @@ pub(crate) struct Inner {
     pub fetcher: Fetcher,
     pub hook_rates: Buckets<HookId>,
     pub lines: Lines,
+    /// Requests to receivers of webhooks.
+    pub hook_places: Places,
+    /// Requests to bots' addresses.
+    pub command_places: Places,
     pub command_rates: Buckets<UserId>,
+    pub answer_rates: Buckets<(BotId, ChannelId)>,
     pub interactions: Interactions,
     pub registry: Registry,
     pub notify: OnceLock<Notify>,
@@ -57,8 +68,11 @@ impl Hooks {
         let this = Self(Arc::new(Inner {
             fetcher,
             hook_rates: Buckets::new(deps.limits.hook_rate),
-            lines: Lines::new(deps.limits.hook_requests),
+            lines: Lines::default(),
+            hook_places: Places::new(deps.limits.hook_requests, deps.limits.hook_requests_per_waddle),
+            command_places: Places::new(deps.limits.command_requests, deps.limits.command_requests_per_waddle),
             command_rates: Buckets::new(deps.limits.command_rate),
+            answer_rates: Buckets::new(deps.limits.message_rate),
             interactions: Interactions::default(),
             registry: Registry::default(),
             notify: OnceLock::new(),
@@ -66,6 +80,7 @@ impl Hooks {
         }));
         this.listen();
         this.resume().await?;
+        this.expel_bots_of_banned();
         Ok(this)
     }
 
@@ -76,6 +91,8 @@ impl Hooks {
 
     /// Ends what is under way; what was not delivered is taken up at the next start.
     pub fn close(&self) {
+        self.0.hook_places.close();
+        self.0.command_places.close();
         self.0.lines.close();
     }
 

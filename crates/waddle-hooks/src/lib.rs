@@ -13,6 +13,8 @@ mod hooks;
 pub mod incoming;
 mod metrics;
 pub mod outgoing;
+mod owners;
+mod places;
 mod rate;
 pub mod sign;
 pub mod slash;

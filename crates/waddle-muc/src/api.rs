@@ -188,6 +188,9 @@ pub enum PostError {
     /// A rule of the waddle is against it.
     #[error("a rule of the waddle does not let this pass")]
     Rule,
+    /// A bot said something in a channel in slow mode and has to wait.
+    #[error("the channel is in slow mode; wait and send it again")]
+    Slow,
     /// The message could not be stored.
     #[error("the message could not be stored")]
     Storage,

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
-use waddle_core::Timestamp;
+use waddle_core::{Timestamp, UserId};
 use waddle_messages::{Facts, text};
 use waddle_stanza::{Class, Stanza, XmlWriter};
 
@@ -24,6 +24,12 @@ fn author(post: &Post) -> String {
         Some(poster) => poster.author.clone(),
         None => ["feed:", &post.nick].concat(),
     }
+}
+
+/// The bot that says it, if one does.
+fn bot(post: &Post) -> Option<UserId> {
+    let author = post.poster.as_ref()?.author.parse::<UserId>().ok();
+    author.filter(UserId::is_bot)
 }
 
 /// What a post says beside its text; a feed's line says nothing.
@@ -52,11 +58,18 @@ impl Room {
             Some(why) => Err(why),
             None => self.make_post(post),
         };
-        let made = made.and_then(|(nick, fan)| self.screened(post, nick, fan, fx));
+        let bot = bot(post);
+        let made = made.and_then(|(nick, fan)| {
+            self.may_post_again(bot.as_ref(), &fan, now)?;
+            self.screened(post, nick, fan, fx)
+        });
         let (nick, body, fan) = match made {
             Ok(made) => made,
             Err(why) => return fx.rest.push(Effect::Posted(reply, Err(why))),
         };
+        if let (Some(user), Ok(stanza)) = (&bot, Stanza::parse(fan.whole())) {
+            self.has_spoken(user, stanza.root(), now);
+        }
         let message = Message {
             at: now,
             nick,
@@ -86,6 +99,15 @@ impl Room {
             fx.rest.push(Effect::Posted(reply, answer));
         };
         self.write(Write::Message(message), false, Box::new(then), fx);
+    }
+
+    /// Slow mode holds for bots as for people; feeds and webhooks have rates of their own.
+    fn may_post_again(&self, bot: Option<&UserId>, fan: &Fan, now: Timestamp) -> Result<(), PostError> {
+        let (Some(user), Ok(stanza)) = (bot, Stanza::parse(fan.whole())) else {
+            return Ok(());
+        };
+        let may = self.may_speak_again(user, stanza.root(), now);
+        may.map(drop).map_err(|_| PostError::Slow)
     }
 
     /// What people or programs post is held against the rules of the waddle; readings of feeds are not.

@@ -179,6 +179,8 @@ impl Hooks {
         let mut hook = self.incoming(&actor, waddle, id).await?;
         let from = hook.channel;
         change.apply(&mut hook)?;
+        // it posts by their right from now on
+        hook.made_by = actor.user().cloned();
         if hook.channel != from && !self.allows_channel(waddle, from, &actor).await? {
             return Err(Error::Forbidden);
         }
@@ -200,11 +202,12 @@ impl Hooks {
         id: HookId,
     ) -> Result<IncomingAddress> {
         let (secret, actor) = (new_secret()?, actor.into());
-        let hook = self.incoming(&actor, waddle, id).await?;
+        let mut hook = self.incoming(&actor, waddle, id).await?;
+        hook.made_by = actor.user().cloned();
         let made = address(waddle, &hook, &secret);
         self.community()
             .change_beside(actor, waddle, Need::Channel(hook.channel, "webhook"), move |b| {
-                hooks::set_incoming_secret(b.tx, hook.id, &hash(secret.expose()))?;
+                hooks::set_incoming_secret(b.tx, hook.id, &hash(secret.expose()), hook.made_by.as_ref())?;
                 Ok(((), Some(line("webhook.rotate", &hook))))
             })
             .await?;
@@ -227,8 +230,9 @@ impl Hooks {
     /// Takes a message for a hook whose address was called; answers its identifier in the archive.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a wrong address, whatever is wrong with it; [`Error::TooMany`]; [`Error::Invalid`] for a
-    /// body that cannot be read; [`Error::Refused`] and [`Error::Busy`] of the channel.
+    /// [`Error::NotFound`] for a wrong address, whatever is wrong with it; [`Error::TooMany`]; [`Error::Stopped`] where its
+    /// maker lost `channel#webhook`; [`Error::Invalid`] for a body that cannot be read; [`Error::Refused`] and
+    /// [`Error::Busy`] of the channel.
     pub async fn accept(
         &self,
         waddle: WaddleId,
@@ -251,9 +255,15 @@ impl Hooks {
             metrics::incoming("limited");
             return Err(Error::TooMany(wait));
         }
-        let result = match read(format, head, body, self.limits().hook_text_chars) {
-            Ok(said) => self.say(waddle, &hook, said).await,
-            Err(e) => Err(Error::invalid("body", e.to_string())),
+        let access = self.community().access(waddle).await?;
+        let maker = hook.made_by.as_ref();
+        let result = if maker.is_none_or(|u| access.channel_allows(hook.channel, "webhook", u)) {
+            match read(format, head, body, self.limits().hook_text_chars) {
+                Ok(said) => self.say(waddle, &hook, said).await,
+                Err(e) => Err(Error::invalid("body", e.to_string())),
+            }
+        } else {
+            Err(Error::Stopped)
         };
         metrics::incoming(match &result {
             Ok(_) => "ok",

@@ -4,10 +4,10 @@ use std::{collections::HashMap, sync::Arc};
 
 use parking_lot::Mutex;
 use tokio::{
-    sync::{Notify, Semaphore, broadcast::error::RecvError},
+    sync::{Notify, broadcast::error::RecvError},
     task::AbortHandle,
 };
-use waddle_community::Event;
+use waddle_community::{Event, RemovalKind};
 use waddle_core::{HookId, WaddleId};
 use waddle_storage::repo::hooks;
 
@@ -26,20 +26,12 @@ impl Drop for Line {
 }
 
 /// The tasks, by waddle and hook.
+#[derive(Default)]
 pub(crate) struct Lines {
     all: Mutex<HashMap<WaddleId, HashMap<HookId, Line>>>,
-    /// Requests at a time, of all hooks.
-    pub places: Arc<Semaphore>,
 }
 
 impl Lines {
-    pub fn new(requests: usize) -> Self {
-        Self {
-            all: Mutex::default(),
-            places: Arc::new(Semaphore::new(requests.max(1))),
-        }
-    }
-
     /// Something happened in a waddle.
     pub fn wake(&self, waddle: WaddleId) {
         if let Some(lines) = self.all.lock().get(&waddle) {
@@ -67,7 +59,6 @@ impl Lines {
     }
 
     pub fn close(&self) {
-        self.places.close();
         self.all.lock().clear();
     }
 }
@@ -135,14 +126,27 @@ impl Hooks {
                         hooks.0.lines.all.lock().remove(&waddle);
                         hooks.forget_commands(waddle);
                     }
-                    Ok(Event::MemberRemoved { waddle, user, .. }) => {
+                    Ok(Event::MemberRemoved {
+                        waddle, user, kind, ..
+                    }) => {
                         hooks.0.lines.wake(waddle);
                         if let Some(bot) = user.as_bot() {
                             hooks.drop_commands_in(waddle, bot).await;
+                        } else if kind == RemovalKind::Banned {
+                            hooks.expel_bots_of(waddle, user).await;
+                        }
+                    }
+                    Ok(Event::MemberAdded { waddle, user, .. }) => {
+                        hooks.0.lines.wake(waddle);
+                        if let Some(bot) = user.as_bot() {
+                            hooks.expel_if_owner_is_banned(waddle, bot).await;
                         }
                     }
                     Ok(change) => hooks.0.lines.wake(change.waddle()),
-                    Err(RecvError::Lagged(_)) => hooks.0.lines.wake_all(),
+                    Err(RecvError::Lagged(_)) => {
+                        hooks.0.lines.wake_all();
+                        hooks.expel_bots_of_banned();
+                    }
                     Err(RecvError::Closed) => return,
                 }
             }

@@ -10,7 +10,7 @@ use waddle_storage::repo::hooks::{self, DeadLetter, OutgoingHook};
 
 use super::{
     event::{Filter, PING},
-    render,
+    render::{self, Told},
     worker::{Tell, place},
 };
 use crate::{Error, Hooks, Result, incoming::clean_name, sign};
@@ -326,6 +326,10 @@ impl Hooks {
     }
 
     /// Tries to deliver a dead letter now; it is gone from the list where it was taken, or where nothing is left to tell.
+    ///
+    /// # Errors
+    /// [`Error::Gone`] where nothing is left to tell; the letter stays with [`Error::Conflict`], where the hook is not told
+    /// this, with [`Error::Refused`], where its receiver does not take it, and where it cannot be read.
     pub async fn redeliver(&self, actor: impl Into<Actor>, waddle: WaddleId, id: HookId, letter: i64) -> Result<()> {
         let actor = actor.into();
         let hook = self.find(&actor, waddle, id).await?;
@@ -335,14 +339,25 @@ impl Hooks {
             .await?;
         let found = found.into_iter().find(|l| l.id == letter);
         let found = found.ok_or(Error::NotFound("dead letter"))?;
-        if let Some(tell) = render::one(self, waddle, &hook, &found).await?
-            && let Some(data) = render::permitted(self, waddle, &hook, &tell).await?
-        {
-            self.send(waddle, &hook, &tell, &data)
-                .await
-                .map_err(|e| Error::Refused(e.why))?;
-        }
+        let tell = render::one(self, waddle, &found).await?;
+        let told = match &tell {
+            Some(tell) => render::permitted(self, waddle, &hook, tell).await?,
+            None => Told::Gone,
+        };
+        let done = match (tell, told) {
+            (Some(tell), Told::Data(data)) => {
+                let sent = self.send(waddle, &hook, &tell, &data).await;
+                sent.map_err(|e| Error::Refused(e.why))?;
+                Ok(())
+            }
+            (Some(_), Told::Hidden) => {
+                return Err(Error::Conflict(
+                    "whoever set the webhook up may not see this event, or its channel is not among the webhook's",
+                ));
+            }
+            _ => Err(Error::Gone("what happened was taken back or has expired; the letter was removed")),
+        };
         db.write(move |tx| hooks::unbury(tx, id, letter)).await?;
-        Ok(())
+        done
     }
 }

@@ -13,8 +13,11 @@ use waddle_community::{Actor, AuditLine, Need};
 use waddle_core::{HookId, Secret, Timestamp, WaddleId};
 use waddle_storage::repo::hooks::{self, Cursor, DeadLetter, OutgoingHook};
 
-use super::{event::Filter, render};
-use crate::{Error, Hooks, Result, hooks::Inner, metrics, sign};
+use super::{
+    event::Filter,
+    render::{self, Told},
+};
+use crate::{Error, Hooks, Result, hooks::Inner, metrics, places::Place, sign};
 
 /// Things that are read at a time.
 const BATCH: usize = 100;
@@ -23,6 +26,9 @@ const LOOK: Duration = Duration::from_secs(600);
 /// The first pause after a failure, and the longest.
 const FIRST: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_secs(3_600);
+/// Attempts at an event that its receiver says it cannot read (400, 413, 415, 422), over about ten minutes: one bad event
+/// does not hold up the others for a day.
+const REFUSED: u32 = 8;
 /// Characters of an error that are kept.
 const SHOWN: usize = 300;
 
@@ -66,6 +72,19 @@ pub(crate) struct Failed {
     pub wait: Option<Duration>,
     /// It wants nothing any more (410).
     pub gone: bool,
+    /// It says that this event is the matter.
+    pub refused: bool,
+}
+
+impl Failed {
+    fn plain(why: impl Into<String>) -> Self {
+        Self {
+            why: why.into(),
+            wait: None,
+            gone: false,
+            refused: false,
+        }
+    }
 }
 
 /// The pause after so many failures: twice as long each time, between 75 % and 125 % of that.
@@ -128,17 +147,25 @@ impl Hooks {
         let (mut cursor, mut moved, mut hook) = (hook.cursor, false, hook);
         for tell in batch {
             let next = tell.after(cursor);
-            let data = if filter.wants(&tell.kind) {
+            let told = if filter.wants(&tell.kind) {
                 // asked now, not when the batch was read
-                render::permitted(self, waddle, &hook, &tell).await?
+                render::permitted(self, waddle, &hook, &tell).await
             } else {
-                None
+                Ok(Told::Hidden)
             };
-            let Some(data) = data else {
-                (cursor, moved) = (next, true);
-                continue;
+            let sent = match told {
+                Ok(Told::Data(data)) => self.send(waddle, &hook, &tell, &data).await,
+                Ok(Told::Hidden | Told::Gone) => {
+                    (cursor, moved) = (next, true);
+                    continue;
+                }
+                // nobody knows whether it is to be told: it is not passed over
+                Err(error) => {
+                    tracing::warn!(%waddle, hook = %id, %error, "an event for a webhook could not be read");
+                    Err(Failed::plain("the server could not read the event; its log says why"))
+                }
             };
-            if self.deliver(waddle, &db, &mut hook, &tell, data, next).await? {
+            if self.note(waddle, &db, &mut hook, &tell, sent, next).await? {
                 (cursor, moved) = (next, false);
             } else {
                 return Ok(Next::Again);
@@ -150,18 +177,18 @@ impl Hooks {
         Ok(if full { Next::Again } else { Next::Wait })
     }
 
-    /// Delivers one event; whether the cursor moved over it.
-    async fn deliver(
+    /// Notes what became of an event; whether the cursor moved over it.
+    async fn note(
         &self,
         waddle: WaddleId,
         db: &waddle_storage::Db,
         hook: &mut OutgoingHook,
         tell: &Tell,
-        data: serde_json::Value,
+        sent: Result<(), Failed>,
         next: Cursor,
     ) -> Result<bool> {
         let id = hook.id;
-        let failed = match self.send(waddle, hook, tell, &data).await {
+        let failed = match sent {
             Ok(()) => {
                 db.write(move |tx| hooks::delivered(tx, id, next)).await?;
                 (hook.attempts, hook.failing_since) = (0, None);
@@ -187,7 +214,9 @@ impl Hooks {
             self.stop_hook(waddle, hook, why).await?;
             return Ok(false);
         }
-        if hook.attempts < self.limits().hook_attempts {
+        let most = self.limits().hook_attempts;
+        let most = if failed.refused { most.min(REFUSED) } else { most };
+        if hook.attempts < most {
             return Ok(false);
         }
         metrics::given_up();
@@ -240,11 +269,8 @@ impl Hooks {
     fn secrets(&self, hook: &OutgoingHook) -> Result<Vec<Secret>, Failed> {
         let place = place(hook.id);
         let open = |sealed: &[u8]| {
-            self.0.deps.identity.unseal(&place, sealed).map_err(|_| Failed {
-                why: "its secret cannot be decrypted: the server's keys are others; rotate it".into(),
-                wait: None,
-                gone: false,
-            })
+            let opened = self.0.deps.identity.unseal(&place, sealed);
+            opened.map_err(|_| Failed::plain("its secret cannot be decrypted: the server's keys are others; rotate it"))
         };
         let mut secrets = vec![open(&hook.secret)?];
         if let Some((old, until)) = &hook.old_secret
@@ -263,38 +289,30 @@ impl Hooks {
         tell: &Tell,
         data: &serde_json::Value,
     ) -> Result<(), Failed> {
-        let plain = |why: &str| Failed {
-            why: why.to_owned(),
-            wait: None,
-            gone: false,
-        };
-        let url = Url::parse(&hook.url).map_err(|_| plain("its address is none"))?;
+        let url = Url::parse(&hook.url).map_err(|_| Failed::plain("its address is none"))?;
         let secrets = self.secrets(hook)?;
         let body = serde_json::json!({
             "type": tell.kind, "timestamp": tell.at, "waddle_id": waddle, "data": data,
         })
         .to_string();
         let id = tell.id(hook.id);
-        let result = self.post_signed(&url, &secrets, &id, Bytes::from(body)).await;
+        let place = self.0.hook_places.take(waddle).await;
+        let result = self.post_signed(place, &url, &secrets, &id, Bytes::from(body)).await;
         metrics::delivery(if result.is_ok() { "ok" } else { "failed" });
         result.map(drop)
     }
 
-    /// Posts a signed body; the answer of a receiver that took it.
+    /// Posts a signed body; the answer of a receiver that took it. Without a place the server stops.
     pub(crate) async fn post_signed(
         &self,
+        place: Option<Place<'_>>,
         url: &Url,
         secrets: &[Secret],
         id: &str,
         body: Bytes,
     ) -> Result<Bytes, Failed> {
-        let failed = |why: String, wait, gone| Failed {
-            why: why.chars().take(SHOWN).collect(),
-            wait,
-            gone,
-        };
-        let Ok(_place) = self.0.lines.places.acquire().await else {
-            return Err(failed("the server stops".into(), None, false));
+        let Some(_place) = place else {
+            return Err(Failed::plain("the server stops"));
         };
         let at = self.now().secs();
         let mut headers = HeaderMap::new();
@@ -313,7 +331,7 @@ impl Hooks {
             .fetcher
             .send(Method::POST, url, headers, body)
             .await
-            .map_err(|e| failed(e.to_string(), None, false))?;
+            .map_err(|e| Failed::plain(e.to_string().chars().take(SHOWN).collect::<String>()))?;
         if answer.status.is_success() {
             return Ok(answer.body);
         }
@@ -326,7 +344,12 @@ impl Hooks {
             s if s.is_redirection() => format!("it answered {s}; redirects are not followed"),
             s => format!("it answered {s}"),
         };
-        Err(failed(why, wait, answer.status == StatusCode::GONE))
+        Err(Failed {
+            why,
+            wait,
+            gone: answer.status == StatusCode::GONE,
+            refused: matches!(answer.status.as_u16(), 400 | 413 | 415 | 422),
+        })
     }
 }
 
@@ -345,5 +368,13 @@ mod tests {
         assert_eq!(pause(0, 255), Duration::from_millis(6_250));
         assert!(pause(3, 0) >= Duration::from_secs(30) && pause(3, 255) <= Duration::from_secs(50));
         assert!(pause(60, 255) <= LONGEST.mul_f64(1.25));
+    }
+
+    #[test]
+    fn an_event_is_tried_for_about_a_day() {
+        let over = |attempts: u32| (0..attempts - 1).map(|n| pause(n, 127).as_secs()).sum::<u64>();
+        let hours = over(waddle_core::Limits::default().hook_attempts) / 3_600;
+        assert!((23..=26).contains(&hours), "{hours} h");
+        assert!((500..800).contains(&over(REFUSED)), "{} s", over(REFUSED));
     }
 }

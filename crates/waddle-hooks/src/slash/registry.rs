@@ -7,7 +7,7 @@ use parking_lot::RwLock;
 use waddle_community::{Actor, AuditLine, Need};
 use waddle_core::{BotId, UserId, WaddleId};
 use waddle_storage::repo::{
-    hooks,
+    bots, hooks,
     slash::{self, SlashCommand},
 };
 
@@ -109,8 +109,9 @@ impl Hooks {
         self.0.registry.get(waddle, name).as_ref().map(CommandInfo::from)
     }
 
-    /// Registers a command of a bot in a waddle where the bot is a member, or changes it. The bot does it itself, or
-    /// whoever has `manage_bots`.
+    /// Registers a command of a bot in a waddle where the bot is a member, or changes it. Whoever has `manage_bots` does it,
+    /// or the bot itself: a bot of the waddle; another one where it or its owner has `manage_bots` there, or where the name
+    /// is its own already, because somebody with `manage_bots` registered it.
     pub async fn put_command(
         &self,
         actor: impl Into<Actor>,
@@ -120,10 +121,8 @@ impl Hooks {
         new: NewCommand,
     ) -> Result<CommandInfo> {
         let (actor, new) = (actor.into(), new.checked(name)?);
-        let access = self.community().access(waddle).await?;
-        if !access.is_member(&UserId::bot(bot)) {
-            return Err(Error::Forbidden);
-        }
+        let row = self.server_db().read(move |conn| bots::get(conn, bot)).await?;
+        let row = row.ok_or(Error::Forbidden)?;
         let own = actor.user().and_then(UserId::as_bot) == Some(bot);
         let need = Need::Waddle(if own { "member" } else { "manage_bots" });
         let command = SlashCommand {
@@ -137,9 +136,21 @@ impl Hooks {
         let server = self.server_db();
         server.write(move |tx| hooks::set_waddle(tx, waddle, true)).await?;
         let (stored, max) = (command.clone(), self.limits().commands_per_waddle);
+        let each = self.limits().commands_per_bot;
         self.community()
             .change_beside(actor, waddle, need, move |b| {
-                match slash::get(b.tx, &stored.name)? {
+                let (user, there) = (UserId::bot(stored.bot), slash::get(b.tx, &stored.name)?);
+                let manages = |u: &UserId| b.access.waddle_allows("manage_bots", u);
+                let approved = !own
+                    || row.waddle == Some(waddle)
+                    || there.as_ref().is_some_and(|t| t.bot == stored.bot)
+                    || manages(&user)
+                    || row.owner.as_ref().is_some_and(manages);
+                if !approved || !b.access.is_member(&user) {
+                    return Err(waddle_community::Error::Forbidden);
+                }
+                let of_bot = slash::list(b.tx)?.iter().filter(|c| c.bot == stored.bot).count();
+                match there {
                     Some(there) if there.bot != stored.bot => {
                         return Err(waddle_community::Error::Conflict("another bot has a command of this name"));
                     }
@@ -147,6 +158,12 @@ impl Hooks {
                         return Err(waddle_community::Error::Limit {
                             what: "commands of a waddle",
                             max,
+                        });
+                    }
+                    None if of_bot >= each => {
+                        return Err(waddle_community::Error::Limit {
+                            what: "commands of a bot",
+                            max: each,
                         });
                     }
                     _ => {}

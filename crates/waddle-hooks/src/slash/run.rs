@@ -132,8 +132,10 @@ impl Hooks {
             interaction: interaction.clone(),
             invocation,
             first: Some(first),
+            left: self.limits().command_answers.max(1),
         };
-        if !self.0.interactions.add(open, self.limits().commands_open, self.now()) {
+        let (max, each) = (self.limits().commands_open, self.limits().commands_open_per_bot);
+        if !self.0.interactions.add(open, max, each, self.now()) {
             return Err(Error::Busy);
         }
         let heard = self.0.interactions.tell(bot, &interaction);
@@ -162,8 +164,9 @@ impl Hooks {
     async fn call_back(&self, bot: BotId, url: Url, secret: waddle_core::Secret, interaction: Arc<Interaction>) {
         let body = serde_json::json!({ "type": "interaction", "timestamp": interaction.at, "data": *interaction });
         let id = interaction.id;
+        let place = self.0.command_places.take(interaction.waddle_id).await;
         let sent = self
-            .post_signed(&url, &[secret], &id.to_string(), Bytes::from(body.to_string()))
+            .post_signed(place, &url, &[secret], &id.to_string(), Bytes::from(body.to_string()))
             .await;
         match sent {
             Ok(body) if body.iter().all(u8::is_ascii_whitespace) => {}
@@ -171,6 +174,7 @@ impl Hooks {
                 Ok(answer) => {
                     if let Err(error) = self.answer(bot, id, answer).await {
                         tracing::debug!(%bot, %error, "a command's answer was not taken");
+                        self.0.interactions.remove(id);
                     }
                 }
                 Err(error) => tracing::debug!(%bot, %error, "a command's answer is none"),
@@ -183,8 +187,8 @@ impl Hooks {
         }
     }
 
-    /// A bot answers: everybody in the channel sees it, or only whoever ran the command. It may answer again until the
-    /// time is over.
+    /// A bot answers: everybody in the channel sees it, or only whoever ran the command. It may answer again, so many times
+    /// (`command_answers`) and until the time is over; what was refused does not count.
     pub async fn answer(&self, bot: BotId, id: InteractionId, mut answer: Answer) -> Result<()> {
         answer.body = clean(&answer.body, self.limits().hook_text_chars);
         if answer.body.is_empty() {
@@ -192,18 +196,36 @@ impl Hooks {
         }
         let open = self.0.interactions.answered(id, bot, self.now());
         let (interaction, invocation, first) = open.ok_or(Error::NotFound("command that waits for an answer"))?;
-        let row = self.server_db().read(move |conn| bots::get(conn, bot)).await?;
-        let name = row.ok_or(Error::NotFound("bot"))?.name;
-        if !answer.ephemeral {
-            self.say_as(bot, &name, &interaction, &answer.body).await?;
-        } else if let Some(whisper) = &invocation.whisper {
-            whisper.say(&[&name, BOT].concat(), &answer.body);
-        } else if first.is_none() {
-            return Err(Error::Refused("whoever asked waits no longer".into()));
+        let waits = first.is_some();
+        if let Err(e) = self.tell(bot, &interaction, &invocation, &answer, waits).await {
+            self.0.interactions.give_back(id, first);
+            return Err(e);
         }
+        self.0.interactions.settle(id);
         // nobody waiting is no error
         if let Some(first) = first {
             let _ = first.send(answer);
+        }
+        Ok(())
+    }
+
+    async fn tell(
+        &self,
+        bot: BotId,
+        interaction: &Interaction,
+        invocation: &Invocation,
+        answer: &Answer,
+        waits: bool,
+    ) -> Result<()> {
+        let row = self.server_db().read(move |conn| bots::get(conn, bot)).await?;
+        let name = row.ok_or(Error::NotFound("bot"))?.name;
+        if !answer.ephemeral {
+            return self.say_as(bot, &name, interaction, &answer.body).await;
+        }
+        match &invocation.whisper {
+            Some(whisper) => whisper.say(&[&name, BOT].concat(), &answer.body),
+            None if waits => {}
+            None => return Err(Error::Refused("whoever asked waits no longer".into())),
         }
         Ok(())
     }
@@ -212,6 +234,10 @@ impl Hooks {
         let access = self.community().access(i.waddle_id).await?;
         if !access.channel_allows(i.channel_id, "speak", &UserId::bot(bot)) {
             return Err(Error::Forbidden);
+        }
+        // as often as people may over HTTP
+        if let Err(wait) = self.0.answer_rates.take((bot, i.channel_id), self.now()) {
+            return Err(Error::TooMany(wait));
         }
         let mut w = XmlWriter::new();
         w.open_ns("command", NS)

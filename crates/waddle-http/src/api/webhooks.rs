@@ -69,6 +69,8 @@ impl From<Error> for Problem {
             Error::NotFound(what) => Self::not_found(what),
             Error::Forbidden => Self::forbidden(),
             Error::Conflict(why) => Self::new(StatusCode::CONFLICT, "conflict", why),
+            Error::Gone(_) => Self::new(StatusCode::GONE, "gone", text),
+            Error::Stopped => Self::new(StatusCode::FORBIDDEN, "stopped", text),
             Error::Limit { .. } => Self::new(StatusCode::CONFLICT, "limit", text),
             Error::Invalid { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", text),
             Error::TooMany(wait) => Self {
@@ -604,7 +606,8 @@ pub async fn dead_letters(
     }))
 }
 
-/// Try to deliver one of them now; 502 says what went wrong. Taken, or nothing left to tell, it is off the list.
+/// Try to deliver one of them now; 502 says what went wrong, 409 that the webhook is not told this. Taken, or with nothing
+/// left to tell (410), it is off the list.
 #[utoipa::path(post, path = "/waddles/{w}/outgoing-webhooks/{id}/dead-letters/{letter}/redeliver", tag = "webhooks",
     security(("token" = ["manage"])),
     params(("letter" = i64, Path, description = "Its number.")),

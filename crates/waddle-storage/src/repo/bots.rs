@@ -139,6 +139,15 @@ pub fn of_owner(conn: &Conn, owner: &UserId) -> Result<Vec<BotRow>> {
     conn.query(&sql, (owner,), bot)
 }
 
+/// Bots of people, whoever they are, behind one of them, with their owners.
+pub fn personal(conn: &Conn, after: Option<BotId>, limit: usize) -> Result<Vec<(BotId, UserId)>> {
+    conn.query(
+        "SELECT id, owner FROM bots WHERE owner IS NOT NULL AND (?1 IS NULL OR id > ?1) ORDER BY id LIMIT ?2",
+        (after, limit),
+        |r| Ok((r.get(0)?, r.get(1)?)),
+    )
+}
+
 /// Whether somebody is hidden from web-readable archives.
 pub fn is_hidden(conn: &Conn, user: &str) -> Result<bool> {
     let found = conn.query_opt(

@@ -91,19 +91,19 @@ pub fn insert_incoming(tx: &mut Tx, h: &IncomingHook, secret: &[u8; 32]) -> Resu
     .map(drop)
 }
 
-/// Changes channel, name and picture.
+/// Changes channel, name, picture and on whose behalf.
 pub fn update_incoming(tx: &mut Tx, h: &IncomingHook) -> Result<()> {
     tx.execute_one(
-        "UPDATE incoming_hooks SET channel = ?2, name = ?3, avatar_url = ?4 WHERE id = ?1",
-        (h.id, h.channel, &h.name, h.avatar_url.as_deref()),
+        "UPDATE incoming_hooks SET channel = ?2, name = ?3, avatar_url = ?4, made_by = ?5 WHERE id = ?1",
+        (h.id, h.channel, &h.name, h.avatar_url.as_deref(), h.made_by.as_ref()),
     )
 }
 
-/// Gives an incoming hook a new secret.
-pub fn set_incoming_secret(tx: &mut Tx, id: HookId, secret: &[u8; 32]) -> Result<()> {
+/// Gives an incoming hook a new secret, on somebody's behalf.
+pub fn set_incoming_secret(tx: &mut Tx, id: HookId, secret: &[u8; 32], by: Option<&UserId>) -> Result<()> {
     tx.execute_one(
-        "UPDATE incoming_hooks SET secret = ?2 WHERE id = ?1",
-        (id, secret),
+        "UPDATE incoming_hooks SET secret = ?2, made_by = ?3 WHERE id = ?1",
+        (id, secret, by),
     )
 }
 
