@@ -4,8 +4,9 @@ mod questions;
 
 use std::{fmt, fmt::Write, sync::Arc};
 
-use ahash::AHashMap;
+use ahash::{AHashMap, AHashSet};
 use parking_lot::{RwLock, RwLockReadGuard};
+use tokio::sync::Semaphore;
 use waddle_core::{BindingId, ChannelId, DeviceId, RoleId, Slug, Timestamp, UserId, WaddleId};
 use waddle_permissions::{Changes, CheckLimits, Decision, LookupLimits, ObjectRef, SubjectRef, TupleStore};
 
@@ -78,7 +79,8 @@ fn roles_of<'a>(state: &'a State, user: &UserId) -> impl Iterator<Item = &'a Arc
 
 pub(crate) struct State {
     pub waddle: Arc<Waddle>,
-    pub store: TupleStore,
+    /// Questions that take long look at it after they let go of the state.
+    pub store: Arc<TupleStore>,
     /// In their order.
     pub channels: Vec<Arc<Channel>>,
     /// In their order.
@@ -92,6 +94,8 @@ pub(crate) struct State {
     pub screen: Option<Arc<Screen>>,
     /// Who is timed out, as far as they are told why and until when.
     pub timeouts: AHashMap<UserId, Arc<Timeout>>,
+    /// Who may become a member by entering; the invite itself says whether it still counts.
+    pub invited: AHashSet<UserId>,
     /// Deleted, or its database failed: every answer is no.
     pub gone: bool,
 }
@@ -106,6 +110,7 @@ pub struct WaddleAccess {
     lookup_steps: u32,
     counts: Arc<Counts>,
     state: RwLock<State>,
+    long: Arc<Semaphore>,
 }
 
 /// An identifier as text without an allocation.
@@ -149,6 +154,7 @@ impl WaddleAccess {
             lookup_steps: limits.steps,
             counts,
             state: RwLock::new(state),
+            long: Arc::new(Semaphore::new(1)),
         }
     }
 
@@ -286,6 +292,12 @@ impl WaddleAccess {
         self.state.read().timeouts.get(user).cloned()
     }
 
+    /// Whether somebody was invited in person and has not come yet.
+    pub fn is_invited(&self, user: &UserId) -> bool {
+        let state = self.state.read();
+        !state.gone && !state.invited.is_empty() && state.invited.contains(user)
+    }
+
     /// How somebody may appeal, where the waddle says so.
     pub fn appeal(&self) -> Option<String> {
         let state = self.state.read();
@@ -374,14 +386,28 @@ impl WaddleAccess {
 
     /// Makes a committed change visible.
     pub(crate) fn apply(&self, changes: &Changes, then: impl FnOnce(&mut State)) -> u64 {
+        // A store that a question looks at stays as it is: its copy takes the change, while checks go on.
+        let copy = (!changes.is_empty()).then(|| self.copied()).flatten();
         let mut state = self.state.write();
-        if let Err(e) = state.store.apply(changes) {
+        if let Some(copy) = copy {
+            state.store = Arc::new(copy);
+        }
+        if !changes.is_empty()
+            && let Err(e) = Arc::make_mut(&mut state.store).apply(changes)
+        {
             // It was validated against the same store before its commit.
             tracing::error!(waddle = %self.id, error = %e, "a committed change does not fit; denying all");
             state.gone = true;
         }
         then(&mut state);
         state.store.revision()
+    }
+
+    /// The store once more, where somebody else holds it; only who has the waddle's turn changes it meanwhile.
+    fn copied(&self) -> Option<TupleStore> {
+        let held = self.state.read().store.clone();
+        // the state's and this one
+        (Arc::strong_count(&held) > 2).then(|| TupleStore::clone(&held))
     }
 
     /// Denies everything from now on.

@@ -46,6 +46,7 @@ pub(crate) struct Effects {
     #[expect(clippy::option_option, reason = "left alone, taken away, or set")]
     screen: Option<Option<Arc<Screen>>>,
     timeouts: Vec<(UserId, Option<Arc<Timeout>>)>,
+    invited: Vec<(UserId, bool)>,
     events: Vec<Event>,
 }
 
@@ -126,6 +127,11 @@ impl Draft<'_> {
     /// Notes why and until when somebody is timed out, or that they are no more.
     pub fn set_timeout(&mut self, user: &UserId, timeout: Option<Timeout>) {
         self.effects.timeouts.push((user.clone(), timeout.map(Arc::new)));
+    }
+
+    /// Notes whether somebody is invited in person.
+    pub fn set_invited(&mut self, user: &UserId, is: bool) {
+        self.effects.invited.push((user.clone(), is));
     }
 
     pub fn set_waddle(&mut self, w: Arc<Waddle>) {
@@ -377,6 +383,12 @@ impl Community {
             }
             if let Some(screen) = effects.screen {
                 state.screen = screen;
+            }
+            for (user, is) in effects.invited {
+                match is {
+                    true => state.invited.insert(user),
+                    false => state.invited.remove(&user),
+                };
             }
             for (user, timeout) in effects.timeouts {
                 match timeout {

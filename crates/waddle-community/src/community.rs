@@ -6,7 +6,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{Semaphore, broadcast},
+    sync::{Mutex, Semaphore, broadcast},
     time::MissedTickBehavior,
 };
 use waddle_core::{ChannelId, Limits, SharedClock, Slug, Timestamp, UserId, WaddleId};
@@ -15,7 +15,7 @@ use waddle_storage::{
     Db, Storage, StorageError,
     repo::{
         archive::Afterwards,
-        categories, channels, roles, rooms, timeouts, tuples,
+        categories, channels, invites, roles, rooms, timeouts, tuples,
         waddles::{self, State as Life},
     },
 };
@@ -39,6 +39,8 @@ struct Inner {
     events: broadcast::Sender<Event>,
     metrics: Metrics,
     exports: Semaphore,
+    /// Held from the count of what somebody owns until that counts one more.
+    owning: Mutex<()>,
 }
 
 /// All communities of a server. Clones are handles to the same.
@@ -56,6 +58,7 @@ impl Community {
         let (events, _) = broadcast::channel(limits.community_events.max(16));
         let this = Self(Arc::new(Inner {
             exports: Semaphore::new(limits.waddle_exports),
+            owning: Mutex::default(),
             storage,
             clock,
             limits,
@@ -71,6 +74,7 @@ impl Community {
                 this.directory().put(Arc::new(waddle));
             }
         }
+        this.place_channels().await?;
         this.let_go_of_idle_ones();
         this.watch_ends();
         Ok(this)
@@ -86,7 +90,8 @@ impl Community {
                 Err(StorageError::NotFound) => None,
                 Err(e) => return Err(e.into()),
             };
-            if own.is_some() {
+            if let Some((_, revisions)) = own {
+                index::rebuild(&server, &self.storage().waddle(id).await?, id, revisions.members).await?;
                 server
                     .write(move |tx| waddles::set_state(tx, id, Life::Live))
                     .await?;
@@ -97,6 +102,27 @@ impl Community {
         self.remove_database(id).await?;
         server.write(move |tx| waddles::forget(tx, id)).await?;
         Ok(false)
+    }
+
+    /// Reads the channels of waddles that were there before the index of channels was. One that cannot be read is told
+    /// of when somebody opens it.
+    async fn place_channels(&self) -> Result<()> {
+        let server = self.storage().server();
+        for id in server.read(waddles::unplaced).await? {
+            let found = match self.storage().waddle(id).await {
+                Ok(db) => db.read(channels::ids).await,
+                Err(e) => Err(e),
+            };
+            match found {
+                Ok(channels) => {
+                    server
+                        .write(move |tx| waddles::place_channels(tx, id, &channels))
+                        .await?;
+                }
+                Err(error) => tracing::warn!(waddle = %id, %error, "its channels are not found by identifier"),
+            }
+        }
+        Ok(())
     }
 
     pub(crate) async fn remove_database(&self, id: WaddleId) -> Result<()> {
@@ -183,6 +209,10 @@ impl Community {
         &self.0.exports
     }
 
+    pub(crate) fn owning(&self) -> &Mutex<()> {
+        &self.0.owning
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         self.0.clock.now()
     }
@@ -220,6 +250,14 @@ impl Community {
             .into_iter()
             .filter_map(|(id, role)| Some((self.waddle_by_id(id)?, role)))
             .collect())
+    }
+
+    /// The waddle that a channel is of, whether it is in memory or not. A channel that was just deleted may still be
+    /// found here; the waddle's permissions say whether it is there.
+    pub async fn waddle_of_channel(&self, channel: ChannelId) -> Result<Option<Arc<Waddle>>> {
+        let server = self.storage().server();
+        let found = server.read(move |conn| waddles::of_channel(conn, channel)).await?;
+        Ok(found.and_then(|id| self.waddle_by_id(id)))
     }
 
     /// The permissions of a waddle, in memory; read from its database where they are not.
@@ -329,7 +367,7 @@ impl Community {
                 let timeouts = timeouts.into_iter().map(|t| (t.user.clone(), Arc::new(t)));
                 Ok(Some(State {
                     waddle: Arc::new(waddle),
-                    store,
+                    store: Arc::new(store),
                     channels,
                     categories,
                     roles: roles::list(conn)?.into_iter().map(Arc::new).collect(),
@@ -337,6 +375,7 @@ impl Community {
                     next_end: timeouts::next_end(conn)?,
                     screen,
                     timeouts: timeouts.collect(),
+                    invited: invites::invited(conn)?.into_iter().collect(),
                     gone: false,
                 }))
             })
@@ -351,10 +390,12 @@ impl Community {
     async fn reconcile(&self, db: &Db, listed: &Waddle, state: &State) -> Result<()> {
         let id = listed.id;
         let server = self.storage().server();
-        let indexed = server
-            .read(move |conn| waddles::indexed_revision(conn, id))
+        let (indexed, placed) = server
+            .read(move |conn| Ok((waddles::indexed_revision(conn, id)?, waddles::placed_channels(conn, id)?)))
             .await?;
-        if indexed != state.members_revision {
+        // Rows that are too many say nothing wrong: a channel that is being made is there before its commit.
+        let lacks = |c: &Arc<Channel>| placed.binary_search(&c.id).is_err();
+        if indexed != state.members_revision || state.channels.iter().any(lacks) {
             index::rebuild(&server, db, id, state.members_revision).await?;
         }
         if *listed != *state.waddle {

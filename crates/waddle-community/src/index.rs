@@ -1,10 +1,13 @@
-//! Who is in which waddle, in the server database: derived, after the waddle's own commit.
+//! Who is in which waddle and which channels it has, in the server database: derived, after the waddle's own commit.
 //!
 //! Both sides carry the revision of the members. A crash between the two commits leaves the index behind; it
 //! is made anew when the waddle opens, or with the next change, whichever comes first.
 
 use waddle_core::{UserId, WaddleId};
-use waddle_storage::{Db, repo::members, repo::waddles};
+use waddle_storage::{
+    Db,
+    repo::{channels, members, waddles},
+};
 
 use crate::{Result, Role};
 
@@ -38,10 +41,15 @@ pub(crate) async fn advance(
 
 /// Makes the index of one waddle anew.
 pub(crate) async fn rebuild(server: &Db, own: &Db, id: WaddleId, revision: u64) -> Result<()> {
-    let members = own.read(members::roles).await?;
+    let (members, channels) = own
+        .read(|conn| Ok((members::roles(conn)?, channels::ids(conn)?)))
+        .await?;
     tracing::info!(waddle = %id, members = members.len(), "membership index made anew");
     server
-        .write(move |tx| waddles::index_replace(tx, id, &members, revision))
+        .write(move |tx| {
+            waddles::index_replace(tx, id, &members, revision)?;
+            waddles::place_channels(tx, id, &channels)
+        })
         .await?;
     Ok(())
 }

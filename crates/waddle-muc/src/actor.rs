@@ -32,7 +32,7 @@ use crate::{
     api::Arrived,
     channel_config::{self, Wanted},
     channel_hats,
-    error, load,
+    error, invite, load,
     load::Store,
     manage, metrics,
     occupant_id::RoomSecret,
@@ -342,6 +342,33 @@ impl RoomActor {
                 }
             }
             Effect::Outside(to, item) => rooms.outside(&to, item),
+            Effect::Invite(inbound, told) => {
+                let Kind::Channel(c) = &self.room.kind else { return };
+                let (rooms, waddle, channel) = (rooms.clone(), c.waddle, c.id);
+                let via = rooms.via(&inbound.sender.jid).unwrap_or_else(|| Via::new("xmpp"));
+                self.start.rooms.aside(*inbound, async move |inbound| {
+                    let done = invite::invite(&rooms.deps, waddle, channel, &inbound, told);
+                    let (tell, done) = via.scope(done).await;
+                    for (to, item) in tell {
+                        rooms.outside(&to, item);
+                    }
+                    refused(done, &inbound)
+                });
+            }
+            Effect::Welcome(inbound) => {
+                let Kind::Channel(c) = &self.room.kind else { return };
+                let (rooms, waddle) = (rooms.clone(), c.waddle);
+                let name: Arc<str> = self.start.jid.local().unwrap_or_default().into();
+                let via = rooms.via(&inbound.sender.jid).unwrap_or_else(|| Via::new("xmpp"));
+                self.start.rooms.aside(*inbound, async move |inbound| {
+                    let done = via.scope(invite::welcome(&rooms.deps, waddle, &inbound)).await;
+                    if done.is_ok() {
+                        // They knock once more, as a member.
+                        rooms.send(&name, Input::Stanza(Arrived::clone(&inbound)));
+                    }
+                    refused(done, &inbound)
+                });
+            }
             Effect::Archive(inbound, addresses) => {
                 let Some(store) = self.store.clone() else { return };
                 let (room, most) = (self.room.at.clone(), self.room.limits.archive_page);
@@ -472,6 +499,11 @@ fn failed(e: &StorageError, asked: Asked) -> WriteFailed {
         temporary: e.is_temporary(),
         unretracted,
     }
+}
+
+fn refused(done: error::Outcome, inbound: &Arrived) -> Vec<waddle_stanza::Outgoing> {
+    let why = done.err().and_then(|why| why.reply(&inbound.stanza, &inbound.sender));
+    why.into_iter().collect()
 }
 
 fn answer(

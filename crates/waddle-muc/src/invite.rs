@@ -2,20 +2,73 @@
 //!
 //! [XEP-0045 §7.8.2]: https://xmpp.org/extensions/xep-0045.html#invite-mediated
 
-use waddle_core::{BareJid, Jid, Timestamp};
-use waddle_stanza::{Class, Element, XmlWriter, ns};
+use waddle_core::{BareJid, ChannelId, Jid, Timestamp, UserId, WaddleId};
+use waddle_stanza::{Class, Element, Outgoing, XmlWriter, ns};
 
 use crate::{
     affiliations::{Change, Draft},
-    api::Arrived,
+    api::{Arrived, Deps},
     error::{self, Outcome},
-    room::{Kind, Room},
+    manage,
+    room::{Kind, Room, members_only},
     standing::{Affiliation, Role},
     state::{Effect, Effects},
 };
 
 /// Invitations in one message at the most.
 const MOST: usize = 20;
+
+/// Lets whoever is invited to a channel into its waddle when they come: an invite of their own, where the inviter may
+/// make one. Who may enter anyway needs none. Gives those who are to be told.
+pub(crate) async fn invite(
+    deps: &Deps,
+    waddle: WaddleId,
+    channel: ChannelId,
+    inbound: &Arrived,
+    told: Vec<(Jid, Outgoing)>,
+) -> (Vec<(Jid, Outgoing)>, Outcome) {
+    let mut tell = Vec::with_capacity(told.len());
+    for (to, item) in told {
+        if let Err(why) = let_in(deps, waddle, channel, &inbound.sender.user, &to).await {
+            return (tell, Err(why));
+        }
+        tell.push((to, item));
+    }
+    (tell, Ok(()))
+}
+
+async fn let_in(deps: &Deps, waddle: WaddleId, channel: ChannelId, by: &UserId, to: &Jid) -> Outcome {
+    let Some(user) = manage::user_of(&deps.storage, &deps.domain, &to.bare()).await? else {
+        // Nobody's address: the message is answered as any other to it.
+        return Ok(());
+    };
+    let access = deps.community.access(waddle).await.map_err(manage::refusal)?;
+    if access.channel_allows(channel, "join", &user) {
+        return Ok(());
+    }
+    if !access.waddle_allows("invite", by) {
+        return Err(error::forbidden(
+            "whom you invite may not enter, and you may not invite to this waddle",
+        ));
+    }
+    if access.channel(channel).is_none_or(|c| c.private) {
+        return Err(error::not_allowed(
+            "this channel is private; whoever manages it gives them access, once they are members",
+        ));
+    }
+    let invited = deps.community.invite_person(by, waddle, &user).await;
+    invited.map_err(manage::refusal)
+}
+
+/// Whoever was invited comes: whether they are a member now.
+pub(crate) async fn welcome(deps: &Deps, waddle: WaddleId, inbound: &Arrived) -> Outcome {
+    let user = &inbound.sender.user;
+    match deps.community.accept_personal_invite(user, waddle).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(members_only()),
+        Err(e) => Err(manage::refusal(e)),
+    }
+}
 
 impl Room {
     /// `<x/>` with invitations, or with the refusal of one.
@@ -56,6 +109,7 @@ impl Room {
         if invited.is_empty() {
             return Err(error::bad_request("there is no invitation in it"));
         }
+        let mut told = Vec::new();
         let new_members = self.new_members(invited.iter().map(|(_, to)| to.bare()))?;
         for (invite, to) in &invited {
             let mut w = XmlWriter::message();
@@ -74,9 +128,14 @@ impl Room {
                 w.leaf("password", password);
             }
             w.close();
-            fx.rest
-                .push(Effect::Outside(to.clone(), w.outgoing(Class::Message)));
+            told.push((to.clone(), w.outgoing(Class::Message)));
         }
+        if matches!(self.kind, Kind::Channel(_)) {
+            fx.rest.push(Effect::Invite(Box::new(inbound.clone()), told));
+            return Ok(());
+        }
+        let out = |(to, item)| Effect::Outside(to, item);
+        fx.rest.extend(told.into_iter().map(out));
         self.admit_invited(new_members, now, fx);
         Ok(())
     }

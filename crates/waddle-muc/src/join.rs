@@ -16,7 +16,7 @@ use crate::{
     people::{People, Person},
     room::{Kind, Plain, Room},
     standing::{Affiliation, Standing},
-    state::Effects,
+    state::{Effect, Effects},
 };
 
 mod subtle_eq {
@@ -62,6 +62,14 @@ impl Room {
             Kind::Channel(_) | Kind::Plain(_) => false,
         };
         let standing = self.standing(&sender.user, &bare);
+        if let Kind::Channel(c) = &self.kind
+            && !standing.join
+            && c.policy.is_invited(&sender.user)
+        {
+            // They accept by coming; the community makes them a member, and they enter then.
+            fx.rest.push(Effect::Welcome(Box::new(inbound.clone())));
+            return Ok(());
+        }
         if !created {
             self.admission(inbound, standing, x)?;
         }

@@ -59,6 +59,10 @@ pub trait Policy: Send + std::fmt::Debug {
     fn manages_people(&self, _user: &UserId) -> bool {
         false
     }
+    /// Whether somebody was invited in person, and becomes a member by entering.
+    fn is_invited(&self, _user: &UserId) -> bool {
+        false
+    }
     /// Whether somebody belongs to the waddle: they may be told what does not exist.
     fn belongs(&self, user: &UserId) -> bool {
         self.role(user).is_some()
@@ -156,6 +160,10 @@ impl Policy for ChannelPolicy {
 
     fn is_banned(&self, user: &UserId) -> bool {
         self.access.is_banned(user)
+    }
+
+    fn is_invited(&self, user: &UserId) -> bool {
+        self.access.is_invited(user)
     }
 
     fn appeal(&self) -> Option<String> {

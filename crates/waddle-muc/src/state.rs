@@ -142,6 +142,10 @@ pub enum Effect {
     Configure(Box<Arrived>, Wanted),
     /// List the waddle's members, off the actor.
     List(Box<Arrived>, Affiliation),
+    /// Invite people who may not enter yet, then tell them, off the actor.
+    Invite(Box<Arrived>, Vec<(Jid, Outgoing)>),
+    /// Somebody who was invited comes, off the actor.
+    Welcome(Box<Arrived>),
     /// Send something to an address that may not be here.
     Outside(Jid, Outgoing),
     /// Change or list the waddle's roles as hats, off the actor.

@@ -1,6 +1,9 @@
 //! Every question that the engine answers, about one waddle: at its last commit, at an older revision, with tuples
 //! that hold for the question alone (`specs/permissions.md`, "Questions"). Callers ask first whether they may ask.
 
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
 use waddle_permissions::{
     CheckError, CheckLimits, Consistency, LookupLimits, RevisionChanges, RevisionError, Snapshot, Tuple,
     TupleStore, WriteError,
@@ -37,18 +40,26 @@ pub struct Questions<'a> {
 }
 
 impl WaddleAccess {
-    /// Asks at a revision; nothing changes while `ask` runs, and nobody else waits for longer than its bounds.
+    /// The place of the one question at a time that may take long; whoever asks waits for it, as long as they like.
+    pub fn long_questions(&self) -> Arc<Semaphore> {
+        self.long.clone()
+    }
+
+    /// Asks at a revision, of the tuples as they are when it begins: neither checks nor changes wait for it.
     pub fn ask<T>(
         &self,
         consistency: Consistency,
         contextual: &[Tuple],
         ask: impl FnOnce(&Questions<'_>) -> Result<T, CheckError>,
     ) -> Result<(T, u64), QuestionError> {
-        let state = self.state.read();
-        if state.gone {
-            return Err(QuestionError::Gone);
-        }
-        let at = state.store.at(consistency)?;
+        let store = {
+            let state = self.state.read();
+            if state.gone {
+                return Err(QuestionError::Gone);
+            }
+            state.store.clone()
+        };
+        let at = store.at(consistency)?;
         let at = at.with(contextual).map_err(QuestionError::Contextual)?;
         let revision = at.revision();
         let questions = Questions {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use waddle_core::{CategoryId, ChannelId, WaddleId};
 use waddle_storage::repo::{
     archive::{self, Afterwards, ArchiveKey},
-    bindings, channels, rooms,
+    bindings, channels, rooms, waddles,
 };
 
 use super::{bounded, channel_name, places, topic};
@@ -55,7 +55,34 @@ impl Community {
     ) -> Result<Arc<Channel>> {
         channel_name(&new.name)?;
         topic(&new.topic)?;
-        self.change(id, actor.into(), move |d| {
+        let actor = actor.into();
+        self.require_now(&actor, id, "create_channel").await?;
+        // The index knows it before it is there, so that it never lacks one that is.
+        let (channel, server) = (ChannelId::new(), self.storage().server());
+        server
+            .write(move |tx| waddles::place_channel(tx, id, channel))
+            .await?;
+        let made = self.make_channel(actor, id, channel, new).await;
+        // Once more where it is there, or may be: the index may have been made anew meanwhile, without it.
+        let refused = matches!(&made, Err(e) if !matches!(e, Error::Storage(_)));
+        let noted = server.write(move |tx| match refused {
+            true => waddles::displace_channel(tx, id, channel),
+            false => waddles::place_channel(tx, id, channel),
+        });
+        if let Err(error) = noted.await {
+            tracing::warn!(waddle = %id, %channel, %error, "the index of channels is behind");
+        }
+        made
+    }
+
+    async fn make_channel(
+        &self,
+        actor: Actor,
+        id: WaddleId,
+        identifier: ChannelId,
+        new: NewChannel,
+    ) -> Result<Arc<Channel>> {
+        self.change(id, actor, move |d| {
             d.require(On::Waddle, "create_channel")?;
             let mut all = d.channels();
             bounded("channels in a waddle", all.len(), d.limits.channels_per_waddle)?;
@@ -64,7 +91,7 @@ impl Community {
                 return Err(Error::Conflict("the waddle has a channel of this name"));
             }
             let channel = Arc::new(Channel {
-                id: ChannelId::new(),
+                id: identifier,
                 waddle: id,
                 slug: new.slug,
                 name: new.name,
@@ -190,6 +217,11 @@ impl Community {
         channel: ChannelId,
     ) -> Result<()> {
         self.forget_channel(id, actor.into(), channel).await?;
+        let server = self.storage().server();
+        let noted = server.write(move |tx| waddles::displace_channel(tx, id, channel));
+        if let Err(error) = noted.await {
+            tracing::warn!(waddle = %id, %channel, %error, "the index of channels is behind");
+        }
         // Gone for everybody; what fails now is done when the waddle is read again.
         if let Err(error) = rooms::clear_channels(&self.db(id).await?, Afterwards::Keep).await {
             tracing::warn!(waddle = %id, %channel, %error, "a deleted channel's messages are removed later");

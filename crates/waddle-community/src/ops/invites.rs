@@ -13,14 +13,14 @@ use waddle_storage::{
 };
 
 use super::{bounded, members as member_ops, members::Will};
-use crate::{Actor, Community, Error, Event, Invite, InviteLink, NewInvite, On, Result, Role, Waddle};
+use crate::{Actor, Community, Error, Event, Invite, InviteLink, NewInvite, On, Result, Role, Waddle, change::Draft};
 
 /// Characters of the random part: 5 bits each.
 const CODE: usize = 26;
 const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 const NO_INVITE: Error = Error::NotFound("invite");
 
-fn new_code(slug: &Slug) -> Result<String> {
+pub(super) fn new_code(slug: &Slug) -> Result<String> {
     let mut bytes = [0; CODE];
     SystemRandom::new()
         .fill(&mut bytes)
@@ -39,13 +39,20 @@ fn slug_of(code: &str) -> Option<Slug> {
     shaped.then(|| slug.parse().ok())?
 }
 
-fn hash(code: &str) -> [u8; 32] {
+pub(super) fn hash(code: &str) -> [u8; 32] {
     let mut out = [0; 32];
     out.copy_from_slice(digest::digest(&digest::SHA256, code.as_bytes()).as_ref());
     out
 }
 
-fn is_spent(i: &Invite, now: Timestamp) -> bool {
+/// Whether its maker may still give what it gives.
+pub(super) fn stands(d: &Draft<'_>, i: &Invite) -> bool {
+    i.made_by.as_ref().is_none_or(|maker| {
+        d.access.waddle_allows("invite", maker) && member_ops::may_give(d.access.role_of(maker), i.role)
+    })
+}
+
+pub(super) fn is_spent(i: &Invite, now: Timestamp) -> bool {
     i.expires_at.is_some_and(|at| at <= now) || i.max_uses.is_some_and(|max| i.uses >= max)
 }
 
@@ -96,6 +103,7 @@ impl Community {
                 expires_at: new.expires_at,
                 made_by: d.actor.user().cloned(),
                 made_at: d.now,
+                for_user: None,
             };
             invites::insert(d.tx, &invite, &hash(&code))?;
             d.audit(
@@ -155,14 +163,7 @@ impl Community {
             if let Some(member) = members::get(d.tx, &user)? {
                 return Ok(member.role);
             }
-            let stands = match &invite.made_by {
-                Some(maker) => {
-                    d.access.waddle_allows("invite", maker)
-                        && member_ops::may_give(d.access.role_of(maker), invite.role)
-                }
-                None => true,
-            };
-            if is_spent(&invite, d.now) || !stands {
+            if is_spent(&invite, d.now) || !stands(d, &invite) {
                 return Err(Error::Expired("invite"));
             }
             invites::count_use(d.tx, invite.id)?;
@@ -194,6 +195,9 @@ impl Community {
                 d.require(On::Waddle, "manage_members")?;
             }
             invites::delete(d.tx, invite)?;
+            if let Some(user) = &found.for_user {
+                d.set_invited(user, false);
+            }
             d.event(Event::InvitesChanged { waddle: id });
             d.audit("invite.revoke", &format!("invite:{invite}"), "", None)
         })

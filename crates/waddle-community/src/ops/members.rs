@@ -132,6 +132,10 @@ impl Community {
         let user = user.clone();
         let actor = actor.into();
         let room = self.room_for_one_more(&user, Will::Others).await;
+        let _one = match role {
+            Role::Owner => Some(self.owning().lock().await),
+            _ => None,
+        };
         let own = self.room_to_own(id, &user).await;
         let unasked = self.expect_unasked(id, &actor, &user).await?;
         let (by_operator, whom) = (actor == Actor::System, user.clone());
@@ -182,6 +186,10 @@ impl Community {
         role: Role,
     ) -> Result<()> {
         let user = user.clone();
+        let _one = match role {
+            Role::Owner => Some(self.owning().lock().await),
+            _ => None,
+        };
         let room = match role {
             Role::Owner => self.room_to_own(id, &user).await,
             _ => Ok(()),

@@ -15,6 +15,7 @@ mod join_requests;
 mod members;
 mod overrides;
 mod ownership;
+mod personal_invites;
 mod places;
 mod purge;
 mod reports;

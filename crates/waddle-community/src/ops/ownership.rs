@@ -14,6 +14,7 @@ impl Community {
     /// [`Error::NotFound`] for who is no member, [`Error::Limit`] where they own as many waddles as they may.
     pub async fn transfer_waddle(&self, actor: impl Into<Actor>, id: WaddleId, to: &UserId) -> Result<()> {
         let to = to.clone();
+        let _one = self.owning().lock().await;
         let room = self.room_to_own(id, &to).await;
         self.change(id, actor.into(), move |d| {
             d.require(On::Waddle, "transfer")?;

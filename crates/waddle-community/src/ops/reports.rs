@@ -10,7 +10,7 @@ use waddle_storage::repo::{
 };
 
 use super::{bounded, text};
-use crate::{Actor, Community, Error, Event, On, Page, Result, Role, change::Draft};
+use crate::{Actor, Community, Error, Event, On, Page, Result, Role, WaddleAccess, change::Draft};
 
 /// Characters of the reported message that are kept with the report.
 const EXCERPT: usize = 2_000;
@@ -62,6 +62,24 @@ pub struct Handling {
 
 fn excerpt(text: &str) -> String {
     text.chars().take(EXCERPT).collect()
+}
+
+/// Whether somebody may read what was said in a channel; of one that is gone, whoever moderates the waddle.
+fn sees(access: &WaddleAccess, actor: &Actor, channel: ChannelId) -> bool {
+    actor.user().is_none_or(|u| match access.channel(channel) {
+        Some(_) => access.allows(On::Channel(channel), "view", u),
+        None => access.waddle_allows("moderate", u),
+    })
+}
+
+/// A report as a reviewer gets it: without words from a channel that they may not see.
+fn shown(mut report: QueuedReport, access: &WaddleAccess, actor: &Actor) -> QueuedReport {
+    let channel = report.channel.as_deref().and_then(|c| c.parse().ok());
+    if channel.is_some_and(|c| !sees(access, actor, c)) {
+        report.excerpt = None;
+        report.text = None;
+    }
+    report
 }
 
 fn put(d: &mut Draft<'_>, new: &NewReport) -> Result<i64> {
@@ -148,12 +166,14 @@ impl Community {
         before: Option<i64>,
         limit: usize,
     ) -> Result<Vec<QueuedReport>> {
-        self.require_now(&actor.into(), id, "review_reports").await?;
+        let actor = actor.into();
+        self.require_now(&actor, id, "review_reports").await?;
         let limit = limit.min(Page::MAX);
-        let db = self.db(id).await?;
-        Ok(db
+        let (access, db) = (self.access(id).await?, self.db(id).await?);
+        let found = db
             .read(move |conn| report_queue::list(conn, state, before, limit))
-            .await?)
+            .await?;
+        Ok(found.into_iter().map(|r| shown(r, &access, &actor)).collect())
     }
 
     /// One report with the messages around the one that it is about, as far as the asker may see the channel. Needs
@@ -181,13 +201,9 @@ impl Community {
                     .message
                     .as_deref()
                     .and_then(|m| m.parse::<MessageId>().ok());
-                let sees = |c| {
-                    actor
-                        .user()
-                        .is_none_or(|u| access.allows(On::Channel(c), "view", u))
-                };
+                let report = shown(report, &access, &actor);
                 let context = match (channel, message) {
-                    (Some(c), Some(m)) if sees(c) => {
+                    (Some(c), Some(m)) if sees(&access, &actor, c) => {
                         archive::around(conn, &ArchiveKey::channel(c), m, CONTEXT)?
                     }
                     _ => Vec::new(),
@@ -261,7 +277,8 @@ impl Community {
                 report: number,
                 state: h.state,
             });
-            report_queue::get(d.tx, number)?.ok_or(Error::NotFound("report"))
+            let handled = report_queue::get(d.tx, number)?.ok_or(Error::NotFound("report"))?;
+            Ok(shown(handled, d.access, d.actor))
         })
         .await
     }

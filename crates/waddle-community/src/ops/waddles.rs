@@ -117,6 +117,7 @@ impl Community {
         owner: &waddle_core::UserId,
     ) -> Result<Arc<Waddle>> {
         let (w, of, max) = (waddle.clone(), owner.clone(), self.limits().waddles_per_user);
+        let one = self.owning().lock().await;
         self.storage()
             .server()
             .transact(move |tx| {
@@ -124,9 +125,12 @@ impl Community {
                     return Err(Error::Conflict("the slug is already taken"));
                 }
                 super::bounded("waddles for one owner", waddles::owned_by(tx, &of)?, max)?;
-                Ok(waddles::reserve(tx, &w)?)
+                waddles::reserve(tx, &w)?;
+                // It counts from now on, for whoever makes several at once.
+                Ok(waddles::index_put(tx, w.id, &of, Role::Owner)?)
             })
             .await?;
+        drop(one);
         let db = self.storage().create_waddle(waddle.id).await?;
         let w = waddle.clone();
         db.write(move |tx| waddles::insert_own(tx, &w)).await?;
@@ -138,7 +142,7 @@ impl Community {
         );
         let state = crate::access::State {
             waddle: waddle.clone(),
-            store,
+            store: Arc::new(store),
             channels: Vec::new(),
             categories: Vec::new(),
             roles: Vec::new(),
@@ -146,6 +150,7 @@ impl Community {
             next_end: None,
             screen: None,
             timeouts: ahash::AHashMap::new(),
+            invited: ahash::AHashSet::new(),
             gone: false,
         };
         let open = Open {
@@ -160,9 +165,13 @@ impl Community {
         let (w, of) = (waddle.clone(), owner.clone());
         let first = self.first_rows(&open, w, of, actor.clone()).await?;
         let id = waddle.id;
+        let channels: Vec<_> = first.iter().map(|c| c.id).collect();
         self.storage()
             .server()
-            .write(move |tx| waddles::set_state(tx, id, Life::Live))
+            .write(move |tx| {
+                waddles::place_channels(tx, id, &channels)?;
+                waddles::set_state(tx, id, Life::Live)
+            })
             .await?;
         self.directory().put(waddle.clone());
         self.announce(Event::WaddleCreated(waddle.clone()));

@@ -36,25 +36,29 @@ impl Community {
         task.await.unwrap_or_else(|_| Err(StorageError::Panicked.into()))
     }
 
-    /// Raises the revisions above those before: no revision ever stands for two states.
-    async fn pass(&self, id: WaddleId, before: Revisions) -> Result<()> {
+    /// Raises the revisions above those before: no revision ever stands for two states. How far a waddle came that is
+    /// here no more, nobody knows; the time in microseconds is above all that anybody can have changed.
+    async fn pass(&self, id: WaddleId, before: Revisions) -> Result<u64> {
         let db = self.storage().waddle(id).await?;
-        db.write(move |tx| {
-            let (_, copy) = waddles::own(tx)?.ok_or(StorageError::NotFound)?;
-            let raised = Revisions {
-                tuples: before.tuples.max(copy.tuples) + 1,
-                members: before.members.max(copy.members) + 1,
-            };
-            waddles::set_revisions(tx, raised)
-        })
-        .await?;
-        Ok(())
+        let epoch = u64::try_from(self.now().micros()).unwrap_or_default();
+        let members = db
+            .write(move |tx| {
+                let (_, copy) = waddles::own(tx)?.ok_or(StorageError::NotFound)?;
+                let raised = Revisions {
+                    tuples: before.tuples.max(copy.tuples).max(epoch) + 1,
+                    members: before.members.max(copy.members) + 1,
+                };
+                waddles::set_revisions(tx, raised)?;
+                Ok(raised.members)
+            })
+            .await?;
+        Ok(members)
     }
 
     async fn adopt(&self, id: WaddleId, copy: &Path) -> Result<Arc<Waddle>> {
         self.storage().restore_waddle(id, copy).await?;
         let db = self.storage().waddle(id).await?;
-        let Some((waddle, revisions)) = db.read(waddles::own).await? else {
+        let Some((waddle, _)) = db.read(waddles::own).await? else {
             self.remove_database(id).await?;
             return Err(Error::Export("the copy holds no waddle".into()));
         };
@@ -78,7 +82,10 @@ impl Community {
             })
             .await;
         let listed = match listed {
-            Ok(()) => index::rebuild(&server, &db, id, revisions.members).await,
+            Ok(()) => match self.pass(id, Revisions::default()).await {
+                Ok(members) => index::rebuild(&server, &db, id, members).await,
+                failed => failed.map(drop),
+            },
             failed => failed,
         };
         if let Err(e) = listed {

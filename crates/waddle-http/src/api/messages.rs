@@ -49,7 +49,7 @@ pub(super) struct Place {
 /// The channel that a path names, where the user may read it: 403 for whoever may not see its waddle, whether it exists or
 /// not, 404 for everybody else.
 pub(super) async fn place(app: &App, user: &UserId, name: &str) -> Result<Place, Problem> {
-    let (waddle, access, channel) = find(app, user, name).await?;
+    let (waddle, access, channel) = find(app, name).await?;
     if !access.visible_to(user) {
         return Err(Problem::forbidden());
     }
@@ -67,7 +67,7 @@ pub(super) async fn place(app: &App, user: &UserId, name: &str) -> Result<Place,
 
 type Found = (Arc<Waddle>, Arc<WaddleAccess>, Option<Arc<Channel>>);
 
-async fn find(app: &App, user: &UserId, name: &str) -> Result<Found, Problem> {
+async fn find(app: &App, name: &str) -> Result<Found, Problem> {
     let community = &app.deps.community;
     if let RoomName::Channel { waddle, channel } = RoomName::parse(name) {
         let waddle = community.waddle_by_slug(&waddle).ok_or_else(Problem::forbidden)?;
@@ -76,19 +76,11 @@ async fn find(app: &App, user: &UserId, name: &str) -> Result<Found, Problem> {
         return Ok((waddle, access, channel));
     }
     let id = name.parse().map_err(|_| Problem::forbidden())?;
-    for (waddle, _) in community.waddles_of(user).await? {
-        let access = community.access(waddle.id).await?;
-        if let Some(channel) = access.channel(id) {
-            return Ok((waddle, access, Some(channel)));
-        }
-    }
-    // Of a waddle that they do not belong to: guests have been there, so that its permissions are in memory.
-    let open = community.waddles().into_iter().find_map(|waddle| {
-        let access = community.access_now(waddle.id)?;
-        let channel = access.channel(id)?;
-        Some((waddle, access, Some(channel)))
-    });
-    open.ok_or_else(Problem::forbidden)
+    let found = community.waddle_of_channel(id).await?;
+    let waddle = found.ok_or_else(Problem::forbidden)?;
+    let access = community.access(waddle.id).await?;
+    let channel = access.channel(id).ok_or_else(Problem::forbidden)?;
+    Ok((waddle, access, Some(channel)))
 }
 
 fn rooms(app: &App) -> Result<&Rooms, Problem> {

@@ -101,7 +101,7 @@ impl Stream {
                     request_id: request.id,
                     user: request.user.clone(),
                 };
-                self.push(event, Need::Waddle(waddle_id, "manage_members"), Mark::Stay);
+                self.push(event, Need::Waddle(waddle_id, "invite"), Mark::Stay);
             }
             Event::ReportFiled { report, .. } | Event::ReportHandled { report, .. } => {
                 let event = EventView::ReportUpdated {

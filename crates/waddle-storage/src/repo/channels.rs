@@ -77,6 +77,11 @@ pub fn list(conn: &Conn, waddle: WaddleId) -> Result<Vec<Channel>> {
     )
 }
 
+/// The identifiers of all channels, in their order.
+pub fn ids(conn: &Conn) -> Result<Vec<ChannelId>> {
+    conn.query("SELECT id FROM channels ORDER BY id", (), |r| r.get(0))
+}
+
 /// Enters a channel.
 pub fn insert(tx: &mut Tx, c: &Channel) -> Result<()> {
     tx.execute(

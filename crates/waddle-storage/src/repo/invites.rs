@@ -23,9 +23,11 @@ pub struct Invite {
     pub made_by: Option<UserId>,
     /// When it was made.
     pub made_at: Timestamp,
+    /// Whom it is for, where it is for one person.
+    pub for_user: Option<UserId>,
 }
 
-const COLUMNS: &str = "id, role, max_uses, uses, expires_at, made_by, made_at";
+const COLUMNS: &str = "id, role, max_uses, uses, expires_at, made_by, made_at, for_user";
 
 fn invite(row: &Row<'_>) -> Result<Invite> {
     Ok(Invite {
@@ -36,6 +38,7 @@ fn invite(row: &Row<'_>) -> Result<Invite> {
         expires_at: row.get(4)?,
         made_by: row.get(5)?,
         made_at: row.get(6)?,
+        for_user: row.get(7)?,
     })
 }
 
@@ -57,6 +60,27 @@ pub fn get(conn: &Conn, id: InviteId) -> Result<Option<Invite>> {
     conn.query_opt(&sql, (id,), invite)
 }
 
+/// The invite for one person.
+pub fn of_person(conn: &Conn, user: &UserId) -> Result<Option<Invite>> {
+    let sql = ["SELECT ", COLUMNS, " FROM invites WHERE for_user = ?1"].concat();
+    conn.query_opt(&sql, (user,), invite)
+}
+
+/// Whom there are invites for; bounded by the limit on invites.
+pub fn invited(conn: &Conn) -> Result<Vec<UserId>> {
+    conn.query(
+        "SELECT for_user FROM invites WHERE for_user IS NOT NULL AND uses < max_uses",
+        (),
+        |r| r.get(0),
+    )
+}
+
+/// Takes out the invite for one person.
+pub fn delete_of_person(tx: &mut Tx, user: &UserId) -> Result<()> {
+    tx.execute("DELETE FROM invites WHERE for_user = ?1", (user,))
+        .map(drop)
+}
+
 /// How many invites there are.
 pub fn count(conn: &Conn) -> Result<usize> {
     conn.query_one("SELECT count(*) FROM invites", (), |r| r.get(0))
@@ -65,8 +89,8 @@ pub fn count(conn: &Conn) -> Result<usize> {
 /// Enters an invite.
 pub fn insert(tx: &mut Tx, i: &Invite, hash: &[u8]) -> Result<()> {
     tx.execute(
-        "INSERT INTO invites (id, code_hash, role, max_uses, uses, expires_at, made_by, made_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO invites (id, code_hash, role, max_uses, uses, expires_at, made_by, made_at, for_user) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         (
             i.id,
             hash,
@@ -76,6 +100,7 @@ pub fn insert(tx: &mut Tx, i: &Invite, hash: &[u8]) -> Result<()> {
             i.expires_at,
             i.made_by.as_ref(),
             i.made_at,
+            i.for_user.as_ref(),
         ),
     )
     .map(drop)

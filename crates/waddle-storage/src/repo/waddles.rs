@@ -1,7 +1,7 @@
 //! Waddles: the list in the server database, the one row in each waddle's own, and who is in which.
 
 use serde::{Deserialize, Serialize};
-use waddle_core::{Slug, Timestamp, UserId, WaddleId};
+use waddle_core::{ChannelId, Slug, Timestamp, UserId, WaddleId};
 
 use super::{members::Role, words::words};
 use crate::{Conn, FromColumn, IntoValue, Result, Row, Tx, Value};
@@ -205,6 +205,7 @@ pub fn forget(tx: &mut Tx, id: WaddleId) -> Result<()> {
     tx.execute("DELETE FROM device_credentials WHERE waddle = ?1", (id,))?;
     tx.execute("DELETE FROM memberships WHERE waddle = ?1", (id,))?;
     tx.execute("DELETE FROM unasked_memberships WHERE waddle = ?1", (id,))?;
+    tx.execute("DELETE FROM channel_places WHERE waddle = ?1", (id,))?;
     tx.execute("DELETE FROM waddles WHERE id = ?1", (id,)).map(drop)
 }
 
@@ -293,6 +294,63 @@ pub fn index_replace(tx: &mut Tx, id: WaddleId, members: &[(UserId, Role)], revi
     tx.execute_one(
         "UPDATE waddles SET members_revision = ?2 WHERE id = ?1",
         (id, revision),
+    )
+}
+
+/// Server: of which waddle a channel is.
+pub fn of_channel(conn: &Conn, channel: ChannelId) -> Result<Option<WaddleId>> {
+    conn.query_opt(
+        "SELECT p.waddle FROM channel_places p JOIN waddles w ON w.id = p.waddle \
+         WHERE p.channel = ?1 AND w.state = 'live'",
+        (channel,),
+        |r| r.get(0),
+    )
+}
+
+/// Server: notes of which waddle a channel is.
+pub fn place_channel(tx: &mut Tx, id: WaddleId, channel: ChannelId) -> Result<()> {
+    tx.execute(
+        "INSERT INTO channel_places (channel, waddle) VALUES (?1, ?2) \
+         ON CONFLICT (channel) DO UPDATE SET waddle = excluded.waddle",
+        (channel, id),
+    )
+    .map(drop)
+}
+
+/// Server: forgets of which waddle a channel was.
+pub fn displace_channel(tx: &mut Tx, id: WaddleId, channel: ChannelId) -> Result<()> {
+    tx.execute(
+        "DELETE FROM channel_places WHERE channel = ?1 AND waddle = ?2",
+        (channel, id),
+    )
+    .map(drop)
+}
+
+/// Server: the channels of a waddle, as the index shows; bounded by the limit on channels.
+pub fn placed_channels(conn: &Conn, id: WaddleId) -> Result<Vec<ChannelId>> {
+    conn.query(
+        "SELECT channel FROM channel_places WHERE waddle = ?1 ORDER BY channel",
+        (id,),
+        |r| r.get(0),
+    )
+}
+
+/// Server: notes all channels of a waddle anew.
+pub fn place_channels(tx: &mut Tx, id: WaddleId, channels: &[ChannelId]) -> Result<()> {
+    tx.execute("DELETE FROM channel_places WHERE waddle = ?1", (id,))?;
+    for channel in channels {
+        place_channel(tx, id, *channel)?;
+    }
+    tx.execute("UPDATE waddles SET channels_placed = 1 WHERE id = ?1", (id,))
+        .map(drop)
+}
+
+/// Server: the waddles whose channels the index does not show yet.
+pub fn unplaced(conn: &Conn) -> Result<Vec<WaddleId>> {
+    conn.query(
+        "SELECT id FROM waddles WHERE state = 'live' AND channels_placed = 0",
+        (),
+        |r| r.get(0),
     )
 }
 

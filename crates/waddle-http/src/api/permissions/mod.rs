@@ -8,7 +8,7 @@ mod answers;
 mod questions;
 mod tuples;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::http::StatusCode;
 use serde::Deserialize;
@@ -31,8 +31,10 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(tuples::routes())
 }
 
-/// Questions that may walk through much of a waddle, at a time; others wait.
-static LONG: Semaphore = Semaphore::const_new(2);
+/// Questions that may walk through much of a waddle, at a time, at most one of each waddle; others wait.
+static LONG: Semaphore = Semaphore::const_new(4);
+/// How long they wait.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How fresh the answer must be; as of the last change where it is left out.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -106,9 +108,32 @@ impl Manager {
         ask: impl FnOnce(&Questions<'_>) -> Result<T, CheckError> + Send + 'static,
     ) -> Result<(T, String), Problem> {
         let gone = || Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR, String::new());
-        let _turn = LONG.acquire().await.map_err(|_| gone())?;
-        let done = tokio::task::spawn_blocking(move || self.ask(fresh, &contextual, ask));
+        // First the waddle's own place: who waits for it takes none of the others'.
+        let places = async {
+            let own = self.access.long_questions().acquire_owned().await;
+            (own, LONG.acquire().await)
+        };
+        let places = tokio::time::timeout(PATIENCE, places).await;
+        let (Ok(own), Ok(turn)) = places.map_err(|_| busy())? else {
+            return Err(gone());
+        };
+        let done = tokio::task::spawn_blocking(move || {
+            // It goes on where the client gave up, and keeps its places until it ends.
+            let _places = (own, turn);
+            self.ask(fresh, &contextual, ask)
+        });
         done.await.map_err(|_| gone())?
+    }
+}
+
+fn busy() -> Problem {
+    Problem {
+        retry_after: Some(PATIENCE.as_secs()),
+        ..Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "busy",
+            "other long questions are being answered; ask again later",
+        )
     }
 }
 

@@ -4,7 +4,10 @@ use axum::extract::{Path, Query, State};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
-use waddle_community::permissions::{Object, Question, Subject, Tuple, Wanted};
+use waddle_community::{
+    Questions,
+    permissions::{Consistency, Object, Question, Subject, Tuple, Wanted},
+};
 
 use super::{
     ConsistencyBody, Manager,
@@ -92,7 +95,14 @@ pub async fn check(
     let fresh = manager.consistency(body.consistency.as_ref())?;
     let brought = contextual(&app, &body.contextual_tuples)?;
     let read = Read::new(&body.object, body.relation, &body.subject)?;
-    let (decision, zookie) = manager.ask(fresh, &brought, |q| q.at.check(read.question(), q.limits))?;
+    // The way back to an older revision may be long.
+    let (decision, zookie) = match fresh {
+        Consistency::Exact(_) => {
+            let check = move |q: &Questions<'_>| q.at.check(read.question(), q.limits);
+            manager.ask_long(fresh, brought, check).await?
+        }
+        _ => manager.ask(fresh, &brought, |q| q.at.check(read.question(), q.limits))?,
+    };
     Ok(Json(CheckView::new(decision, zookie)))
 }
 
