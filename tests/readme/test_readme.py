@@ -70,7 +70,7 @@ def server(tmp_path):
 
 def test_the_walk_through(server, tmp_path):
     found = blocks()
-    assert sorted(found) == [0, 1, 2, 3, 4, 5]
+    assert sorted(found) == [0, 1, 2, 3, 4, 5, 6]
     (alias,) = found[0]
     shell = Shell(server, alias)
 
@@ -130,7 +130,14 @@ def test_the_walk_through(server, tmp_path):
                     f"for _ in $(seq 50); do kill -0 $subscriber || break; {rest.strip()}; sleep 0.2; done 2>/dev/null\n"
                     "wait $subscriber")
 
-    status, backup, stop = found[5][0].strip().splitlines()
+    # What step 2 left in the terminal, and each block leaves to the next.
+    roles, webhook = found[5]
+    login = "".join(line for line in invites.splitlines(True) if re.match(r"(api|token)=", line))
+    assert '"allowed":true' in shell.run(login + roles).replace(" ", "")
+    first = next(line for line in roles.splitlines(True) if line.startswith("auth="))
+    assert "build 42 has passed" in shell.run(login + first + webhook)
+
+    status, backup, stop = found[6][0].strip().splitlines()
     assert "XMPP" in shell.run(status)
     shell.run(backup)
     assert list((tmp_path / "waddle-today").iterdir())
