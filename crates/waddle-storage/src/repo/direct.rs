@@ -258,13 +258,18 @@ pub fn get_request(conn: &Conn, owner: &str, id: i64) -> Result<Request> {
     )
 }
 
-/// What waits of a request, in its order: each with when it was sent.
-pub fn held(conn: &Conn, id: i64) -> Result<Vec<(Timestamp, Bytes)>> {
+/// What waits of a request, in its order: each with its number and when it was sent.
+pub fn held(conn: &Conn, id: i64) -> Result<Vec<(i64, Timestamp, Bytes)>> {
     conn.query(
-        "SELECT at, stanza FROM direct_held WHERE request = ?1 ORDER BY id",
+        "SELECT id, at, stanza FROM direct_held WHERE request = ?1 ORDER BY id",
         (id,),
-        |r| Ok((r.get(0)?, r.get(1)?)),
+        |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)),
     )
+}
+
+/// One of what waits goes, because the same transaction stores it elsewhere; `false` where it went before.
+pub fn release(tx: &mut Tx, held: i64) -> Result<bool> {
+    Ok(tx.execute("DELETE FROM direct_held WHERE id = ?1", (held,))? > 0)
 }
 
 /// A request is granted: it goes, with what waited.

@@ -145,6 +145,14 @@ pub async fn rename(server: &Arc<Server>, own: &Own, room: &str, name: &str) -> 
 
 /// An account that was asked enters a group.
 pub(super) async fn enter(server: &Arc<Server>, room: &str, own: &Own) -> Result<(), DirectError> {
+    let (name, max) = (room.to_owned(), server.limits.direct_group_people);
+    let people = server.db.read(move |c| direct::people(c, &name)).await?;
+    if people.iter().all(|p| p.jid != own.bare) && people.len() >= max {
+        return Err(DirectError::Full {
+            what: "people in a group",
+            max,
+        });
+    }
     server.rooms.add_to_group(room, vec![own.bare.clone()]).await?;
     refresh(server, &own.bare).await;
     Ok(())

@@ -108,7 +108,11 @@ pub async fn requests(
 }
 
 /// Accepts a request: who asked is let from now on, and what waited is delivered with the time that it was sent; or the
-/// account enters the group.
+/// account enters the group. Each message waits until it is stored elsewhere, and the request until nothing waits and
+/// the account is in the group: what fails in between, or a crash, leaves it to be accepted again.
+///
+/// # Errors
+/// [`DirectError::Failed`] where not everything could be delivered; [`DirectError::Full`] where the group is.
 pub async fn accept(server: &Arc<Server>, own: &Own, id: i64) -> Result<Request, DirectError> {
     let (owner, max) = (own.local(), server.limits.direct_allowed);
     let accepted = server.db.write(move |tx| {
@@ -118,25 +122,50 @@ pub async fn accept(server: &Arc<Server>, own: &Own, id: i64) -> Result<Request,
             let at = tx.now();
             direct::allow(tx, &owner, &request.jid, at, max)?;
         }
-        direct::close(tx, id)?;
         Ok((request, held))
     });
     let (request, held) = accepted.await?;
+    let mut gone = None;
     if let Some(room) = &request.room {
-        groups::enter(server, room, own).await?;
+        match groups::enter(server, room, own).await {
+            Err(e @ DirectError::NotFound(_)) => gone = Some(e),
+            entered => entered?,
+        }
     }
-    for (at, stanza) in held {
+    let mut unreadable = Vec::new();
+    for (held, at, stanza) in held {
         // In the sender's name: what is said in the server's by others than the server is stripped on the way.
         let said_by = Stanza::parse(stanza.clone())
             .ok()
             .and_then(|s| s.from().ok().flatten());
-        let Some(from) = said_by else { continue };
+        let Some(from) = said_by else {
+            unreadable.push(held);
+            continue;
+        };
         let delayed = deliver::delayed(stanza, at, from.bare_str());
-        let Ok(stanza) = delayed.to_stanza() else { continue };
-        let origin = origin(server, from).await;
-        inbound(server, origin, stanza).await;
+        let Ok(stanza) = delayed.to_stanza() else {
+            unreadable.push(held);
+            continue;
+        };
+        let user = account(server, &from).await?;
+        let origin = Origin::accepted_as(from, user, held);
+        inbound(server, origin.clone(), stanza).await;
+        origin.settled(1).await;
     }
-    Ok(request)
+    let done = server.db.write(move |tx| {
+        let left = direct::held(tx, id)?;
+        let done = left.iter().all(|(held, ..)| unreadable.contains(held));
+        if done {
+            direct::close(tx, id)?;
+        }
+        Ok(done)
+    });
+    let done = done.await?;
+    match gone {
+        Some(e) => Err(e),
+        None if done => Ok(request),
+        None => Err(DirectError::Failed),
+    }
 }
 
 /// Refuses a request: what waited is gone, and who asked is not told and cannot ask again for a while.
@@ -152,17 +181,14 @@ pub async fn refuse(server: &Server, own: &Own, id: i64) -> Result<(), DirectErr
         .await?)
 }
 
-/// Whoever an address stands for: an account of this server, or somebody elsewhere.
-async fn origin(server: &Arc<Server>, from: Jid) -> Origin {
-    if server.is_local(&from)
-        && let Some(local) = from.local().map(str::to_owned)
-    {
-        let found = server.db.read(move |c| accounts::user_of(c, &local)).await;
-        if let Ok(Some(user)) = found {
-            return Origin::account(from, user);
+/// The account of this server that an address is of.
+async fn account(server: &Server, jid: &Jid) -> Result<Option<UserId>, DirectError> {
+    match jid.local().map(str::to_owned) {
+        Some(local) if server.is_local(jid) => {
+            Ok(server.db.read(move |c| accounts::user_of(c, &local)).await?)
         }
+        _ => Ok(None),
     }
-    Origin::elsewhere(from)
 }
 
 /// Tells an account that somebody asks to write to it.

@@ -122,6 +122,11 @@ pub(super) fn decide(
     stanza: &Stanza,
     recipient: &UserId,
 ) -> Result<Consent> {
+    if let Some(held) = post.from.accepted() {
+        // It waits no more in the transaction that stores it: neither a crash nor a second acceptance loses or doubles it.
+        let waited = direct::release(tx, held)?;
+        return Ok(if waited { Consent::Given } else { Consent::Waits(false) });
+    }
     if matches!(post.kind, Type::Error | Type::Groupchat) {
         return Ok(Consent::Given);
     }
@@ -204,6 +209,9 @@ fn subject(tx: &Tx, server: &Server, from: &Origin) -> Result<UserId> {
 /// Whether a message that nobody stores may go its way at once: its sender is known to the recipient, who takes
 /// messages from everybody. Otherwise the database is asked.
 pub(super) fn is_plain(server: &Server, post: &Post, stanza: &Stanza) -> bool {
+    if post.from.accepted().is_some() {
+        return false;
+    }
     if matches!(post.kind, Type::Error | Type::Groupchat) {
         return true;
     }

@@ -252,6 +252,8 @@ fn accept(sent: Sent, to: Jid, kind: Type, recipient: UserId, wanted: Wanted) ->
                         finish_undelivered(&sent, &post, wanted, &stored);
                     }
                 }
+                // What was accepted waits on.
+                Err(_) if sent.origin.accepted().is_some() => {}
                 Err(e) => sent.refuse(&failed(&e)),
             }
             drop(waiting);

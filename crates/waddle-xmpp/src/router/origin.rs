@@ -22,6 +22,8 @@ pub struct Elsewhere {
     bare: BareJid,
     user: Option<UserId>,
     flow: Arc<Flow>,
+    /// The number under which it waited for the consent that it has now.
+    accepted: Option<i64>,
 }
 
 impl Origin {
@@ -33,6 +35,25 @@ impl Origin {
     /// An account of this server without a session: what the server does for it counts as its own.
     pub fn account(jid: Jid, user: UserId) -> Self {
         Self::new(jid, Some(user), Arc::default())
+    }
+
+    /// Whoever sent what waited for consent under this number, which was given.
+    pub(crate) fn accepted_as(jid: Jid, user: Option<UserId>, held: i64) -> Self {
+        Self::Elsewhere(Arc::new(Elsewhere {
+            bare: jid.bare(),
+            jid,
+            user,
+            flow: Arc::default(),
+            accepted: Some(held),
+        }))
+    }
+
+    /// The number under which it waited for the consent that it has now.
+    pub(super) fn accepted(&self) -> Option<i64> {
+        match self {
+            Self::Session(_) => None,
+            Self::Elsewhere(e) => e.accepted,
+        }
     }
 
     /// Another address on the same connection: the order of their messages is kept, and they wait together.
@@ -47,6 +68,7 @@ impl Origin {
             jid,
             user,
             flow,
+            accepted: None,
         }))
     }
 

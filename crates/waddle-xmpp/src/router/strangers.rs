@@ -3,7 +3,7 @@
 
 use dashmap::{DashMap, DashSet};
 use waddle_core::{BareJid, Timestamp, limits::Rate};
-use waddle_storage::{Result, Tx, repo::roster};
+use waddle_storage::{Result, Tx, repo::{direct, roster}};
 
 use super::Origin;
 use crate::{
@@ -103,7 +103,11 @@ pub(super) fn pass(
         return Ok(Ok(()));
     }
     let contact = roster::get(tx, to.local().unwrap_or_default(), from.bare())?;
-    if contact.listed || contact.from() || contact.to() {
+    if contact.listed
+        || contact.from()
+        || contact.to()
+        || direct::is_allowed(tx, to.local().unwrap_or_default(), from.bare())?
+    {
         s.meet(from.bare().as_str(), to.as_str(), l.xmpp_strangers);
         return Ok(Ok(()));
     }
