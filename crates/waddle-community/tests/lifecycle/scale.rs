@@ -83,10 +83,8 @@ async fn a_thousand_waddles_are_made_and_opened_with_bounded_memory_and_descript
     assert!(files <= 64 * 6 + 20, "{files}");
     assert!(grown < 150, "{grown} MiB");
     let listed = c.waddles_of(&alice).await.unwrap();
-    assert_eq!(
-        listed.len(),
-        place.community.limits().waddles_per_member.min(1_000)
-    );
+    let most = 2 * place.community.limits().waddles_per_member;
+    assert_eq!(listed.len(), most.min(1_000));
     place.storage.close().await;
 }
 
