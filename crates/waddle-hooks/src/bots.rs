@@ -187,7 +187,7 @@ impl Hooks {
 
     /// Makes a bot with its account and first token. A waddle's needs `manage_bots`, and becomes a member there.
     pub async fn create_bot(&self, actor: impl Into<Actor>, owner: BotOwner, new: BotChange) -> Result<NewBot> {
-        let (actor, id, server) = (actor.into(), BotId::new(), self.server_db());
+        let (actor, id) = (actor.into(), BotId::new());
         if actor.user().is_some_and(UserId::is_bot) {
             return Err(Error::Forbidden);
         }
@@ -205,22 +205,10 @@ impl Hooks {
             (BotOwner::Person(p), Some(user)) if p != user => return Err(Error::Forbidden),
             _ => {}
         }
-        let by = person.clone();
-        let (have, max) = match waddle {
-            Some(w) => {
-                let have = server.read(move |conn| bots::of_waddle(conn, w)).await?;
-                (have.len(), self.limits().bots_per_waddle)
-            }
-            None => {
-                let have = server
-                    .read(move |conn| by.map_or(Ok(Vec::new()), |p| bots::of_owner(conn, &p)))
-                    .await?;
-                (have.len(), self.limits().bots_per_person)
-            }
+        let max = match waddle {
+            Some(_) => self.limits().bots_per_waddle,
+            None => self.limits().bots_per_person,
         };
-        if have >= max {
-            return Err(Error::Limit { what: "bots", max });
-        }
         let mut row = BotRow {
             id,
             localpart: String::new(),
@@ -245,7 +233,7 @@ impl Hooks {
         };
         let secret = self.apply_bot(new, &mut row)?;
         let identity = &self.0.deps.identity;
-        let row = identity.create_bot(row).await?;
+        let row = identity.create_bot(row, max).await?;
         if let Some(w) = waddle
             && let Err(e) = self.join_bot(&actor, w, &row).await
         {

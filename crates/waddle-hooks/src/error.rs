@@ -119,6 +119,7 @@ impl From<waddle_identity::Error> for Error {
             E::NotFound => Self::NotFound("account or token"),
             E::NameTaken => Self::Conflict("the name is already taken"),
             E::Storage(e) => e.into(),
+            E::Community(e) => e.into(),
             e => Self::Identity(e.to_string()),
         }
     }

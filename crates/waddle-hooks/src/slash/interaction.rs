@@ -218,14 +218,14 @@ mod tests {
     #[test]
     fn answers_are_counted_and_the_last_ends_it() {
         let (all, bot, now) = (Interactions::default(), BotId::new(), Timestamp(100));
-        let (a, wait) = open(bot, 1);
+        let (a, mut wait) = open(bot, 1);
         let id = a.interaction.id;
         assert!(all.add(a, 9, 9, now));
         assert!(all.answered(id, BotId::new(), now).is_none(), "another's");
         // refused: it counts not, and whoever waits still waits
         let (.., first) = all.answered(id, bot, now).unwrap();
         all.give_back(id, first);
-        assert!(!wait.is_terminated());
+        assert_eq!(wait.try_recv(), Err(oneshot::error::TryRecvError::Empty));
         for n in 0..2 {
             let (.., first) = all.answered(id, bot, now).unwrap();
             assert_eq!(first.is_some(), n == 0);

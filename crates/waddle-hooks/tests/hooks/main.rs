@@ -6,4 +6,5 @@ mod crash;
 mod incoming;
 mod outgoing;
 mod receiver;
+mod rights;
 mod world;

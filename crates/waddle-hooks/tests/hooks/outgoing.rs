@@ -262,3 +262,85 @@ async fn a_hook_that_fails_for_days_or_is_gone_is_stopped() {
     assert!(text.contains("410"), "{text}");
     assert!(!world.hooks.outgoing(&user("bob"), w.id, gone.id).await.unwrap().enabled);
 }
+
+#[tokio::test]
+async fn what_cannot_be_read_is_not_passed_over() {
+    let (_dir, world) = World::new().await;
+    let (w, c) = world.penguins().await;
+    let mut r = Receiver::start().await;
+    let (made, _) = hook(&world, w.id, &r, &["message.created"]).await;
+    let db = world.storage.waddle(w.id).await.unwrap();
+    let rename = async |from: &str, to: &str| {
+        let change = format!("ALTER TABLE {from} RENAME TO {to}");
+        db.write(move |tx| tx.execute(&change, ())).await.unwrap();
+    };
+    rename("message_reactions", "broken").await;
+    say(&world, w.id, c.id, "first").await;
+    failures(&world, w.id, made.id, 1).await;
+    let shown = world.hooks.outgoing(&user("bob"), w.id, made.id).await.unwrap();
+    assert!(shown.last_error.unwrap().contains("could not read"));
+    rename("broken", "message_reactions").await;
+    world.later(Duration::from_secs(60));
+    say(&world, w.id, c.id, "second").await;
+    for text in ["first", "second"] {
+        assert_eq!(r.next().await.text(), text);
+    }
+}
+
+#[tokio::test]
+async fn a_dead_letter_stays_until_it_is_taken_or_gone() {
+    let limits = waddle_core::Limits {
+        hook_attempts: 1,
+        ..waddle_core::Limits::default()
+    };
+    let (_dir, world) = World::with(limits).await;
+    let (w, c) = world.penguins().await;
+    let mut r = Receiver::start().await;
+    let (made, _) = hook(&world, w.id, &r, &["message.created"]).await;
+    r.answers(500, "");
+    let id = say(&world, w.id, c.id, "first").await;
+    r.next().await;
+    let letters = async || {
+        let all = world.hooks.dead_letters(&user("bob"), w.id, made.id, None, 10).await;
+        all.unwrap()
+    };
+    let buried = tokio::time::timeout(crate::world::PATIENCE, async {
+        while letters().await.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    });
+    buried.await.unwrap();
+    let letter = letters().await[0].id;
+    let again = async || world.hooks.redeliver(&user("bob"), w.id, made.id, letter).await;
+    // not taken
+    assert!(matches!(again().await, Err(Error::Refused(_))));
+    r.next().await;
+    r.answers(200, "");
+    // not readable
+    let db = world.storage.waddle(w.id).await.unwrap();
+    let rename = async |from: &str, to: &str| {
+        let change = format!("ALTER TABLE {from} RENAME TO {to}");
+        db.write(move |tx| tx.execute(&change, ())).await.unwrap();
+    };
+    rename("message_reactions", "broken").await;
+    let unread = again().await;
+    assert!(matches!(unread, Err(Error::Storage(_))), "{unread:?}");
+    rename("broken", "message_reactions").await;
+    // not for this hook
+    let new = NewChannel::text("other".parse().unwrap(), "Other");
+    let other = world.community.create_channel(&user("alice"), w.id, new).await.unwrap();
+    for (channels, hidden) in [(vec![other.id], true), (vec![], false)] {
+        let only = OutgoingChange {
+            channels: Some(channels),
+            ..OutgoingChange::default()
+        };
+        world.hooks.update_outgoing(&user("bob"), w.id, made.id, only).await.unwrap();
+        if hidden {
+            assert!(matches!(again().await, Err(Error::Conflict(_))));
+        }
+    }
+    assert_eq!(letters().await.len(), 1, "it is still there");
+    world.rooms.act(&user("carol"), w.id, c.id, Act::Retract { id }).await.unwrap();
+    assert!(matches!(again().await, Err(Error::Gone(_))));
+    assert!(letters().await.is_empty() && r.is_quiet());
+}
