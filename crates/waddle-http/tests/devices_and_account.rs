@@ -315,10 +315,13 @@ async fn one_s_own_account() {
         .send()
         .await
         .is_problem(403);
-    remove(&alice, json!({"confirm": "alice", "password": "correct horse"}))
+    let only = remove(&alice, json!({"confirm": "alice", "password": "correct horse"}))
         .send()
         .await
         .is_problem(409);
+    assert_eq!(only["type"], "urn:waddle:problem:conflict");
+    assert!(only["detail"].as_str().unwrap().contains("penguins"), "{only}");
+    t.get("/account").bearer(&alice).send().await.json();
     let gone = remove(&second, json!({"confirm": "bob", "password": "tr0ub4dor and 3"}))
         .send()
         .await;

@@ -391,6 +391,43 @@ async fn who_was_removed_learns_nothing() {
     assert!(!seen.is_empty());
 }
 
+/// Who may answer a request to join hears of it, by whatever role they may.
+#[tokio::test]
+async fn who_invites_hears_of_requests() {
+    let (t, alice, bob) = world(|_| ()).await;
+    let carol = t.person("carol").await;
+    let restricted = t
+        .ask("PATCH", "/waddles/penguins")
+        .bearer(&alice)
+        .json(json!({"visibility": "restricted"}));
+    assert_eq!(restricted.send().await.status, 200);
+    let role = t
+        .post("/waddles/penguins/roles")
+        .bearer(&alice)
+        .json(json!({"name": "Greeters", "permissions": ["invite"]}))
+        .send()
+        .await;
+    assert_eq!(role.status, 201, "{}", role.text);
+    let role = role.json()["id"].as_str().unwrap().to_owned();
+    let given = t
+        .ask("PUT", &format!("/waddles/penguins/roles/{role}/members/bob"))
+        .bearer(&alice)
+        .send()
+        .await;
+    assert!(given.status.is_success(), "{}", given.text);
+    let mut reader = listen(&t, &bob, "").await.unwrap();
+    reader.expect("ready").await;
+    let asked = t
+        .post("/waddles/penguins/join-requests")
+        .bearer(&carol)
+        .json(json!({"message": "fish"}))
+        .send()
+        .await;
+    assert_eq!(asked.status, 201, "{}", asked.text);
+    let told = reader.until("join_request.created").await;
+    assert!(told.data["user"].as_str().unwrap().contains("carol"), "{told:?}");
+}
+
 #[tokio::test]
 async fn what_ends_a_stream() {
     let (t, alice, bob) = world(|_| ()).await;

@@ -208,6 +208,29 @@ async fn strangers_learn_nothing() {
     t.get(&format!("{at}/messages")).send().await.is_problem(401);
 }
 
+/// By its identifier a channel is the same for a guest, whatever the server has in memory.
+#[tokio::test]
+async fn a_channel_by_its_identifier() {
+    let t = stage().await;
+    let (alice, eve) = (t.person("alice").await, t.person("eve").await);
+    t.person("bob").await;
+    let at = penguins(&t, &alice, "bob").await;
+    let said = say(&t, &alice, &at, json!({"body": "hello"})).await;
+    let channel = said["channel_id"].as_str().unwrap();
+    let path = format!("/channels/{channel}/messages");
+    get(&t, &eve, &path).await.is_problem(403);
+    let opened = t
+        .ask("PATCH", "/waddles/penguins")
+        .bearer(&alice)
+        .json(json!({"visibility": "public"}));
+    assert_eq!(opened.send().await.status, 200);
+    for (who, path) in [(&alice, &path), (&eve, &path), (&eve, &format!("{at}/messages"))] {
+        let read = get(&t, who, path).await;
+        assert_eq!(read.status, 200, "{}", read.text);
+        assert_eq!(read.json()["messages"][0]["body"], "hello");
+    }
+}
+
 #[tokio::test]
 async fn search_finds_what_one_may_read() {
     let t = stage().await;

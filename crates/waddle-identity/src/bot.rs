@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use waddle_community::Community;
+use waddle_community::{Community, Error as CommunityError};
 use waddle_core::{BotId, Secret, Slug, Timestamp, UserId};
 use waddle_storage::repo::{
     bots::{self, BotRow},
@@ -49,13 +49,25 @@ impl Identity {
     }
 
     /// Makes a bot's account; its localpart is `bot-` and the name, with a number where that is or was another's.
-    pub async fn create_bot(&self, mut bot: BotRow) -> Result<BotRow, Error> {
+    /// Its waddle, or its person, has at most `max`.
+    pub async fn create_bot(&self, mut bot: BotRow, max: usize) -> Result<BotRow, Error> {
         let slug = Slug::from_name(&bot.name).ok_or(Error::Name("no address can be made of it"))?;
         let first = [BOT_PREFIX, slug.as_str()].concat();
         let mut names = vec![first.clone()];
         names.extend((2..NAMES).map(|n| format!("{first}-{n}")));
         let row = bot.clone();
-        let made = self.0.db.write(move |tx| bots::insert(tx, &row, &names)).await?;
+        let made = self.0.db.transact(move |tx| {
+            let have = match (&row.waddle, &row.owner) {
+                (Some(waddle), _) => bots::of_waddle(tx, *waddle)?.len(),
+                (None, Some(owner)) => bots::of_owner(tx, owner)?.len(),
+                (None, None) => 0,
+            };
+            if have >= max {
+                return Err(Error::Community(CommunityError::Limit { what: "bots", max }));
+            }
+            Ok::<_, Error>(bots::insert(tx, &row, &names)?)
+        });
+        let made = made.await?;
         bot.localpart = made.ok_or(Error::NameTaken)?;
         Ok(bot)
     }

@@ -51,6 +51,7 @@ scripts! {
     groupchat
     history
     invite
+    invite_channel
     join_errors
     leave
     lists

@@ -10,6 +10,7 @@ mod invites;
 mod joining;
 mod members;
 mod places;
+mod reach;
 mod roles;
 mod waddles;
 
