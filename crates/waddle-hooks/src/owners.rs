@@ -18,7 +18,7 @@ impl Hooks {
         match owned {
             Ok(owned) => {
                 for bot in owned {
-                    self.noted(waddle, bot.id, self.expel(waddle, bot.id).await);
+                    noted(waddle, bot.id, self.expel(waddle, bot.id).await);
                 }
             }
             Err(error) => tracing::warn!(%waddle, %error, "bots of somebody who was banned may stay"),
@@ -36,7 +36,7 @@ impl Hooks {
             Ok(None) => Ok(()),
             Err(e) => Err(e.into()),
         };
-        self.noted(waddle, bot, done);
+        noted(waddle, bot, done);
     }
 
     /// Looks at all bots of people: at the start, and where changes were missed.
@@ -55,7 +55,7 @@ impl Hooks {
                 after = Some(*last);
                 for (bot, owner) in page {
                     for (w, _) in hooks.community().waddles_of(&UserId::bot(bot)).await.unwrap_or_default() {
-                        hooks.noted(w.id, bot, hooks.expel_where_banned(w.id, bot, &owner).await);
+                        noted(w.id, bot, hooks.expel_where_banned(w.id, bot, &owner).await);
                     }
                 }
             }
@@ -79,10 +79,10 @@ impl Hooks {
             done => done,
         }
     }
+}
 
-    fn noted(&self, waddle: WaddleId, bot: BotId, done: Result<()>) {
-        if let Err(error) = done {
-            tracing::warn!(%waddle, %bot, %error, "the bot of somebody who is banned stays");
-        }
+fn noted(waddle: WaddleId, bot: BotId, done: Result<()>) {
+    if let Err(error) = done {
+        tracing::warn!(%waddle, %bot, %error, "the bot of somebody who is banned stays");
     }
 }
