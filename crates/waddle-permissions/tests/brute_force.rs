@@ -148,8 +148,11 @@ proptest! {
                     let why = at.explain(question, WIDE).unwrap();
                     prop_assert_eq!(why.decision, expected);
                     sound(&at, &why, &why.reason);
-                    let tree = at.expand(object.as_ref(), name, 100, WIDE).unwrap();
-                    prop_assert_eq!(of_tree(&at, &tree, &subject(&who)), three(expected));
+                    // A tree shows every way, so it may be too large where a decision is not.
+                    match at.expand(object.as_ref(), name, 100, WIDE) {
+                        Ok(tree) => prop_assert_eq!(of_tree(&at, &tree, &subject(&who)), three(expected)),
+                        Err(e) => prop_assert!(matches!(e, CheckError::TooComplex(_))),
+                    }
                 }
                 let found = at.list_objects("doc", name, s.as_ref(), LOOKUP).unwrap();
                 prop_assert_eq!(found, may, "doc#{}@{}", name, s);

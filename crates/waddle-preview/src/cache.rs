@@ -22,6 +22,10 @@ pub struct Cache {
     time: Duration,
 }
 
+/// What was found at an address.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Known(pub Option<Page>);
+
 impl Cache {
     /// Remembers `most` pages for `time`.
     pub fn new(most: usize, time: Duration) -> Self {
@@ -32,11 +36,11 @@ impl Cache {
         }
     }
 
-    /// What is known of an address, if anything is.
-    pub fn get(&self, url: &str, now: Instant) -> Option<Option<Page>> {
+    /// What is known of an address, if anything is; perhaps that there is nothing to show.
+    pub fn get(&self, url: &str, now: Instant) -> Option<Known> {
         let kept = self.kept.lock();
         let (at, page) = kept.pages.get(url)?;
-        (now.saturating_duration_since(*at) < self.time).then(|| page.clone())
+        (now.saturating_duration_since(*at) < self.time).then(|| Known(page.clone()))
     }
 
     /// Remembers what was found.
@@ -68,14 +72,13 @@ mod tests {
             cache.put(url, None, start);
         }
         assert_eq!(cache.get("a", start), None, "the oldest went");
-        assert_eq!(cache.get("c", start), Some(None));
+        assert_eq!(cache.get("c", start), Some(Known(None)));
         assert_eq!(cache.get("c", start + Duration::from_secs(10)), None, "too old");
         cache.put("c", Some(Page::default()), start + Duration::from_secs(20));
         assert!(
             cache
                 .get("c", start + Duration::from_secs(21))
-                .flatten()
-                .is_some()
+                .is_some_and(|k| k.0.is_some())
         );
     }
 }

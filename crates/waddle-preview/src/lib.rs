@@ -100,13 +100,13 @@ impl Previews {
         url.set_fragment(None);
         let now = Instant::now();
         if let Some(known) = self.0.cache.get(url.as_str(), now) {
-            return known;
+            return known.0;
         }
         let _waiting = self.0.waiting.try_acquire().ok()?;
         let _turn = self.0.at_a_time.acquire().await.ok()?;
         // Somebody else may have asked meanwhile.
         if let Some(known) = self.0.cache.get(url.as_str(), now) {
-            return known;
+            return known.0;
         }
         let found = self.fetch(&url).await;
         self.0.cache.put(url.as_str(), found.clone(), Instant::now());

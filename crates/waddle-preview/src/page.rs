@@ -66,7 +66,7 @@ pub fn read(html: &[u8], at: &Url) -> Page {
                             "twitter:description" => better(&mut description, 1, &content),
                             "description" => better(&mut description, 2, &content),
                             "og:image" | "og:image:url" | "og:image:secure_url" => {
-                                better(&mut image, 0, &content)
+                                better(&mut image, 0, &content);
                             }
                             "twitter:image" => better(&mut image, 1, &content),
                             "og:site_name" => better(&mut site, 0, &content),

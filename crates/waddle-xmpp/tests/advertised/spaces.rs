@@ -14,6 +14,19 @@ const DESCRIBED: &[Exchange] = &[(
 /// The waddles' host.
 pub const SPACES: &[Row] = &[
     ("urn:xmpp:spaces:0", DESCRIBED),
+    (
+        "http://jabber.org/protocol/commands",
+        &[
+            (
+                "<iq type='get' id='p'{to}><query xmlns='http://jabber.org/protocol/disco#items' node='http://jabber.org/protocol/commands'/></iq>",
+                "urn:waddle:moderation#timeout",
+            ),
+            (
+                "<iq type='set' id='p'{to}><command xmlns='http://jabber.org/protocol/commands' node='urn:waddle:moderation#timeout'/></iq>",
+                "executing",
+            ),
+        ],
+    ),
     ("http://jabber.org/protocol/pubsub", SEEN),
     (
         "http://jabber.org/protocol/rsm",
