@@ -385,10 +385,11 @@ impl Community {
                 state.screen = screen;
             }
             for (user, is) in effects.invited {
-                match is {
-                    true => state.invited.insert(user),
-                    false => state.invited.remove(&user),
-                };
+                if is {
+                    state.invited.insert(user);
+                } else {
+                    state.invited.remove(&user);
+                }
             }
             for (user, timeout) in effects.timeouts {
                 match timeout {

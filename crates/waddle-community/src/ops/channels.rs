@@ -65,9 +65,12 @@ impl Community {
         let made = self.make_channel(actor, id, channel, new).await;
         // Once more where it is there, or may be: the index may have been made anew meanwhile, without it.
         let refused = matches!(&made, Err(e) if !matches!(e, Error::Storage(_)));
-        let noted = server.write(move |tx| match refused {
-            true => waddles::displace_channel(tx, id, channel),
-            false => waddles::place_channel(tx, id, channel),
+        let noted = server.write(move |tx| {
+            if refused {
+                waddles::displace_channel(tx, id, channel)
+            } else {
+                waddles::place_channel(tx, id, channel)
+            }
         });
         if let Err(error) = noted.await {
             tracing::warn!(waddle = %id, %channel, %error, "the index of channels is behind");
