@@ -1,4 +1,4 @@
-//! Signatures of what goes out: HMAC-SHA-256 as [Standard Webhooks] has it (`adrs/0021-standard-webhooks.md`).
+//! Signatures of what goes out: HMAC-SHA-256 as [Standard Webhooks] has it (`adrs/0016-standard-webhooks.md`).
 //!
 //! Signed is `<webhook-id>.<webhook-timestamp>.<body>`; the header holds `v1,` and the base64 of the MAC, once for each
 //! secret that counts, separated by spaces.

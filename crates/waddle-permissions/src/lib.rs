@@ -6,7 +6,7 @@
 //! expand, list objects, list users and explain; [`TupleStore::changes_after`] is what watchers read, a
 //! [`Zookie`] carries a revision to a client and back. The language and the three-valued rule for cycles
 //! are in `specs/permissions.md`, the choices in `adrs/0004-permission-language.md` and
-//! `adrs/0020-permission-lookups.md`.
+//! `adrs/0014-permission-lookups.md`.
 
 mod cache;
 mod check;

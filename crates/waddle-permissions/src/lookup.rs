@@ -1,5 +1,5 @@
 //! List objects and list users: candidates are gathered by the indexes, and each is then checked where the
-//! schema leaves room for doubt (`adrs/0020-permission-lookups.md`).
+//! schema leaves room for doubt (`adrs/0014-permission-lookups.md`).
 
 use std::collections::VecDeque;
 

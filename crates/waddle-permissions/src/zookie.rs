@@ -1,4 +1,4 @@
-//! Zookies: opaque tokens that name a revision of one store (Zanzibar §2.2, `adrs/0020-permission-lookups.md`).
+//! Zookies: opaque tokens that name a revision of one store (Zanzibar §2.2, `adrs/0014-permission-lookups.md`).
 //!
 //! A token is authenticated for its scope, so that nobody learns or invents revisions of another waddle.
 
