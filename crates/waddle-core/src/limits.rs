@@ -174,6 +174,8 @@ limits! {
     message_search_reach: usize = 20_000,
     /// Messages: where counts of the unread end.
     message_unread: usize = 100,
+    /// Messages: channels in an inbox, waddle by waddle; of a person who may read more the rest are left out.
+    inbox_channels: usize = 2_000,
     /// Messages: conversations with people in an inbox.
     inbox_direct: usize = 100,
     /// Messages: messages of an account's archive that are looked at for its inbox.

@@ -351,6 +351,18 @@ async fn pins_and_the_inbox() {
             .unwrap()
             .clone()
     };
+    assert!(inbox["next"].is_null());
+    // The same, one after the other.
+    let (mut path, mut pages) = ("/inbox?limit=1".to_owned(), Vec::new());
+    for _ in 0..9 {
+        let page = get(&t, &bob, &path).await.json();
+        assert_eq!(page["conversations"].as_array().unwrap().len(), 1);
+        pages.push(page["conversations"][0].clone());
+        let Some(next) = page["next"].as_str() else { break };
+        path = format!("/inbox?limit=1&cursor={next}");
+    }
+    assert_eq!(inbox["conversations"], Value::Array(pages));
+    get(&t, &bob, "/inbox?cursor=x").await.is_problem(400);
     let entry = general(&inbox);
     assert_eq!(
         (&entry["unread"], &entry["mentions"], &entry["last_message"]["id"]),

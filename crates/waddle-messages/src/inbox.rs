@@ -8,10 +8,10 @@
 use std::sync::Arc;
 
 use waddle_community::{Channel, Community, Waddle};
-use waddle_core::{Jid, MessageId, Timestamp, UserId};
+use waddle_core::{Jid, MessageId, Timestamp, UserId, WaddleId};
 use waddle_stanza::Stanza;
 use waddle_storage::{
-    Conn, Db,
+    Conn, Db, StorageError,
     repo::{
         archive::{self, ArchiveKey, Archived},
         members,
@@ -26,6 +26,8 @@ use crate::{MessageView, Result, Viewer, text, view};
 pub struct Bounds {
     /// Counts end here.
     pub counted: usize,
+    /// Channels that are listed.
+    pub channels: usize,
     /// Conversations with people that are listed.
     pub direct: usize,
     /// Messages of an account's archive that are looked at for them.
@@ -83,122 +85,261 @@ pub struct Conversation {
     pub unread: Unread,
 }
 
-impl Conversation {
-    /// The last message, by which an inbox is ordered.
-    pub fn last(&self) -> MessageId {
-        match &self.with {
-            With::Channel { last, .. } => last.as_ref().map_or(MessageId(0), |m| m.id),
-            With::Direct { last, .. } => last.id,
+/// The inbox of a person, the latest first, as far as its bounds go: which conversations there are, their last messages
+/// and markers. What is in them is read for a page alone, with [`read`].
+#[derive(Debug, Clone, Default)]
+pub struct Index {
+    /// The latest first.
+    pub heads: Vec<Head>,
+}
+
+/// A conversation of which only the place in the inbox is known.
+#[derive(Debug, Clone)]
+pub struct Head {
+    /// With whom.
+    pub with: HeadOf,
+    /// The last message; 0 where nothing was said.
+    pub last: MessageId,
+    read: Option<MessageId>,
+    after: MessageId,
+}
+
+/// Whose.
+#[derive(Debug, Clone)]
+pub enum HeadOf {
+    /// A channel, and its waddle.
+    Channel(Arc<Waddle>, Arc<Channel>),
+    /// A person.
+    Direct(Jid),
+}
+
+impl Head {
+    /// By what an inbox is ordered: the time of the last message, then a name that does not change.
+    pub fn place(&self) -> (MessageId, String) {
+        let name = match &self.with {
+            HeadOf::Channel(_, channel) => channel.id.to_string(),
+            HeadOf::Direct(peer) => peer.to_string(),
+        };
+        (self.last, name)
+    }
+
+    /// Whether there may be something that is not read.
+    fn is_new(&self) -> bool {
+        self.last > self.after
+    }
+
+    fn unread(&self, conn: &Conn, user: &UserId, counted: usize) -> Result<Unread> {
+        if !self.is_new() {
+            return Ok(Unread::default());
         }
+        let reader = user.as_str();
+        Ok(match &self.with {
+            HeadOf::Channel(_, channel) => {
+                messages::unread(conn, &ArchiveKey::channel(channel.id), reader, self.after, counted)?
+            }
+            HeadOf::Direct(peer) => {
+                let key = ArchiveKey::user(user);
+                let messages = messages::unread_from(conn, &key, peer.as_str(), reader, self.after, counted)?;
+                Unread {
+                    messages,
+                    mentions: messages,
+                }
+            }
+        })
     }
 }
 
-/// The inbox of a person: the latest first.
-pub async fn inbox(community: &Community, user: &UserId, bounds: Bounds) -> Result<Vec<Conversation>> {
-    let mut all = direct(&community.storage().server(), user, bounds).await?;
+/// Which conversations somebody has: for each channel one look into an index, for people one for all of them.
+pub async fn index(community: &Community, user: &UserId, bounds: Bounds) -> Result<Index> {
+    let mut heads = direct(&community.storage().server(), user, bounds).await?;
+    let mut left = bounds.channels;
     for (waddle, _) in community.waddles_of(user).await? {
-        all.extend(channels(community, user, &waddle, bounds.counted).await?);
+        if left == 0 {
+            break;
+        }
+        let of = channels(community, user, &waddle, left).await?;
+        left = left.saturating_sub(of.len());
+        heads.extend(of);
     }
-    all.sort_by_key(|c| std::cmp::Reverse(c.last()));
-    Ok(all)
+    heads.sort_by_cached_key(|h| std::cmp::Reverse(h.place()));
+    Ok(Index { heads })
 }
 
-/// The channels of one waddle that a person may read, in their order.
-pub async fn channels(
+async fn channels(
     community: &Community,
     user: &UserId,
     waddle: &Arc<Waddle>,
-    counted: usize,
-) -> Result<Vec<Conversation>> {
+    most: usize,
+) -> Result<Vec<Head>> {
     let access = community.access(waddle.id).await?;
     let mut readable = access.channels();
     readable.retain(|c| access.channel_allows(c.id, "join", user));
+    readable.truncate(most);
     if readable.is_empty() {
         return Ok(Vec::new());
     }
-    let (viewer, user) = (Viewer::of(&access, user), user.clone());
-    let waddle = waddle.clone();
+    let (user, waddle) = (user.clone(), waddle.clone());
     let db = community.storage().waddle(waddle.id).await?;
-    db.read(move |c| {
+    let found = db.read(move |c| {
         // Identifiers are times.
         let joined = members::get(c, &user)?.map_or(MessageId(0), |m| MessageId(m.joined_at.0 - 1));
         let mut all = Vec::with_capacity(readable.len());
         for channel in readable {
-            match one(c, &waddle, channel, &viewer, &user, joined, counted) {
-                Ok(entry) => all.push(entry),
-                Err(e) => return Ok(Err(e)),
-            }
-        }
-        Ok(Ok(all))
-    })
-    .await?
-}
-
-fn one(
-    conn: &Conn,
-    waddle: &Arc<Waddle>,
-    channel: Arc<Channel>,
-    viewer: &Viewer,
-    user: &UserId,
-    joined: MessageId,
-    counted: usize,
-) -> Result<Conversation> {
-    let key = ArchiveKey::channel(channel.id);
-    let row = messages::latest(conn, &key)?;
-    let read = messages::marker(conn, user.as_str(), key.as_str())?;
-    let after = read.unwrap_or(joined);
-    let unread = match &row {
-        Some(m) if m.id > after => messages::unread(conn, &key, user.as_str(), after, counted)?,
-        _ => Unread::default(),
-    };
-    let last = view::views(conn, &key, channel.id, viewer, row.iter().cloned().collect())?;
-    Ok(Conversation {
-        with: With::Channel {
-            waddle: waddle.clone(),
-            channel,
-            last: last.into_iter().next().map(Box::new),
-            row: row.map(Box::new),
-        },
-        read,
-        unread,
-    })
-}
-
-/// The place of a conversation's marker.
-pub fn place_of(peer: &str) -> String {
-    ["peer:", peer].concat()
-}
-
-/// The conversations of a person with others, the latest first.
-pub async fn direct(server: &Db, user: &UserId, bounds: Bounds) -> Result<Vec<Conversation>> {
-    let user = user.clone();
-    let found = server.read(move |c| {
-        let key = ArchiveKey::user(&user);
-        let mut all = Vec::new();
-        for (peer, id, _) in messages::peers(c, &key, bounds.reach, bounds.direct)? {
-            let Ok(jid) = peer.parse::<Jid>() else { continue };
-            let row = archive::get(c, &key, id)?;
-            let read = messages::marker(c, user.as_str(), &place_of(&peer))?;
-            let after = read.unwrap_or(MessageId(0));
-            // Who answers has read.
-            let answered = messages::last_by(c, &key, &peer, user.as_str(), bounds.reach)?;
-            let after = answered.map_or(after, |a| a.max(after));
-            let messages = messages::unread_from(c, &key, &peer, user.as_str(), after, bounds.counted)?;
-            all.push(Conversation {
-                with: With::Direct {
-                    peer: jid,
-                    last: said(&row, &user),
-                },
+            let key = ArchiveKey::channel(channel.id);
+            let read = messages::marker(c, user.as_str(), key.as_str())?;
+            all.push(Head {
+                last: messages::latest_id(c, &key)?.unwrap_or(MessageId(0)),
+                with: HeadOf::Channel(waddle.clone(), channel),
                 read,
-                unread: Unread {
-                    messages,
-                    mentions: messages,
-                },
+                after: read.unwrap_or(joined),
             });
         }
         Ok(all)
     });
     Ok(found.await?)
+}
+
+async fn direct(server: &Db, user: &UserId, bounds: Bounds) -> Result<Vec<Head>> {
+    let user = user.clone();
+    let found = server.read(move |c| {
+        let key = ArchiveKey::user(&user);
+        let mut all = Vec::new();
+        for peer in messages::peers(c, &key, user.as_str(), bounds.reach, bounds.direct)? {
+            let Ok(jid) = peer.jid.parse::<Jid>() else { continue };
+            let read = messages::marker(c, user.as_str(), &place_of(&peer.jid))?;
+            all.push(Head {
+                with: HeadOf::Direct(jid),
+                last: peer.last,
+                read,
+                // Who answers has read.
+                after: read.max(peer.own).unwrap_or(MessageId(0)),
+            });
+        }
+        Ok(all)
+    });
+    Ok(found.await?)
+}
+
+/// The positions of the heads of each database: that of a waddle, or the server's.
+fn by_database(heads: &[Head]) -> Vec<(Option<WaddleId>, Vec<usize>)> {
+    let mut all: Vec<(Option<WaddleId>, Vec<usize>)> = Vec::new();
+    for (n, head) in heads.iter().enumerate() {
+        let of = match &head.with {
+            HeadOf::Channel(waddle, _) => Some(waddle.id),
+            HeadOf::Direct(_) => None,
+        };
+        match all.iter_mut().find(|(found, _)| *found == of) {
+            Some((_, numbers)) => numbers.push(n),
+            None => all.push((of, vec![n])),
+        }
+    }
+    all
+}
+
+async fn database(community: &Community, of: Option<WaddleId>) -> Result<Db> {
+    Ok(match of {
+        Some(waddle) => community.storage().waddle(waddle).await?,
+        None => community.storage().server(),
+    })
+}
+
+/// How much is not read of each, in their order.
+pub async fn unread(
+    community: &Community,
+    user: &UserId,
+    heads: &[Head],
+    counted: usize,
+) -> Result<Vec<Unread>> {
+    let mut all = vec![Unread::default(); heads.len()];
+    let new: Vec<usize> = (0..heads.len()).filter(|n| heads[*n].is_new()).collect();
+    let of: Vec<Head> = new.iter().map(|n| heads[*n].clone()).collect();
+    for (waddle, numbers) in by_database(&of) {
+        let part: Vec<(usize, Head)> = numbers.into_iter().map(|n| (new[n], of[n].clone())).collect();
+        let (db, user) = (database(community, waddle).await?, user.clone());
+        let counts = db.read(move |c| {
+            Ok(part
+                .into_iter()
+                .map(|(n, head)| Ok((n, head.unread(c, &user, counted)?)))
+                .collect::<Result<Vec<_>>>())
+        });
+        for (n, count) in counts.await?? {
+            all[n] = count;
+        }
+    }
+    Ok(all)
+}
+
+/// What is in these conversations, in their order. One whose channel, waddle or last message went meanwhile is left out.
+pub async fn read(
+    community: &Community,
+    user: &UserId,
+    heads: &[Head],
+    counted: usize,
+) -> Result<Vec<Conversation>> {
+    let mut all: Vec<(usize, Conversation)> = Vec::with_capacity(heads.len());
+    for (waddle, numbers) in by_database(heads) {
+        let viewer = match waddle {
+            Some(waddle) => Some(Viewer::of(&*community.access(waddle).await?, user)),
+            None => None,
+        };
+        let part: Vec<(usize, Head)> = numbers.into_iter().map(|n| (n, heads[n].clone())).collect();
+        let (db, user) = (database(community, waddle).await?, user.clone());
+        let found = db.read(move |c| {
+            let mut read = Vec::with_capacity(part.len());
+            for (n, head) in part {
+                match one(c, head, viewer.as_ref(), &user, counted) {
+                    Ok(conversation) => read.extend(conversation.map(|found| (n, found))),
+                    Err(e) => return Ok(Err(e)),
+                }
+            }
+            Ok(Ok(read))
+        });
+        all.extend(found.await??);
+    }
+    all.sort_by_key(|(n, _)| *n);
+    Ok(all.into_iter().map(|(_, c)| c).collect())
+}
+
+fn one(
+    conn: &Conn,
+    head: Head,
+    viewer: Option<&Viewer>,
+    user: &UserId,
+    counted: usize,
+) -> Result<Option<Conversation>> {
+    let unread = head.unread(conn, user, counted)?;
+    let (read, id) = (head.read, head.last);
+    let with = match (head.with, viewer) {
+        (HeadOf::Channel(waddle, channel), Some(viewer)) => {
+            let key = ArchiveKey::channel(channel.id);
+            let row = messages::latest(conn, &key)?;
+            let last = view::views(conn, &key, channel.id, viewer, row.iter().cloned().collect())?;
+            With::Channel {
+                waddle,
+                channel,
+                last: last.into_iter().next().map(Box::new),
+                row: row.map(Box::new),
+            }
+        }
+        (HeadOf::Direct(peer), _) => {
+            let row = match archive::get(conn, &ArchiveKey::user(user), id) {
+                Ok(row) => row,
+                Err(StorageError::NotFound) => return Ok(None),
+                Err(e) => return Err(e.into()),
+            };
+            With::Direct {
+                peer,
+                last: said(&row, user),
+            }
+        }
+        (HeadOf::Channel(..), None) => return Ok(None),
+    };
+    Ok(Some(Conversation { with, read, unread }))
+}
+
+/// The place of a conversation's marker.
+pub fn place_of(peer: &str) -> String {
+    ["peer:", peer].concat()
 }
 
 /// Moves a person's marker in a conversation forward, to a message of their archive.

@@ -114,14 +114,18 @@ async fn strangers_wait_for_consent_and_are_not_told() {
     b.quiet().await;
     let found = options(&mut b, "bob@waddle.test", "urn:waddle:direct#requests", "request").await;
     let [request] = &*found else { panic!("{found:?}") };
-    let answer = [("request", request.as_str()), ("answer", "accept")];
-    let done = run(&mut b, "bob@waddle.test", "urn:waddle:direct#requests", &answer).await;
-    assert!(completed(&done).contains("alice"));
-    // What waited comes, with the time that it was sent, then what is said from now on.
+    b.send(&format!(
+        "<iq type='set' id='c' to='bob@waddle.test'><command xmlns='{COMMANDS}' node='urn:waddle:direct#requests' \
+         action='execute'><x xmlns='jabber:x:data' type='submit'><field var='request'><value>{request}</value></field>\
+         <field var='answer'><value>accept</value></field></x></command></iq>"
+    ))
+    .await;
+    // What waited comes, with the time that it was sent, then the answer, then what is said from now on.
     for words in ["1", "2"] {
         let came = b.message().await;
         assert_eq!((body(&came).as_str(), text(&came).contains(DELAY)), (words, true));
     }
+    assert!(completed(&b.next().await).contains("alice"));
     a.send(&say("bob", "3")).await;
     assert_eq!(body(&b.message().await), "3");
     let archive = "<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'/></iq>";
@@ -141,6 +145,113 @@ async fn strangers_wait_for_consent_and_are_not_told() {
             .collect();
         assert!(of.len() == 1 && of[0].contains(DELAY), "{of:?}");
     }
+}
+
+#[tokio::test]
+async fn what_was_accepted_is_lost_by_no_bucket_and_no_failure() {
+    let rate = Rate {
+        count: 4,
+        seconds: 600,
+    };
+    let w = world_with(
+        |l| {
+            l.xmpp_rate_strangers = rate;
+            l.xmpp_offline_messages = 2;
+        },
+        |_| {},
+    )
+    .await;
+    people(&w, &["alice", "bob"]).await;
+    let direct = w.server.direct();
+    direct
+        .set_policy(&own("bob"), RequestPolicy::FriendsOnly)
+        .await
+        .unwrap();
+    let mut a = w.online("alice", "one").await;
+    for words in ["1", "2", "3", "4"] {
+        a.send(&say("bob", words)).await;
+        a.quiet().await;
+    }
+    let waiting = async || direct.requests(&own("bob"), None, 9).await.unwrap();
+    let id = waiting().await[0].id;
+    // Bob is away and no more than two fit; the notice of the request is one.
+    assert_eq!(direct.accept(&own("bob"), id).await, Err(DirectError::Failed));
+    let left = waiting().await;
+    assert_eq!((left.len(), left[0].messages, left[0].text.as_deref()), (1, 3, Some("2")));
+    a.quiet().await;
+    let mut b = w.online("bob", "two").await;
+    assert!(body(&b.message().await).contains("would like"));
+    assert_eq!(body(&b.message().await), "1");
+    // Again, and twice at once: each comes once, though Alice has used up what strangers may.
+    let (one, two) = (own("bob"), own("bob"));
+    let (one, two) = tokio::join!(direct.accept(&one, id), direct.accept(&two, id));
+    assert!(one.is_ok() || two.is_ok(), "{one:?} {two:?}");
+    for words in ["2", "3", "4"] {
+        assert_eq!(body(&b.message().await), words);
+    }
+    a.send(&say("bob", "5")).await;
+    assert_eq!(body(&b.message().await), "5", "not a stranger any more");
+    assert!(waiting().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_full_group_can_be_entered_later() {
+    let w = world_with(|l| l.direct_group_people = 3, |_| {}).await;
+    people(&w, &["alice", "bob", "carol", "dave"]).await;
+    let direct = w.server.direct();
+    direct
+        .set_policy(&own("carol"), RequestPolicy::FriendsOnly)
+        .await
+        .unwrap();
+    let others = vec![own("bob").bare, own("carol").bare];
+    let (group, _) = direct.make_group(&own("alice"), "x", others).await.unwrap();
+    direct.add(&own("bob"), &group.room, &own("dave").bare).await.unwrap();
+    let id = direct.requests(&own("carol"), None, 9).await.unwrap()[0].id;
+    let full = DirectError::Full {
+        what: "people in a group",
+        max: 3,
+    };
+    assert_eq!(direct.accept(&own("carol"), id).await, Err(full));
+    direct
+        .remove(&own("dave"), &group.room, &own("dave").bare)
+        .await
+        .unwrap();
+    direct.accept(&own("carol"), id).await.unwrap();
+    let groups = direct.groups(&own("carol")).await.unwrap();
+    assert_eq!(groups[0].1.len(), 3);
+    // What is said there is counted until a marker says that it was seen.
+    let mut c = w.online("carol", "one").await;
+    let mut b = w.online("bob", "two").await;
+    let room = format!("{}@muc.waddle.test", group.room);
+    for (who, nick) in [(&mut b, "Bob"), (&mut c, "Carol")] {
+        who.send(&format!(
+            "<presence to='{room}/{nick}'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
+        ))
+        .await;
+        who.sync().await;
+    }
+    b.send(&format!("<message to='{room}' type='groupchat' id='g'><body>hi</body></message>"))
+        .await;
+    let said = loop {
+        let s = c.message().await;
+        if body(&s) == "hi" {
+            let id = s.root().child("stanza-id", "urn:xmpp:sid:0").unwrap();
+            break id.attr("id").unwrap().into_owned();
+        }
+    };
+    let unread = async |who: &str| direct.unread(&own(who), &groups).await.unwrap()[0].messages;
+    assert_eq!((unread("carol").await, unread("bob").await), (1, 0));
+    c.send(&format!(
+        "<message to='{room}' type='groupchat' id='s'><displayed xmlns='urn:xmpp:chat-markers:0' id='{said}'/></message>"
+    ))
+    .await;
+    loop {
+        let s = b.message().await;
+        if s.root().has("displayed", "urn:xmpp:chat-markers:0") {
+            break;
+        }
+    }
+    assert_eq!(unread("carol").await, 0);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ mod support;
 
 use eventing::{EVENT, friends, interested, items, publish};
 use support::{Client, World, body, condition, text, world};
-use waddle_community::{NewWaddle, Role};
+use waddle_community::{NewChannel, NewWaddle, Role};
 use waddle_core::UserId;
 use waddle_stanza::Stanza;
 
@@ -202,6 +202,50 @@ async fn one_marker_for_all_devices() {
     let _ = romeo.sync().await;
     let theirs = romeo.request(&items("juliet@waddle.test", MDS)).await;
     assert!(theirs.is_type("error"), "{}", text(&theirs));
+}
+
+/// XEP-0430: 500 channels, a page at a time; who asks for no page gets the first.
+#[tokio::test]
+async fn a_large_inbox_is_paged() {
+    let w = support::world_with(
+        |l| {
+            l.archive_page = 100;
+            l.inbox_channels = 450;
+        },
+        |_| {},
+    )
+    .await;
+    w.account("juliet").await;
+    let juliet = UserId::local("juliet");
+    for (n, count) in [(0, 250), (1, 250)] {
+        let new = NewWaddle::new(format!("verona{n}").parse().unwrap(), "Verona");
+        let id = w.community.create_waddle(&juliet, new).await.unwrap().id;
+        for c in 1..count {
+            let new = NewChannel::text(format!("c{c}").parse().unwrap(), "C");
+            w.community.create_channel(&juliet, id, new).await.unwrap();
+        }
+    }
+    let mut c = w.online("juliet", "j").await;
+    let _ = c.sync().await;
+    let began = std::time::Instant::now();
+    let (all, _, end) = inbox(&mut c, "", "").await;
+    println!("the first of 450 channels: {:?}", began.elapsed());
+    let fin = end.root().child("fin", INBOX).unwrap();
+    assert_eq!((all.len(), fin.attr("total").as_deref()), (100, Some("450")));
+    let mut seen: Vec<String> = all.into_iter().map(|(jid, ..)| jid).collect();
+    for _ in 0..9 {
+        let after = seen.last().unwrap();
+        let page = format!(
+            "<set xmlns='http://jabber.org/protocol/rsm'><max>50</max><after>{after}</after></set>"
+        );
+        let (more, ..) = inbox(&mut c, "", &page).await;
+        assert!(more.len() <= 50);
+        seen.extend(more.into_iter().map(|(jid, ..)| jid));
+    }
+    let all = seen.len();
+    seen.sort();
+    seen.dedup();
+    assert_eq!((all, seen.len()), (450, 450), "each once");
 }
 
 async fn search(c: &mut Client, of: &str, words: &str, rest: &str) -> Result<Vec<String>, String> {

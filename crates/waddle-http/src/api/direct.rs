@@ -8,8 +8,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use waddle_core::{BareJid, Timestamp, UserId};
-use waddle_storage::repo::direct::{Group, Participant, Request, RequestPolicy};
-use waddle_xmpp::direct::{Direct, DirectError, Own, groups::Added};
+use waddle_storage::repo::{
+    direct::{Group, Participant, Request, RequestPolicy},
+    messages::Unread,
+};
+use waddle_xmpp::direct::{
+    Direct, DirectError, Own,
+    groups::{Added, GroupView},
+};
 
 use crate::{
     App,
@@ -192,6 +198,10 @@ pub struct DirectGroupView {
     name: String,
     made_by: UserId,
     made_at: Timestamp,
+    /// Messages of others that one has not read; counted up to a bound.
+    unread: u64,
+    /// Those of them that mention one.
+    mentions: u64,
     people: Vec<DirectPersonView>,
 }
 
@@ -203,13 +213,27 @@ pub struct DirectPersonView {
     since: Option<Timestamp>,
 }
 
-fn view(app: &App, group: Group, people: Vec<Participant>) -> DirectGroupView {
+/// Groups as one of their people sees them.
+async fn views(
+    app: &App,
+    direct: &Direct,
+    own: &Own,
+    groups: Vec<GroupView>,
+) -> Result<Vec<DirectGroupView>, Problem> {
+    let counts = direct.unread(own, &groups).await?;
+    let all = groups.into_iter().zip(counts);
+    Ok(all.map(|((g, people), unread)| view(app, g, people, unread)).collect())
+}
+
+fn view(app: &App, group: Group, people: Vec<Participant>, unread: Unread) -> DirectGroupView {
     DirectGroupView {
         jid: format!("{}@muc.{}", group.room, app.config.domain),
         id: group.room,
         name: group.name,
         made_by: group.made_by,
         made_at: group.made_at,
+        unread: unread.messages,
+        mentions: unread.mentions,
         people: people
             .into_iter()
             .map(|p| DirectPersonView {
@@ -218,6 +242,11 @@ fn view(app: &App, group: Group, people: Vec<Participant>) -> DirectGroupView {
             })
             .collect(),
     }
+}
+
+async fn one(app: &App, direct: &Direct, own: &Own, id: &str) -> Result<DirectGroupView, Problem> {
+    let found = views(app, direct, own, vec![direct.group(own, id).await?]).await?;
+    found.into_iter().next().ok_or_else(|| Problem::not_found("group"))
 }
 
 /// One's groups.
@@ -233,7 +262,7 @@ pub async fn groups(State(app): State<App>, auth: Auth) -> Result<Json<DirectGro
     let (direct, own) = own(&app, &auth).await?;
     let found = direct.groups(&own).await?;
     Ok(Json(DirectGroupList {
-        groups: found.into_iter().map(|(g, p)| view(&app, g, p)).collect(),
+        groups: views(&app, &direct, &own, found).await?,
     }))
 }
 
@@ -265,8 +294,7 @@ pub async fn make(
         }
     }
     let (group, added) = direct.make_group(&own, &new.name, people).await?;
-    let (group, people) = direct.group(&own, &group.room).await?;
-    let mut made = view(&app, group, people);
+    let mut made = one(&app, &direct, &own, &group.room).await?;
     let asked = added.into_iter().filter(|(_, a)| *a == Added::Asked);
     made.people
         .extend(asked.map(|(jid, _)| DirectPersonView { jid, since: None }));
@@ -283,8 +311,7 @@ pub async fn group(
     Path(id): Path<String>,
 ) -> Result<Json<DirectGroupView>, Problem> {
     let (direct, own) = own(&app, &auth).await?;
-    let (group, people) = direct.group(&own, &id).await?;
-    Ok(Json(view(&app, group, people)))
+    one(&app, &direct, &own, &id).await.map(Json)
 }
 
 /// A group's other name.
@@ -306,8 +333,7 @@ pub async fn rename(
 ) -> Result<Json<DirectGroupView>, Problem> {
     let (direct, own) = own(&app, &auth).await?;
     direct.rename(&own, &id, &change.name).await?;
-    let (group, people) = direct.group(&own, &id).await?;
-    Ok(Json(view(&app, group, people)))
+    one(&app, &direct, &own, &id).await.map(Json)
 }
 
 /// What became of somebody who was to be added.

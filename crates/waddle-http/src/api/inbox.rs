@@ -1,7 +1,7 @@
 //! `/inbox`, `/channels/{c}/read`: what one has not read, on all one's devices the same (`specs/messages.md`).
 
 use axum::{
-    extract::{Path, State},
+    extract::{Path, Query, State},
     http::StatusCode,
 };
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use waddle_messages::{
 };
 
 use super::messages::place;
-use crate::{App, auth::Auth, problem::Problem, rest::Json};
+use crate::{App, auth::Auth, problem::Problem, rest::{Json, Paging, next}};
 
 /// These addresses.
 pub fn routes() -> OpenApiRouter<App> {
@@ -66,6 +66,8 @@ pub struct Inbox {
     conversations: Vec<ConversationView>,
     /// Where counts end: this many stands for as many or more.
     counted_to: usize,
+    /// The cursor of the next page.
+    next: Option<String>,
 }
 
 fn view(domain: &str, c: Conversation) -> ConversationView {
@@ -115,19 +117,35 @@ fn view(domain: &str, c: Conversation) -> ConversationView {
 }
 
 /// One's channels and conversations, with what one has not read.
-#[utoipa::path(get, path = "/inbox", tag = "messages", security(("token" = ["read"])),
-    responses((status = 200, description = "All.", body = Inbox)))]
-pub async fn show(State(app): State<App>, auth: Auth) -> Result<Json<Inbox>, Problem> {
+#[utoipa::path(get, path = "/inbox", tag = "messages", security(("token" = ["read"])), params(Paging),
+    responses((status = 200, description = "A page.", body = Inbox)))]
+pub async fn show(
+    State(app): State<App>,
+    auth: Auth,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Inbox>, Problem> {
     let limits = &app.config.limits;
     let bounds = Bounds {
         counted: limits.message_unread,
+        channels: limits.inbox_channels,
         direct: limits.inbox_direct,
         reach: limits.inbox_reach,
     };
-    let all = inbox::inbox(&app.deps.community, auth.user(), bounds).await?;
+    let (limit, after) = (paging.limit()?, paging.after::<(i64, String)>("inbox")?);
+    let (community, user) = (&app.deps.community, auth.user());
+    let heads = inbox::index(community, user, bounds).await?.heads;
+    let begin = after.map_or(0, |(id, name)| {
+        let place = (MessageId(id), name);
+        heads.partition_point(|h| h.place() >= place)
+    });
+    let end = begin.saturating_add(limit).min(heads.len());
+    let page = heads.get(begin..end).unwrap_or_default();
+    let last = page.last().filter(|_| end < heads.len()).map(|h| h.place());
+    let read = inbox::read(community, user, page, bounds.counted).await?;
     Ok(Json(Inbox {
-        conversations: all.into_iter().map(|c| view(&app.config.domain, c)).collect(),
+        conversations: read.into_iter().map(|c| view(&app.config.domain, c)).collect(),
         counted_to: bounds.counted,
+        next: last.and_then(|(id, name)| next("inbox", &(id.0, name))),
     }))
 }
 

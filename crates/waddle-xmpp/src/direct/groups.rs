@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use waddle_core::{BareJid, UserId};
+use waddle_core::{BareJid, MessageId, Timestamp, UserId};
 use waddle_muc::{GroupError, NewGroup};
 use waddle_stanza::{Class, XmlWriter, ns};
 use waddle_storage::repo::{
     accounts,
+    archive::ArchiveKey,
     direct::{self, Group, Held, Participant, RequestPolicy},
+    messages::{self, Unread},
 };
 
 use super::{DirectError, Own, notice};
@@ -141,6 +143,27 @@ pub async fn rename(server: &Arc<Server>, own: &Own, room: &str, name: &str) -> 
         name: name.trim().to_owned(),
         ..group
     })
+}
+
+/// How much somebody has not read of each of their groups: what displayed markers (XEP-0333) in the room say, else
+/// what was said since they came in.
+pub async fn unread(server: &Server, own: &Own, groups: &[GroupView]) -> Result<Vec<Unread>, DirectError> {
+    let since = |people: &[Participant]| people.iter().find(|p| p.jid == own.bare).map(|p| p.at);
+    let asked: Vec<(String, Option<Timestamp>)> =
+        groups.iter().map(|(g, people)| (g.room.clone(), since(people))).collect();
+    let (user, most) = (own.user.clone(), server.limits.message_unread);
+    let counted = server.db.read(move |c| {
+        let mut all = Vec::with_capacity(asked.len());
+        for (room, since) in asked {
+            let key = ArchiveKey::room(&room);
+            let read = messages::marker(c, user.as_str(), key.as_str())?;
+            // Identifiers are times.
+            let after = read.or(since.map(|at| MessageId(at.0))).unwrap_or(MessageId(0));
+            all.push(messages::unread(c, &key, user.as_str(), after, most)?);
+        }
+        Ok(all)
+    });
+    Ok(counted.await?)
 }
 
 /// An account that was asked enters a group.

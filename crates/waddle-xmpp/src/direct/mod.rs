@@ -12,6 +12,7 @@ use waddle_storage::{
     repo::{
         accounts,
         direct::{self, Request, RequestPolicy},
+        messages::Unread,
     },
 };
 
@@ -254,6 +255,15 @@ impl Direct {
     /// The groups that an account is in.
     pub async fn groups(&self, own: &Own) -> Result<Vec<groups::GroupView>, DirectError> {
         Ok(self.0.rooms.groups_of(&own.bare).await?)
+    }
+
+    /// How much an account has not read of each of these.
+    pub async fn unread(
+        &self,
+        own: &Own,
+        groups: &[groups::GroupView],
+    ) -> Result<Vec<Unread>, DirectError> {
+        groups::unread(&self.0, own, groups).await
     }
 
     /// One of them.

@@ -13,7 +13,10 @@ use waddle_core::{BareJid, Jid, MessageId, RoomName, UserId};
 use waddle_messages::{ChannelMessages, inbox};
 use waddle_pubsub::{Changed, Request, Service};
 use waddle_stanza::{Condition, Stanza, XmlWriter, ns};
-use waddle_storage::repo::archive::{self, ArchiveKey};
+use waddle_storage::repo::{
+    archive::{self, ArchiveKey},
+    direct, messages,
+};
 
 use super::config;
 use crate::server::Server;
@@ -59,8 +62,9 @@ async fn move_to(
     if with.domain() != server.config.muc_domain {
         return inbox::mark_direct(&server.db, user, with.as_str(), id).await;
     }
-    let RoomName::Channel { waddle, channel } = RoomName::parse(with.local().unwrap_or_default()) else {
-        return Ok(false);
+    let room = with.local().unwrap_or_default();
+    let RoomName::Channel { waddle, channel } = RoomName::parse(room) else {
+        return move_in_group(server, user, room, id).await;
     };
     let community = &server.community;
     let Some(waddle) = community.waddle_by_slug(&waddle) else {
@@ -73,6 +77,31 @@ async fn move_to(
     let Some(channel) = channel else { return Ok(false) };
     let messages = ChannelMessages::open(community, waddle.id, channel.id).await?;
     messages.mark(user, id).await
+}
+
+/// The same for a small private group.
+async fn move_in_group(
+    server: &Server,
+    user: &UserId,
+    room: &str,
+    id: MessageId,
+) -> Result<bool, waddle_messages::Error> {
+    let Some(account) = server.identity.by_user(user).await.ok().flatten() else {
+        return Ok(false);
+    };
+    let Ok(jid) = server.identity.jid(&account.localpart) else {
+        return Ok(false);
+    };
+    let (user, room) = (user.clone(), room.to_owned());
+    let moved = server.db.write(move |tx| {
+        if direct::people(tx, &room)?.iter().all(|p| p.jid != jid) {
+            return Ok(false);
+        }
+        let key = ArchiveKey::room(&room);
+        archive::get(tx, &key, id)?;
+        messages::mark(tx, user.as_str(), key.as_str(), id)
+    });
+    Ok(moved.await?)
 }
 
 /// Somebody has read a conversation up to a message of its archive: the one of the room, or their own.

@@ -1,8 +1,9 @@
 //! [XEP-0430](https://xmpp.org/extensions/xep-0430.html) Inbox: one's channels and conversations with their last message and
 //! how many are unread, the latest first (`specs/messages.md`, "Inbox").
 
+use waddle_community::{Channel, Waddle};
 use waddle_core::MessageId;
-use waddle_messages::inbox::{self, Bounds, Conversation, With};
+use waddle_messages::inbox::{self, Bounds, Conversation, Head, HeadOf, With};
 use waddle_stanza::{
     Class, Condition, Delay, Outgoing, StanzaError, XmlWriter, forward, ns,
     rsm::{PageRequest, PageResult},
@@ -57,49 +58,46 @@ fn yes(r: &IqRequest<'_>, name: &str, otherwise: bool) -> bool {
 
 async fn answer(r: &IqRequest<'_>) -> IqResult {
     let server = r.server;
-    let limits = &server.limits;
+    let (limits, muc) = (&server.limits, &*server.config.muc_domain);
     let bounds = Bounds {
         counted: limits.message_unread,
+        channels: limits.inbox_channels,
         direct: limits.inbox_direct,
         reach: limits.inbox_reach,
     };
-    let all = inbox::inbox(&server.community, &r.session.user, bounds).await;
-    let mut all: Vec<(String, Conversation)> = all
-        .map_err(|e| {
-            tracing::error!(error = %e, "an inbox cannot be read");
-            StanzaError::new(Condition::InternalServerError).text("The inbox cannot be read; try again.")
-        })?
-        .into_iter()
-        .map(|c| (address(&server.config.muc_domain, &c), c))
-        .collect();
+    let (community, user) = (&server.community, &r.session.user);
+    let all = inbox::index(community, user, bounds).await.map_err(failed)?.heads;
+    let counts = inbox::unread(community, user, &all, bounds.counted).await;
+    let counts = counts.map_err(failed)?;
     let total = all.len();
-    let unread = all.iter().filter(|(_, c)| c.unread.messages > 0).count();
-    let messages: u64 = all.iter().map(|(_, c)| c.unread.messages).sum();
-    if yes(r, "unread-only", false) {
-        all.retain(|(_, c)| c.unread.messages > 0);
-    }
-    let page = PageRequest::within(r.payload)?;
-    let most = limits.archive_page.max(1);
+    let new = counts.iter().filter(|c| c.messages > 0).count();
+    let messages: u64 = counts.iter().map(|c| c.messages).sum();
+    let only_new = yes(r, "unread-only", false);
+    let all: Vec<(String, Head)> = all
+        .into_iter()
+        .zip(counts)
+        .filter(|(_, c)| !only_new || c.messages > 0)
+        .map(|(head, _)| (address(muc, &head), head))
+        .collect();
     let at = |jid: &str| match all.iter().position(|(j, _)| j == jid) {
         Some(n) => n..n + 1,
         None => 0..all.len(),
     };
-    // Without a page all are wanted (§3.1).
-    let part = if page == PageRequest::default() {
-        0..all.len()
-    } else {
-        page.slice(all.len(), most, at)
-    };
+    // Who asks for no page gets the first one; `<last/>` says where to go on (§3.1, XEP-0059 §2.1).
+    let page = PageRequest::within(r.payload)?;
+    let part = page.slice(all.len(), limits.archive_page.max(1), at);
     let with_messages = yes(r, "messages", true);
     let id = r.stanza.id();
-    for (jid, c) in all.get(part.clone()).unwrap_or_default() {
-        let item = entry(r, jid, c, id.as_deref().filter(|_| with_messages));
+    let wanted: Vec<Head> = all.get(part.clone()).unwrap_or_default().iter().map(|(_, h)| h.clone()).collect();
+    let read = inbox::read(community, user, &wanted, bounds.counted).await;
+    for c in read.map_err(failed)? {
+        let item = entry(r, muc, &c, id.as_deref().filter(|_| with_messages));
         let _ = r.session.send(item);
     }
     let mut w = XmlWriter::new();
     w.open_ns("fin", INBOX)
         .attr_display("total", total)
-        .attr_display("unread", unread)
+        .attr_display("unread", new)
         .attr_display("all-unread", messages);
     let end = |n: usize| all.get(n).map(|(jid, _)| jid.clone());
     let given = PageResult {
@@ -114,20 +112,32 @@ async fn answer(r: &IqRequest<'_>) -> IqResult {
     Ok(Answer::Payload(w))
 }
 
-fn address(muc: &str, c: &Conversation) -> String {
-    match &c.with {
-        With::Channel { waddle, channel, .. } => {
-            [&*waddle_community::room_localpart(waddle, channel), "@", muc].concat()
-        }
-        With::Direct { peer, .. } => peer.to_string(),
+fn failed(e: waddle_messages::Error) -> StanzaError {
+    tracing::error!(error = %e, "an inbox cannot be read");
+    StanzaError::new(Condition::InternalServerError).text("The inbox cannot be read; try again.")
+}
+
+fn room(muc: &str, waddle: &Waddle, channel: &Channel) -> String {
+    [&*waddle_community::room_localpart(waddle, channel), "@", muc].concat()
+}
+
+fn address(muc: &str, head: &Head) -> String {
+    match &head.with {
+        HeadOf::Channel(waddle, channel) => room(muc, waddle, channel),
+        HeadOf::Direct(peer) => peer.to_string(),
     }
 }
 
 /// One conversation; with `queryid` its last message too.
-fn entry(r: &IqRequest<'_>, jid: &str, c: &Conversation, queryid: Option<&str>) -> Outgoing {
-    let last = match &c.with {
-        With::Channel { row, .. } => row.as_ref().map(|m| (m.id, m.at, &m.stanza)),
-        With::Direct { last, .. } => Some((last.id, last.sent_at, &last.stanza)),
+fn entry(r: &IqRequest<'_>, muc: &str, c: &Conversation, queryid: Option<&str>) -> Outgoing {
+    let (jid, last) = match &c.with {
+        With::Channel {
+            waddle, channel, row, ..
+        } => {
+            let last = row.as_ref().map(|m| (m.id, m.at, &m.stanza));
+            (room(muc, waddle, channel), last)
+        }
+        With::Direct { peer, last } => (peer.to_string(), Some((last.id, last.sent_at, &last.stanza))),
     };
     let mut w = XmlWriter::message();
     w.attr("from", r.session.bare.as_str())
@@ -135,7 +145,7 @@ fn entry(r: &IqRequest<'_>, jid: &str, c: &Conversation, queryid: Option<&str>) 
     let id: Option<MessageId> = last.map(|(id, ..)| id);
     w.open_ns("entry", INBOX)
         .attr_display("unread", c.unread.messages)
-        .attr("jid", jid);
+        .attr("jid", &jid);
     if let Some(id) = id {
         w.attr_display("id", id);
     }

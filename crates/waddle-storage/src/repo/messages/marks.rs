@@ -1,6 +1,6 @@
 //! Who is mentioned, who has read how far, and how much they have not (XEP-0333, XEP-0490).
 
-use waddle_core::{MessageId, Timestamp};
+use waddle_core::MessageId;
 
 use super::json;
 use crate::{
@@ -145,34 +145,45 @@ pub fn latest(conn: &Conn, archive: &ArchiveKey) -> Result<Option<Archived>> {
     )
 }
 
-/// With whom an account talked last, and the last message of each, the latest first: those of the last `reach`
-/// messages of its archive.
-pub fn peers(
-    conn: &Conn,
-    archive: &ArchiveKey,
-    reach: usize,
-    max: usize,
-) -> Result<Vec<(String, MessageId, Timestamp)>> {
-    conn.query(
-        "SELECT peer, max(id), max(id) FROM (SELECT peer, id FROM archive INDEXED BY archive_page WHERE archive = ?1 \
-         ORDER BY id DESC LIMIT ?2) WHERE peer IS NOT NULL GROUP BY peer ORDER BY max(id) DESC LIMIT ?3",
-        params![archive, reach, max],
-        |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)),
+/// The identifier of the last message of a channel.
+pub fn latest_id(conn: &Conn, archive: &ArchiveKey) -> Result<Option<MessageId>> {
+    conn.query_opt(
+        "SELECT id FROM archive INDEXED BY archive_page WHERE archive = ?1 AND kind = 0 ORDER BY id DESC LIMIT 1",
+        (archive,),
+        |r| r.get(0),
     )
 }
 
-/// The last message that `author` sent to `peer`, among the last `reach` of their archive.
-pub fn last_by(
+/// Somebody with whom an account talked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// Their address.
+    pub jid: String,
+    /// The last message.
+    pub last: MessageId,
+    /// The last one of the account itself.
+    pub own: Option<MessageId>,
+}
+
+/// With whom an account talked last, the latest first: those of the last `reach` messages of its archive.
+pub fn peers(
     conn: &Conn,
     archive: &ArchiveKey,
-    peer: &str,
-    author: &str,
+    account: &str,
     reach: usize,
-) -> Result<Option<MessageId>> {
-    conn.query_opt(
-        "SELECT a.id FROM (SELECT id, peer FROM archive INDEXED BY archive_page WHERE archive = ?1 \
-         ORDER BY id DESC LIMIT ?4) p CROSS JOIN archive a ON a.id = p.id WHERE p.peer = ?2 AND a.author = ?3 LIMIT 1",
-        params![archive, peer, author, reach],
-        |r| r.get(0),
+    max: usize,
+) -> Result<Vec<Peer>> {
+    conn.query(
+        "SELECT peer, max(id), max(CASE WHEN author = ?4 THEN id END) FROM (SELECT peer, id, author FROM archive \
+         INDEXED BY archive_page WHERE archive = ?1 ORDER BY id DESC LIMIT ?2) WHERE peer IS NOT NULL GROUP BY peer \
+         ORDER BY max(id) DESC LIMIT ?3",
+        params![archive, reach, max, account],
+        |r| {
+            Ok(Peer {
+                jid: r.get(0)?,
+                last: r.get(1)?,
+                own: r.get(2)?,
+            })
+        },
     )
 }
