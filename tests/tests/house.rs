@@ -17,10 +17,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("storage", &["core"]),
     ("files", &["core", "storage"]),
     ("community", &["core", "permissions", "storage"]),
-    (
-        "identity",
-        &["core", "fetch", "stanza", "storage", "community"],
-    ),
+    ("identity", &["core", "fetch", "stanza", "storage", "community"]),
     ("preview", &["fetch"]),
     ("messages", &["core", "stanza", "storage", "archive", "community"]),
     ("archive", &["core", "stanza", "storage"]),

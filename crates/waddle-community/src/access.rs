@@ -11,8 +11,8 @@ use waddle_core::{BindingId, ChannelId, DeviceId, RoleId, Slug, Timestamp, UserI
 use waddle_permissions::{Changes, CheckLimits, Decision, LookupLimits, ObjectRef, SubjectRef, TupleStore};
 
 use crate::{
-    Category, Channel, Grantee, Override, Role, RoleRow, Timeout, Visibility, Waddle, facts,
-    metrics::Counts, screen::Screen,
+    Category, Channel, Grantee, Override, Role, RoleRow, Timeout, Visibility, Waddle, facts, metrics::Counts,
+    screen::Screen,
 };
 
 pub(crate) use questions::remember;
@@ -336,7 +336,9 @@ impl WaddleAccess {
         }
         let about = state.store.tuples_about(facts::channel(channel).as_ref());
         let found = about.iter().filter_map(facts::as_override);
-        let mut found: Vec<_> = found.map(|(whom, relation)| Override { whom, relation }).collect();
+        let mut found: Vec<_> = found
+            .map(|(whom, relation)| Override { whom, relation })
+            .collect();
         found.sort_by_cached_key(|o| match &o.whom {
             Grantee::Role(r) => (0, r.to_string(), o.relation.relation()),
             Grantee::User(u) => (1, u.to_string(), o.relation.relation()),

@@ -14,8 +14,8 @@ use waddle_storage::{
 };
 
 use crate::{
-    Actor, AuditEntry, Category, Channel, Channels, Community, Error, Event, On, Result, Role, RoleRow, Timeout, Users, Via, Waddle, WaddleAccess,
-    index, reach, registry::Open, screen::Screen,
+    Actor, AuditEntry, Category, Channel, Channels, Community, Error, Event, On, Result, Role, RoleRow,
+    Timeout, Users, Via, Waddle, WaddleAccess, index, reach, registry::Open, screen::Screen,
 };
 
 /// A change while it is made, on the writer thread of the waddle's database.

@@ -119,7 +119,9 @@ impl Community {
                         .write(move |tx| waddles::place_channels(tx, id, &channels))
                         .await?;
                 }
-                Err(error) => tracing::warn!(waddle = %id, %error, "its channels are not found by identifier"),
+                Err(error) => {
+                    tracing::warn!(waddle = %id, %error, "its channels are not found by identifier")
+                }
             }
         }
         Ok(())
@@ -256,7 +258,9 @@ impl Community {
     /// found here; the waddle's permissions say whether it is there.
     pub async fn waddle_of_channel(&self, channel: ChannelId) -> Result<Option<Arc<Waddle>>> {
         let server = self.storage().server();
-        let found = server.read(move |conn| waddles::of_channel(conn, channel)).await?;
+        let found = server
+            .read(move |conn| waddles::of_channel(conn, channel))
+            .await?;
         Ok(found.and_then(|id| self.waddle_by_id(id)))
     }
 
@@ -358,8 +362,7 @@ impl Community {
                     return Ok(None);
                 }
                 remember(&mut store, tuples::logged(conn, limits.permission_log)?);
-                let mut channels: Vec<_> =
-                    channels::list(conn, id)?.into_iter().map(Arc::new).collect();
+                let mut channels: Vec<_> = channels::list(conn, id)?.into_iter().map(Arc::new).collect();
                 let categories: Vec<_> = categories::list(conn)?.into_iter().map(Arc::new).collect();
                 change::sort(&mut channels, &categories);
                 let screen = ops::compiled(ops::stored_rules(conn)?, waddle.slug.as_str(), &domain);
@@ -391,7 +394,12 @@ impl Community {
         let id = listed.id;
         let server = self.storage().server();
         let (indexed, placed) = server
-            .read(move |conn| Ok((waddles::indexed_revision(conn, id)?, waddles::placed_channels(conn, id)?)))
+            .read(move |conn| {
+                Ok((
+                    waddles::indexed_revision(conn, id)?,
+                    waddles::placed_channels(conn, id)?,
+                ))
+            })
             .await?;
         // Rows that are too many say nothing wrong: a channel that is being made is there before its commit.
         let lacks = |c: &Arc<Channel>| placed.binary_search(&c.id).is_err();

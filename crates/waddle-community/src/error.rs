@@ -64,7 +64,11 @@ pub enum Error {
 
 fn list(names: &[String], more: usize) -> String {
     let names = names.join(", ");
-    if more == 0 { names } else { format!("{names} and {more} more") }
+    if more == 0 {
+        names
+    } else {
+        format!("{names} and {more} more")
+    }
 }
 
 impl From<StorageError> for Error {

@@ -32,14 +32,14 @@ pub use model::{
     Actor, AuditEntry, Ban, BanDetails, Binding, Category, CategoryChange, Channel, ChannelChange,
     ChannelGrant, ChannelKind, CustomRole, Device, FeedMode, FoundAfter, Grantee, Invite, InviteLink,
     JoinRequest, Member, MembersAfter, NewBinding, NewChannel, NewDevice, NewInvite, NewRole, NewWaddle,
-    Override, Page, Permission, Role, RoleChange, RoleRow, SettingsChange, Timeout, TopicRule, Visibility, Waddle,
-    WaddleChange, WaddleSettings, room_localpart,
+    Override, Page, Permission, Role, RoleChange, RoleRow, SettingsChange, Timeout, TopicRule, Visibility,
+    Waddle, WaddleChange, WaddleSettings, room_localpart,
 };
+pub use ops::Written;
+pub use ops::{AuditLine, Beside, Need};
 pub use ops::{Complaint, Finding, Handling, PurgeRequest, WaddleRule};
 pub use portable::{EXPORT_VERSION, Exported, Import, Imported, Strangers};
-pub use ops::{AuditLine, Beside, Need};
 pub use via::Via;
-pub use ops::Written;
 pub use waddle_permissions::{self as permissions, Decision};
 pub use waddle_storage::repo::{
     archive::Seen,

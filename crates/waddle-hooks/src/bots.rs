@@ -17,7 +17,10 @@ use crate::{
 /// What a bot may be allowed.
 pub const SCOPES: &[(&str, &str)] = &[
     ("read", "read what it may read, over HTTP"),
-    ("messages:write", "say, correct, react, answer commands, over HTTP"),
+    (
+        "messages:write",
+        "say, correct, react, answer commands, over HTTP",
+    ),
     ("moderate", "moderate where its role allows it, over HTTP"),
     ("manage", "manage where its role allows it, over HTTP"),
     ("chat", "log in over XMPP and MQTT, as a person does"),
@@ -145,7 +148,8 @@ impl Hooks {
     /// Changes a row; a new secret where its callback is new.
     fn apply_bot(&self, change: BotChange, row: &mut BotRow) -> Result<Option<Secret>> {
         if let Some(name) = change.name {
-            row.name = clean_name(&name).ok_or_else(|| Error::invalid("name", "1 to 80 characters on one line"))?;
+            row.name =
+                clean_name(&name).ok_or_else(|| Error::invalid("name", "1 to 80 characters on one line"))?;
         }
         if let Some(text) = change.description {
             row.description = clean(&text, 500);
@@ -153,14 +157,22 @@ impl Hooks {
         if let Some(url) = change.avatar_url {
             row.avatar_url = match url.as_str() {
                 "" => None,
-                url => Some(web_url(url).ok_or_else(|| Error::invalid("avatar_url", "an address of the web"))?),
+                url => {
+                    Some(web_url(url).ok_or_else(|| Error::invalid("avatar_url", "an address of the web"))?)
+                }
             };
         }
         if let Some(scopes) = change.scopes {
-            if let Some(bad) = scopes.iter().find(|s| !SCOPES.iter().any(|(known, _)| known == s)) {
+            if let Some(bad) = scopes
+                .iter()
+                .find(|s| !SCOPES.iter().any(|(known, _)| known == s))
+            {
                 let all: Vec<&str> = SCOPES.iter().map(|(s, _)| *s).collect();
                 let bad: String = bad.chars().take(40).collect();
-                return Err(Error::invalid("scopes", format!("{bad:?} is none of {}", all.join(", "))));
+                return Err(Error::invalid(
+                    "scopes",
+                    format!("{bad:?} is none of {}", all.join(", ")),
+                ));
             }
             row.scopes = serde_json::to_string(&scopes).unwrap_or_default();
         }
@@ -179,14 +191,24 @@ impl Hooks {
                     .map_err(|e| Error::invalid("callback_url", e.to_string()))?;
                 let secret = sign::new_secret()?;
                 row.callback = Some(parsed.into());
-                row.secret = Some(self.0.deps.identity.seal(&place(row.id), secret.expose().as_bytes())?);
+                row.secret = Some(
+                    self.0
+                        .deps
+                        .identity
+                        .seal(&place(row.id), secret.expose().as_bytes())?,
+                );
                 Ok(Some(secret))
             }
         }
     }
 
     /// Makes a bot with its account and first token. A waddle's needs `manage_bots`, and becomes a member there.
-    pub async fn create_bot(&self, actor: impl Into<Actor>, owner: BotOwner, new: BotChange) -> Result<NewBot> {
+    pub async fn create_bot(
+        &self,
+        actor: impl Into<Actor>,
+        owner: BotOwner,
+        new: BotChange,
+    ) -> Result<NewBot> {
         let (actor, id) = (actor.into(), BotId::new());
         if actor.user().is_some_and(UserId::is_bot) {
             return Err(Error::Forbidden);
@@ -224,7 +246,10 @@ impl Hooks {
             made_at: self.now(),
         };
         let new = BotChange {
-            name: Some(new.name.ok_or_else(|| Error::invalid("name", "1 to 80 characters on one line"))?),
+            name: Some(
+                new.name
+                    .ok_or_else(|| Error::invalid("name", "1 to 80 characters on one line"))?,
+            ),
             scopes: Some(
                 new.scopes
                     .unwrap_or_else(|| vec!["read".into(), "messages:write".into(), "chat".into()]),
@@ -408,7 +433,9 @@ impl Hooks {
         tokio::spawn(async move {
             loop {
                 let event = events.recv().await;
-                let Some(hooks) = weak.upgrade().map(Hooks) else { return };
+                let Some(hooks) = weak.upgrade().map(Hooks) else {
+                    return;
+                };
                 match event {
                     Ok(IdentityEvent::AccountDeleted { user }) => hooks.account_gone(user).await,
                     Ok(_) => {}
@@ -425,7 +452,10 @@ impl Hooks {
             self.0.interactions.drop_bot(bot);
             return;
         }
-        let owned = self.server_db().read(move |conn| bots::of_owner(conn, &user)).await;
+        let owned = self
+            .server_db()
+            .read(move |conn| bots::of_owner(conn, &user))
+            .await;
         for bot in owned.unwrap_or_default() {
             if let Err(error) = self.remove_bot(bot.id).await {
                 tracing::warn!(bot = %bot.id, %error, "the bot of a deleted account stays");

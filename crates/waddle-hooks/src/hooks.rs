@@ -63,14 +63,17 @@ impl Hooks {
         deps.fetch.timeout = std::time::Duration::from_secs(deps.limits.hook_seconds);
         deps.fetch.body_bytes = 65_536;
         deps.fetch.overlong = waddle_fetch::Overlong::Cut;
-        let fetcher =
-            Fetcher::new(deps.fetch.clone()).map_err(|_| Error::Internal("the HTTP client could not be made"))?;
+        let fetcher = Fetcher::new(deps.fetch.clone())
+            .map_err(|_| Error::Internal("the HTTP client could not be made"))?;
         let this = Self(Arc::new(Inner {
             fetcher,
             hook_rates: Buckets::new(deps.limits.hook_rate),
             lines: Lines::default(),
             hook_places: Places::new(deps.limits.hook_requests, deps.limits.hook_requests_per_waddle),
-            command_places: Places::new(deps.limits.command_requests, deps.limits.command_requests_per_waddle),
+            command_places: Places::new(
+                deps.limits.command_requests,
+                deps.limits.command_requests_per_waddle,
+            ),
             command_rates: Buckets::new(deps.limits.command_rate),
             answer_rates: Buckets::new(deps.limits.message_rate),
             interactions: Interactions::default(),

@@ -18,7 +18,10 @@ fn instruments() -> &'static Instruments {
         let counter = |name, what| meter.u64_counter(name).with_description(what).build();
         Instruments {
             incoming: counter("hook.incoming", "Calls of incoming webhooks, by result"),
-            outgoing: counter("hook.deliveries", "Attempts to deliver an event to an outgoing webhook, by result"),
+            outgoing: counter(
+                "hook.deliveries",
+                "Attempts to deliver an event to an outgoing webhook, by result",
+            ),
             given_up: counter("hook.given_up", "Events that a receiver did not take"),
             interactions: counter("command.interactions", "Slash commands that were run, by result"),
         }
@@ -42,5 +45,7 @@ pub(crate) fn given_up() {
 
 /// A slash command.
 pub(crate) fn interaction(result: &'static str) {
-    instruments().interactions.add(1, &[KeyValue::new("result", result)]);
+    instruments()
+        .interactions
+        .add(1, &[KeyValue::new("result", result)]);
 }

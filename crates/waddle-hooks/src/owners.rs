@@ -14,7 +14,10 @@ const WHY: &str = "its owner is banned";
 impl Hooks {
     /// Somebody was banned: their own bots go too.
     pub(crate) async fn expel_bots_of(&self, waddle: WaddleId, owner: UserId) {
-        let owned = self.server_db().read(move |conn| bots::of_owner(conn, &owner)).await;
+        let owned = self
+            .server_db()
+            .read(move |conn| bots::of_owner(conn, &owner))
+            .await;
         match owned {
             Ok(owned) => {
                 for bot in owned {
@@ -45,8 +48,13 @@ impl Hooks {
         tokio::spawn(async move {
             let mut after = None;
             loop {
-                let Some(hooks) = weak.upgrade().map(Hooks) else { return };
-                let page = hooks.server_db().read(move |conn| bots::personal(conn, after, PAGE)).await;
+                let Some(hooks) = weak.upgrade().map(Hooks) else {
+                    return;
+                };
+                let page = hooks
+                    .server_db()
+                    .read(move |conn| bots::personal(conn, after, PAGE))
+                    .await;
                 let page = page.unwrap_or_else(|error| {
                     tracing::warn!(%error, "bots of people who are banned may stay");
                     Vec::new()
@@ -54,7 +62,12 @@ impl Hooks {
                 let Some((last, _)) = page.last() else { return };
                 after = Some(*last);
                 for (bot, owner) in page {
-                    for (w, _) in hooks.community().waddles_of(&UserId::bot(bot)).await.unwrap_or_default() {
+                    for (w, _) in hooks
+                        .community()
+                        .waddles_of(&UserId::bot(bot))
+                        .await
+                        .unwrap_or_default()
+                    {
                         noted(w.id, bot, hooks.expel_where_banned(w.id, bot, &owner).await);
                     }
                 }
@@ -64,7 +77,11 @@ impl Hooks {
 
     async fn expel_where_banned(&self, waddle: WaddleId, bot: BotId, owner: &UserId) -> Result<()> {
         let access = self.community().access(waddle).await?;
-        if access.is_banned(owner) { self.expel(waddle, bot).await } else { Ok(()) }
+        if access.is_banned(owner) {
+            self.expel(waddle, bot).await
+        } else {
+            Ok(())
+        }
     }
 
     async fn expel(&self, waddle: WaddleId, bot: BotId) -> Result<()> {

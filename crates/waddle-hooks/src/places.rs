@@ -73,7 +73,11 @@ mod tests {
         let one = places.take(slow).await;
         let _two = places.take(slow).await.unwrap();
         assert!(places.take(slow).now_or_never().is_none(), "its two are taken");
-        let _others = places.take(other).now_or_never().flatten().expect("another waddle has a place");
+        let _others = places
+            .take(other)
+            .now_or_never()
+            .flatten()
+            .expect("another waddle has a place");
         assert!(places.take(other).now_or_never().is_none(), "all three are taken");
         drop(one);
         assert!(places.take(slow).now_or_never().flatten().is_some());

@@ -52,7 +52,10 @@ mod tests {
 
     #[test]
     fn a_burst_then_one_at_a_time() {
-        let b = Buckets::new(Rate { count: 3, seconds: 30 });
+        let b = Buckets::new(Rate {
+            count: 3,
+            seconds: 30,
+        });
         let now = Timestamp(1_000_000_000);
         for _ in 0..3 {
             b.take("a", now).unwrap();

@@ -68,11 +68,14 @@ pub fn verify(secret: &Secret, id: &str, timestamp: i64, body: &[u8], header: &s
         return false;
     }
     let own = context(&key, id, timestamp, body).sign();
-    header.split(' ').filter_map(|s| s.strip_prefix("v1,")).any(|shown| {
-        use subtle::ConstantTimeEq as _;
-        B64.decode(shown)
-            .is_ok_and(|shown| bool::from(shown.as_slice().ct_eq(own.as_ref())))
-    })
+    header
+        .split(' ')
+        .filter_map(|s| s.strip_prefix("v1,"))
+        .any(|shown| {
+            use subtle::ConstantTimeEq as _;
+            B64.decode(shown)
+                .is_ok_and(|shown| bool::from(shown.as_slice().ct_eq(own.as_ref())))
+        })
 }
 
 #[cfg(test)]
@@ -90,7 +93,10 @@ mod tests {
         let header = sign(std::slice::from_ref(&secret), id, at, body);
         assert_eq!(header, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
         assert!(verify(&secret, id, at, body, &header, at + 10));
-        assert!(!verify(&secret, id, at, body, &header, at + TOLERANCE + 1), "too old");
+        assert!(
+            !verify(&secret, id, at, body, &header, at + TOLERANCE + 1),
+            "too old"
+        );
         assert!(!verify(&secret, id, at, body, "v2,x v1,", at));
     }
 

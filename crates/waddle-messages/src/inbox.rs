@@ -134,9 +134,13 @@ impl Head {
         }
         let reader = user.as_str();
         Ok(match &self.with {
-            HeadOf::Channel(_, channel) => {
-                messages::unread(conn, &ArchiveKey::channel(channel.id), reader, self.after, counted)?
-            }
+            HeadOf::Channel(_, channel) => messages::unread(
+                conn,
+                &ArchiveKey::channel(channel.id),
+                reader,
+                self.after,
+                counted,
+            )?,
             HeadOf::Direct(peer) => {
                 let key = ArchiveKey::user(user);
                 let messages = messages::unread_from(conn, &key, peer.as_str(), reader, self.after, counted)?;
@@ -205,7 +209,9 @@ async fn direct(server: &Db, user: &UserId, bounds: Bounds) -> Result<Vec<Head>>
         let key = ArchiveKey::user(&user);
         let mut all = Vec::new();
         for peer in messages::peers(c, &key, user.as_str(), bounds.reach, bounds.direct)? {
-            let Ok(jid) = peer.jid.parse::<Jid>() else { continue };
+            let Ok(jid) = peer.jid.parse::<Jid>() else {
+                continue;
+            };
             let read = messages::marker(c, user.as_str(), &place_of(&peer.jid))?;
             all.push(Head {
                 with: HeadOf::Direct(jid),

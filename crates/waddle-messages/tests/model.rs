@@ -82,7 +82,7 @@ struct Line {
     edited: bool,
     reply_to: Option<MessageId>,
     root: Option<MessageId>,
-    reactions: BTreeMap<(usize, String), ()>,
+    reactions: BTreeSet<(usize, String)>,
     mentions: BTreeSet<String>,
     pinned: bool,
     deleted: bool,
@@ -91,7 +91,7 @@ struct Line {
 struct Channel {
     db: Db,
     key: ArchiveKey,
-    channel: ChannelId,
+    id: ChannelId,
     model: BTreeMap<MessageId, Line>,
     said: usize,
 }
@@ -131,7 +131,7 @@ impl Channel {
         let body = parsed
             .root()
             .child_text("body", "jabber:client")
-            .map(|b| b.into_owned());
+            .map(std::borrow::Cow::into_owned);
         let message = NewMessage {
             at: Timestamp(i64::MAX),
             kind: Kind::Message,
@@ -142,7 +142,7 @@ impl Channel {
             stanza,
         };
         let trace = Trace {
-            said: parsed.id().map(|i| i.into_owned()),
+            said: parsed.id().map(std::borrow::Cow::into_owned),
             sender: Some("ada@x/1".into()),
         };
         let key = self.key.clone();
@@ -212,7 +212,7 @@ impl Channel {
                 let own = self.model[&target].who == who && !self.model[&target].deleted;
                 if own {
                     let m = self.model.get_mut(&target).unwrap();
-                    m.text = WORDS[word].to_owned();
+                    WORDS[word].clone_into(&mut m.text);
                     m.edited = true;
                     m.mentions.clear();
                 } else {
@@ -244,9 +244,9 @@ impl Channel {
                 self.append(who, stanza.into(), Vec::new()).await;
                 let m = self.model.get_mut(&target).unwrap();
                 if !m.deleted {
-                    m.reactions.retain(|(by, _), ()| *by != who);
+                    m.reactions.retain(|(by, _)| *by != who);
                     for e in emojis {
-                        m.reactions.insert((who, EMOJIS[e].to_owned()), ());
+                        m.reactions.insert((who, EMOJIS[e].to_owned()));
                     }
                 }
             }
@@ -308,7 +308,7 @@ impl Channel {
     }
 
     async fn check(&self) {
-        let messages = ChannelMessages::of(self.db.clone(), self.channel);
+        let messages = ChannelMessages::of(self.db.clone(), self.id);
         let viewer = Viewer {
             user: Some(UserId::local("ada")),
             addresses: true,
@@ -329,7 +329,7 @@ impl Channel {
             let replies = self.model.values().filter(|o| o.root == Some(v.id)).count() as u64;
             assert_eq!(v.replies, replies);
             let mut counted: BTreeMap<&str, (u64, bool)> = BTreeMap::new();
-            for (by, emoji) in m.reactions.keys() {
+            for (by, emoji) in &m.reactions {
                 let c = counted.entry(emoji).or_default();
                 *c = (c.0 + 1, c.1 || *by == 0);
             }
@@ -350,7 +350,7 @@ impl Channel {
         }
         for word in WORDS {
             let begins = [&word[..4].to_uppercase(), "*"].concat();
-            let query = search::Query::new(&begins, vec![self.channel]).unwrap();
+            let query = search::Query::new(&begins, vec![self.id]).unwrap();
             let wanted = search::Wanted {
                 cursor: None,
                 max: 500,
@@ -382,7 +382,7 @@ proptest! {
             let mut c = Channel {
                 db: storage.server(),
                 key: ArchiveKey::channel(channel),
-                channel,
+                id: channel,
                 model: BTreeMap::new(),
                 said: 0,
             };

@@ -31,8 +31,7 @@ use waddle_storage::{
 use crate::{
     api::Arrived,
     channel_config::{self, Wanted},
-    channel_hats,
-    error, invite, load,
+    channel_hats, error, invite, load,
     load::Store,
     manage, metrics,
     occupant_id::RoomSecret,
@@ -331,7 +330,11 @@ impl RoomActor {
                 let Kind::Channel(c) = &self.room.kind else { return };
                 rooms.found(c.waddle, *finding);
             }
-            Effect::Silence { user, seconds, reason } => {
+            Effect::Silence {
+                user,
+                seconds,
+                reason,
+            } => {
                 let Kind::Channel(c) = &self.room.kind else { return };
                 rooms.silence(c.waddle, user, seconds, reason);
             }
@@ -402,13 +405,8 @@ impl RoomActor {
                     Wanted::Form | Wanted::Change(_) | Wanted::Join => None,
                 };
                 self.start.rooms.aside(*inbound, async move |inbound| {
-                    let done = channel_config::serve(
-                        &rooms.deps.community,
-                        waddle,
-                        channel,
-                        &inbound,
-                        wanted,
-                    );
+                    let done =
+                        channel_config::serve(&rooms.deps.community, waddle, channel, &inbound, wanted);
                     let done = via.scope(done).await;
                     let Some(text) = topic else {
                         return answer(done, &inbound);
@@ -502,14 +500,13 @@ fn failed(e: &StorageError, asked: Asked) -> WriteFailed {
 }
 
 fn refused(done: error::Outcome, inbound: &Arrived) -> Vec<waddle_stanza::Outgoing> {
-    let why = done.err().and_then(|why| why.reply(&inbound.stanza, &inbound.sender));
+    let why = done
+        .err()
+        .and_then(|why| why.reply(&inbound.stanza, &inbound.sender));
     why.into_iter().collect()
 }
 
-fn answer(
-    done: error::Outcome<waddle_stanza::Outgoing>,
-    inbound: &Arrived,
-) -> Vec<waddle_stanza::Outgoing> {
+fn answer(done: error::Outcome<waddle_stanza::Outgoing>, inbound: &Arrived) -> Vec<waddle_stanza::Outgoing> {
     match done {
         Ok(item) => vec![item],
         Err(why) => why.reply(&inbound.stanza, &inbound.sender).into_iter().collect(),

@@ -313,7 +313,11 @@ impl Room {
         let noted = Noted {
             actor: inbound.sender.user.clone(),
             session: inbound.sender.jid.clone(),
-            action: if role == Role::None { "occupant.kick" } else { "occupant.role" },
+            action: if role == Role::None {
+                "occupant.kick"
+            } else {
+                "occupant.role"
+            },
             target: target.user.subject(),
             detail: format!("{} in {}", role.as_str(), self.at),
             reason: reason.map(str::to_owned),

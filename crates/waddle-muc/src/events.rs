@@ -48,7 +48,9 @@ async fn pass_on(rooms: &Arc<Inner>, event: Event) {
                 Users::All => None,
             };
             each(rooms, waddle, |_, channel| {
-                channels.concern(channel.id).then(|| Input::Recheck(users.clone()))
+                channels
+                    .concern(channel.id)
+                    .then(|| Input::Recheck(users.clone()))
             })
             .await;
         }

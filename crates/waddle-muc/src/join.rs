@@ -48,7 +48,9 @@ impl Room {
         let bare = sender.jid.bare();
         let created = match &self.kind {
             Kind::Absent { .. } if self.is_group() => {
-                return Err(error::item_not_found("there is no such group; groups are made by command or over the API"));
+                return Err(error::item_not_found(
+                    "there is no such group; groups are made by command or over the API",
+                ));
             }
             Kind::Absent { full } => {
                 if *full {

@@ -55,8 +55,13 @@ impl<'a> Legible<'a> {
         for (n, c) in message.children().enumerate() {
             match (c.name(), c.ns()) {
                 ("body" | "subject", ns::CLIENT) => read.push(n, c.text()),
-                ("x", OOB) | ("reactions", REACTIONS) => c.children().for_each(|part| read.push(n, part.text())),
-                ("html", XHTML_IM) | ("spoiler", SPOILER) | ("Description", RDF) | ("apply-to", ns::FASTEN) => {
+                ("x", OOB) | ("reactions", REACTIONS) => {
+                    c.children().for_each(|part| read.push(n, part.text()))
+                }
+                ("html", XHTML_IM)
+                | ("spoiler", SPOILER)
+                | ("Description", RDF)
+                | ("apply-to", ns::FASTEN) => {
                     let mut text = String::new();
                     read.flat(n, c, DEPTH, &mut text);
                     read.push(n, text.into());
@@ -176,10 +181,25 @@ mod tests {
              <reference xmlns='urn:xmpp:reference:0' type='mention' uri='xmpp:no@x'/><thread>no</thread>",
         );
         let read = Legible::of(m.root(), BYTES);
-        for want in ["one", "eins", "https://two", "https://four", "six", "seven", "https://eight", "nine"] {
+        for want in [
+            "one",
+            "eins",
+            "https://two",
+            "https://four",
+            "six",
+            "seven",
+            "https://eight",
+            "nine",
+        ] {
             assert!(read.texts.iter().any(|t| t == want), "{want}: {:?}", read.texts);
         }
-        assert!(read.texts.iter().any(|t| t.split_whitespace().eq(["three", "five"])), "{:?}", read.texts);
+        assert!(
+            read.texts
+                .iter()
+                .any(|t| t.split_whitespace().eq(["three", "five"])),
+            "{:?}",
+            read.texts
+        );
         assert!(!read.texts.iter().any(|t| t.contains("no")) && !read.too_much);
     }
 
@@ -190,17 +210,40 @@ mod tests {
         let read = Legible::of(m.root(), BYTES);
         assert!(read.texts.iter().any(|t| t == "here") && !read.too_much);
         let deep = |n: usize| ["<p>".repeat(n), "x".to_owned(), "</p>".repeat(n)].concat();
-        let html = |inner: &str| ["<html xmlns='http://jabber.org/protocol/xhtml-im'>", inner, "</html>"].concat();
+        let html = |inner: &str| {
+            [
+                "<html xmlns='http://jabber.org/protocol/xhtml-im'>",
+                inner,
+                "</html>",
+            ]
+            .concat()
+        };
         for (xml, over) in [
             ("<body/>".repeat(PARTS), false),
             ("<body/>".repeat(PARTS + 1), true),
             (["<body>", &"x".repeat(BYTES), "</body>"].concat(), false),
-            (["<body>", &"x".repeat(BYTES), "</body><subject>y</subject>"].concat(), true),
+            (
+                ["<body>", &"x".repeat(BYTES), "</body><subject>y</subject>"].concat(),
+                true,
+            ),
             (html(&deep(DEPTH - 1)), false),
             (html(&deep(DEPTH)), true),
-            (["<x xmlns='jabber:x:oob'>", &"<url>a</url>".repeat(PARTS + 1), "</x>"].concat(), true),
+            (
+                [
+                    "<x xmlns='jabber:x:oob'>",
+                    &"<url>a</url>".repeat(PARTS + 1),
+                    "</x>",
+                ]
+                .concat(),
+                true,
+            ),
         ] {
-            assert_eq!(Legible::of(message(&xml).root(), BYTES).too_much, over, "{}", &xml[..40]);
+            assert_eq!(
+                Legible::of(message(&xml).root(), BYTES).too_much,
+                over,
+                "{}",
+                &xml[..40]
+            );
         }
     }
 
@@ -220,6 +263,9 @@ mod tests {
         assert!(root.has("thread", ns::CLIENT) && !root.has("html", XHTML_IM));
         assert_eq!(root.children().filter(|c| c.is("body", ns::CLIENT)).count(), 1);
         let urls: Vec<_> = root.children().filter(|c| c.is("x", OOB)).collect();
-        assert_eq!((urls.len(), &*urls[0].child_text("url", OOB).unwrap()), (1, "https://good"));
+        assert_eq!(
+            (urls.len(), &*urls[0].child_text("url", OOB).unwrap()),
+            (1, "https://good")
+        );
     }
 }

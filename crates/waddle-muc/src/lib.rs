@@ -50,8 +50,8 @@ mod noted;
 mod occupant_id;
 mod occupants;
 mod owner;
-mod pins;
 mod people;
+mod pins;
 mod policy;
 mod post;
 mod presence;
@@ -78,7 +78,9 @@ mod state;
 mod subject;
 mod voice;
 
-pub use api::{BOT, ActError, Deps, Figures, Inbound, Post, PostError, Posted, Poster, Postman, Sender, WEBHOOK};
+pub use api::{
+    ActError, BOT, Deps, Figures, Inbound, Post, PostError, Posted, Poster, Postman, Sender, WEBHOOK,
+};
 pub use direct::{GroupError, NewGroup};
 pub use error::Refusal;
 pub use load::LoadError;

@@ -4,19 +4,16 @@ use std::sync::Arc;
 
 use ring::rand::{SecureRandom, SystemRandom};
 use waddle_archive::retraction;
-use waddle_messages::{NewsKind, index};
 use waddle_community::{Channel as ChannelRow, ChannelKind, Visibility, Waddle};
 use waddle_core::{BareJid, ChannelId, RoomName, UserId};
+use waddle_messages::{NewsKind, index};
 use waddle_stanza::retract::Tombstone;
 use waddle_storage::{
     Db, StorageError, Tx,
     repo::{
         archive::{self, ArchiveKey, NewMessage, Trace, With},
         audit::{self, AuditEntry},
-        direct,
-        messages,
-        moderation,
-        room_hats,
+        direct, messages, moderation, room_hats,
         rooms::{self, PlainRooms, PrivateMessages, RoomSettings, StoredRoom, Subject},
     },
 };
@@ -31,8 +28,8 @@ use crate::{
     people::{People, Person},
     policy::ChannelPolicy,
     room::{Channel, Kind, Plain, Room},
-    stamp,
     slow_mode::Slow,
+    stamp,
     standing::Affiliation,
     state::{Message, Stored, Write},
 };
@@ -360,12 +357,7 @@ impl Store {
         direct::follow(tx, name, &changes, self.group_people)
     }
 
-    fn append(
-        &self,
-        tx: &mut Tx,
-        m: Message,
-        kind: archive::Kind,
-    ) -> Result<Stored, StorageError> {
+    fn append(&self, tx: &mut Tx, m: Message, kind: archive::Kind) -> Result<Stored, StorageError> {
         let mut gone_now = Vec::new();
         if let Some(gone) = &m.retracts {
             let tombstone = Tombstone {
@@ -398,7 +390,10 @@ impl Store {
                             None => format!("channel:{channel}"),
                         },
                         reason: by.reason.clone(),
-                        via: gone.asker.as_ref().map(|_| via.map_or("xmpp", |v| v.kind).to_owned()),
+                        via: gone
+                            .asker
+                            .as_ref()
+                            .map(|_| via.map_or("xmpp", |v| v.kind).to_owned()),
                         address: via.and_then(|v| v.address).map(|a| a.to_string()),
                         token: via.and_then(|v| v.token.as_deref()).map(str::to_owned),
                     },
@@ -415,7 +410,11 @@ impl Store {
         let message = NewMessage {
             at: m.at,
             // What takes another one back is no line of its own.
-            kind: if m.retracts.is_some() { archive::Kind::Other } else { kind },
+            kind: if m.retracts.is_some() {
+                archive::Kind::Other
+            } else {
+                kind
+            },
             with: Some(With::Nick(m.nick.to_string())),
             author: Some(m.author),
             origin_id: m.origin_id,

@@ -105,7 +105,9 @@ impl Room {
         self.activity.count(root, now);
         let gone = retracts.as_ref().map(|r| r.id);
         // A retraction is kept in any case: who was away must hear of it.
-        if !(self.keeps() && (gone.is_some() || stamp::is_archived(root, matches!(self.kind, Kind::Channel(_))))) {
+        if !(self.keeps()
+            && (gone.is_some() || stamp::is_archived(root, matches!(self.kind, Kind::Channel(_)))))
+        {
             let then = move |room: &mut Room, _, _, fx: &mut Effects| {
                 room.broadcast(&fan, fx);
                 passed.stored(None, fx);
@@ -123,7 +125,11 @@ impl Room {
         if let Some(facts) = message.facts.as_mut() {
             facts.must_correct = must_correct;
         }
-        let line = gone.is_none() && message.facts.as_ref().is_none_or(|f| f.is_line && f.replaces.is_none());
+        let line = gone.is_none()
+            && message
+                .facts
+                .as_ref()
+                .is_none_or(|f| f.is_line && f.replaces.is_none());
         let link = link.filter(|_| line);
         let shown = message.facts.as_ref().and_then(|f| f.displayed);
         let then = move |room: &mut Room, result, _, fx: &mut Effects| {

@@ -130,7 +130,8 @@ impl Policy for ChannelPolicy {
     }
 
     fn may_join(&self, user: &UserId) -> bool {
-        self.channel.is_some_and(|c| self.access.channel_allows(c, "join", user))
+        self.channel
+            .is_some_and(|c| self.access.channel_allows(c, "join", user))
     }
 
     fn role(&self, user: &UserId) -> Option<WaddleRole> {

@@ -11,8 +11,7 @@ use crate::{
     fan::Fan,
     room::Room,
     show::write_occupant_id,
-    silence,
-    stamp,
+    silence, stamp,
     standing::Role,
     state::Effects,
 };

@@ -81,8 +81,16 @@ impl Room {
             RemovalKind::Removed | RemovalKind::Left => ("321", Affiliation::None),
         };
         // Whoever is banned reads at once how to appeal.
-        let appeal = self.policy().filter(|_| kind == RemovalKind::Banned).and_then(Policy::appeal);
-        let told = appeal.map(|a| silence::with_appeal(reason.unwrap_or("you are banned from this waddle").to_owned(), Some(a)));
+        let appeal = self
+            .policy()
+            .filter(|_| kind == RemovalKind::Banned)
+            .and_then(Policy::appeal);
+        let told = appeal.map(|a| {
+            silence::with_appeal(
+                reason.unwrap_or("you are banned from this waddle").to_owned(),
+                Some(a),
+            )
+        });
         let reason = told.as_deref().or(reason);
         let keys: Vec<String> = self
             .occupants

@@ -17,11 +17,11 @@ use crate::{
     occupants::Occupants,
     people::People,
     policy::Policy,
-    silence,
-    slow_mode::Slow,
     relay::Relays,
     say::Pace,
+    silence,
     slash::SlashCommands,
+    slow_mode::Slow,
     standing::{Affiliation, Role, Standing},
     state::Queue,
 };
@@ -221,7 +221,9 @@ impl Room {
         let role = o.role_set.unwrap_or(standing.role).min(standing.role);
         if role < Role::Participant && o.role >= Role::Participant {
             let gone = || error::forbidden("you may not speak in this room any more");
-            let timed_out = self.policy().and_then(|p| silence::timed_out(p, &self.occupants.at(i).user));
+            let timed_out = self
+                .policy()
+                .and_then(|p| silence::timed_out(p, &self.occupants.at(i).user));
             return Err(timed_out.map_or_else(gone, error::forbidden));
         }
         Ok(())

@@ -306,7 +306,10 @@ impl Inner {
     }
 
     /// Puts an input into the mailbox of a running room. One that must arrive waits for a place, aside.
-    #[expect(clippy::result_large_err, reason = "what is not taken goes back as it came, without an allocation")]
+    #[expect(
+        clippy::result_large_err,
+        reason = "what is not taken goes back as it came, without an allocation"
+    )]
     fn try_running(&self, name: &str, input: Input, must: bool) -> Result<(), Input> {
         // The guard keeps the room from retiring between the look and the sending.
         let Some(active) = self.active.get(name) else {
@@ -385,7 +388,9 @@ impl Inner {
     pub(crate) fn place(&self) -> Option<OwnedSemaphorePermit> {
         let place = self.aside.clone().try_acquire_owned().ok();
         if place.is_none() {
-            tracing::warn!("too much goes on beside the rooms; something that follows from a rule is left out");
+            tracing::warn!(
+                "too much goes on beside the rooms; something that follows from a rule is left out"
+            );
         }
         place
     }

@@ -45,7 +45,9 @@ impl Pace {
             return Ok(());
         }
         let micros = (SECOND - *left) * seconds / count;
-        Err(u32::try_from((micros + SECOND - 1) / SECOND).unwrap_or(u32::MAX).max(1))
+        Err(u32::try_from((micros + SECOND - 1) / SECOND)
+            .unwrap_or(u32::MAX)
+            .max(1))
     }
 }
 
@@ -66,7 +68,11 @@ impl Room {
         }
         if let Err(seconds) = self.pace.take(&sender.user, self.limits.message_rate, now) {
             return Err(error::too_soon(
-                [&*seconds.to_string(), " seconds too early; wait and send it again"].concat(),
+                [
+                    &*seconds.to_string(),
+                    " seconds too early; wait and send it again",
+                ]
+                .concat(),
             ));
         }
         let session = Session::of(&sender, &inbound.stanza);
@@ -90,14 +96,19 @@ impl Room {
         let mut free = |nick: String| {
             let key = nick::key(&nick, self.limits.muc_nick_bytes).ok()?;
             let taken = self.occupants.of_key(&key).is_some() || nick::is_marked(&key);
-            let mut shown = || self.screen_nick(user, &nick).map_err(|why| against = Some(why)).is_ok();
+            let mut shown = || {
+                self.screen_nick(user, &nick)
+                    .map_err(|why| against = Some(why))
+                    .is_ok()
+            };
             (!taken && shown()).then_some((nick, key))
         };
         let found = free(nick.to_owned())
             .or_else(|| free([nick, WEB].concat()))
             .or_else(|| free([bare.as_str(), WEB].concat()));
-        let (nick, key) = found
-            .ok_or_else(|| against.unwrap_or_else(|| error::conflict("somebody in the room has your name")))?;
+        let (nick, key) = found.ok_or_else(|| {
+            against.unwrap_or_else(|| error::conflict("somebody in the room has your name"))
+        })?;
         let standing = self.standing(user, &bare);
         let address = self.address(&nick)?;
         let presence = session.presence.clone();

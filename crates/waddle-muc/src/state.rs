@@ -14,9 +14,9 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 use waddle_community::{Finding, RemovalKind, Via};
 use waddle_core::{BareJid, Jid, MessageId, Timestamp, UserId};
+use waddle_messages::{Facts, News, NewsKind};
 use waddle_outbox::Outbox;
 use waddle_stanza::{Kind, Outgoing, Stanza, retract::Moderated};
-use waddle_messages::{Facts, News, NewsKind};
 use waddle_storage::repo::{
     messages,
     room_hats::StoredHats,
@@ -369,7 +369,8 @@ impl Room {
         if self.queue.is_empty() || (message && self.queue.barriers == 0) {
             return self.act(input, now, fx);
         }
-        if !self.has_place() && matches!(
+        if !self.has_place()
+            && matches!(
                 input,
                 Input::Stanza(_)
                     | Input::Act(..)
@@ -378,7 +379,8 @@ impl Room {
                     | Input::Purge(..)
                     | Input::Group(..)
                     | Input::Previewed(..)
-            ) {
+            )
+        {
             return Self::refuse_input(input, &error::busy(BUSY), fx);
         }
         self.queue.barriers += 1;

@@ -7,7 +7,9 @@
 mod play;
 
 use play::{World, text};
-use waddle_community::{Actor, ChannelChange, Error, NewRole, PurgeRequest, Role, Via, Visibility, screen::Rule};
+use waddle_community::{
+    Actor, ChannelChange, Error, NewRole, PurgeRequest, Role, Via, Visibility, screen::Rule,
+};
 use waddle_core::{ChannelId, Limits, MessageId, UserId, WaddleId};
 use waddle_messages::{Act, NewMessage};
 use waddle_muc::{ActError, Post, PostError, Poster, WEBHOOK};
@@ -32,7 +34,11 @@ async fn stage_with(limits: Limits) -> Stage {
     w.make_waddle("penguins", "ada", Visibility::Private).await;
     w.add("penguins", "bob", Role::Member).await;
     w.add("penguins", "mo", Role::Moderator).await;
-    let waddle = w.community.waddle_by_slug(&"penguins".parse().unwrap()).unwrap().id;
+    let waddle = w
+        .community
+        .waddle_by_slug(&"penguins".parse().unwrap())
+        .unwrap()
+        .id;
     let channels = w.community.channels(waddle).await.unwrap();
     let channel = channels.iter().find(|c| c.slug.as_str() == "general").unwrap().id;
     w.connect("bob").await;
@@ -49,14 +55,20 @@ fn user(name: &str) -> UserId {
 }
 
 fn body(s: &Stanza) -> String {
-    s.root().child_text("body", ns::CLIENT).unwrap_or_default().into_owned()
+    s.root()
+        .child_text("body", ns::CLIENT)
+        .unwrap_or_default()
+        .into_owned()
 }
 
 /// The condition and the text of an error.
 fn error(s: &Stanza) -> (String, String) {
     let e = s.root().child("error", ns::CLIENT);
     let e = e.unwrap_or_else(|| panic!("no error: {}", text(s)));
-    let condition = e.children().find(|c| c.in_ns(STANZAS) && c.name() != "text").unwrap();
+    let condition = e
+        .children()
+        .find(|c| c.in_ns(STANZAS) && c.name() != "text")
+        .unwrap();
     (
         condition.name().to_owned(),
         e.child_text("text", STANZAS).unwrap_or_default().into_owned(),
@@ -84,7 +96,11 @@ impl Stage {
 
     async fn rule(&self, json: &str) {
         let rule: Rule = serde_json::from_str(json).unwrap();
-        self.w.community.add_rule(Actor::System, self.waddle, rule).await.unwrap();
+        self.w
+            .community
+            .add_rule(Actor::System, self.waddle, rule)
+            .await
+            .unwrap();
     }
 
     /// Another slow mode; it holds when Bob hears that something changed.
@@ -94,7 +110,10 @@ impl Stage {
             name: Some(format!("Slow {seconds}")),
             ..ChannelChange::default()
         };
-        let done = self.w.community.update_channel(Actor::System, self.waddle, self.channel, change);
+        let done = self
+            .w
+            .community
+            .update_channel(Actor::System, self.waddle, self.channel, change);
         done.await.unwrap();
         loop {
             let came = self.w.next("bob").await;
@@ -108,7 +127,9 @@ impl Stage {
     async fn kept(&self) -> Vec<String> {
         let db = self.w.storage.waddle(self.waddle).await.unwrap();
         let key = ArchiveKey::channel(self.channel);
-        let seen = db.read(move |c| archive::around(c, &key, MessageId(i64::MAX), 100)).await;
+        let seen = db
+            .read(move |c| archive::around(c, &key, MessageId(i64::MAX), 100))
+            .await;
         seen.unwrap().into_iter().filter_map(|s| s.body).collect()
     }
 
@@ -130,16 +151,23 @@ impl Stage {
 #[tokio::test]
 async fn no_number_of_empty_elements_hides_a_text_from_the_rules() {
     let mut s = stage().await;
-    s.rule(r#"{"name":"manners","kind":"words","words":["vile"]}"#).await;
-    s.rule(r#"{"name":"stars","kind":"words","words":["darn"],"then":"replace"}"#).await;
+    s.rule(r#"{"name":"manners","kind":"words","words":["vile"]}"#)
+        .await;
+    s.rule(r#"{"name":"stars","kind":"words","words":["darn"],"then":"replace"}"#)
+        .await;
     let before = "<x xmlns='a'/>".repeat(1_000);
     let came = s.says("1", &format!("{before}<body>how vile</body>")).await;
     assert_eq!(error(&came).0, "policy-violation", "{}", text(&came));
     let came = s.says("2", &format!("{before}<body>darn it</body>")).await;
     assert_eq!(body(&came), "**** it");
-    let many: String = (0..300).map(|n| format!("<body xml:lang='x{n}'>a</body>")).collect();
+    let many: String = (0..300)
+        .map(|n| format!("<body xml:lang='x{n}'>a</body>"))
+        .collect();
     let (condition, why) = error(&s.says("3", &many).await);
-    assert!(condition == "policy-violation" && why.contains("too many parts"), "{why}");
+    assert!(
+        condition == "policy-violation" && why.contains("too many parts"),
+        "{why}"
+    );
     let split = "<body>x</body><html xmlns='http://jabber.org/protocol/xhtml-im'>\
                  <body xmlns='http://www.w3.org/1999/xhtml'>vi<b/>le</body></html>";
     assert_eq!(error(&s.says("4", split).await).0, "policy-violation");
@@ -152,13 +180,22 @@ async fn a_text_in_a_channel_is_as_short_for_clients_as_over_http() {
     let most = Limits::default().message_bytes;
     let body = |n: usize| format!("<body>{}</body>", "x".repeat(n));
     let (condition, why) = error(&s.says("1", &body(most + 1)).await);
-    assert!(condition == "policy-violation" && why.contains(&most.to_string()), "{why}");
+    assert!(
+        condition == "policy-violation" && why.contains(&most.to_string()),
+        "{why}"
+    );
     let two = [body(most / 2 + 1), body(most / 2 + 1)].concat();
     assert_eq!(error(&s.says("2", &two).await).0, "policy-violation");
     archive_id(&s.says("3", &body(most)).await);
     // In a room of a client's own it is the client's affair.
     s.w.join("bob", "den@muc.localhost", "bob").await;
-    s.w.send("bob", &format!("<message type='groupchat' to='den@muc.localhost' id='4'>{}</message>", body(most + 1)));
+    s.w.send(
+        "bob",
+        &format!(
+            "<message type='groupchat' to='den@muc.localhost' id='4'>{}</message>",
+            body(most + 1)
+        ),
+    );
     loop {
         let came = s.w.next("bob").await;
         if came.id().as_deref() == Some("4") {
@@ -173,26 +210,44 @@ async fn slow_mode_is_for_all_that_is_new_whatever_it_calls_itself() {
     let mut s = stage().await;
     s.slow(600).await;
     archive_id(&s.says("first", "<body>one</body>").await);
-    let replace = |id: &str| format!("<body>more</body><replace xmlns='urn:xmpp:message-correct:0' id='{id}'/>");
+    let replace =
+        |id: &str| format!("<body>more</body><replace xmlns='urn:xmpp:message-correct:0' id='{id}'/>");
     let (condition, _) = error(&s.says("2", &replace("nonsense")).await);
     assert_eq!(condition, "item-not-found", "a correction of nothing is nothing");
     for (id, disguise) in [
-        ("3", "<body>more</body><replace xmlns='urn:xmpp:message-correct:0'/>"),
+        (
+            "3",
+            "<body>more</body><replace xmlns='urn:xmpp:message-correct:0'/>",
+        ),
         ("4", "<body>more</body><reactions xmlns='urn:xmpp:reactions:0'/>"),
-        ("5", "<body>more</body><apply-to xmlns='urn:xmpp:fasten:0' id='nonsense'><retract xmlns='urn:xmpp:message-retract:0'/></apply-to>"),
-        ("6", "<x xmlns='jabber:x:oob'><url>https://more.example/</url></x>"),
+        (
+            "5",
+            "<body>more</body><apply-to xmlns='urn:xmpp:fasten:0' id='nonsense'><retract xmlns='urn:xmpp:message-retract:0'/></apply-to>",
+        ),
+        (
+            "6",
+            "<x xmlns='jabber:x:oob'><url>https://more.example/</url></x>",
+        ),
         ("7", "<file-sharing xmlns='urn:xmpp:sfs:0'/>"),
         ("8", "<encrypted xmlns='urn:xmpp:omemo:2'/>"),
     ] {
         let (condition, why) = error(&s.says(id, disguise).await);
-        assert!(condition == "policy-violation" && why.contains("slow mode"), "{disguise}: {why}");
+        assert!(
+            condition == "policy-violation" && why.contains("slow mode"),
+            "{disguise}: {why}"
+        );
     }
     // What is a correction, a reaction, a state, need not wait.
     archive_id(&s.says("9", &replace("first")).await);
     let first = archive_id(&s.says("10", &replace("first")).await);
-    let react = format!("<reactions xmlns='urn:xmpp:reactions:0' id='{first}'><reaction>👍</reaction></reactions>");
+    let react =
+        format!("<reactions xmlns='urn:xmpp:reactions:0' id='{first}'><reaction>👍</reaction></reactions>");
     archive_id(&s.says("11", &react).await);
-    assert!(!s.says("12", "<active xmlns='http://jabber.org/protocol/chatstates'/>").await.is_type("error"));
+    assert!(
+        !s.says("12", "<active xmlns='http://jabber.org/protocol/chatstates'/>")
+            .await
+            .is_type("error")
+    );
     // Elsewhere a correction of nothing is a message.
     s.slow(0).await;
     archive_id(&s.says("13", &replace("nonsense")).await);
@@ -209,7 +264,10 @@ async fn what_is_said_in_a_channel_is_kept_whatever_the_hints() {
     assert!(!s.says("3", &state).await.root().has("stanza-id", ns::SID));
     assert_eq!(s.kept().await, ["hidden", "too"]);
     let act = Act::Moderate { id, reason: None };
-    s.w.rooms.act(&user("mo"), s.waddle, s.channel, act).await.unwrap();
+    s.w.rooms
+        .act(&user("mo"), s.waddle, s.channel, act)
+        .await
+        .unwrap();
     assert_eq!(s.kept().await, ["too"], "it can be moderated");
 }
 
@@ -221,15 +279,30 @@ async fn the_log_says_whose_message_was_taken_back_and_from_where() {
         id,
         reason: Some("why".into()),
     };
-    let way = Via::new("http").from_address(Some([192, 0, 2, 7].into())).with_token("t1");
-    way.scope(s.w.rooms.act(&user("mo"), s.waddle, s.channel, act)).await.unwrap();
-    let log = s.w.community.audit(&user("ada"), s.waddle, None, 50).await.unwrap();
+    let way = Via::new("http")
+        .from_address(Some([192, 0, 2, 7].into()))
+        .with_token("t1");
+    way.scope(s.w.rooms.act(&user("mo"), s.waddle, s.channel, act))
+        .await
+        .unwrap();
+    let log =
+        s.w.community
+            .audit(&user("ada"), s.waddle, None, 50)
+            .await
+            .unwrap();
     let line = log.iter().find(|e| e.action == "message.retract").unwrap();
-    assert_eq!((&line.actor, &line.target), (&Some(user("mo")), &format!("message:{id}")));
+    assert_eq!(
+        (&line.actor, &line.target),
+        (&Some(user("mo")), &format!("message:{id}"))
+    );
     assert_eq!(line.detail, format!("channel:{} user:local:bob", s.channel));
     assert_eq!(line.reason.as_deref(), Some("why"));
     assert_eq!(
-        (line.via.as_deref(), line.address.as_deref(), line.token.as_deref()),
+        (
+            line.via.as_deref(),
+            line.address.as_deref(),
+            line.token.as_deref()
+        ),
         (Some("http"), Some("192.0.2.7"), Some("t1"))
     );
 }
@@ -244,7 +317,10 @@ async fn who_may_not_purge_marks_nothing_and_a_role_counts_by_its_place() {
     let all = PurgeRequest::default;
     for (who, whom) in [("eve", "bob"), ("eve", "eve"), ("kim", "bob"), ("mo", "ada")] {
         let refused = c.start_purge(&user(who), s.waddle, &user(whom), all()).await;
-        assert!(matches!(refused, Err(Error::Forbidden)), "{who} {whom}: {refused:?}");
+        assert!(
+            matches!(refused, Err(Error::Forbidden)),
+            "{who} {whom}: {refused:?}"
+        );
     }
     assert!(marked().await.is_empty());
     let role = NewRole {
@@ -253,34 +329,57 @@ async fn who_may_not_purge_marks_nothing_and_a_role_counts_by_its_place() {
         permissions: vec!["moderate".parse().unwrap()],
     };
     let role = c.create_role(Actor::System, s.waddle, role).await.unwrap().id;
-    c.give_role(Actor::System, s.waddle, &user("kim"), role, true).await.unwrap();
-    c.start_purge(&user("kim"), s.waddle, &user("bob"), all()).await.unwrap();
+    c.give_role(Actor::System, s.waddle, &user("kim"), role, true)
+        .await
+        .unwrap();
+    c.start_purge(&user("kim"), s.waddle, &user("bob"), all())
+        .await
+        .unwrap();
     let refused = c.start_purge(&user("kim"), s.waddle, &user("mo"), all()).await;
     assert!(matches!(refused, Err(Error::Forbidden)), "{refused:?}");
-    c.give_role(Actor::System, s.waddle, &user("bob"), role, true).await.unwrap();
+    c.give_role(Actor::System, s.waddle, &user("bob"), role, true)
+        .await
+        .unwrap();
     let refused = c.start_purge(&user("kim"), s.waddle, &user("bob"), all()).await;
     assert!(matches!(refused, Err(Error::Forbidden)), "an equal: {refused:?}");
-    c.start_purge(&user("bob"), s.waddle, &user("bob"), all()).await.unwrap();
+    c.start_purge(&user("bob"), s.waddle, &user("bob"), all())
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
 async fn names_are_held_against_the_rules_wherever_they_come_from() {
     let mut s = stage().await;
-    s.rule(r#"{"name":"stars","kind":"words","words":["darn"],"then":"replace"}"#).await;
+    s.rule(r#"{"name":"stars","kind":"words","words":["darn"],"then":"replace"}"#)
+        .await;
     s.rule(r#"{"name":"names","kind":"words","words":["zoe"]}"#).await;
-    assert_eq!(s.w.rooms.post(s.post("Darn hook", "hello")).await, Err(PostError::Rule));
+    assert_eq!(
+        s.w.rooms.post(s.post("Darn hook", "hello")).await,
+        Err(PostError::Rule)
+    );
     s.w.rooms.post(s.post("Hook", "darn")).await.unwrap();
     let came = s.w.next("bob").await;
     assert_eq!(body(&came), "****");
     let mut linked = s.post("Hook", "see");
-    linked.poster.as_mut().unwrap().payload = "<x xmlns='jabber:x:oob'><url>https://darn.example/</url></x>".into();
-    assert_eq!(s.w.rooms.post(linked).await, Err(PostError::Rule), "a link cannot be covered");
+    linked.poster.as_mut().unwrap().payload =
+        "<x xmlns='jabber:x:oob'><url>https://darn.example/</url></x>".into();
+    assert_eq!(
+        s.w.rooms.post(linked).await,
+        Err(PostError::Rule),
+        "a link cannot be covered"
+    );
     s.w.add("penguins", "zoe", Role::Member).await;
     let hello = || Act::Say(NewMessage::text("hello"));
     let refused = s.w.rooms.act(&user("zoe"), s.waddle, s.channel, hello()).await;
-    assert!(matches!(&refused, Err(ActError::Refused(why)) if why.text.contains("nickname")), "{refused:?}");
+    assert!(
+        matches!(&refused, Err(ActError::Refused(why)) if why.text.contains("nickname")),
+        "{refused:?}"
+    );
     s.w.add("penguins", "may", Role::Member).await;
-    s.w.rooms.act(&user("may"), s.waddle, s.channel, hello()).await.unwrap();
+    s.w.rooms
+        .act(&user("may"), s.waddle, s.channel, hello())
+        .await
+        .unwrap();
     // Another nickname is a nickname.
     s.w.send("bob", &format!("<presence to='{ROOM}/Zoe' id='n'/>"));
     loop {
@@ -312,7 +411,12 @@ async fn a_stranger_hears_the_same_of_a_private_waddle_and_of_none() {
     let mut s = stage().await;
     s.w.connect("eve").await;
     let mut heard = Vec::new();
-    for room in [ROOM, "penguins.nothing@muc.localhost", "seals.general@muc.localhost", "seals.a.b@muc.localhost"] {
+    for room in [
+        ROOM,
+        "penguins.nothing@muc.localhost",
+        "seals.general@muc.localhost",
+        "seals.a.b@muc.localhost",
+    ] {
         let mut all = Vec::new();
         for ask in [
             "<iq type='get' id='i' to='ROOM'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>",
@@ -330,7 +434,10 @@ async fn a_stranger_hears_the_same_of_a_private_waddle_and_of_none() {
             s.w.send("eve", &ask.replace("ROOM", room));
             all.push(error(&s.w.next("eve").await));
         }
-        assert!(all.iter().all(|(condition, _)| condition == "forbidden"), "{room}: {all:?}");
+        assert!(
+            all.iter().all(|(condition, _)| condition == "forbidden"),
+            "{room}: {all:?}"
+        );
         heard.push(all);
     }
     assert!(heard.windows(2).all(|w| w[0] == w[1]), "{heard:?}");

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use play::{World, text};
 use waddle_community::{
-    Actor, AuditFilter, ChannelChange, PurgeRequest, RemovalKind, ReportState, Role, SettingsChange, Visibility,
-    WaddleChange, screen::Rule,
+    Actor, AuditFilter, ChannelChange, PurgeRequest, RemovalKind, ReportState, Role, SettingsChange,
+    Visibility, WaddleChange, screen::Rule,
 };
 use waddle_core::{ChannelId, Limits, MessageId, SystemClock, UserId, WaddleId, time::Clock};
 use waddle_messages::{Act, NewMessage};
@@ -34,7 +34,11 @@ async fn stage_with(limits: Limits) -> Stage {
     w.make_waddle("penguins", "ada", Visibility::Private).await;
     w.add("penguins", "bob", Role::Member).await;
     w.add("penguins", "mo", Role::Moderator).await;
-    let waddle = w.community.waddle_by_slug(&"penguins".parse().unwrap()).unwrap().id;
+    let waddle = w
+        .community
+        .waddle_by_slug(&"penguins".parse().unwrap())
+        .unwrap()
+        .id;
     let channels = w.community.channels(waddle).await.unwrap();
     let channel = channels.iter().find(|c| c.slug.as_str() == "general").unwrap().id;
     for name in ["bob", "mo"] {
@@ -59,14 +63,20 @@ fn soon(seconds: u64) -> waddle_core::Timestamp {
 }
 
 fn body(s: &Stanza) -> String {
-    s.root().child_text("body", ns::CLIENT).unwrap_or_default().into_owned()
+    s.root()
+        .child_text("body", ns::CLIENT)
+        .unwrap_or_default()
+        .into_owned()
 }
 
 /// The condition and the text of an error.
 fn error(s: &Stanza) -> (String, String, String) {
     let e = s.root().child("error", ns::CLIENT);
     let e = e.unwrap_or_else(|| panic!("no error: {}", text(s)));
-    let condition = e.children().find(|c| c.in_ns(STANZAS) && c.name() != "text").unwrap();
+    let condition = e
+        .children()
+        .find(|c| c.in_ns(STANZAS) && c.name() != "text")
+        .unwrap();
     (
         e.attr("type").unwrap().into_owned(),
         condition.name().to_owned(),
@@ -102,7 +112,9 @@ impl Stage {
     async fn bodies(&self) -> Vec<Option<String>> {
         let db = self.w.storage.waddle(self.waddle).await.unwrap();
         let key = ArchiveKey::channel(self.channel);
-        let seen = db.read(move |c| archive::around(c, &key, MessageId(i64::MAX), 100)).await;
+        let seen = db
+            .read(move |c| archive::around(c, &key, MessageId(i64::MAX), 100))
+            .await;
         seen.unwrap().into_iter().map(|s| s.body).collect()
     }
 
@@ -114,7 +126,9 @@ impl Stage {
             ..ChannelChange::default()
         };
         let c = self.w.community.clone();
-        c.update_channel(Actor::System, self.waddle, self.channel, change).await.unwrap();
+        c.update_channel(Actor::System, self.waddle, self.channel, change)
+            .await
+            .unwrap();
         loop {
             let came = self.w.next("bob").await;
             if came.root().name() == "message" && came.root().has("x", ns::MUC_USER) {
@@ -146,17 +160,33 @@ async fn a_timed_out_person_reads_on_and_is_told_until_when() {
         .await
         .unwrap();
     let shown = s.w.next("bob").await;
-    let item = shown.root().child("x", ns::MUC_USER).unwrap().child("item", ns::MUC_USER).unwrap();
+    let item = shown
+        .root()
+        .child("x", ns::MUC_USER)
+        .unwrap()
+        .child("item", ns::MUC_USER)
+        .unwrap();
     assert_eq!(item.attr("role").as_deref(), Some("visitor"), "{}", text(&shown));
     assert!(text(&shown).contains("shouting"), "{}", text(&shown));
     let refused = s.say("bob", "but").await;
     let (kind, condition, why) = error(&refused);
     assert_eq!((&*kind, &*condition), ("auth", "forbidden"));
-    assert!(why.contains(&until.to_string()) && why.contains("shouting") && why.contains("appeals@example.org"));
+    assert!(
+        why.contains(&until.to_string()) && why.contains("shouting") && why.contains("appeals@example.org")
+    );
     // The same through HTTP, and in private to others, but not to moderators.
-    let said = s.w.rooms.act(&user("bob"), s.waddle, s.channel, Act::Say(NewMessage::text("but"))).await;
+    let said =
+        s.w.rooms
+            .act(
+                &user("bob"),
+                s.waddle,
+                s.channel,
+                Act::Say(NewMessage::text("but")),
+            )
+            .await;
     assert!(said.is_err());
-    let whisper = |to: &str| format!("<message type='chat' to='{ROOM}/{to}' id='p'><body>psst</body></message>");
+    let whisper =
+        |to: &str| format!("<message type='chat' to='{ROOM}/{to}' id='p'><body>psst</body></message>");
     s.w.send("bob", &whisper("mo"));
     loop {
         let came = s.w.next("mo").await;
@@ -177,11 +207,21 @@ async fn who_is_banned_reads_how_to_appeal_and_nobody_else_learns_more() {
     let mut s = stage().await;
     s.appeal("appeals@example.org").await;
     let c = s.w.community.clone();
-    c.remove_member(&user("mo"), s.waddle, &user("bob"), RemovalKind::Banned, Some("spam"))
-        .await
-        .unwrap();
+    c.remove_member(
+        &user("mo"),
+        s.waddle,
+        &user("bob"),
+        RemovalKind::Banned,
+        Some("spam"),
+    )
+    .await
+    .unwrap();
     let gone = s.w.next("bob").await;
-    assert!(text(&gone).contains("spam") && text(&gone).contains("appeals@example.org"), "{}", text(&gone));
+    assert!(
+        text(&gone).contains("spam") && text(&gone).contains("appeals@example.org"),
+        "{}",
+        text(&gone)
+    );
     s.w.connect("eve").await;
     for room in [ROOM, "penguins.nothing@muc.localhost"] {
         let knock = format!("<presence to='{room}/x'><x xmlns='http://jabber.org/protocol/muc'/></presence>");
@@ -201,7 +241,10 @@ async fn slow_mode_is_a_persons_over_all_clients_and_outlives_the_room() {
     s.w.connect("bob/other").await;
     s.w.join("bob/other", ROOM, "bob").await;
     s.slow(60).await;
-    s.w.send("bob", &format!("<message type='groupchat' to='{ROOM}' id='m'><body>one</body></message>"));
+    s.w.send(
+        "bob",
+        &format!("<message type='groupchat' to='{ROOM}' id='m'><body>one</body></message>"),
+    );
     while body(&s.w.next("bob").await) != "one" {}
     let too_soon = |came: &Stanza| {
         let (kind, condition, why) = error(came);
@@ -209,7 +252,10 @@ async fn slow_mode_is_a_persons_over_all_clients_and_outlives_the_room() {
         assert!(why.contains(" s and send it again"), "{why}");
     };
     too_soon(&s.say("bob", "two").await);
-    s.w.send("bob/other", &format!("<message type='groupchat' to='{ROOM}' id='x'><body>three</body></message>"));
+    s.w.send(
+        "bob/other",
+        &format!("<message type='groupchat' to='{ROOM}' id='x'><body>three</body></message>"),
+    );
     loop {
         let came = s.w.next("bob/other").await;
         if came.is_type("error") {
@@ -217,7 +263,15 @@ async fn slow_mode_is_a_persons_over_all_clients_and_outlives_the_room() {
             break;
         }
     }
-    let said = s.w.rooms.act(&user("bob"), s.waddle, s.channel, Act::Say(NewMessage::text("four"))).await;
+    let said =
+        s.w.rooms
+            .act(
+                &user("bob"),
+                s.waddle,
+                s.channel,
+                Act::Say(NewMessage::text("four")),
+            )
+            .await;
     assert!(said.is_err(), "over HTTP too");
     // What is nothing new need not wait, nor moderators.
     let state = "<active xmlns='http://jabber.org/protocol/chatstates'/>";
@@ -238,8 +292,10 @@ async fn slow_mode_is_a_persons_over_all_clients_and_outlives_the_room() {
 #[tokio::test]
 async fn rules_hold_for_messages_corrections_http_webhooks_and_private_messages() {
     let mut s = stage().await;
-    s.rule(r#"{"name":"manners","kind":"words","words":["vile"]}"#).await;
-    s.rule(r#"{"name":"stars","kind":"words","words":["darn"],"then":"replace"}"#).await;
+    s.rule(r#"{"name":"manners","kind":"words","words":["vile"]}"#)
+        .await;
+    s.rule(r#"{"name":"stars","kind":"words","words":["darn"],"then":"replace"}"#)
+        .await;
     let refused = |came: &Stanza| {
         let (kind, condition, why) = error(came);
         assert_eq!((&*kind, &*condition), ("modify", "policy-violation"), "{why}");
@@ -253,8 +309,16 @@ async fn rules_hold_for_messages_corrections_http_webhooks_and_private_messages(
     let link = "<body>x</body><x xmlns='jabber:x:oob'><url>https://vile.example</url></x>";
     refused(&s.says("bob", link).await);
     let act = |t: &str| Act::Say(NewMessage::text(t));
-    assert!(s.w.rooms.act(&user("bob"), s.waddle, s.channel, act("so vile")).await.is_err());
-    s.w.send("bob", &format!("<message type='chat' to='{ROOM}/mo' id='p'><body>vile</body></message>"));
+    assert!(
+        s.w.rooms
+            .act(&user("bob"), s.waddle, s.channel, act("so vile"))
+            .await
+            .is_err()
+    );
+    s.w.send(
+        "bob",
+        &format!("<message type='chat' to='{ROOM}/mo' id='p'><body>vile</body></message>"),
+    );
     refused(&s.w.next("bob").await);
     let post = |words: &str| Post {
         waddle: s.waddle,
@@ -274,7 +338,11 @@ async fn rules_hold_for_messages_corrections_http_webhooks_and_private_messages(
     while body(&s.w.next("mo").await) != "****" {}
     assert_eq!(body(&s.say("mo", "do not say vile").await), "do not say vile");
     let kept: Vec<String> = s.bodies().await.into_iter().flatten().collect();
-    assert_eq!(kept, ["**** it", "****", "do not say vile"], "nothing else is stored");
+    assert_eq!(
+        kept,
+        ["**** it", "****", "do not say vile"],
+        "nothing else is stored"
+    );
 }
 
 #[tokio::test]
@@ -287,20 +355,39 @@ async fn a_rule_reports_and_silences() {
     let passed = s.id("bob", "help").await;
     let mut events = s.w.community.events();
     let (_, _, why) = error(&s.say("bob", "see https://spam.example/x").await);
-    assert!(!why.contains("spam"), "a removed message does not name its rule: {why}");
+    assert!(
+        !why.contains("spam"),
+        "a removed message does not name its rule: {why}"
+    );
     loop {
-        if matches!(events.recv().await.unwrap(), waddle_community::Event::TimedOut { .. }) {
+        if matches!(
+            events.recv().await.unwrap(),
+            waddle_community::Event::TimedOut { .. }
+        ) {
             break;
         }
     }
-    assert!(s.w.community.access(s.waddle).await.unwrap().timeout_of(&user("bob")).is_some());
+    assert!(
+        s.w.community
+            .access(s.waddle)
+            .await
+            .unwrap()
+            .timeout_of(&user("bob"))
+            .is_some()
+    );
     // Both are written aside: the newest is the last to come.
     let reports = loop {
-        let found = s.w.community.reports(&user("mo"), s.waddle, None, None, 9).await.unwrap();
+        let found =
+            s.w.community
+                .reports(&user("mo"), s.waddle, None, None, 9)
+                .await
+                .unwrap();
         if found.len() == 2 {
             break found;
         }
-        let _ = tokio::time::timeout(Duration::from_secs(5), events.recv()).await.unwrap();
+        let _ = tokio::time::timeout(Duration::from_secs(5), events.recv())
+            .await
+            .unwrap();
     };
     let watched = reports.iter().find(|r| r.reason == "watch").unwrap();
     assert_eq!(watched.message.as_deref(), Some(&*passed.to_string()));
@@ -308,7 +395,12 @@ async fn a_rule_reports_and_silences() {
     let spam = reports.iter().find(|r| r.reason == "spam").unwrap();
     assert_eq!((spam.message.as_deref(), spam.state), (None, ReportState::Open));
     assert_eq!(spam.excerpt.as_deref(), Some("see https://spam.example/x"));
-    assert!(s.w.community.reports(&user("bob"), s.waddle, None, None, 9).await.is_err());
+    assert!(
+        s.w.community
+            .reports(&user("bob"), s.waddle, None, None, 9)
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]
@@ -336,8 +428,16 @@ async fn a_purge_takes_what_somebody_said_and_nothing_else() {
         ..PurgeRequest::default()
     };
     let bob = user("bob");
-    assert!(c.start_purge(&bob, s.waddle, &user("mo"), request()).await.is_err());
-    assert!(c.start_purge(&user("mo"), s.waddle, &user("ada"), request()).await.is_err());
+    assert!(
+        c.start_purge(&bob, s.waddle, &user("mo"), request())
+            .await
+            .is_err()
+    );
+    assert!(
+        c.start_purge(&user("mo"), s.waddle, &user("ada"), request())
+            .await
+            .is_err()
+    );
     let last = PurgeRequest {
         last: Some(2),
         ..request()
@@ -351,8 +451,14 @@ async fn a_purge_takes_what_somebody_said_and_nothing_else() {
     };
     let mut gone = vec![told(&s.w.next("bob").await), told(&s.w.next("bob").await)];
     gone.sort();
-    assert_eq!(gone, mine[6..], "the last two, corrections with what they correct");
-    c.start_purge(&user("mo"), s.waddle, &bob, request()).await.unwrap();
+    assert_eq!(
+        gone,
+        mine[6..],
+        "the last two, corrections with what they correct"
+    );
+    c.start_purge(&user("mo"), s.waddle, &bob, request())
+        .await
+        .unwrap();
     let mut rest = Vec::new();
     for _ in 0..6 {
         rest.push(told(&s.w.next("bob").await));
@@ -366,21 +472,30 @@ async fn a_purge_takes_what_somebody_said_and_nothing_else() {
     };
     let mut log = Vec::new();
     for _ in 0..200 {
-        log = c.find_audit(Actor::System, s.waddle, filter(), None, 9).await.unwrap();
+        log = c
+            .find_audit(Actor::System, s.waddle, filter(), None, 9)
+            .await
+            .unwrap();
         if log.len() == 2 {
             break;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(log.len(), 2, "{log:?}");
-    assert!(log[0].detail.starts_with("6 ") && log[1].detail.starts_with("2 "), "{log:?}");
+    assert!(
+        log[0].detail.starts_with("6 ") && log[1].detail.starts_with("2 "),
+        "{log:?}"
+    );
     let done = c.purge(&user("mo"), s.waddle, first.id).await.unwrap();
     assert!(done.finished_at.is_some() && done.removed == 2);
     let kept: Vec<String> = s.bodies().await.into_iter().flatten().collect();
     assert_eq!(kept, (0..8).map(|n| format!("order {n}")).collect::<Vec<_>>());
     // Newcomers hear nothing of it.
     s.w.connect("ada").await;
-    s.w.send("ada", &format!("<presence to='{ROOM}/ada'><x xmlns='http://jabber.org/protocol/muc'/></presence>"));
+    s.w.send(
+        "ada",
+        &format!("<presence to='{ROOM}/ada'><x xmlns='http://jabber.org/protocol/muc'/></presence>"),
+    );
     loop {
         let came = s.w.next("ada").await;
         assert!(!text(&came).contains("spam 0"), "{}", text(&came));
@@ -447,13 +562,23 @@ async fn what_moderators_do_in_the_room_is_in_the_log() {
         }
     }
     for _ in 0..200 {
-        let log = s.w.community.audit(&user("ada"), s.waddle, None, 50).await.unwrap();
+        let log =
+            s.w.community
+                .audit(&user("ada"), s.waddle, None, 50)
+                .await
+                .unwrap();
         let of = |action: &str| log.iter().find(|e| e.action == action);
         if let (Some(kicked), Some(retracted)) = (of("occupant.kick"), of("message.retract")) {
-            assert_eq!((&kicked.actor, &*kicked.target), (&Some(user("mo")), "user:local:bob"));
+            assert_eq!(
+                (&kicked.actor, &*kicked.target),
+                (&Some(user("mo")), "user:local:bob")
+            );
             assert_eq!(kicked.reason.as_deref(), Some("out"));
             assert_eq!(retracted.target, format!("message:{said}"));
-            assert_eq!((retracted.reason.as_deref(), retracted.via.as_deref()), (Some("why"), Some("xmpp")));
+            assert_eq!(
+                (retracted.reason.as_deref(), retracted.via.as_deref()),
+                (Some("why"), Some("xmpp"))
+            );
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;

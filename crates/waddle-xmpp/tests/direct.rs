@@ -177,7 +177,10 @@ async fn what_was_accepted_is_lost_by_no_bucket_and_no_failure() {
     // Bob is away and no more than two fit; the notice of the request is one.
     assert_eq!(direct.accept(&own("bob"), id).await, Err(DirectError::Failed));
     let left = waiting().await;
-    assert_eq!((left.len(), left[0].messages, left[0].text.as_deref()), (1, 3, Some("2")));
+    assert_eq!(
+        (left.len(), left[0].messages, left[0].text.as_deref()),
+        (1, 3, Some("2"))
+    );
     a.quiet().await;
     let mut b = w.online("bob", "two").await;
     assert!(body(&b.message().await).contains("would like"));
@@ -205,7 +208,10 @@ async fn a_full_group_can_be_entered_later() {
         .unwrap();
     let others = vec![own("bob").bare, own("carol").bare];
     let (group, _) = direct.make_group(&own("alice"), "x", others).await.unwrap();
-    direct.add(&own("bob"), &group.room, &own("dave").bare).await.unwrap();
+    direct
+        .add(&own("bob"), &group.room, &own("dave").bare)
+        .await
+        .unwrap();
     let id = direct.requests(&own("carol"), None, 9).await.unwrap()[0].id;
     let full = DirectError::Full {
         what: "people in a group",
@@ -230,8 +236,10 @@ async fn a_full_group_can_be_entered_later() {
         .await;
         who.sync().await;
     }
-    b.send(&format!("<message to='{room}' type='groupchat' id='g'><body>hi</body></message>"))
-        .await;
+    b.send(&format!(
+        "<message to='{room}' type='groupchat' id='g'><body>hi</body></message>"
+    ))
+    .await;
     let said = loop {
         let s = c.message().await;
         if body(&s) == "hi" {

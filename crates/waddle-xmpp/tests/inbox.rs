@@ -1,6 +1,6 @@
 //! What is not yet read, and words in archives: XEP-0430, XEP-0431, and the one marker behind XEP-0333 and XEP-0490.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 #[path = "support/eventing.rs"]
 mod eventing;
@@ -235,9 +235,8 @@ async fn a_large_inbox_is_paged() {
     let mut seen: Vec<String> = all.into_iter().map(|(jid, ..)| jid).collect();
     for _ in 0..9 {
         let after = seen.last().unwrap();
-        let page = format!(
-            "<set xmlns='http://jabber.org/protocol/rsm'><max>50</max><after>{after}</after></set>"
-        );
+        let page =
+            format!("<set xmlns='http://jabber.org/protocol/rsm'><max>50</max><after>{after}</after></set>");
         let (more, ..) = inbox(&mut c, "", &page).await;
         assert!(more.len() <= 50);
         seen.extend(more.into_iter().map(|(jid, ..)| jid));

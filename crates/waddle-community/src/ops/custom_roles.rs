@@ -12,8 +12,8 @@ use waddle_storage::repo::{members, roles};
 
 use super::{bounded, places, text};
 use crate::{
-    Actor, ChannelGrant, Community, CustomRole, Error, Event, Grantee, NewRole, On, Page, Permission, Result, RoleChange, RoleRow,
-    WaddleAccess, change::Draft, facts,
+    Actor, ChannelGrant, Community, CustomRole, Error, Event, Grantee, NewRole, On, Page, Permission, Result,
+    RoleChange, RoleRow, WaddleAccess, change::Draft, facts,
 };
 
 const NONE: Error = Error::NotFound("role");

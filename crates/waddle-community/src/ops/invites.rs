@@ -13,7 +13,9 @@ use waddle_storage::{
 };
 
 use super::{bounded, members as member_ops, members::Will};
-use crate::{Actor, Community, Error, Event, Invite, InviteLink, NewInvite, On, Result, Role, Waddle, change::Draft};
+use crate::{
+    Actor, Community, Error, Event, Invite, InviteLink, NewInvite, On, Result, Role, Waddle, change::Draft,
+};
 
 /// Characters of the random part: 5 bits each.
 const CODE: usize = 26;

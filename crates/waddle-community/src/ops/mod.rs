@@ -1,8 +1,8 @@
 //! The operations, a file for each kind of thing.
 
 mod audit;
-mod beside;
 mod bans;
+mod beside;
 mod bindings;
 mod categories;
 mod channels;
@@ -29,8 +29,8 @@ pub use beside::{AuditLine, Beside, Need};
 pub use purge::PurgeRequest;
 pub use reports::{Complaint, Finding, Handling};
 pub use rules::WaddleRule;
-pub use tuples::Written;
 pub(crate) use rules::{compiled, stored as stored_rules};
+pub use tuples::Written;
 
 use crate::{Error, Result};
 

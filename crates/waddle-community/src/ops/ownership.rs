@@ -44,7 +44,12 @@ impl Community {
         let (user, max) = (user.clone(), self.limits().waddles_per_user);
         let server = self.storage().server();
         let (have, unasked) = server
-            .read(move |conn| Ok((waddles::owned_by(conn, &user)?, waddles::is_unasked(conn, id, &user)?)))
+            .read(move |conn| {
+                Ok((
+                    waddles::owned_by(conn, &user)?,
+                    waddles::is_unasked(conn, id, &user)?,
+                ))
+            })
             .await?;
         if unasked {
             return Err(Error::Conflict(

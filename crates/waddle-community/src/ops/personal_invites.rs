@@ -57,7 +57,12 @@ impl Community {
             let code = new_code(d.access.slug())?;
             invites::insert(d.tx, &invite, &hash(&code))?;
             let waddle = d.waddle();
-            d.audit("invite.person", &user.subject(), &["invite:", &invite.id.to_string()].concat(), None)?;
+            d.audit(
+                "invite.person",
+                &user.subject(),
+                &["invite:", &invite.id.to_string()].concat(),
+                None,
+            )?;
             d.event(Event::InvitesChanged { waddle });
             d.set_invited(&user, true);
             Ok(())

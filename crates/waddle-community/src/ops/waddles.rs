@@ -14,8 +14,9 @@ use waddle_storage::{
 
 use super::text;
 use crate::{
-    Actor, Channel, ChannelKind, Channels, Community, Error, Event, Member, NewWaddle, On, Result, Role, SettingsChange, Users,
-    Visibility, Waddle, WaddleAccess, WaddleChange, WaddleSettings, facts, registry::Open,
+    Actor, Channel, ChannelKind, Channels, Community, Error, Event, Member, NewWaddle, On, Result, Role,
+    SettingsChange, Users, Visibility, Waddle, WaddleAccess, WaddleChange, WaddleSettings, facts,
+    registry::Open,
 };
 
 fn name(s: &str) -> Result<()> {
@@ -36,7 +37,9 @@ fn picture(field: &'static str, address: Option<&Option<String>>) -> Result<()> 
     let Some(Some(address)) = address else {
         return Ok(());
     };
-    let web = ["https://", "http://"].iter().any(|scheme| address.starts_with(scheme));
+    let web = ["https://", "http://"]
+        .iter()
+        .any(|scheme| address.starts_with(scheme));
     if web && address.len() <= 2_048 && !address.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return Ok(());
     }

@@ -115,7 +115,10 @@ mod tests {
         let storage = Storage::open(StorageConfig::new(dir.path())).await.unwrap();
         let id = WaddleId::new();
         storage.create_waddle(id).await.unwrap();
-        let there = storage.snapshot(id, waddle_storage::portable::Snapshot::tables).await.unwrap();
+        let there = storage
+            .snapshot(id, waddle_storage::portable::Snapshot::tables)
+            .await
+            .unwrap();
         for table in &there {
             let named = TABLES.iter().any(|(name, _)| *name == table.name);
             assert!(

@@ -25,7 +25,9 @@ use self::{
 pub struct RuleError(pub &'static str);
 
 /// What happens to a text that breaks a rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Then {
     /// It passes; only what else the rule says follows.
@@ -193,16 +195,23 @@ struct Compiled {
 
 impl Compiled {
     fn new(id: i64, rule: Rule) -> Result<Self, RuleError> {
-        let domains = |list: &[String]| list.iter().map(|d| links::domain(d)).collect::<Result<Vec<_>, _>>();
+        let domains = |list: &[String]| {
+            list.iter()
+                .map(|d| links::domain(d))
+                .collect::<Result<Vec<_>, _>>()
+        };
         let matcher = match &rule.trigger {
             Trigger::Words { words } if words.is_empty() => return Err(RuleError("name at least one word")),
             Trigger::Words { words } => Matcher::Words(Words::new(words)?),
             Trigger::Patterns { patterns } if patterns.is_empty() => {
                 return Err(RuleError("name at least one expression"));
             }
-            Trigger::Patterns { patterns } => {
-                Matcher::Patterns(patterns.iter().map(|p| words::compile(p)).collect::<Result<_, _>>()?)
-            }
+            Trigger::Patterns { patterns } => Matcher::Patterns(
+                patterns
+                    .iter()
+                    .map(|p| words::compile(p))
+                    .collect::<Result<_, _>>()?,
+            ),
             Trigger::Links {
                 deny,
                 allow,
@@ -296,7 +305,9 @@ impl Judgement {
             (None, Then::Remove) => "a rule of this waddle does not let this pass".to_owned(),
             (None, _) => {
                 let name = &broken.name;
-                format!("the rule \u{201c}{name}\u{201d} of this waddle does not let this pass; write it another way")
+                format!(
+                    "the rule \u{201c}{name}\u{201d} of this waddle does not let this pass; write it another way"
+                )
             }
         })
     }
@@ -344,15 +355,25 @@ impl Screen {
         let mut stars: Vec<(usize, usize, usize)> = Vec::new();
         for (n, text) in texts.iter().enumerate() {
             let folded = if self.folds { fold(text) } else { Folded::default() };
-            let links = if self.links { links::links(text) } else { Vec::new() };
+            let links = if self.links {
+                links::links(text)
+            } else {
+                Vec::new()
+            };
             for rule in self.rules.iter().filter(|r| r.counts_in(channel)) {
                 let all = rule.rule.then == Then::Replace;
                 let found = self.search(rule, text, &folded, &links, if all { PLACES + 1 } else { 1 });
-                let Some((start, end)) = found.first() else { continue };
+                let Some((start, end)) = found.first() else {
+                    continue;
+                };
                 if exempt(&rule.rule.exempt_roles) {
                     continue;
                 }
-                let then = if found.len() > PLACES { Then::Block } else { rule.rule.then };
+                let then = if found.len() > PLACES {
+                    Then::Block
+                } else {
+                    rule.rule.then
+                };
                 if let Some(known) = judgement.broken.iter_mut().find(|b| b.id == rule.id) {
                     known.then = known.then.max(then);
                 } else {
@@ -362,7 +383,12 @@ impl Screen {
                         then,
                         timeout_seconds: rule.rule.timeout_seconds,
                         report: rule.rule.report,
-                        found: text.get(*start..*end).unwrap_or_default().chars().take(200).collect(),
+                        found: text
+                            .get(*start..*end)
+                            .unwrap_or_default()
+                            .chars()
+                            .take(200)
+                            .collect(),
                         message: rule.rule.message.clone(),
                     });
                 }

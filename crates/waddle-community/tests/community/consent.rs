@@ -98,7 +98,10 @@ async fn a_role_that_denies_is_not_put_down_and_not_left_behind() {
         .unwrap();
     c.add_member(&alice, w, &bob, Role::Member).await.unwrap();
     assert!(access.custom_roles_of(&bob).is_empty());
-    assert!(!access.channel_allows(general, "speak", &bob), "he left and came back");
+    assert!(
+        !access.channel_allows(general, "speak", &bob),
+        "he left and came back"
+    );
     c.grant_channel(&alice, w, general, &bob, ChannelGrant::Muted, false)
         .await
         .unwrap();

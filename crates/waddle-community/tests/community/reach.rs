@@ -3,8 +3,8 @@
 use std::{sync::mpsc, time::Duration};
 
 use waddle_community::{
-    ChannelChange, CustomRole, Error, Finding, NewChannel, NewRole, NewWaddle, Permission, QuestionError, Role,
-    permissions::Consistency,
+    ChannelChange, CustomRole, Error, Finding, NewChannel, NewRole, NewWaddle, Permission, QuestionError,
+    Role, permissions::Consistency,
 };
 use waddle_core::{ChannelId, Limits};
 
@@ -19,7 +19,10 @@ async fn a_channel_is_found_by_its_identifier() {
     let ice = c.create_channel(&alice, w.id, new.clone()).await.unwrap();
     // What is refused leaves nothing behind.
     assert!(c.create_channel(&alice, w.id, new.clone()).await.is_err());
-    assert_eq!(c.create_channel(&user("bob"), w.id, new).await, Err(Error::Forbidden));
+    assert_eq!(
+        c.create_channel(&user("bob"), w.id, new).await,
+        Err(Error::Forbidden)
+    );
     let world = world.restart().await;
     let c = &world.community;
     assert_eq!(c.in_memory(), 0);
@@ -50,7 +53,9 @@ async fn a_long_question_holds_nobody_up() {
             Ok(q.at.revision())
         })
     });
-    let before = tokio::task::spawn_blocking(move || begun.recv().unwrap()).await.unwrap();
+    let before = tokio::task::spawn_blocking(move || begun.recv().unwrap())
+        .await
+        .unwrap();
     let (alice, bob) = (user("alice"), user("bob"));
     let changing = c.set_role(&alice, w.id, &bob, Role::Moderator);
     tokio::time::timeout(Duration::from_secs(10), changing)
@@ -95,7 +100,10 @@ async fn a_report_shows_what_its_reviewer_may_see() {
     let hers = c.reports(&alice, w.id, None, None, 10).await.unwrap();
     assert_eq!(hers[0].excerpt.as_deref(), Some("what the board said"));
     let his = c.reports(&bob, w.id, None, None, 10).await.unwrap();
-    assert_eq!((his[0].excerpt.as_deref(), his[0].reported.clone()), (None, Some(user("mona"))));
+    assert_eq!(
+        (his[0].excerpt.as_deref(), his[0].reported.clone()),
+        (None, Some(user("mona")))
+    );
     assert_eq!(c.report(&bob, w.id, number).await.unwrap().0.excerpt, None);
     // What becomes open is shown.
     let open = ChannelChange {
@@ -107,7 +115,14 @@ async fn a_report_shows_what_its_reviewer_may_see() {
     // Of a channel that is gone, those see it who moderate.
     c.delete_channel(&alice, w.id, board.id).await.unwrap();
     assert_eq!(c.report(&bob, w.id, number).await.unwrap().0.excerpt, None);
-    assert!(c.report(&user("mona"), w.id, number).await.unwrap().0.excerpt.is_some());
+    assert!(
+        c.report(&user("mona"), w.id, number)
+            .await
+            .unwrap()
+            .0
+            .excerpt
+            .is_some()
+    );
 }
 
 #[tokio::test]
@@ -126,8 +141,13 @@ async fn who_makes_several_at_once_gets_as_many_as_allowed() {
     // Nor by being given several at once.
     let bob = user("bob");
     for (name, owner) in [("five", "carol"), ("six", "dora"), ("seven", "eve")] {
-        let w = c.create_waddle(&user(owner), NewWaddle::new(slug(name), "More")).await.unwrap();
-        c.add_member(&user(owner), w.id, &bob, Role::Member).await.unwrap();
+        let w = c
+            .create_waddle(&user(owner), NewWaddle::new(slug(name), "More"))
+            .await
+            .unwrap();
+        c.add_member(&user(owner), w.id, &bob, Role::Member)
+            .await
+            .unwrap();
         c.join_waddle(&bob, w.id).await.unwrap();
     }
     let id = |name: &str| c.waddle_by_slug(&slug(name)).unwrap().id;
@@ -145,7 +165,10 @@ async fn an_invite_for_one_person() {
     let world = World::new().await;
     let (w, c) = (world.penguins().await, &world.community);
     let (mona, carol, dave) = (user("mona"), user("carol"), user("dave"));
-    assert_eq!(c.invite_person(&user("bob"), w.id, &carol).await, Err(Error::Forbidden));
+    assert_eq!(
+        c.invite_person(&user("bob"), w.id, &carol).await,
+        Err(Error::Forbidden)
+    );
     c.invite_person(&mona, w.id, &carol).await.unwrap();
     c.invite_person(&mona, w.id, &carol).await.unwrap();
     assert_eq!(c.invites(w.id).await.unwrap().len(), 1, "the same again renews");
@@ -160,13 +183,19 @@ async fn an_invite_for_one_person() {
     c.remove_member(&carol, w.id, &carol, waddle_community::RemovalKind::Left, None)
         .await
         .unwrap();
-    assert_eq!(c.accept_personal_invite(&carol, w.id).await, Ok(false), "it counts once");
+    assert_eq!(
+        c.accept_personal_invite(&carol, w.id).await,
+        Ok(false),
+        "it counts once"
+    );
     // It ends with its time, with the right of its maker, and when it is taken back.
     c.invite_person(&mona, w.id, &carol).await.unwrap();
     world.clock.advance(Duration::from_secs(8 * 86_400));
     assert_eq!(c.accept_personal_invite(&carol, w.id).await, Ok(false));
     c.invite_person(&mona, w.id, &carol).await.unwrap();
-    c.set_role(&user("alice"), w.id, &mona, Role::Member).await.unwrap();
+    c.set_role(&user("alice"), w.id, &mona, Role::Member)
+        .await
+        .unwrap();
     assert_eq!(c.accept_personal_invite(&carol, w.id).await, Ok(false));
     c.invite_person(&user("adam"), w.id, &carol).await.unwrap();
     let made = c.invites(w.id).await.unwrap()[0].clone();

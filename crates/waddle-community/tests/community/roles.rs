@@ -373,7 +373,9 @@ async fn a_role_of_many() {
     assert_eq!((users, channels), (Users::All, Channels::Some(vec![])));
 
     let began = Instant::now();
-    c.give_role(&alice, w, &user("bob"), crowd.id, true).await.unwrap();
+    c.give_role(&alice, w, &user("bob"), crowd.id, true)
+        .await
+        .unwrap();
     let given = began.elapsed();
     let page = c.role_members(w, crowd.id, Some(user("m5")), 100).await.unwrap();
     assert_eq!(page.len(), 100);

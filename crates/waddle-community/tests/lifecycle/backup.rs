@@ -142,7 +142,10 @@ async fn a_waddle_backed_up_while_written_to_lives_on_elsewhere() {
 
     let back = c.restore(id, &copy).await.unwrap();
     let far = c.revisions(id).await.unwrap().tuples;
-    assert!(far > 1_000_000_000, "beyond whatever was seen of it where it was deleted: {far}");
+    assert!(
+        far > 1_000_000_000,
+        "beyond whatever was seen of it where it was deleted: {far}"
+    );
     assert_eq!((back.id, back.slug.as_str()), (w.id, "penguins"));
     is_one_state(&place, id, general.id).await;
     assert_eq!(c.waddles_of(&user("bob")).await.unwrap()[0].1, Role::Member);

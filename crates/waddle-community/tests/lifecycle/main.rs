@@ -1,5 +1,5 @@
 //! A waddle's life as a whole (`specs/lifecycle.md`): export and import, backup and restore while it is used, size.
-#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod backup;
 mod portable;

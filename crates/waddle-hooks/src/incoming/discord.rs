@@ -13,7 +13,10 @@ fn embed(e: &Value, said: &mut Said) {
     }
     said.line(at(e, &["description"]).unwrap_or_default());
     for f in list(e, "fields") {
-        let (name, value) = (at(f, &["name"]).unwrap_or_default(), at(f, &["value"]).unwrap_or_default());
+        let (name, value) = (
+            at(f, &["name"]).unwrap_or_default(),
+            at(f, &["value"]).unwrap_or_default(),
+        );
         said.line(&[name, ": ", value].concat());
     }
     for picture in ["image", "thumbnail"] {
@@ -53,7 +56,10 @@ mod tests {
         }))
         .finish(1_000)
         .unwrap();
-        assert_eq!(said.text, "hi\nT (https://t.example)\nd\nn: v\nf\nhttps://x.example/i.png");
+        assert_eq!(
+            said.text,
+            "hi\nT (https://t.example)\nd\nn: v\nf\nhttps://x.example/i.png"
+        );
         assert_eq!(said.name.as_deref(), Some("Captain Hook"));
     }
 }

@@ -29,7 +29,11 @@ fn push(v: &Value, repo: &str, who: &str) -> Said {
     let mut said = Said::default();
     let reference = word(v, &["ref"]);
     let name = branch(&reference);
-    let what = if reference.starts_with("refs/tags/") { "tag" } else { "branch" };
+    let what = if reference.starts_with("refs/tags/") {
+        "tag"
+    } else {
+        "branch"
+    };
     let is = |flag: &str| v.get(flag).and_then(Value::as_bool) == Some(true);
     if is("deleted") {
         said.line(&format!("[{repo}] {who} deleted {what} {name}"));
@@ -62,7 +66,10 @@ fn push(v: &Value, repo: &str, who: &str) -> Said {
 /// `[repo] who did what #7: title` and the address.
 fn numbered(v: &Value, repo: &str, who: &str, what: &str, thing: &str, done: &str) -> Said {
     let mut said = Said::default();
-    let (number, title) = (word(v, &[thing, "number"]), first_line(&word(v, &[thing, "title"])));
+    let (number, title) = (
+        word(v, &[thing, "number"]),
+        first_line(&word(v, &[thing, "title"])),
+    );
     said.line(&format!("[{repo}] {who} {done} {what} #{number}: {title}"));
     said.line(at(v, &[thing, "html_url"]).unwrap_or_default());
     said
@@ -70,7 +77,10 @@ fn numbered(v: &Value, repo: &str, who: &str, what: &str, thing: &str, done: &st
 
 fn comment(v: &Value, repo: &str, who: &str, what: &str, thing: &str, of: &str) -> Said {
     let mut said = Said::default();
-    let (number, title) = (word(v, &[thing, "number"]), first_line(&word(v, &[thing, "title"])));
+    let (number, title) = (
+        word(v, &[thing, "number"]),
+        first_line(&word(v, &[thing, "title"])),
+    );
     said.line(&format!("[{repo}] {who} {what} #{number}: {title}"));
     let text = clean(&word(v, &[of, "body"]), 500);
     if !text.is_empty() {
@@ -89,11 +99,18 @@ pub(super) fn read(event: &str, v: &Value) -> Said {
         .or_else(|| at(v, &["pusher", "name"]))
         .unwrap_or("somebody");
     let action = word(v, &["action"]).replace('_', " ");
-    let merged = v.get("pull_request").and_then(|p| p.get("merged")).and_then(Value::as_bool) == Some(true);
+    let merged = v
+        .get("pull_request")
+        .and_then(|p| p.get("merged"))
+        .and_then(Value::as_bool)
+        == Some(true);
     let mut said = match event {
         "ping" => {
             let mut said = Said::default();
-            said.line(&format!("[{repo}] the webhook is connected. {}", word(v, &["zen"])));
+            said.line(&format!(
+                "[{repo}] the webhook is connected. {}",
+                word(v, &["zen"])
+            ));
             said
         }
         "push" => push(v, repo, who),
@@ -111,7 +128,14 @@ pub(super) fn read(event: &str, v: &Value) -> Said {
         "pull_request_review_comment" => comment(v, repo, who, "commented on", "pull_request", "comment"),
         "pull_request_review" => {
             let state = word(v, &["review", "state"]).replace('_', " ");
-            comment(v, repo, who, &format!("reviewed ({state})"), "pull_request", "review")
+            comment(
+                v,
+                repo,
+                who,
+                &format!("reviewed ({state})"),
+                "pull_request",
+                "review",
+            )
         }
         "create" | "delete" => {
             let mut said = Said::default();
@@ -122,18 +146,27 @@ pub(super) fn read(event: &str, v: &Value) -> Said {
         "release" => {
             let mut said = Said::default();
             let name = at(v, &["release", "name"]).or_else(|| at(v, &["release", "tag_name"]));
-            said.line(&format!("[{repo}] {who} {action} release {}", name.unwrap_or("?")));
+            said.line(&format!(
+                "[{repo}] {who} {action} release {}",
+                name.unwrap_or("?")
+            ));
             said.line(at(v, &["release", "html_url"]).unwrap_or_default());
             said
         }
         "fork" => {
             let mut said = Said::default();
-            said.line(&format!("[{repo}] {who} forked it to {}", word(v, &["forkee", "full_name"])));
+            said.line(&format!(
+                "[{repo}] {who} forked it to {}",
+                word(v, &["forkee", "full_name"])
+            ));
             said
         }
         "workflow_run" => {
             let mut said = Said::default();
-            let (name, on) = (word(v, &["workflow_run", "name"]), word(v, &["workflow_run", "head_branch"]));
+            let (name, on) = (
+                word(v, &["workflow_run", "name"]),
+                word(v, &["workflow_run", "head_branch"]),
+            );
             let result = at(v, &["workflow_run", "conclusion"]).unwrap_or(&action);
             said.line(&format!("[{repo}] {name} on {on}: {}", result.replace('_', " ")));
             said.line(at(v, &["workflow_run", "html_url"]).unwrap_or_default());
@@ -173,21 +206,44 @@ mod tests {
             "commits": (0..7).map(commit).collect::<Vec<_>>(),
         }));
         let text = read("push", &v).finish(4_000).unwrap().text;
-        assert!(text.starts_with("[o/r] ada pushed 7 commits to main\n0000000 fix 0 (bob)\n"), "{text}");
-        assert!(text.ends_with("… and 2 more\nhttps://github.com/o/r/compare/a...b"), "{text}");
+        assert!(
+            text.starts_with("[o/r] ada pushed 7 commits to main\n0000000 fix 0 (bob)\n"),
+            "{text}"
+        );
+        assert!(
+            text.ends_with("… and 2 more\nhttps://github.com/o/r/compare/a...b"),
+            "{text}"
+        );
         let gone = base(json!({"ref": "refs/tags/v1", "deleted": true}));
         assert_eq!(read("push", &gone).text, "[o/r] ada deleted tag v1");
     }
 
     #[test]
     fn issues_and_others() {
-        let v = base(json!({"action": "opened", "issue": {"number": 7, "title": "It\nbreaks", "html_url": "https://github.com/o/r/issues/7"}}));
-        assert_eq!(read("issues", &v).text, "[o/r] ada opened issue #7: It\nhttps://github.com/o/r/issues/7");
-        let v = base(json!({"action": "closed", "pull_request": {"number": 8, "title": "T", "merged": true}}));
-        assert_eq!(read("pull_request", &v).text, "[o/r] ada merged pull request #8: T");
-        let v = base(json!({"action": "created", "issue": {"number": 7, "title": "T"}, "comment": {"body": "a\nb"}}));
-        assert_eq!(read("issue_comment", &v).text, "[o/r] ada commented on #7: T\n> a\n> b");
-        assert_eq!(read("secret_scanning", &base(json!({"action": "created"}))).text, "[o/r] ada: secret scanning created");
+        let v = base(
+            json!({"action": "opened", "issue": {"number": 7, "title": "It\nbreaks", "html_url": "https://github.com/o/r/issues/7"}}),
+        );
+        assert_eq!(
+            read("issues", &v).text,
+            "[o/r] ada opened issue #7: It\nhttps://github.com/o/r/issues/7"
+        );
+        let v =
+            base(json!({"action": "closed", "pull_request": {"number": 8, "title": "T", "merged": true}}));
+        assert_eq!(
+            read("pull_request", &v).text,
+            "[o/r] ada merged pull request #8: T"
+        );
+        let v = base(
+            json!({"action": "created", "issue": {"number": 7, "title": "T"}, "comment": {"body": "a\nb"}}),
+        );
+        assert_eq!(
+            read("issue_comment", &v).text,
+            "[o/r] ada commented on #7: T\n> a\n> b"
+        );
+        assert_eq!(
+            read("secret_scanning", &base(json!({"action": "created"}))).text,
+            "[o/r] ada: secret scanning created"
+        );
         assert!(read("", &json!({})).finish(100).is_ok());
     }
 }

@@ -12,8 +12,8 @@ mod slack;
 use serde_json::Value;
 
 pub use ops::{IncomingAddress, IncomingChange, IncomingHook};
-pub use said::{PayloadError, Said};
 pub(crate) use said::{NAME_CHARS, clean, clean_name, web_url};
+pub use said::{PayloadError, Said};
 
 /// Whose payload it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,9 +131,16 @@ mod tests {
 
     #[test]
     fn what_it_is_follows_from_what_is_in_it() {
-        assert_eq!(auto(r#"{"text":"hello","username":"CI"}"#).unwrap().name.as_deref(), Some("CI"));
+        assert_eq!(
+            auto(r#"{"text":"hello","username":"CI"}"#)
+                .unwrap()
+                .name
+                .as_deref(),
+            Some("CI")
+        );
         assert_eq!(auto(r#"{"content":"hello"}"#).unwrap().text, "hello");
-        let blocks = r#"{"blocks":[{"type":"section","text":{"type":"mrkdwn","text":"a <https://x.example/|b>"}}]}"#;
+        let blocks =
+            r#"{"blocks":[{"type":"section","text":{"type":"mrkdwn","text":"a <https://x.example/|b>"}}]}"#;
         assert_eq!(auto(blocks).unwrap().text, "a b (https://x.example/)");
         let form = Head {
             content_type: Some("application/x-www-form-urlencoded"),
@@ -145,7 +152,10 @@ mod tests {
             content_type: Some("text/plain; charset=utf-8"),
             ..Head::default()
         };
-        assert_eq!(read(Format::Auto, plain, b"just words", 100).unwrap().text, "just words");
+        assert_eq!(
+            read(Format::Auto, plain, b"just words", 100).unwrap().text,
+            "just words"
+        );
     }
 
     #[test]
@@ -153,8 +163,14 @@ mod tests {
         assert!(matches!(auto("{"), Err(PayloadError::Json(_))));
         assert!(matches!(auto("[1]"), Err(PayloadError::Field("body", _))));
         assert_eq!(auto("{}"), Err(PayloadError::Empty));
-        assert!(matches!(auto(r#"{"text":5}"#), Err(PayloadError::Field("text", _))));
+        assert!(matches!(
+            auto(r#"{"text":5}"#),
+            Err(PayloadError::Field("text", _))
+        ));
         let deep = ["{\"text\":", &"[".repeat(500), &"]".repeat(500), "}"].concat();
-        assert!(matches!(auto(&deep), Err(PayloadError::Json(_))), "nested too deep");
+        assert!(
+            matches!(auto(&deep), Err(PayloadError::Json(_))),
+            "nested too deep"
+        );
     }
 }

@@ -38,7 +38,9 @@ impl IncomingChange {
         if let Some(url) = self.avatar_url {
             hook.avatar_url = match url.as_str() {
                 "" => None,
-                url => Some(web_url(url).ok_or_else(|| Error::invalid("avatar_url", "an address of the web"))?),
+                url => {
+                    Some(web_url(url).ok_or_else(|| Error::invalid("avatar_url", "an address of the web"))?)
+                }
             };
         }
         if let Some(channel) = self.channel {
@@ -128,7 +130,12 @@ impl Hooks {
     }
 
     /// One hook, for whoever has `channel#webhook` where it is.
-    pub async fn incoming(&self, actor: impl Into<Actor>, waddle: WaddleId, id: HookId) -> Result<IncomingHook> {
+    pub async fn incoming(
+        &self,
+        actor: impl Into<Actor>,
+        waddle: WaddleId,
+        id: HookId,
+    ) -> Result<IncomingHook> {
         let db = self.waddle_db(waddle).await?;
         let found = db.read(move |conn| hooks::get_incoming(conn, id)).await?;
         let (hook, _) = found.ok_or(Error::NotFound("webhook"))?;
@@ -271,7 +278,10 @@ impl Hooks {
             Err(_) => "refused",
         });
         let why = result.as_ref().err().map(ToString::to_string);
-        if let Err(error) = db.write(move |tx| hooks::used_incoming(tx, id, why.as_deref())).await {
+        if let Err(error) = db
+            .write(move |tx| hooks::used_incoming(tx, id, why.as_deref()))
+            .await
+        {
             tracing::debug!(%error, "a webhook's use was not noted");
         }
         result

@@ -42,12 +42,19 @@ pub enum PayloadError {
 
 /// Text as XML can hold it, without control characters, and at most `max` characters.
 pub(crate) fn clean(text: &str, max: usize) -> String {
-    let fine = |c: &char| {
-        matches!(c, '\n' | '\t') || (!c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}'))
-    };
-    let mut out: String = text.replace("\r\n", "\n").chars().filter(fine).take(max + 1).collect();
+    let fine =
+        |c: &char| matches!(c, '\n' | '\t') || (!c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}'));
+    let mut out: String = text
+        .replace("\r\n", "\n")
+        .chars()
+        .filter(fine)
+        .take(max + 1)
+        .collect();
     if out.chars().count() > max {
-        let end = out.char_indices().nth(max.saturating_sub(1)).map_or(0, |(i, _)| i);
+        let end = out
+            .char_indices()
+            .nth(max.saturating_sub(1))
+            .map_or(0, |(i, _)| i);
         out.truncate(end);
         out.push('…');
     }
@@ -69,7 +76,8 @@ pub(crate) fn web_url(text: &str) -> Option<String> {
         return None;
     }
     let url = Url::parse(text).ok()?;
-    (matches!(url.scheme(), "http" | "https") && url.has_host() && url.username().is_empty()).then(|| url.into())
+    (matches!(url.scheme(), "http" | "https") && url.has_host() && url.username().is_empty())
+        .then(|| url.into())
 }
 
 impl Said {
@@ -136,7 +144,13 @@ mod tests {
     #[test]
     fn only_addresses_of_the_web() {
         assert!(web_url("https://example.com/a b").is_some());
-        for bad in ["javascript:alert(1)", "data:text/html,x", "https://u:p@example.com", "file:///etc/passwd", "x"] {
+        for bad in [
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "https://u:p@example.com",
+            "file:///etc/passwd",
+            "x",
+        ] {
             assert_eq!(web_url(bad), None, "{bad}");
         }
     }
@@ -150,7 +164,10 @@ mod tests {
         said.link("https://example.com/a", None);
         said.link("https://example.com/b", Some("more"));
         let said = said.finish(100).unwrap();
-        assert_eq!(said.text, "see https://example.com/a\nmore: https://example.com/b");
+        assert_eq!(
+            said.text,
+            "see https://example.com/a\nmore: https://example.com/b"
+        );
         assert_eq!(Said::default().finish(10), Err(PayloadError::Empty));
     }
 }

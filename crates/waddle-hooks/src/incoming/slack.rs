@@ -8,9 +8,17 @@ use super::{Said, at, list};
 /// Whether attachments are Slack's, not ours.
 pub(super) fn looks_like(value: &Value) -> bool {
     list(value, "attachments").any(|a| {
-        ["fallback", "pretext", "text", "title_link", "fields", "blocks", "color"]
-            .iter()
-            .any(|name| a.get(name).is_some())
+        [
+            "fallback",
+            "pretext",
+            "text",
+            "title_link",
+            "fields",
+            "blocks",
+            "color",
+        ]
+        .iter()
+        .any(|name| a.get(name).is_some())
     }) || value.get("icon_emoji").is_some()
         || value.get("icon_url").is_some()
 }
@@ -27,7 +35,9 @@ fn plain(text: &str) -> String {
         };
         let inside = &rest[open + 1..open + close];
         rest = &rest[open + close + 1..];
-        let (target, label) = inside.split_once('|').map_or((inside, None), |(t, l)| (t, Some(l)));
+        let (target, label) = inside
+            .split_once('|')
+            .map_or((inside, None), |(t, l)| (t, Some(l)));
         match (target.chars().next(), label) {
             // people, channels and groups of a workspace mean nothing here: their label, or their identifier
             (Some('@' | '#'), _) => out.push_str(label.unwrap_or(target)),
@@ -45,7 +55,9 @@ fn plain(text: &str) -> String {
         }
     }
     out.push_str(rest);
-    out.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    out.replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&amp;", "&")
 }
 
 fn element(e: &Value, said: &mut Said) {
@@ -110,7 +122,10 @@ fn attachment(a: &Value, said: &mut Said) {
     }
     said.line(&text("text"));
     for f in list(a, "fields") {
-        let (name, value) = (at(f, &["title"]).unwrap_or_default(), at(f, &["value"]).unwrap_or_default());
+        let (name, value) = (
+            at(f, &["title"]).unwrap_or_default(),
+            at(f, &["value"]).unwrap_or_default(),
+        );
         said.line(&[&plain(name), ": ", &plain(value)].concat());
     }
     blocks(a, said);
@@ -151,7 +166,10 @@ mod tests {
     fn markup_becomes_words() {
         assert_eq!(plain("a &lt;b&gt; &amp;amp;"), "a <b> &amp;");
         assert_eq!(plain("<https://x.example>"), "https://x.example");
-        assert_eq!(plain("<https://x.example|x> <@U1|bob> <!here> <#C1|general>"), "x (https://x.example) bob @here general");
+        assert_eq!(
+            plain("<https://x.example|x> <@U1|bob> <!here> <#C1|general>"),
+            "x (https://x.example) bob @here general"
+        );
         assert_eq!(plain("1 < 2"), "1 < 2");
     }
 

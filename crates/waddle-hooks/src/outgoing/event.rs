@@ -6,9 +6,15 @@ use crate::{Error, Result};
 /// for hooks whose maker may read that log.
 pub const EVENTS: &[(&str, &str)] = &[
     ("message.created", "a message was said"),
-    ("message.updated", "a message has another text, or its preview is there"),
+    (
+        "message.updated",
+        "a message has another text, or its preview is there",
+    ),
     ("message.deleted", "a message was taken back"),
-    ("message.reactions", "somebody's reactions to a message are others"),
+    (
+        "message.reactions",
+        "somebody's reactions to a message are others",
+    ),
     ("message.pinned", "a message was pinned"),
     ("message.unpinned", "a message is pinned no more"),
 ];
@@ -29,11 +35,17 @@ impl Filter {
         let fine = |name: &String| {
             let known = EVENTS.iter().any(|(n, _)| n == name);
             let stem = name.strip_suffix(".*").unwrap_or(name);
-            let word = !stem.is_empty() && stem.bytes().all(|b| b.is_ascii_lowercase() || matches!(b, b'.' | b'_'));
+            let word = !stem.is_empty()
+                && stem
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || matches!(b, b'.' | b'_'));
             known || name == "*" || (name.len() <= 64 && word && (name.ends_with(".*") || stem.contains('.')))
         };
         if names.is_empty() || names.len() > MOST {
-            return Err(Error::invalid("events", "1 to 64 names of events, such as message.created, message.* or *"));
+            return Err(Error::invalid(
+                "events",
+                "1 to 64 names of events, such as message.created, message.* or *",
+            ));
         }
         if let Some(bad) = names.iter().find(|n| !fine(n)) {
             let shown: String = bad.chars().take(64).collect();
@@ -42,9 +54,15 @@ impl Filter {
                 format!("{shown:?} is no event; expected such as message.created, member.*, or *"),
             ));
         }
-        if names.iter().any(|n| n.starts_with("message.") && !n.ends_with('*') && !EVENTS.iter().any(|(e, _)| e == n)) {
+        if names
+            .iter()
+            .any(|n| n.starts_with("message.") && !n.ends_with('*') && !EVENTS.iter().any(|(e, _)| e == n))
+        {
             let all: Vec<&str> = EVENTS.iter().map(|(n, _)| *n).collect();
-            return Err(Error::invalid("events", format!("of messages there are {}", all.join(", "))));
+            return Err(Error::invalid(
+                "events",
+                format!("of messages there are {}", all.join(", ")),
+            ));
         }
         Ok(Self(names))
     }
@@ -88,7 +106,15 @@ mod tests {
         assert!(!f.wants("message.deleted") && !f.wants("members") && !f.wants("channel.create"));
         assert!(filter(&["*"]).unwrap().wants("channel.create"));
         assert_eq!(Filter::stored(&f.to_json()), f);
-        for bad in [&[][..], &["nonsense"], &["message.creatd"], &["m*"], &["Message.*"], &[".*"], &["a b.c"]] {
+        for bad in [
+            &[][..],
+            &["nonsense"],
+            &["message.creatd"],
+            &["m*"],
+            &["Message.*"],
+            &[".*"],
+            &["a b.c"],
+        ] {
             assert!(filter(bad).is_err(), "{bad:?}");
         }
     }

@@ -72,7 +72,13 @@ impl Hooks {
             task: task.abort_handle(),
             wake,
         };
-        self.0.lines.all.lock().entry(waddle).or_default().insert(hook, line);
+        self.0
+            .lines
+            .all
+            .lock()
+            .entry(waddle)
+            .or_default()
+            .insert(hook, line);
     }
 
     /// Takes up the hooks of all waddles that have any.
@@ -87,7 +93,9 @@ impl Hooks {
             let commands = self.read_commands(waddle).await.unwrap_or(0);
             match all {
                 Ok(all) if all.is_empty() && commands == 0 => {
-                    server.write(move |tx| hooks::set_waddle(tx, waddle, false)).await?;
+                    server
+                        .write(move |tx| hooks::set_waddle(tx, waddle, false))
+                        .await?;
                 }
                 Ok(all) => {
                     for h in all.iter().filter(|h| h.enabled) {
@@ -107,7 +115,9 @@ impl Hooks {
         tokio::spawn(async move {
             loop {
                 let told = news.recv().await;
-                let Some(hooks) = weak.upgrade().map(Hooks) else { return };
+                let Some(hooks) = weak.upgrade().map(Hooks) else {
+                    return;
+                };
                 match told {
                     Ok(n) => hooks.0.lines.wake(n.waddle),
                     Err(RecvError::Lagged(_)) => hooks.0.lines.wake_all(),
@@ -120,7 +130,9 @@ impl Hooks {
         tokio::spawn(async move {
             loop {
                 let change = changes.recv().await;
-                let Some(hooks) = weak.upgrade().map(Hooks) else { return };
+                let Some(hooks) = weak.upgrade().map(Hooks) else {
+                    return;
+                };
                 match change {
                     Ok(Event::WaddleDeleted { waddle, .. }) => {
                         hooks.0.lines.all.lock().remove(&waddle);

@@ -107,11 +107,13 @@ fn line(action: &'static str, hook: &OutgoingHook) -> AuditLine {
 impl Hooks {
     fn apply(&self, change: OutgoingChange, hook: &mut OutgoingHook) -> Result<()> {
         if let Some(name) = change.name {
-            hook.name = clean_name(&name).ok_or_else(|| Error::invalid("name", "1 to 80 characters on one line"))?;
+            hook.name =
+                clean_name(&name).ok_or_else(|| Error::invalid("name", "1 to 80 characters on one line"))?;
         }
         if let Some(url) = change.url {
             let parsed = Url::parse(&url).ok().filter(|_| url.len() <= 2_048);
-            let parsed = parsed.ok_or_else(|| Error::invalid("url", "an https address of at most 2048 bytes"))?;
+            let parsed =
+                parsed.ok_or_else(|| Error::invalid("url", "an https address of at most 2048 bytes"))?;
             self.0
                 .fetcher
                 .check(&parsed)
@@ -148,7 +150,11 @@ impl Hooks {
             id,
             name: String::new(),
             url: String::new(),
-            secret: self.0.deps.identity.seal(&place(id), secret.expose().as_bytes())?,
+            secret: self
+                .0
+                .deps
+                .identity
+                .seal(&place(id), secret.expose().as_bytes())?,
             old_secret: None,
             events: String::new(),
             channels: None,
@@ -175,7 +181,9 @@ impl Hooks {
         self.apply(new, &mut hook)?;
         // before the hook: a start after a crash then looks for it
         let server = self.server_db();
-        server.write(move |tx| hooks::set_waddle(tx, waddle, true)).await?;
+        server
+            .write(move |tx| hooks::set_waddle(tx, waddle, true))
+            .await?;
         let max = self.limits().hooks_per_waddle;
         let made = self
             .community()
@@ -215,14 +223,23 @@ impl Hooks {
     }
 
     /// The outgoing hooks.
-    pub async fn list_outgoing(&self, actor: impl Into<Actor>, waddle: WaddleId) -> Result<Vec<OutgoingInfo>> {
+    pub async fn list_outgoing(
+        &self,
+        actor: impl Into<Actor>,
+        waddle: WaddleId,
+    ) -> Result<Vec<OutgoingInfo>> {
         let db = self.managed(&actor.into(), waddle).await?;
         let all = db.read(hooks::list_outgoing).await?;
         Ok(all.into_iter().map(OutgoingInfo::from).collect())
     }
 
     /// One of them.
-    pub async fn outgoing(&self, actor: impl Into<Actor>, waddle: WaddleId, id: HookId) -> Result<OutgoingInfo> {
+    pub async fn outgoing(
+        &self,
+        actor: impl Into<Actor>,
+        waddle: WaddleId,
+        id: HookId,
+    ) -> Result<OutgoingInfo> {
         Ok(self.find(&actor.into(), waddle, id).await?.into())
     }
 
@@ -274,7 +291,11 @@ impl Hooks {
     ) -> Result<(OutgoingInfo, Secret)> {
         let (actor, secret) = (actor.into(), sign::new_secret()?);
         let mut hook = self.find(&actor, waddle, id).await?;
-        let sealed = self.0.deps.identity.seal(&place(id), secret.expose().as_bytes())?;
+        let sealed = self
+            .0
+            .deps
+            .identity
+            .seal(&place(id), secret.expose().as_bytes())?;
         let old = std::mem::replace(&mut hook.secret, sealed);
         hook.old_secret = Some((old, self.now().plus(BOTH)));
         Ok((self.store(actor, waddle, hook, "webhook.rotate").await?, secret))
@@ -322,7 +343,9 @@ impl Hooks {
         let actor = actor.into();
         self.find(&actor, waddle, id).await?;
         let db = self.waddle_db(waddle).await?;
-        Ok(db.read(move |conn| hooks::dead_letters(conn, id, before, limit)).await?)
+        Ok(db
+            .read(move |conn| hooks::dead_letters(conn, id, before, limit))
+            .await?)
     }
 
     /// Tries to deliver a dead letter now; it is gone from the list where it was taken, or where nothing is left to tell.
@@ -330,7 +353,13 @@ impl Hooks {
     /// # Errors
     /// [`Error::Gone`] where nothing is left to tell; the letter stays with [`Error::Conflict`], where the hook is not told
     /// this, with [`Error::Refused`], where its receiver does not take it, and where it cannot be read.
-    pub async fn redeliver(&self, actor: impl Into<Actor>, waddle: WaddleId, id: HookId, letter: i64) -> Result<()> {
+    pub async fn redeliver(
+        &self,
+        actor: impl Into<Actor>,
+        waddle: WaddleId,
+        id: HookId,
+        letter: i64,
+    ) -> Result<()> {
         let actor = actor.into();
         let hook = self.find(&actor, waddle, id).await?;
         let db = self.waddle_db(waddle).await?;
@@ -355,7 +384,9 @@ impl Hooks {
                     "whoever set the webhook up may not see this event, or its channel is not among the webhook's",
                 ));
             }
-            _ => Err(Error::Gone("what happened was taken back or has expired; the letter was removed")),
+            _ => Err(Error::Gone(
+                "what happened was taken back or has expired; the letter was removed",
+            )),
         };
         db.write(move |tx| hooks::unbury(tx, id, letter)).await?;
         done

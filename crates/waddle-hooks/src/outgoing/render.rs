@@ -51,7 +51,12 @@ fn of_audit(e: &waddle_community::AuditEntry) -> Tell {
 }
 
 /// What happened after a hook's cursor, at most `max` of each kind, the oldest first.
-pub(super) async fn after(hooks: &Hooks, waddle: WaddleId, hook: &OutgoingHook, max: usize) -> Result<Vec<Tell>> {
+pub(super) async fn after(
+    hooks: &Hooks,
+    waddle: WaddleId,
+    hook: &OutgoingHook,
+    max: usize,
+) -> Result<Vec<Tell>> {
     let (db, cursor) = (hooks.waddle_db(waddle).await?, hook.cursor);
     let (said, done) = db
         .read(move |conn| {
@@ -141,12 +146,18 @@ pub(super) async fn permitted(
     if !maker_may(&access, hook) {
         return Ok(Told::Hidden);
     }
-    let only: Option<Vec<ChannelId>> = hook.channels.as_deref().and_then(|c| serde_json::from_str(c).ok());
+    let only: Option<Vec<ChannelId>> = hook
+        .channels
+        .as_deref()
+        .and_then(|c| serde_json::from_str(c).ok());
     if tell.audit {
         let target = data["target"].as_str().and_then(|t| t.strip_prefix("channel:"));
         let channel: Option<ChannelId> = target.and_then(|c| c.parse().ok());
         let chosen = only.is_none_or(|all| channel.is_some_and(|c| all.contains(&c)));
-        let may = hook.made_by.as_ref().is_none_or(|u| access.waddle_allows("read_audit", u));
+        let may = hook
+            .made_by
+            .as_ref()
+            .is_none_or(|u| access.waddle_allows("read_audit", u));
         return Ok(if chosen && may {
             Told::Data(data.clone())
         } else {
@@ -164,7 +175,10 @@ pub(super) async fn permitted(
     if !may || only.is_some_and(|all| !all.contains(&channel.id)) {
         return Ok(Told::Hidden);
     }
-    let Some(id) = data["message_id"].as_str().and_then(|m| m.parse::<MessageId>().ok()) else {
+    let Some(id) = data["message_id"]
+        .as_str()
+        .and_then(|m| m.parse::<MessageId>().ok())
+    else {
         return Ok(Told::Gone);
     };
     let mut out = about(&access.waddle(), &channel, hooks.community().domain());

@@ -96,7 +96,9 @@ pub(super) fn pause(attempts: u32, random: u8) -> Duration {
 /// Works until the hook is gone, stopped, or its task is ended.
 pub(super) async fn run(weak: Weak<Inner>, waddle: WaddleId, hook: HookId, wake: Arc<Notify>) {
     loop {
-        let Some(hooks) = weak.upgrade().map(Hooks) else { return };
+        let Some(hooks) = weak.upgrade().map(Hooks) else {
+            return;
+        };
         let wait = match hooks.step(waddle, hook).await {
             Ok(Next::End) => return,
             Ok(Next::Again) => continue,
@@ -162,7 +164,9 @@ impl Hooks {
                 // nobody knows whether it is to be told: it is not passed over
                 Err(error) => {
                     tracing::warn!(%waddle, hook = %id, %error, "an event for a webhook could not be read");
-                    Err(Failed::plain("the server could not read the event; its log says why"))
+                    Err(Failed::plain(
+                        "the server could not read the event; its log says why",
+                    ))
                 }
             };
             if self.note(waddle, &db, &mut hook, &tell, sent, next).await? {
@@ -209,7 +213,11 @@ impl Hooks {
             let why = if failed.gone {
                 "the receiver answered 410 Gone".to_owned()
             } else {
-                format!("nothing was taken for {} days; last: {}", self.limits().hook_failing_days, failed.why)
+                format!(
+                    "nothing was taken for {} days; last: {}",
+                    self.limits().hook_failing_days,
+                    failed.why
+                )
             };
             self.stop_hook(waddle, hook, why).await?;
             return Ok(false);
@@ -270,7 +278,9 @@ impl Hooks {
         let place = place(hook.id);
         let open = |sealed: &[u8]| {
             let opened = self.0.deps.identity.unseal(&place, sealed);
-            opened.map_err(|_| Failed::plain("its secret cannot be decrypted: the server's keys are others; rotate it"))
+            opened.map_err(|_| {
+                Failed::plain("its secret cannot be decrypted: the server's keys are others; rotate it")
+            })
         };
         let mut secrets = vec![open(&hook.secret)?];
         if let Some((old, until)) = &hook.old_secret
@@ -297,7 +307,9 @@ impl Hooks {
         .to_string();
         let id = tell.id(hook.id);
         let place = self.0.hook_places.take(waddle).await;
-        let result = self.post_signed(place, &url, &secrets, &id, Bytes::from(body)).await;
+        let result = self
+            .post_signed(place, &url, &secrets, &id, Bytes::from(body))
+            .await;
         metrics::delivery(if result.is_ok() { "ok" } else { "failed" });
         result.map(drop)
     }

@@ -14,7 +14,9 @@ const NAME: usize = 32;
 /// Options of one command, and choices of one option.
 const OPTIONS: usize = 20;
 /// Names that are the server's or that clients keep for themselves.
-const RESERVED: &[&str] = &["help", "me", "say", "join", "part", "msg", "nick", "topic", "history"];
+const RESERVED: &[&str] = &[
+    "help", "me", "say", "join", "part", "msg", "nick", "topic", "history",
+];
 
 /// What an option takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -112,14 +114,21 @@ impl NewCommand {
             let (before, rest) = self.options.split_at_mut(i);
             let Some(o) = rest.first_mut() else { break };
             if !is_name(&o.name) || before.iter().any(|b| b.name == o.name) {
-                return Err(Error::invalid("options", "each has a name of its own, of a-z, 0-9, - and _"));
+                return Err(Error::invalid(
+                    "options",
+                    "each has a name of its own, of a-z, 0-9, - and _",
+                ));
             }
             if o.required && optional {
                 return Err(Error::invalid("options", "those that must be there come first"));
             }
             optional = !o.required;
             o.description = line(&o.description).unwrap_or_default();
-            if o.choices.len() > OPTIONS || o.choices.iter().any(|c| c.value.is_empty() || c.value.len() > 100) {
+            if o.choices.len() > OPTIONS
+                || o.choices
+                    .iter()
+                    .any(|c| c.value.is_empty() || c.value.len() > 100)
+            {
                 return Err(Error::invalid("options", "at most 20 choices of 1 to 100 bytes"));
             }
         }
@@ -201,15 +210,19 @@ pub fn parse(options: &[CommandOption], line: &str) -> Result<BTreeMap<String, V
             return Err(format!("too much: it takes {}", usage(options)));
         };
         let is_last = options.last().is_some_and(|last| last.name == o.name);
-        let (text, behind) = if is_last && o.kind == OptionKind::Text && o.choices.is_empty() && !rest.starts_with('"') {
-            (rest, "")
-        } else {
-            word(rest)
-        };
+        let (text, behind) =
+            if is_last && o.kind == OptionKind::Text && o.choices.is_empty() && !rest.starts_with('"') {
+                (rest, "")
+            } else {
+                word(rest)
+            };
         found.insert(o.name.clone(), value(o, text)?);
         rest = behind.trim_start();
     }
-    match options.iter().find(|o| o.required && !found.contains_key(&o.name)) {
+    match options
+        .iter()
+        .find(|o| o.required && !found.contains_key(&o.name))
+    {
         Some(o) => Err(format!("{} is missing: it takes {}", o.name, usage(options))),
         None => Ok(found),
     }
@@ -244,7 +257,16 @@ mod tests {
     fn names() {
         assert_eq!(split("/weather  Oslo now"), Some(("weather", "Oslo now")));
         assert_eq!(split("/help"), Some(("help", "")));
-        for not in ["weather", "/", "/ x", "/We", "//x", "/usr/bin", "/ä", &format!("/{}", "a".repeat(33))] {
+        for not in [
+            "weather",
+            "/",
+            "/ x",
+            "/We",
+            "//x",
+            "/usr/bin",
+            "/ä",
+            &format!("/{}", "a".repeat(33)),
+        ] {
             assert_eq!(split(not), None, "{not}");
         }
     }
@@ -257,28 +279,54 @@ mod tests {
             option("city", OptionKind::Text, false),
         ];
         let read = |line: &str| parse(&options, line);
-        assert_eq!(json!(read("3 yes New York").unwrap()), json!({"days": 3, "loud": true, "city": "New York"}));
-        assert_eq!(json!(read("city:\"New York\" 2.5").unwrap()), json!({"days": 2.5, "city": "New York"}));
-        assert_eq!(read("").unwrap_err(), "days is missing: it takes <days> [loud] [city]");
+        assert_eq!(
+            json!(read("3 yes New York").unwrap()),
+            json!({"days": 3, "loud": true, "city": "New York"})
+        );
+        assert_eq!(
+            json!(read("city:\"New York\" 2.5").unwrap()),
+            json!({"days": 2.5, "city": "New York"})
+        );
+        assert_eq!(
+            read("").unwrap_err(),
+            "days is missing: it takes <days> [loud] [city]"
+        );
         assert_eq!(read("x").unwrap_err(), "days: expected a number");
         assert!(read("3 perhaps").unwrap_err().contains("true or false"));
         assert!(parse(&[], "any text: as it is").unwrap().is_empty());
         let mut choice = option("size", OptionKind::Text, true);
-        choice.choices = vec![CommandChoice { value: "s".into(), label: "Small".into() }];
-        assert!(parse(std::slice::from_ref(&choice), "m").unwrap_err().contains("one of s"));
+        choice.choices = vec![CommandChoice {
+            value: "s".into(),
+            label: "Small".into(),
+        }];
+        assert!(
+            parse(std::slice::from_ref(&choice), "m")
+                .unwrap_err()
+                .contains("one of s")
+        );
         assert!(parse(&[choice], "s s").unwrap_err().contains("too much"));
     }
 
     #[test]
     fn what_can_be_registered() {
-        let new = |options| NewCommand { description: "does it".into(), options };
+        let new = |options| NewCommand {
+            description: "does it".into(),
+            options,
+        };
         assert!(new(vec![]).checked("deploy").is_ok());
         assert!(matches!(new(vec![]).checked("help"), Err(Error::Conflict(_))));
         assert!(new(vec![]).checked("De ploy").is_err());
         let twice = option("a", OptionKind::Text, false);
         assert!(new(vec![twice.clone(), twice.clone()]).checked("x").is_err());
-        assert!(new(vec![twice, option("b", OptionKind::Text, true)]).checked("x").is_err());
-        let none = NewCommand { description: " ".into(), options: vec![] };
+        assert!(
+            new(vec![twice, option("b", OptionKind::Text, true)])
+                .checked("x")
+                .is_err()
+        );
+        let none = NewCommand {
+            description: " ".into(),
+            options: vec![],
+        };
         assert!(none.checked("x").is_err());
     }
 }

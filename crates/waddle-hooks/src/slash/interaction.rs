@@ -114,7 +114,11 @@ impl Interactions {
             return None;
         }
         open.left -= 1;
-        Some((open.interaction.clone(), open.invocation.clone(), open.first.take()))
+        Some((
+            open.interaction.clone(),
+            open.invocation.clone(),
+            open.first.take(),
+        ))
     }
 
     /// An answer was taken: after the last that there may be, this is over.

@@ -30,12 +30,16 @@ impl Registry {
 
     fn all(&self, waddle: WaddleId) -> Vec<SlashCommand> {
         let all = self.0.read();
-        all.get(&waddle).map(|c| c.values().cloned().collect()).unwrap_or_default()
+        all.get(&waddle)
+            .map(|c| c.values().cloned().collect())
+            .unwrap_or_default()
     }
 
     fn put(&self, waddle: WaddleId, command: SlashCommand) {
         let mut all = self.0.write();
-        all.entry(waddle).or_default().insert(command.name.clone(), command);
+        all.entry(waddle)
+            .or_default()
+            .insert(command.name.clone(), command);
     }
 
     fn remove(&self, waddle: WaddleId, keep: impl Fn(&SlashCommand) -> bool) {
@@ -134,7 +138,9 @@ impl Hooks {
         };
         // before the command: a start after a crash then looks for it
         let server = self.server_db();
-        server.write(move |tx| hooks::set_waddle(tx, waddle, true)).await?;
+        server
+            .write(move |tx| hooks::set_waddle(tx, waddle, true))
+            .await?;
         let (stored, max) = (command.clone(), self.limits().commands_per_waddle);
         let each = self.limits().commands_per_bot;
         self.community()
@@ -152,7 +158,9 @@ impl Hooks {
                 let of_bot = slash::list(b.tx)?.iter().filter(|c| c.bot == stored.bot).count();
                 match there {
                     Some(there) if there.bot != stored.bot => {
-                        return Err(waddle_community::Error::Conflict("another bot has a command of this name"));
+                        return Err(waddle_community::Error::Conflict(
+                            "another bot has a command of this name",
+                        ));
                     }
                     None if slash::count(b.tx)? >= max => {
                         return Err(waddle_community::Error::Limit {
@@ -185,7 +193,11 @@ impl Hooks {
     /// Takes a command out: the bot its own, or whoever has `manage_bots`.
     pub async fn delete_command(&self, actor: impl Into<Actor>, waddle: WaddleId, name: &str) -> Result<()> {
         let actor = actor.into();
-        let command = self.0.registry.get(waddle, name).ok_or(Error::NotFound("command"))?;
+        let command = self
+            .0
+            .registry
+            .get(waddle, name)
+            .ok_or(Error::NotFound("command"))?;
         let own = actor.user().and_then(UserId::as_bot) == Some(command.bot);
         let need = Need::Waddle(if own { "member" } else { "manage_bots" });
         let stored = command.name.clone();
@@ -215,7 +227,10 @@ impl Hooks {
     pub(crate) async fn drop_commands_in(&self, waddle: WaddleId, bot: BotId) {
         self.0.registry.remove(waddle, |c| c.bot != bot);
         let dropped = match self.waddle_db(waddle).await {
-            Ok(db) => db.write(move |tx| slash::delete_of(tx, bot)).await.map_err(Error::from),
+            Ok(db) => db
+                .write(move |tx| slash::delete_of(tx, bot))
+                .await
+                .map_err(Error::from),
             Err(e) => Err(e),
         };
         if let Err(error) = dropped {

@@ -80,10 +80,16 @@ impl Hooks {
         if name == "help" {
             return Ok(self.help(waddle));
         }
-        let command = self.0.registry.get(waddle, name).ok_or(Error::NotFound("command"))?;
+        let command = self
+            .0
+            .registry
+            .get(waddle, name)
+            .ok_or(Error::NotFound("command"))?;
         // a bot that may not see the channel is not told what is typed there
         if !access.channel_allows(channel, "view", &UserId::bot(command.bot)) {
-            return Err(Error::Refused(format!("/{name}: its bot may not see this channel")));
+            return Err(Error::Refused(format!(
+                "/{name}: its bot may not see this channel"
+            )));
         }
         let info = CommandInfo::from(&command);
         let options =
@@ -139,7 +145,10 @@ impl Hooks {
             return Err(Error::Busy);
         }
         let heard = self.0.interactions.tell(bot, &interaction);
-        let secret = row.secret.as_deref().map(|s| self.0.deps.identity.unseal(&place(bot), s));
+        let secret = row
+            .secret
+            .as_deref()
+            .map(|s| self.0.deps.identity.unseal(&place(bot), s));
         match (row.callback.as_deref().map(Url::parse), secret) {
             (Some(Ok(url)), Some(Ok(secret))) => {
                 let this = self.clone();
@@ -156,17 +165,32 @@ impl Hooks {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(_)) => Err(Error::Refused(format!("/{name}: its bot could not be reached"))),
             // it may still answer later
-            Err(_) => Err(Error::Refused(format!("/{name}: its bot has not answered in time"))),
+            Err(_) => Err(Error::Refused(format!(
+                "/{name}: its bot has not answered in time"
+            ))),
         }
     }
 
     /// Tells a bot's address; what it answers at once is the answer.
-    async fn call_back(&self, bot: BotId, url: Url, secret: waddle_core::Secret, interaction: Arc<Interaction>) {
-        let body = serde_json::json!({ "type": "interaction", "timestamp": interaction.at, "data": *interaction });
+    async fn call_back(
+        &self,
+        bot: BotId,
+        url: Url,
+        secret: waddle_core::Secret,
+        interaction: Arc<Interaction>,
+    ) {
+        let body =
+            serde_json::json!({ "type": "interaction", "timestamp": interaction.at, "data": *interaction });
         let id = interaction.id;
         let place = self.0.command_places.take(interaction.waddle_id).await;
         let sent = self
-            .post_signed(place, &url, &[secret], &id.to_string(), Bytes::from(body.to_string()))
+            .post_signed(
+                place,
+                &url,
+                &[secret],
+                &id.to_string(),
+                Bytes::from(body.to_string()),
+            )
             .await;
         match sent {
             Ok(body) if body.iter().all(u8::is_ascii_whitespace) => {}
@@ -195,7 +219,8 @@ impl Hooks {
             return Err(Error::invalid("body", "some text"));
         }
         let open = self.0.interactions.answered(id, bot, self.now());
-        let (interaction, invocation, first) = open.ok_or(Error::NotFound("command that waits for an answer"))?;
+        let (interaction, invocation, first) =
+            open.ok_or(Error::NotFound("command that waits for an answer"))?;
         let waits = first.is_some();
         if let Err(e) = self.tell(bot, &interaction, &invocation, &answer, waits).await {
             self.0.interactions.give_back(id, first);

@@ -36,7 +36,11 @@ async fn a_bot_is_made_logs_in_and_ends() {
         let refused = world.hooks.create_bot(&user(nobody), owner(), bot("Echo")).await;
         assert!(matches!(refused, Err(Error::Forbidden)), "{nobody}: {refused:?}");
     }
-    let made = world.hooks.create_bot(&user("bob"), owner(), bot("Echo")).await.unwrap();
+    let made = world
+        .hooks
+        .create_bot(&user("bob"), owner(), bot("Echo"))
+        .await
+        .unwrap();
     assert_eq!(made.bot.jid, "bot-echo@localhost");
     let id = UserId::bot(made.bot.id);
     assert_eq!(made.bot.user, id);
@@ -50,14 +54,33 @@ async fn a_bot_is_made_logs_in_and_ends() {
     assert_eq!(account.user, id);
     assert_eq!(scopes, ["read", "messages:write", "chat"]);
     // a second of the name gets a number; people cannot have such names
-    let other = world.hooks.create_bot(&user("bob"), owner(), bot("Echo")).await.unwrap();
+    let other = world
+        .hooks
+        .create_bot(&user("bob"), owner(), bot("Echo"))
+        .await
+        .unwrap();
     assert_eq!(other.bot.jid, "bot-echo-2@localhost");
-    assert!(world.identity.create_local("bot-x", &Secret::new("correct horse"), false).await.is_err());
+    assert!(
+        world
+            .identity
+            .create_local("bot-x", &Secret::new("correct horse"), false)
+            .await
+            .is_err()
+    );
     // a bot makes no bots, and manages none
-    assert!(world.hooks.create_bot(&id, BotOwner::Person(id.clone()), bot("X")).await.is_err());
+    assert!(
+        world
+            .hooks
+            .create_bot(&id, BotOwner::Person(id.clone()), bot("X"))
+            .await
+            .is_err()
+    );
     assert!(world.hooks.bot(&id, other.bot.id).await.is_err());
     assert!(world.hooks.bot(&id, made.bot.id).await.is_ok(), "it sees itself");
-    assert!(matches!(world.hooks.bot(&user("carol"), made.bot.id).await, Err(Error::NotFound(_))));
+    assert!(matches!(
+        world.hooks.bot(&user("carol"), made.bot.id).await,
+        Err(Error::NotFound(_))
+    ));
 
     // without `chat` it logs in no more
     let mut events = world.identity.events();
@@ -65,7 +88,11 @@ async fn a_bot_is_made_logs_in_and_ends() {
         scopes: Some(vec!["read".into()]),
         ..BotChange::default()
     };
-    world.hooks.update_bot(&user("bob"), made.bot.id, quiet).await.unwrap();
+    world
+        .hooks
+        .update_bot(&user("bob"), made.bot.id, quiet)
+        .await
+        .unwrap();
     assert!(world.identity.verify_plain("bot-echo", &token).await.is_err());
     let hash = waddle_identity::ScramHash::Sha256;
     let lookup = world.identity.scram_lookup("bot-echo", hash).await.unwrap();
@@ -75,9 +102,19 @@ async fn a_bot_is_made_logs_in_and_ends() {
         scopes: Some(vec!["root".into()]),
         ..BotChange::default()
     };
-    assert!(world.hooks.update_bot(&user("bob"), made.bot.id, odd).await.is_err());
+    assert!(
+        world
+            .hooks
+            .update_bot(&user("bob"), made.bot.id, odd)
+            .await
+            .is_err()
+    );
 
-    world.hooks.put_command(&id, w.id, made.bot.id, "echo", command("says it again")).await.unwrap();
+    world
+        .hooks
+        .put_command(&id, w.id, made.bot.id, "echo", command("says it again"))
+        .await
+        .unwrap();
     world.hooks.delete_bot(&user("bob"), made.bot.id).await.unwrap();
     assert!(world.identity.bot_token_for(&token).await.unwrap().is_none());
     assert!(!access.is_member(&id) && world.hooks.command(w.id, "echo").is_none());
@@ -88,8 +125,18 @@ async fn a_bot_is_made_logs_in_and_ends() {
         .create_bot(&user("dora"), BotOwner::Person(user("dora")), bot("Mine"))
         .await
         .unwrap();
-    assert!(world.hooks.create_bot(&user("eve"), BotOwner::Person(user("dora")), bot("X")).await.is_err());
-    world.identity.delete_account(&world.community, &user("dora")).await.unwrap();
+    assert!(
+        world
+            .hooks
+            .create_bot(&user("eve"), BotOwner::Person(user("dora")), bot("X"))
+            .await
+            .is_err()
+    );
+    world
+        .identity
+        .delete_account(&world.community, &user("dora"))
+        .await
+        .unwrap();
     let gone = tokio::time::timeout(crate::world::PATIENCE, async {
         while world.identity.by_user(&own.bot.user).await.unwrap().is_some() {
             tokio::task::yield_now().await;
@@ -121,7 +168,9 @@ async fn commands_reach_their_bot_and_its_answer_whom_it_is_for() {
         .unwrap();
     let me = UserId::bot(made.bot.id);
     let put = |actor: UserId, name: &'static str| {
-        world.hooks.put_command(actor, w.id, made.bot.id, name, command("says it again"))
+        world
+            .hooks
+            .put_command(actor, w.id, made.bot.id, name, command("says it again"))
     };
     assert!(matches!(put(user("carol"), "echo").await, Err(Error::Forbidden)));
     assert!(matches!(put(me.clone(), "help").await, Err(Error::Conflict(_))));
@@ -134,21 +183,44 @@ async fn commands_reach_their_bot_and_its_answer_whom_it_is_for() {
     // nobody listens yet
     carol.say(ROOM, "/echo hi");
     let got = carol.message().await;
-    assert!(got.contains("its bot is not connected") && got.contains("type=\"chat\""), "{got}");
+    assert!(
+        got.contains("its bot is not connected") && got.contains("type=\"chat\""),
+        "{got}"
+    );
     let mut told = world.hooks.interactions(made.bot.id);
     carol.say(ROOM, "/echo hello you");
     let asked = told.recv().await.unwrap();
-    assert_eq!((asked.command.as_str(), asked.text.as_str()), ("echo", "hello you"));
+    assert_eq!(
+        (asked.command.as_str(), asked.text.as_str()),
+        ("echo", "hello you")
+    );
     assert_eq!((&asked.user, asked.nick.as_str()), (&user("carol"), "carol"));
     let answer = |body: &str, ephemeral| Answer {
         body: body.into(),
         ephemeral,
     };
-    assert!(world.hooks.answer(waddle_core::BotId::new(), asked.id, answer("no", true)).await.is_err());
-    world.hooks.answer(made.bot.id, asked.id, answer("only you", true)).await.unwrap();
+    assert!(
+        world
+            .hooks
+            .answer(waddle_core::BotId::new(), asked.id, answer("no", true))
+            .await
+            .is_err()
+    );
+    world
+        .hooks
+        .answer(made.bot.id, asked.id, answer("only you", true))
+        .await
+        .unwrap();
     let got = carol.message().await;
-    assert!(got.contains("only you") && got.contains("/Echo (bot)") && got.contains("no-store"), "{got}");
-    world.hooks.answer(made.bot.id, asked.id, answer("all of you", false)).await.unwrap();
+    assert!(
+        got.contains("only you") && got.contains("/Echo (bot)") && got.contains("no-store"),
+        "{got}"
+    );
+    world
+        .hooks
+        .answer(made.bot.id, asked.id, answer("all of you", false))
+        .await
+        .unwrap();
     assert!(carol.message().await.contains("all of you"));
     // the first message that others get: the command and the whisper were not for them
     let got = alice.message().await;
@@ -170,7 +242,11 @@ async fn commands_reach_their_bot_and_its_answer_whom_it_is_for() {
         callback_url: Some(r.url.clone()),
         ..BotChange::default()
     };
-    let (_, secret) = world.hooks.update_bot(&user("bob"), made.bot.id, change).await.unwrap();
+    let (_, secret) = world
+        .hooks
+        .update_bot(&user("bob"), made.bot.id, change)
+        .await
+        .unwrap();
     let run = |who: &str| {
         let invocation = Invocation {
             waddle: w.id,
@@ -183,7 +259,14 @@ async fn commands_reach_their_bot_and_its_answer_whom_it_is_for() {
     };
     assert_eq!(run("carol").await.unwrap(), answer("pong", true));
     let got = r.next().await;
-    assert!(waddle_hooks::sign::verify(&secret.unwrap(), &got.id, got.timestamp, &got.body, &got.signature, got.timestamp));
+    assert!(waddle_hooks::sign::verify(
+        &secret.unwrap(),
+        &got.id,
+        got.timestamp,
+        &got.body,
+        &got.signature,
+        got.timestamp
+    ));
     assert_eq!(got.json()["data"]["text"], "ping");
     assert!(matches!(run("eve").await, Err(Error::Forbidden)));
     r.answers(500, "");
@@ -191,7 +274,13 @@ async fn commands_reach_their_bot_and_its_answer_whom_it_is_for() {
     // the bot is thrown out: its commands are gone
     world
         .community
-        .remove_member(&user("alice"), w.id, &me, waddle_community::RemovalKind::Kicked, None)
+        .remove_member(
+            &user("alice"),
+            w.id,
+            &me,
+            waddle_community::RemovalKind::Kicked,
+            None,
+        )
         .await
         .unwrap();
     let gone = tokio::time::timeout(crate::world::PATIENCE, async {

@@ -43,7 +43,11 @@ async fn a_server_that_is_killed() {
                 url: Some(url),
                 ..OutgoingChange::default()
             };
-            world.hooks.create_outgoing(&user("bob"), w.id, new).await.unwrap();
+            world
+                .hooks
+                .create_outgoing(&user("bob"), w.id, new)
+                .await
+                .unwrap();
             (w, c, 0)
         }
     };
@@ -61,7 +65,12 @@ async fn nothing_that_was_said_is_lost() {
     let url = r.url.clone();
     let start = || {
         Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "crash::a_server_that_is_killed", "--ignored", "--nocapture"])
+            .args([
+                "--exact",
+                "crash::a_server_that_is_killed",
+                "--ignored",
+                "--nocapture",
+            ])
             .env(DIR, dir.path())
             .env(URL, &url)
             .stdout(Stdio::null())

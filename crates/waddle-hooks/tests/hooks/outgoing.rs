@@ -49,8 +49,18 @@ async fn what_happens_is_told_in_order_and_signed() {
     let (made, secret) = hook(&world, w.id, &r, &["message.*", "member.add"]).await;
     let id = say(&world, w.id, c.id, "one").await;
     let got = r.next().await;
-    assert_eq!((got.kind().as_str(), got.text().as_str()), ("message.created", "one"));
-    assert!(sign::verify(&secret, &got.id, got.timestamp, &got.body, &got.signature, got.timestamp + 5));
+    assert_eq!(
+        (got.kind().as_str(), got.text().as_str()),
+        ("message.created", "one")
+    );
+    assert!(sign::verify(
+        &secret,
+        &got.id,
+        got.timestamp,
+        &got.body,
+        &got.signature,
+        got.timestamp + 5
+    ));
     let v = got.json();
     assert_eq!(v["waddle_id"], w.id.to_string());
     assert_eq!(v["data"]["channel"]["slug"], "general");
@@ -63,7 +73,10 @@ async fn what_happens_is_told_in_order_and_signed() {
     };
     world.rooms.act(&user("carol"), w.id, c.id, edit).await.unwrap();
     let got = r.next().await;
-    assert_eq!((got.kind().as_str(), got.text().as_str()), ("message.updated", "uno"));
+    assert_eq!(
+        (got.kind().as_str(), got.text().as_str()),
+        ("message.updated", "uno")
+    );
     world
         .community
         .add_member(&user("alice"), w.id, &user("dora"), Role::Member)
@@ -72,21 +85,43 @@ async fn what_happens_is_told_in_order_and_signed() {
     let got = r.next().await;
     assert_eq!(got.kind(), "member.add");
     assert_eq!(got.json()["data"]["target"], "user:local:dora");
-    world.rooms.act(&user("carol"), w.id, c.id, Act::Retract { id }).await.unwrap();
+    world
+        .rooms
+        .act(&user("carol"), w.id, c.id, Act::Retract { id })
+        .await
+        .unwrap();
     let got = r.next().await;
-    assert_eq!((got.kind().as_str(), got.text().as_str()), ("message.deleted", ""));
+    assert_eq!(
+        (got.kind().as_str(), got.text().as_str()),
+        ("message.deleted", "")
+    );
     assert_eq!(got.json()["data"]["message_id"], id.to_string());
 
     // both secrets sign after a rotation
-    let (_, new) = world.hooks.rotate_outgoing(&user("bob"), w.id, made.id).await.unwrap();
+    let (_, new) = world
+        .hooks
+        .rotate_outgoing(&user("bob"), w.id, made.id)
+        .await
+        .unwrap();
     say(&world, w.id, c.id, "two").await;
     let got = r.next().await;
     for s in [&secret, &new] {
-        assert!(sign::verify(s, &got.id, got.timestamp, &got.body, &got.signature, got.timestamp));
+        assert!(sign::verify(
+            s,
+            &got.id,
+            got.timestamp,
+            &got.body,
+            &got.signature,
+            got.timestamp
+        ));
     }
     world.hooks.ping(&user("bob"), w.id, made.id).await.unwrap();
     assert_eq!(r.next().await.kind(), "webhook.ping");
-    world.hooks.delete_outgoing(&user("bob"), w.id, made.id).await.unwrap();
+    world
+        .hooks
+        .delete_outgoing(&user("bob"), w.id, made.id)
+        .await
+        .unwrap();
     say(&world, w.id, c.id, "after the hook").await;
     assert!(r.is_quiet());
 }
@@ -110,7 +145,11 @@ async fn what_is_not_taken_is_tried_again_then_given_up_and_delivered_by_hand() 
         world.later(Duration::from_secs(7_200));
         say(&world, w.id, c.id, &format!("later {n}")).await;
         let again = r.next().await;
-        assert_eq!((again.id.as_str(), again.text().as_str()), (first.id.as_str(), "first"), "in order");
+        assert_eq!(
+            (again.id.as_str(), again.text().as_str()),
+            (first.id.as_str(), "first"),
+            "in order"
+        );
     }
     // given up after three: the next is tried at once, and fails once
     assert_eq!(r.next().await.text(), "later 0");
@@ -129,12 +168,23 @@ async fn what_is_not_taken_is_tried_again_then_given_up_and_delivered_by_hand() 
     assert_eq!(dead.len(), 1);
     assert_eq!((dead[0].kind.as_str(), dead[0].attempts), ("message.created", 3));
     assert!(dead[0].error.contains("500"), "{}", dead[0].error);
-    world.hooks.redeliver(&user("bob"), w.id, made.id, dead[0].id).await.unwrap();
+    world
+        .hooks
+        .redeliver(&user("bob"), w.id, made.id, dead[0].id)
+        .await
+        .unwrap();
     assert_eq!(r.next().await.text(), "first");
-    let left = world.hooks.dead_letters(&user("bob"), w.id, made.id, None, 10).await.unwrap();
+    let left = world
+        .hooks
+        .dead_letters(&user("bob"), w.id, made.id, None, 10)
+        .await
+        .unwrap();
     assert!(left.is_empty());
     assert!(matches!(
-        world.hooks.redeliver(&user("bob"), w.id, made.id, dead[0].id).await,
+        world
+            .hooks
+            .redeliver(&user("bob"), w.id, made.id, dead[0].id)
+            .await,
         Err(Error::NotFound(_))
     ));
 }
@@ -147,8 +197,16 @@ async fn a_hook_sees_what_its_maker_sees() {
     let (made, _) = hook(&world, w.id, &r, &["*"]).await;
     let mut secret = NewChannel::text("den".parse().unwrap(), "Den");
     secret.private = true;
-    let den = world.community.create_channel(&user("alice"), w.id, secret).await.unwrap();
-    assert_eq!(r.next().await.kind(), "webhook.create", "the first is its own making");
+    let den = world
+        .community
+        .create_channel(&user("alice"), w.id, secret)
+        .await
+        .unwrap();
+    assert_eq!(
+        r.next().await.kind(),
+        "webhook.create",
+        "the first is its own making"
+    );
     assert_eq!(r.next().await.kind(), "channel.create");
     // only of one channel
     let only = OutgoingChange {
@@ -156,7 +214,11 @@ async fn a_hook_sees_what_its_maker_sees() {
         events: Some(vec!["message.*".into()]),
         ..OutgoingChange::default()
     };
-    world.hooks.update_outgoing(&user("bob"), w.id, made.id, only).await.unwrap();
+    world
+        .hooks
+        .update_outgoing(&user("bob"), w.id, made.id, only)
+        .await
+        .unwrap();
     let act = Act::Say(NewMessage::text("in the den"));
     world.rooms.act(&user("alice"), w.id, den.id, act).await.unwrap();
     say(&world, w.id, c.id, "in general").await;
@@ -186,7 +248,11 @@ async fn a_hook_sees_what_its_maker_sees() {
         enabled: Some(true),
         ..OutgoingChange::default()
     };
-    let on = world.hooks.update_outgoing(&user("alice"), w.id, made.id, on).await.unwrap();
+    let on = world
+        .hooks
+        .update_outgoing(&user("alice"), w.id, made.id, on)
+        .await
+        .unwrap();
     assert_eq!(on.made_by, Some(user("alice")));
     assert_eq!(r.next().await.text(), "after bob");
 }
@@ -208,14 +274,20 @@ async fn only_public_addresses_and_those_who_may() {
             ..OutgoingChange::default()
         };
         let refused = world.hooks.create_outgoing(&user("bob"), w.id, new).await;
-        assert!(matches!(refused, Err(Error::Invalid { field: "url", .. })), "{bad}: {refused:?}");
+        assert!(
+            matches!(refused, Err(Error::Invalid { field: "url", .. })),
+            "{bad}: {refused:?}"
+        );
     }
     let new = OutgoingChange {
         url: Some("https://example.com/hook".into()),
         ..OutgoingChange::default()
     };
     for nobody in ["carol", "eve"] {
-        let refused = world.hooks.create_outgoing(&user(nobody), w.id, new.clone()).await;
+        let refused = world
+            .hooks
+            .create_outgoing(&user(nobody), w.id, new.clone())
+            .await;
         assert!(matches!(refused, Err(Error::Forbidden)), "{nobody}");
         assert!(world.hooks.list_outgoing(&user(nobody), w.id).await.is_err());
     }
@@ -223,7 +295,13 @@ async fn only_public_addresses_and_those_who_may() {
         events: Some(vec!["message.nonsense".into()]),
         ..new
     };
-    assert!(world.hooks.create_outgoing(&user("bob"), w.id, odd).await.is_err());
+    assert!(
+        world
+            .hooks
+            .create_outgoing(&user("bob"), w.id, odd)
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]
@@ -249,7 +327,11 @@ async fn a_hook_that_fails_for_days_or_is_gone_is_stopped() {
         .unwrap();
     assert_eq!(who, user("bob"));
     assert!(text.contains("stopped") && text.contains("5 days"), "{text}");
-    let shown = world.hooks.outgoing(&user("bob"), w.id, failing.id).await.unwrap();
+    let shown = world
+        .hooks
+        .outgoing(&user("bob"), w.id, failing.id)
+        .await
+        .unwrap();
     assert!(!shown.enabled && shown.last_error.unwrap().contains("503"));
     let (gone, _) = hook(&world, w.id, &r, &["message.created"]).await;
     r.answers(410, "");
@@ -260,7 +342,14 @@ async fn a_hook_that_fails_for_days_or_is_gone_is_stopped() {
         .unwrap()
         .unwrap();
     assert!(text.contains("410"), "{text}");
-    assert!(!world.hooks.outgoing(&user("bob"), w.id, gone.id).await.unwrap().enabled);
+    assert!(
+        !world
+            .hooks
+            .outgoing(&user("bob"), w.id, gone.id)
+            .await
+            .unwrap()
+            .enabled
+    );
 }
 
 #[tokio::test]
@@ -301,7 +390,10 @@ async fn a_dead_letter_stays_until_it_is_taken_or_gone() {
     let id = say(&world, w.id, c.id, "first").await;
     r.next().await;
     let letters = async || {
-        let all = world.hooks.dead_letters(&user("bob"), w.id, made.id, None, 10).await;
+        let all = world
+            .hooks
+            .dead_letters(&user("bob"), w.id, made.id, None, 10)
+            .await;
         all.unwrap()
     };
     let buried = tokio::time::timeout(crate::world::PATIENCE, async {
@@ -328,19 +420,31 @@ async fn a_dead_letter_stays_until_it_is_taken_or_gone() {
     rename("broken", "message_reactions").await;
     // not for this hook
     let new = NewChannel::text("other".parse().unwrap(), "Other");
-    let other = world.community.create_channel(&user("alice"), w.id, new).await.unwrap();
+    let other = world
+        .community
+        .create_channel(&user("alice"), w.id, new)
+        .await
+        .unwrap();
     for (channels, hidden) in [(vec![other.id], true), (vec![], false)] {
         let only = OutgoingChange {
             channels: Some(channels),
             ..OutgoingChange::default()
         };
-        world.hooks.update_outgoing(&user("bob"), w.id, made.id, only).await.unwrap();
+        world
+            .hooks
+            .update_outgoing(&user("bob"), w.id, made.id, only)
+            .await
+            .unwrap();
         if hidden {
             assert!(matches!(again().await, Err(Error::Conflict(_))));
         }
     }
     assert_eq!(letters().await.len(), 1, "it is still there");
-    world.rooms.act(&user("carol"), w.id, c.id, Act::Retract { id }).await.unwrap();
+    world
+        .rooms
+        .act(&user("carol"), w.id, c.id, Act::Retract { id })
+        .await
+        .unwrap();
     assert!(matches!(again().await, Err(Error::Gone(_))));
     assert!(letters().await.is_empty() && r.is_quiet());
 }

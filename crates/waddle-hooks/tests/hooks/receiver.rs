@@ -2,7 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::{Router, body::Bytes, extract::State, http::{HeaderMap, StatusCode}, routing::post};
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    routing::post,
+};
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -26,7 +32,10 @@ impl Got {
         self.json()["type"].as_str().unwrap().to_owned()
     }
     pub fn text(&self) -> String {
-        self.json()["data"]["message"]["body"].as_str().unwrap_or_default().to_owned()
+        self.json()["data"]["message"]["body"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     }
 }
 

@@ -15,7 +15,10 @@ async fn personal(world: &World, owner: &str, name: &str) -> BotInfo {
         name: Some(name.into()),
         ..BotChange::default()
     };
-    let made = world.hooks.create_bot(&user(owner), BotOwner::Person(user(owner)), new).await;
+    let made = world
+        .hooks
+        .create_bot(&user(owner), BotOwner::Person(user(owner)), new)
+        .await;
     made.unwrap().bot
 }
 
@@ -45,8 +48,20 @@ async fn an_incoming_webhook_stops_with_its_makers_right() {
         .create_incoming(&user("bob"), w.id, c.id, IncomingChange::default())
         .await
         .unwrap();
-    let (id, secret) = (made.hook.id, Secret::new(made.path.expose().rsplit('/').next().unwrap()));
-    let post = || world.hooks.accept(w.id, id, &secret, Format::Auto, Head::default(), br#"{"text": "x"}"#);
+    let (id, secret) = (
+        made.hook.id,
+        Secret::new(made.path.expose().rsplit('/').next().unwrap()),
+    );
+    let post = || {
+        world.hooks.accept(
+            w.id,
+            id,
+            &secret,
+            Format::Auto,
+            Head::default(),
+            br#"{"text": "x"}"#,
+        )
+    };
     post().await.unwrap();
     world
         .community
@@ -55,13 +70,22 @@ async fn an_incoming_webhook_stops_with_its_makers_right() {
         .unwrap();
     assert!(matches!(post().await, Err(Error::Stopped)));
     let shown = world.hooks.incoming(&user("alice"), w.id, id).await.unwrap();
-    assert!(shown.last_error.unwrap().contains("may not manage webhooks of its channel any more"));
+    assert!(
+        shown
+            .last_error
+            .unwrap()
+            .contains("may not manage webhooks of its channel any more")
+    );
     // who may takes it over
     let named = IncomingChange {
         name: Some("CI".into()),
         ..IncomingChange::default()
     };
-    let shown = world.hooks.update_incoming(&user("alice"), w.id, id, named).await.unwrap();
+    let shown = world
+        .hooks
+        .update_incoming(&user("alice"), w.id, id, named)
+        .await
+        .unwrap();
     assert_eq!(shown.made_by, Some(user("alice")));
     let stored = world.hooks.incoming(&user("alice"), w.id, id).await.unwrap();
     assert_eq!(stored.made_by, Some(user("alice")));
@@ -72,7 +96,10 @@ async fn an_incoming_webhook_stops_with_its_makers_right() {
 async fn a_ban_is_one_of_the_persons_bots_too() {
     let (_dir, world) = World::new().await;
     let (w, _) = world.penguins().await;
-    let (hers, other) = (personal(&world, "dora", "Hers").await, personal(&world, "carol", "Other").await);
+    let (hers, other) = (
+        personal(&world, "dora", "Hers").await,
+        personal(&world, "carol", "Other").await,
+    );
     for bot in [&hers, &other] {
         world.community.join_waddle(&bot.user, w.id).await.unwrap();
     }
@@ -85,14 +112,25 @@ async fn a_ban_is_one_of_the_persons_bots_too() {
     until_out(&world, w.id, &hers.user).await;
     let access = world.community.access(w.id).await.unwrap();
     assert!(access.is_member(&other.user), "another's stays");
-    let log = world.community.audit(&user("alice"), w.id, None, 1).await.unwrap();
-    assert_eq!((log[0].action.as_str(), log[0].reason.as_deref()), ("member.kick", Some("its owner is banned")));
+    let log = world
+        .community
+        .audit(&user("alice"), w.id, None, 1)
+        .await
+        .unwrap();
+    assert_eq!(
+        (log[0].action.as_str(), log[0].reason.as_deref()),
+        ("member.kick", Some("its owner is banned"))
+    );
     // neither does it come in again by itself, nor another one of hers
     for bot in [hers, personal(&world, "dora", "Second").await] {
         world.community.join_waddle(&bot.user, w.id).await.unwrap();
         until_out(&world, w.id, &bot.user).await;
     }
-    world.community.unban(&user("bob"), w.id, &user("dora")).await.unwrap();
+    world
+        .community
+        .unban(&user("bob"), w.id, &user("dora"))
+        .await
+        .unwrap();
     let third = personal(&world, "dora", "Third").await;
     world.community.join_waddle(&third.user, w.id).await.unwrap();
     assert!(access.is_member(&third.user));
@@ -110,15 +148,27 @@ async fn bots_that_the_waddle_does_not_own_have_commands_by_leave() {
     let put = |actor: UserId, bot: &BotInfo, name: &'static str| {
         world.hooks.put_command(actor, w.id, bot.id, name, command())
     };
-    assert!(matches!(put(user("bob"), &bot, "ban").await, Err(Error::Forbidden)), "no member");
+    assert!(
+        matches!(put(user("bob"), &bot, "ban").await, Err(Error::Forbidden)),
+        "no member"
+    );
     world.community.join_waddle(&bot.user, w.id).await.unwrap();
-    assert!(matches!(put(bot.user.clone(), &bot, "ban").await, Err(Error::Forbidden)));
-    assert!(matches!(put(user("carol"), &bot, "ban").await, Err(Error::Forbidden)));
+    assert!(matches!(
+        put(bot.user.clone(), &bot, "ban").await,
+        Err(Error::Forbidden)
+    ));
+    assert!(matches!(
+        put(user("carol"), &bot, "ban").await,
+        Err(Error::Forbidden)
+    ));
     assert!(world.hooks.command(w.id, "ban").is_none());
     // approved, the name is its own
     put(user("bob"), &bot, "dice").await.unwrap();
     put(bot.user.clone(), &bot, "dice").await.unwrap();
-    assert!(matches!(put(bot.user.clone(), &bot, "deploy").await, Err(Error::Forbidden)));
+    assert!(matches!(
+        put(bot.user.clone(), &bot, "deploy").await,
+        Err(Error::Forbidden)
+    ));
     put(user("bob"), &bot, "cards").await.unwrap();
     let third = put(user("bob"), &bot, "chess").await;
     assert!(matches!(third, Err(Error::Limit { max: 2, .. })), "{third:?}");
@@ -131,7 +181,10 @@ async fn bots_that_the_waddle_does_not_own_have_commands_by_leave() {
         .set_role(&user("alice"), w.id, &user("bob"), Role::Member)
         .await
         .unwrap();
-    assert!(matches!(put(admins.user.clone(), &admins, "other").await, Err(Error::Forbidden)));
+    assert!(matches!(
+        put(admins.user.clone(), &admins, "other").await,
+        Err(Error::Forbidden)
+    ));
 }
 
 #[tokio::test]
@@ -146,13 +199,26 @@ async fn answers_are_counted_and_wait_in_slow_mode() {
         slow_mode_seconds: Some(30),
         ..ChannelChange::default()
     };
-    world.community.update_channel(&user("alice"), w.id, c.id, slow).await.unwrap();
+    world
+        .community
+        .update_channel(&user("alice"), w.id, c.id, slow)
+        .await
+        .unwrap();
     let new = BotChange {
         name: Some("Echo".into()),
         ..BotChange::default()
     };
-    let bot = world.hooks.create_bot(&user("bob"), BotOwner::Waddle(w.id), new).await.unwrap().bot;
-    world.hooks.put_command(bot.user.clone(), w.id, bot.id, "echo", command()).await.unwrap();
+    let bot = world
+        .hooks
+        .create_bot(&user("bob"), BotOwner::Waddle(w.id), new)
+        .await
+        .unwrap()
+        .bot;
+    world
+        .hooks
+        .put_command(bot.user.clone(), w.id, bot.id, "echo", command())
+        .await
+        .unwrap();
     let invocation = Invocation {
         waddle: w.id,
         channel: c.id,
@@ -176,12 +242,18 @@ async fn answers_are_counted_and_wait_in_slow_mode() {
     assert_eq!(ran.unwrap().body, "one");
     for _ in 0..3 {
         let soon = answer(id, "two").await;
-        assert!(matches!(&soon, Err(Error::Refused(why)) if why.contains("slow mode")), "{soon:?}");
+        assert!(
+            matches!(&soon, Err(Error::Refused(why)) if why.contains("slow mode")),
+            "{soon:?}"
+        );
     }
     world.later(std::time::Duration::from_secs(31));
     answer(id, "two").await.unwrap();
     world.later(std::time::Duration::from_secs(31));
-    assert!(matches!(answer(id, "three").await, Err(Error::NotFound(_))), "two and no more");
+    assert!(
+        matches!(answer(id, "three").await, Err(Error::NotFound(_))),
+        "two and no more"
+    );
 }
 
 #[tokio::test]
@@ -200,36 +272,67 @@ async fn a_bots_change_is_decided_before_its_row_is_written() {
         .await
         .unwrap()
         .bot;
-    world.community.set_role(&user("alice"), w.id, &bot.user, Role::Admin).await.unwrap();
+    world
+        .community
+        .set_role(&user("alice"), w.id, &bot.user, Role::Admin)
+        .await
+        .unwrap();
     let new = NewRole {
         name: "Bots".into(),
         colour: None,
         permissions: vec![Permission::ManageBots],
     };
-    let role = world.community.create_role(&user("alice"), w.id, new).await.unwrap();
+    let role = world
+        .community
+        .create_role(&user("alice"), w.id, new)
+        .await
+        .unwrap();
     world
         .community
         .give_role(&user("alice"), w.id, &user("carol"), role.id, true)
         .await
         .unwrap();
-    assert!(world.hooks.bot(&user("carol"), bot.id).await.is_ok(), "she manages bots");
-    let refused = world.hooks.update_bot(&user("carol"), bot.id, change(Some("Mine"), None)).await;
+    assert!(
+        world.hooks.bot(&user("carol"), bot.id).await.is_ok(),
+        "she manages bots"
+    );
+    let refused = world
+        .hooks
+        .update_bot(&user("carol"), bot.id, change(Some("Mine"), None))
+        .await;
     assert!(matches!(refused, Err(Error::Forbidden)), "{refused:?}");
-    let refused = world.hooks.create_bot_token(&user("carol"), bot.id, "x", None).await;
+    let refused = world
+        .hooks
+        .create_bot_token(&user("carol"), bot.id, "x", None)
+        .await;
     assert!(matches!(refused, Err(Error::Forbidden)));
     assert_eq!(world.hooks.bot(&user("alice"), bot.id).await.unwrap().name, "Mod");
-    let odd = world.hooks.update_bot(&user("alice"), bot.id, change(Some(""), None)).await;
+    let odd = world
+        .hooks
+        .update_bot(&user("alice"), bot.id, change(Some(""), None))
+        .await;
     assert!(matches!(odd, Err(Error::Invalid { .. })));
-    let log = world.community.audit(&user("alice"), w.id, None, 50).await.unwrap();
+    let log = world
+        .community
+        .audit(&user("alice"), w.id, None, 50)
+        .await
+        .unwrap();
     let noted = |action: &str| log.iter().filter(|e| e.action == action).count();
     assert_eq!((noted("bot.update"), noted("bot.token.create")), (0, 0));
     // two at once: none is lost
     let (alice, bob) = (user("alice"), user("bob"));
     let (a, b) = tokio::join!(
-        world.hooks.update_bot(&alice, bot.id, change(Some("Moderator"), None)),
-        world.hooks.update_bot(&bob, bot.id, change(None, Some("keeps order"))),
+        world
+            .hooks
+            .update_bot(&alice, bot.id, change(Some("Moderator"), None)),
+        world
+            .hooks
+            .update_bot(&bob, bot.id, change(None, Some("keeps order"))),
     );
     assert!(a.is_ok() && b.is_ok());
     let now = world.hooks.bot(&alice, bot.id).await.unwrap();
-    assert_eq!((now.name.as_str(), now.description.as_str()), ("Moderator", "keeps order"));
+    assert_eq!(
+        (now.name.as_str(), now.description.as_str()),
+        ("Moderator", "keeps order")
+    );
 }

@@ -40,9 +40,13 @@ impl World {
         config.clock = shared.clone();
         let storage = Storage::open(config).await.unwrap();
         let url = "http://127.0.0.1:3000".parse().unwrap();
-        let identity = Identity::open(&storage, shared.clone(), IdentityConfig::new("localhost", url, dir))
-            .await
-            .unwrap();
+        let identity = Identity::open(
+            &storage,
+            shared.clone(),
+            IdentityConfig::new("localhost", url, dir),
+        )
+        .await
+        .unwrap();
         let community = Community::open(storage.clone(), shared.clone(), limits.clone(), "localhost")
             .await
             .unwrap();
@@ -115,7 +119,12 @@ impl World {
                 .unwrap();
         }
         let slug: Slug = "general".parse().unwrap();
-        let c = self.community.channel_by_slug(w.id, &slug).await.unwrap().unwrap();
+        let c = self
+            .community
+            .channel_by_slug(w.id, &slug)
+            .await
+            .unwrap()
+            .unwrap();
         (w, c)
     }
 

@@ -222,7 +222,9 @@ async fn views(
 ) -> Result<Vec<DirectGroupView>, Problem> {
     let counts = direct.unread(own, &groups).await?;
     let all = groups.into_iter().zip(counts);
-    Ok(all.map(|((g, people), unread)| view(app, g, people, unread)).collect())
+    Ok(all
+        .map(|((g, people), unread)| view(app, g, people, unread))
+        .collect())
 }
 
 fn view(app: &App, group: Group, people: Vec<Participant>, unread: Unread) -> DirectGroupView {
@@ -246,7 +248,10 @@ fn view(app: &App, group: Group, people: Vec<Participant>, unread: Unread) -> Di
 
 async fn one(app: &App, direct: &Direct, own: &Own, id: &str) -> Result<DirectGroupView, Problem> {
     let found = views(app, direct, own, vec![direct.group(own, id).await?]).await?;
-    found.into_iter().next().ok_or_else(|| Problem::not_found("group"))
+    found
+        .into_iter()
+        .next()
+        .ok_or_else(|| Problem::not_found("group"))
 }
 
 /// One's groups.

@@ -14,7 +14,12 @@ use waddle_messages::{
 };
 
 use super::messages::place;
-use crate::{App, auth::Auth, problem::Problem, rest::{Json, Paging, next}};
+use crate::{
+    App,
+    auth::Auth,
+    problem::Problem,
+    rest::{Json, Paging, next},
+};
 
 /// These addresses.
 pub fn routes() -> OpenApiRouter<App> {
@@ -140,7 +145,10 @@ pub async fn show(
     });
     let end = begin.saturating_add(limit).min(heads.len());
     let page = heads.get(begin..end).unwrap_or_default();
-    let last = page.last().filter(|_| end < heads.len()).map(|h| h.place());
+    let last = page
+        .last()
+        .filter(|_| end < heads.len())
+        .map(waddle_messages::inbox::Head::place);
     let read = inbox::read(community, user, page, bounds.counted).await?;
     Ok(Json(Inbox {
         conversations: read.into_iter().map(|c| view(&app.config.domain, c)).collect(),

@@ -41,7 +41,6 @@ pub fn routes() -> OpenApiRouter<App> {
 pub(super) struct Place {
     pub waddle: Arc<Waddle>,
     pub channel: Arc<Channel>,
-    pub access: Arc<WaddleAccess>,
     pub viewer: Viewer,
     pub messages: ChannelMessages,
 }
@@ -60,7 +59,6 @@ pub(super) async fn place(app: &App, user: &UserId, name: &str) -> Result<Place,
         viewer: Viewer::of(&access, user),
         waddle,
         channel,
-        access,
         messages,
     })
 }

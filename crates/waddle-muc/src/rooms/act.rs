@@ -75,7 +75,9 @@ impl Rooms {
     pub fn has_read(&self, user: &UserId, waddle: WaddleId, channel: ChannelId, id: MessageId) {
         let (this, user) = (self.clone(), user.clone());
         tokio::spawn(async move {
-            let Some(reading) = this.0.reading.get() else { return };
+            let Some(reading) = this.0.reading.get() else {
+                return;
+            };
             let Some(name) = this.name_of(waddle, channel).await else {
                 return;
             };
@@ -86,7 +88,13 @@ impl Rooms {
     }
 
     /// What a message links to is known; the room is told.
-    pub async fn previewed(&self, waddle: WaddleId, channel: ChannelId, message: MessageId, preview: Preview) {
+    pub async fn previewed(
+        &self,
+        waddle: WaddleId,
+        channel: ChannelId,
+        message: MessageId,
+        preview: Preview,
+    ) {
         if let Some(name) = self.name_of(waddle, channel).await {
             self.0.send(&name, Input::Previewed(message, Box::new(preview)));
         }
@@ -137,7 +145,10 @@ impl Rooms {
         let (send, receive) = oneshot::channel();
         let limits = &self.0.deps.limits;
         let sender = Sender {
-            jid: person.bare.with_resource(RESOURCE).map_err(|_| ActError::Storage)?,
+            jid: person
+                .bare
+                .with_resource(RESOURCE)
+                .map_err(|_| ActError::Storage)?,
             user: person.user,
             outbox: Arc::new(Outbox::new(limits.xmpp_outbox_stanzas, limits.xmpp_outbox_bytes)),
         };
@@ -165,8 +176,10 @@ impl Rooms {
     async fn person(&self, user: &UserId) -> Result<Person, ActError> {
         let server = self.0.deps.storage.server();
         let account = Accounts(&server).by_user(user).await.map_err(|e| stored(&e))?;
-        let account = account.ok_or_else(|| error::forbidden("only people with an account here may do this"))?;
-        let bare = BareJid::new(Some(&account.localpart), &self.0.deps.domain).map_err(|_| ActError::Storage)?;
+        let account =
+            account.ok_or_else(|| error::forbidden("only people with an account here may do this"))?;
+        let bare =
+            BareJid::new(Some(&account.localpart), &self.0.deps.domain).map_err(|_| ActError::Storage)?;
         let most = self.0.deps.limits.muc_nick_bytes;
         let names = [account.display_name, account.handle, Some(account.localpart)];
         let usable = |name: &String| nick::key(name, most).is_ok_and(|k| !nick::is_marked(&k));
@@ -224,7 +237,9 @@ impl Rooms {
             Act::Retract { id: target } => {
                 row(place, target).await?;
                 w.attr("to", to).attr("type", "groupchat").attr("id", &id);
-                w.open_ns("retract", ns::RETRACT).attr_display("id", target).close();
+                w.open_ns("retract", ns::RETRACT)
+                    .attr_display("id", target)
+                    .close();
                 w.empty("store", ns::HINTS);
             }
             Act::React { id: target, emojis } => {
@@ -264,7 +279,8 @@ impl Rooms {
                     .close();
             }
         }
-        Stanza::parse(w.finish()).map_err(|_| ActError::Invalid("the text has characters that are not allowed"))
+        Stanza::parse(w.finish())
+            .map_err(|_| ActError::Invalid("the text has characters that are not allowed"))
     }
 
     /// What the author calls a message that they may change, and its files.
@@ -310,13 +326,16 @@ impl Rooms {
         emojis: &[String],
     ) -> Result<(), ActError> {
         if emojis.len() > self.0.deps.limits.message_reactions {
-            return Err(ActError::Invalid("too many reactions to one message; take some back"));
+            return Err(ActError::Invalid(
+                "too many reactions to one message; take some back",
+            ));
         }
         if !emojis.iter().all(|e| facts::is_emoji(e)) {
             return Err(ActError::Invalid("a reaction is one emoji"));
         }
         w.attr("to", to).attr("type", "groupchat").attr("id", id);
-        w.open_ns("reactions", facts::REACTIONS).attr_display("id", target);
+        w.open_ns("reactions", facts::REACTIONS)
+            .attr_display("id", target);
         for emoji in emojis {
             w.leaf("reaction", emoji);
         }

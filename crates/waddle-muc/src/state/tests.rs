@@ -330,7 +330,11 @@ fn who_may_not_be_here_any_more_gets_nothing_that_is_said_since() {
     assert_eq!(s.policy.1.load(Ordering::Relaxed), asked);
     s.policy.0.store(3, Ordering::Relaxed);
     s.room.handle(Input::Recheck(None), NOW, &mut s.fx);
-    assert_eq!(s.got(&b).last().unwrap(), "presence unavailable", "they are told so");
+    assert_eq!(
+        s.got(&b).last().unwrap(),
+        "presence unavailable",
+        "they are told so"
+    );
 }
 
 #[test]

@@ -15,7 +15,8 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use waddle_community::{
-    Actor, ChannelChange, ChannelKind, Community, NewChannel, NewRole, NewWaddle, RemovalKind, Role, Visibility,
+    Actor, ChannelChange, ChannelKind, Community, NewChannel, NewRole, NewWaddle, RemovalKind, Role,
+    Visibility,
 };
 use waddle_core::{Jid, Limits, Slug, SystemClock, UserId, WaddleId};
 use waddle_muc::{Deps, Inbound, Post, Postman, Rooms, Sender};
@@ -294,9 +295,9 @@ impl World {
                     topic: Some(topic.to_owned()),
                     ..ChannelChange::default()
                 };
-                let done = self
-                    .community
-                    .update_channel(Actor::System, id, found.unwrap().unwrap().id, change);
+                let done =
+                    self.community
+                        .update_channel(Actor::System, id, found.unwrap().unwrap().id, change);
                 done.await.unwrap();
             }
             ["audit", slug, action] => {

@@ -95,7 +95,13 @@ pub fn insert_incoming(tx: &mut Tx, h: &IncomingHook, secret: &[u8; 32]) -> Resu
 pub fn update_incoming(tx: &mut Tx, h: &IncomingHook) -> Result<()> {
     tx.execute_one(
         "UPDATE incoming_hooks SET channel = ?2, name = ?3, avatar_url = ?4, made_by = ?5 WHERE id = ?1",
-        (h.id, h.channel, &h.name, h.avatar_url.as_deref(), h.made_by.as_ref()),
+        (
+            h.id,
+            h.channel,
+            &h.name,
+            h.avatar_url.as_deref(),
+            h.made_by.as_ref(),
+        ),
     )
 }
 

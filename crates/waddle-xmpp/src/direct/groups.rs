@@ -149,8 +149,10 @@ pub async fn rename(server: &Arc<Server>, own: &Own, room: &str, name: &str) -> 
 /// what was said since they came in.
 pub async fn unread(server: &Server, own: &Own, groups: &[GroupView]) -> Result<Vec<Unread>, DirectError> {
     let since = |people: &[Participant]| people.iter().find(|p| p.jid == own.bare).map(|p| p.at);
-    let asked: Vec<(String, Option<Timestamp>)> =
-        groups.iter().map(|(g, people)| (g.room.clone(), since(people))).collect();
+    let asked: Vec<(String, Option<Timestamp>)> = groups
+        .iter()
+        .map(|(g, people)| (g.room.clone(), since(people)))
+        .collect();
     let (user, most) = (own.user.clone(), server.limits.message_unread);
     let counted = server.db.read(move |c| {
         let mut all = Vec::with_capacity(asked.len());

@@ -258,11 +258,7 @@ impl Direct {
     }
 
     /// How much an account has not read of each of these.
-    pub async fn unread(
-        &self,
-        own: &Own,
-        groups: &[groups::GroupView],
-    ) -> Result<Vec<Unread>, DirectError> {
+    pub async fn unread(&self, own: &Own, groups: &[groups::GroupView]) -> Result<Vec<Unread>, DirectError> {
         groups::unread(&self.0, own, groups).await
     }
 

@@ -125,7 +125,11 @@ pub(super) fn decide(
     if let Some(held) = post.from.accepted() {
         // It waits no more in the transaction that stores it: neither a crash nor a second acceptance loses or doubles it.
         let waited = direct::release(tx, held)?;
-        return Ok(if waited { Consent::Given } else { Consent::Waits(false) });
+        return Ok(if waited {
+            Consent::Given
+        } else {
+            Consent::Waits(false)
+        });
     }
     if matches!(post.kind, Type::Error | Type::Groupchat) {
         return Ok(Consent::Given);

@@ -3,7 +3,10 @@
 
 use dashmap::{DashMap, DashSet};
 use waddle_core::{BareJid, Timestamp, limits::Rate};
-use waddle_storage::{Result, Tx, repo::{direct, roster}};
+use waddle_storage::{
+    Result, Tx,
+    repo::{direct, roster},
+};
 
 use super::Origin;
 use crate::{

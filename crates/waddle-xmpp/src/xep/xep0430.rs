@@ -88,7 +88,12 @@ async fn answer(r: &IqRequest<'_>) -> IqResult {
     let part = page.slice(all.len(), limits.archive_page.max(1), at);
     let with_messages = yes(r, "messages", true);
     let id = r.stanza.id();
-    let wanted: Vec<Head> = all.get(part.clone()).unwrap_or_default().iter().map(|(_, h)| h.clone()).collect();
+    let wanted: Vec<Head> = all
+        .get(part.clone())
+        .unwrap_or_default()
+        .iter()
+        .map(|(_, h)| h.clone())
+        .collect();
     let read = inbox::read(community, user, &wanted, bounds.counted).await;
     for c in read.map_err(failed)? {
         let item = entry(r, muc, &c, id.as_deref().filter(|_| with_messages));

@@ -186,14 +186,13 @@ pub async fn watch(
     Query(query): Query<WatchQuery>,
 ) -> Result<Json<WatchView>, Problem> {
     let manager = Manager::of(&app, &auth, &w).await?;
-    let limit = match query.limit.unwrap_or(50) {
-        n @ 1..=200 => n,
-        _ => return Err(Problem::bad_request("limit: expected 1 to 200")),
+    let limit @ 1..=200 = query.limit.unwrap_or(50) else {
+        return Err(Problem::bad_request("limit: expected 1 to 200"));
     };
-    let wait = match query.wait.unwrap_or(0) {
-        n @ 0..=WAIT => Duration::from_secs(n),
-        _ => return Err(Problem::bad_request(format!("wait: expected 0 to {WAIT}"))),
+    let seconds @ 0..=WAIT = query.wait.unwrap_or(0) else {
+        return Err(Problem::bad_request(format!("wait: expected 0 to {WAIT}")));
     };
+    let wait = Duration::from_secs(seconds);
     let Some(after) = query.after.as_deref() else {
         let now = manager.access.revision();
         return Ok(Json(view(&manager, &[], now, now)));
