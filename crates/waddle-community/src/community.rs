@@ -120,7 +120,7 @@ impl Community {
                         .await?;
                 }
                 Err(error) => {
-                    tracing::warn!(waddle = %id, %error, "its channels are not found by identifier")
+                    tracing::warn!(waddle = %id, %error, "its channels are not found by identifier");
                 }
             }
         }

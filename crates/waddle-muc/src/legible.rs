@@ -56,7 +56,7 @@ impl<'a> Legible<'a> {
             match (c.name(), c.ns()) {
                 ("body" | "subject", ns::CLIENT) => read.push(n, c.text()),
                 ("x", OOB) | ("reactions", REACTIONS) => {
-                    c.children().for_each(|part| read.push(n, part.text()))
+                    c.children().for_each(|part| read.push(n, part.text()));
                 }
                 ("html", XHTML_IM)
                 | ("spoiler", SPOILER)
