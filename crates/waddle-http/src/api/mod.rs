@@ -45,6 +45,7 @@ mod members;
 mod message_settings;
 mod messages;
 mod moderation;
+mod outgoing_webhooks;
 mod overrides;
 mod people;
 mod permissions;
@@ -93,6 +94,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(search::routes())
         .merge(inbox::routes())
         .merge(webhooks::routes())
+        .merge(outgoing_webhooks::routes())
         .merge(bots::routes())
         .merge(commands::routes())
         .merge(crate::archive_pages::people_routes())
