@@ -123,7 +123,7 @@ impl From<OutgoingWebhookBody> for OutgoingChange {
 }
 
 /// The outgoing webhooks, for who has `manage_webhooks`; never their secrets.
-#[utoipa::path(get, path = "/waddles/{w}/outgoing-webhooks", tag = "webhooks", security(("token" = ["manage"])),
+#[utoipa::path(get, path = "/waddles/{w}/outgoing-webhooks", tag = "outgoing-webhooks", security(("token" = ["manage"])),
     responses((status = 200, description = "Webhooks.", body = OutgoingWebhookList)))]
 pub async fn list(
     State(app): State<App>,
@@ -138,7 +138,7 @@ pub async fn list(
 }
 
 /// Make an outgoing webhook: it is told what happens from now on. Its secret is told this once.
-#[utoipa::path(post, path = "/waddles/{w}/outgoing-webhooks", tag = "webhooks", security(("token" = ["manage"])),
+#[utoipa::path(post, path = "/waddles/{w}/outgoing-webhooks", tag = "outgoing-webhooks", security(("token" = ["manage"])),
     responses((status = 201, description = "Made.", body = NewOutgoingWebhookView)))]
 pub async fn create(
     State(app): State<App>,
@@ -159,7 +159,7 @@ pub async fn create(
 }
 
 /// An outgoing webhook.
-#[utoipa::path(get, path = "/waddles/{w}/outgoing-webhooks/{id}", tag = "webhooks", security(("token" = ["manage"])),
+#[utoipa::path(get, path = "/waddles/{w}/outgoing-webhooks/{id}", tag = "outgoing-webhooks", security(("token" = ["manage"])),
     responses((status = 200, description = "The webhook.", body = OutgoingWebhookView)))]
 pub async fn show(
     State(app): State<App>,
@@ -172,7 +172,7 @@ pub async fn show(
 }
 
 /// Change an outgoing webhook, or switch it off or on.
-#[utoipa::path(patch, path = "/waddles/{w}/outgoing-webhooks/{id}", tag = "webhooks", security(("token" = ["manage"])),
+#[utoipa::path(patch, path = "/waddles/{w}/outgoing-webhooks/{id}", tag = "outgoing-webhooks", security(("token" = ["manage"])),
     responses((status = 200, description = "Changed.", body = OutgoingWebhookView)))]
 pub async fn change(
     State(app): State<App>,
@@ -188,7 +188,7 @@ pub async fn change(
 }
 
 /// Delete an outgoing webhook with what it did not deliver.
-#[utoipa::path(delete, path = "/waddles/{w}/outgoing-webhooks/{id}", tag = "webhooks", security(("token" = ["manage"])),
+#[utoipa::path(delete, path = "/waddles/{w}/outgoing-webhooks/{id}", tag = "outgoing-webhooks", security(("token" = ["manage"])),
     responses((status = 204, description = "Gone.")))]
 pub async fn remove(
     State(app): State<App>,
@@ -203,7 +203,7 @@ pub async fn remove(
 }
 
 /// Give an outgoing webhook a new secret: the old one signs beside it for a day.
-#[utoipa::path(post, path = "/waddles/{w}/outgoing-webhooks/{id}/rotate", tag = "webhooks", security(("token" = ["manage"])),
+#[utoipa::path(post, path = "/waddles/{w}/outgoing-webhooks/{id}/rotate", tag = "outgoing-webhooks", security(("token" = ["manage"])),
     responses((status = 200, description = "The new secret, told this once.", body = NewOutgoingWebhookView)))]
 pub async fn rotate(
     State(app): State<App>,
@@ -221,7 +221,7 @@ pub async fn rotate(
 }
 
 /// Send an outgoing webhook a `webhook.ping` now; 502 says what went wrong.
-#[utoipa::path(post, path = "/waddles/{w}/outgoing-webhooks/{id}/test", tag = "webhooks", security(("token" = ["manage"])),
+#[utoipa::path(post, path = "/waddles/{w}/outgoing-webhooks/{id}/test", tag = "outgoing-webhooks", security(("token" = ["manage"])),
     responses((status = 204, description = "It was taken.")))]
 pub async fn test(
     State(app): State<App>,
@@ -266,7 +266,7 @@ fn letter(l: DeadLetter) -> DeadLetterView {
 }
 
 /// What an outgoing webhook's receiver did not take, the newest first.
-#[utoipa::path(get, path = "/waddles/{w}/outgoing-webhooks/{id}/dead-letters", tag = "webhooks",
+#[utoipa::path(get, path = "/waddles/{w}/outgoing-webhooks/{id}/dead-letters", tag = "outgoing-webhooks",
     security(("token" = ["manage"])),
     responses((status = 200, description = "A page.", body = DeadLetterList)))]
 pub async fn dead_letters(
@@ -290,7 +290,7 @@ pub async fn dead_letters(
 
 /// Try to deliver one of them now; 502 says what went wrong, 409 that the webhook is not told this. Taken, or with nothing
 /// left to tell (410), it is off the list.
-#[utoipa::path(post, path = "/waddles/{w}/outgoing-webhooks/{id}/dead-letters/{letter}/redeliver", tag = "webhooks",
+#[utoipa::path(post, path = "/waddles/{w}/outgoing-webhooks/{id}/dead-letters/{letter}/redeliver", tag = "outgoing-webhooks",
     security(("token" = ["manage"])),
     params(("letter" = i64, Path, description = "Its number.")),
     responses((status = 204, description = "It was taken.")))]
