@@ -3,7 +3,7 @@
 .PHONY: run build dist fmt lint deny test interop fuzz bench bench-permissions pictures help
 
 help:            ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "%-18s %s\n", $$1, $$2}'
 
 run:             ## build and start the server on its embedded defaults
 	cargo run --release --locked --bin waddle-server

@@ -70,7 +70,7 @@ def server(tmp_path):
 
 def test_the_walk_through(server, tmp_path):
     found = blocks()
-    assert sorted(found) == [0, 1, 2, 3, 4, 5, 6]
+    assert sorted(found) == list(range(9))
     (alias,) = found[0]
     shell = Shell(server, alias)
 
@@ -131,19 +131,35 @@ def test_the_walk_through(server, tmp_path):
                     "wait $subscriber")
 
     # What step 2 left in the terminal, and each block leaves to the next.
-    roles, webhook = found[5]
-    login = "".join(line for line in invites.splitlines(True) if re.match(r"(api|token)=", line))
-    assert '"allowed":true' in shell.run(login + roles).replace(" ", "")
-    first = next(line for line in roles.splitlines(True) if line.startswith("auth="))
-    assert "build 42 has passed" in shell.run(login + first + webhook)
+    (roles,), (moderation,), (webhook, bot, asking, public) = found[5], found[6], found[7]
+    left = "".join(line for line in (invites + roles).splitlines(True) if re.match(r"(api|token|auth)=", line))
+    assert '"allowed":true' in shell.run(left + roles).replace(" ", "")
 
-    status, backup, stop = found[6][0].strip().splitlines()
+    *calls, log = moderation.strip().splitlines()
+    shell.run(left + failing("\n".join(calls)))
+    noted = shell.run(left + log)
+    assert all(f" {what} " in noted for what in ("member.timeout.end", "member.ban")), noted
+
+    assert "build 42 has passed" in shell.run(left + webhook)
+    # The bot listens a moment after it is started: the question is asked until it does.
+    answered = shell.run(
+        f"{left}{bot}for _ in $(seq 50); do\n  heard=$({asking.strip()})\n  case $heard in *snow*) break;; esac\n"
+        "  sleep 0.2\ndone\nkill %1\necho $heard")
+    assert "Longyearbyen: snow" in answered, answered
+    assert "Longyearbyen: snow" in shell.run(left + public)
+
+    status, backup, stop = found[8][0].strip().splitlines()
     assert "XMPP" in shell.run(status)
     shell.run(backup)
     assert list((tmp_path / "waddle-today").iterdir())
     shell.run(stop)
     assert server.process.wait(15) == 0
     assert not (server.data_dir / "ready.json").exists()
+
+
+def failing(block):
+    """A block whose calls to the server must all be answered with success."""
+    return block.replace("curl -s ", "curl -sf ")
 
 
 def split(block, word):

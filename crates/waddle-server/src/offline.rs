@@ -46,7 +46,7 @@ pub fn check_config(config: &Config, json: bool) -> Result<(), Exit> {
     )
 }
 
-/// The extensions, as the README's table has them.
+/// The extensions, as `specs/xeps.md` has them.
 pub fn xep_list(json: bool) -> Result<(), Exit> {
     let all: Vec<_> = registry::ALL
         .iter()

@@ -103,7 +103,7 @@ pub mod xep0503;
 /// A future that an extension returns.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// What an extension says about itself; the README's table is made of it.
+/// What an extension says about itself; `specs/xeps.md` is made of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Xep {
     /// The number; its file is `xepNNNN.rs`.
