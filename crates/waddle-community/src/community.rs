@@ -12,7 +12,7 @@ use tokio::{
 use waddle_core::{ChannelId, Limits, SharedClock, Slug, Timestamp, UserId, WaddleId};
 use waddle_permissions::{LookupLimits, StoreLimits, Tuple, TupleStore, WriteError, waddle_schema};
 use waddle_storage::{
-    Db, Storage, StorageError,
+    Conn, Db, Storage, StorageError,
     repo::{
         archive::Afterwards,
         categories, channels, invites, roles, rooms, timeouts, tuples,
@@ -242,12 +242,20 @@ impl Community {
 
     /// The waddles that somebody belongs to, and as what.
     pub async fn waddles_of(&self, user: &UserId) -> Result<Vec<(Arc<Waddle>, Role)>> {
-        // what they joined, and what others put them into
-        let (user, limit) = (user.clone(), self.0.limits.waddles_per_member.saturating_mul(2));
+        let (user, this) = (user.clone(), self.clone());
         let server = self.storage().server();
-        let found = server
-            .read(move |conn| waddles::of_user(conn, &user, limit))
-            .await?;
+        Ok(server.read(move |conn| this.waddles_within(conn, &user)).await?)
+    }
+
+    /// [`Community::waddles_of`] within a larger read of the server's database.
+    pub fn waddles_within(
+        &self,
+        conn: &Conn,
+        user: &UserId,
+    ) -> waddle_storage::Result<Vec<(Arc<Waddle>, Role)>> {
+        // what they joined, and what others put them into
+        let limit = self.0.limits.waddles_per_member.saturating_mul(2);
+        let found = waddles::of_user(conn, user, limit)?;
         Ok(found
             .into_iter()
             .filter_map(|(id, role)| Some((self.waddle_by_id(id)?, role)))

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use waddle_community::{Channels, Event, Users, WaddleAccess};
+use waddle_community::{Channels, Event, Role, Users, Waddle, WaddleAccess};
 use waddle_core::{BareJid, RoomName, UserId};
 use waddle_pubsub::{Request, Service};
 use waddle_stanza::StanzaError;
@@ -37,12 +37,21 @@ pub(crate) async fn refresh(server: &Arc<Server>, bare: &BareJid, user: &UserId)
 }
 
 async fn try_refresh(server: &Arc<Server>, bare: &BareJid, user: &UserId) -> Result<(), Failed> {
-    let open = open_channels(server, bare, user).await?;
     let owner = bare.local().unwrap_or_default().to_owned();
-    let offered = {
-        let owner = owner.clone();
-        server.db.read(move |c| offered_bookmarks::of(c, &owner)).await?
-    };
+    let (jid, who, community) = (bare.clone(), user.clone(), server.community.clone());
+    let most = server.limits.direct_groups;
+    // One trip to the database: everybody makes it who logs in.
+    let (waddles, groups, offered) = server
+        .db
+        .read(move |c| {
+            Ok((
+                community.waddles_within(c, &who)?,
+                direct::groups_of(c, &jid, most)?,
+                offered_bookmarks::of(c, jid.local().unwrap_or_default())?,
+            ))
+        })
+        .await?;
+    let open = open_rooms(server, user, waddles, groups).await?;
     let offered: BTreeSet<String> = offered.into_iter().collect();
     let new: Vec<String> = open.keys().filter(|r| !offered.contains(*r)).cloned().collect();
     let gone: Vec<String> = offered.into_iter().filter(|r| !open.contains_key(r)).collect();
@@ -81,15 +90,16 @@ async fn try_refresh(server: &Arc<Server>, bare: &BareJid, user: &UserId) -> Res
     Ok(noted.await?)
 }
 
-/// The channels that somebody may join, by room address.
-async fn open_channels(
+/// The channels of their waddles that somebody may join, and their groups, by room address.
+async fn open_rooms(
     server: &Arc<Server>,
-    bare: &BareJid,
     user: &UserId,
+    waddles: Vec<(Arc<Waddle>, Role)>,
+    groups: Vec<direct::Group>,
 ) -> Result<BTreeMap<String, Bookmark>, Failed> {
     let limits = &server.limits;
     let mut open = BTreeMap::new();
-    'waddles: for (waddle, _) in server.community.waddles_of(user).await? {
+    'waddles: for (waddle, _) in waddles {
         let access = server.community.access(waddle.id).await?;
         let channels = access.visible_channels(user);
         let joined = channels
@@ -111,8 +121,7 @@ async fn open_channels(
             open.insert(room.to_string(), bookmark);
         }
     }
-    let (jid, most) = (bare.clone(), limits.direct_groups);
-    for group in server.db.read(move |c| direct::groups_of(c, &jid, most)).await? {
+    for group in groups {
         let Ok(room) = BareJid::new(Some(&group.room), &server.config.muc_domain) else {
             continue;
         };
