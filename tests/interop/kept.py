@@ -1,4 +1,8 @@
-"""Outcomes that the repository keeps: one line per test, compared both ways, so that a new pass shows as well as a new failure."""
+"""Outcomes that the repository keeps: one line per test, compared both ways, so that a new pass shows as well as a new failure.
+
+A kept `race` is a test that passes or fails by the order of the suite's own threads, whatever the server does; like a
+kept failure it needs its reason in specs/interop.md. It must have run, and counts as neither.
+"""
 
 import pathlib
 
@@ -10,6 +14,12 @@ def read(file):
     if not file.exists():
         return {}
     return {test: outcome for outcome, test in (line.split(None, 1) for line in file.read_text().splitlines() if line and line[0] != "#")}
+
+
+def raced(file, found):
+    """{test: outcome} with what is kept as a race called so, whether it passed or failed this time."""
+    kept = read(file)
+    return {test: "race" if kept.get(test) == "race" and outcome in ("pass", "fail") else outcome for test, outcome in found.items()}
 
 
 def write(file, found):
@@ -28,5 +38,5 @@ def compare(file, found, everything=True):
             changes.append(f"{before or 'absent'} -> {now or 'absent'}: {test}")
     if everything:
         text = EXPLAINED.read_text()
-        changes += [f"no word about it in specs/interop.md: {test}" for test, now in sorted(found.items()) if now == "fail" and test not in text]
+        changes += [f"no word about it in specs/interop.md: {test}" for test, now in sorted(found.items()) if now in ("fail", "race") and test not in text]
     return changes

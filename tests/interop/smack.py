@@ -22,7 +22,7 @@ import tempfile
 import time
 import zipfile
 
-from kept import compare, read, write
+from kept import compare, raced, read, write
 from server import CACHE, DOMAIN, Server, suites
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -213,13 +213,14 @@ def main():
             print(f"{outcome} {test} [{section}]\n    {reason}" + (f"\n    “{quote}”" if quote else ""))
             for log in folder.glob(f"*/stanzas/{'/'.join(test.split('.', 1))}/log"):
                 print(f"    {log}")
-    counts = {o: sum(1 for r in found.values() if r[0] == o) for o in ("pass", "fail", "impossible")}
+    outcomes = raced(kept, {t: r[0] for t, r in found.items()})
+    counts = {o: sum(1 for r in outcomes.values() if r == o) for o in ("pass", "fail", "impossible", "race")}
     (folder / "results.tsv").write_text("".join("\t".join((r[0], t, *r[1:])) + "\n" for t, r in sorted(found.items())))
-    changes = compare(kept, {t: r[0] for t, r in found.items()}, everything)
+    changes = compare(kept, outcomes, everything)
     if options.update:
         if not everything:
             sys.exit("--update needs a full run")
-        write(kept, {t: r[0] for t, r in found.items()})
+        write(kept, outcomes)
     elif changes:
         print(f"not as in {kept.name}:\n  " + "\n  ".join(changes))
     if options.logs is None and not changes and (everything or not counts["fail"]):
@@ -227,7 +228,7 @@ def main():
     else:
         print(f"stanzas: {folder}/*/stanzas/Class/method/log")
     print(f"took {time.monotonic() - started:.0f} s")
-    print(f"{counts['pass']} passed, {counts['fail']} failed, {counts['impossible']} impossible, {len(changes)} changed")
+    print(f"{counts['pass']} passed, {counts['fail']} failed, {counts['impossible'] + counts['race']} impossible, {len(changes)} changed")
     if not found:
         return 1
     return int(bool(changes) and not options.update) if everything else int(counts["fail"] > 0)

@@ -56,6 +56,7 @@ scripts! {
     leave
     lists
     live_changes
+    max_users
     moderate
     multi_session
     nick
