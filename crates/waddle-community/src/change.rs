@@ -280,11 +280,16 @@ impl Community {
     ) -> Result<T> {
         let who = actor.user().cloned();
         let done = self.change_openly(id, actor, work).await;
+        self.hide(id, who.as_ref(), done)
+    }
+
+    /// What somebody is told of an attempt: nothing that tells of a waddle they may not see.
+    pub(crate) fn hide<T>(&self, id: WaddleId, who: Option<&UserId>, done: Result<T>) -> Result<T> {
         match (done, who) {
             (Err(Error::NotFound(_) | Error::Conflict(_) | Error::Limit { .. }), Some(user))
                 if !self
                     .access_now(id)
-                    .is_some_and(|a| a.waddle_allows("view", &user)) =>
+                    .is_some_and(|a| a.waddle_allows("view", user)) =>
             {
                 Err(Error::Forbidden)
             }
@@ -299,11 +304,26 @@ impl Community {
         actor: Actor,
         work: impl FnOnce(&mut Draft<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.in_turn(id, move |this, open| async move { this.make(&open, actor, work).await })
+            .await
+    }
+
+    /// Work in a waddle's turn, such as a change with what belongs before and behind it. It runs to its end also where
+    /// the caller gives up waiting.
+    pub(crate) async fn in_turn<T, F>(
+        &self,
+        id: WaddleId,
+        work: impl FnOnce(Self, Arc<Open>) -> F + Send + 'static,
+    ) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send,
+    {
         let this = self.clone();
         let task = tokio::spawn(Via::carry(async move {
             let open = this.open_waddle(id).await?;
             let _turn = open.turn.lock().await;
-            this.make(&open, actor, work).await
+            work(this.clone(), open.clone()).await
         }));
         let done = task.await.unwrap_or_else(|_| Err(StorageError::Panicked.into()));
         self.metrics().changed(match &done {

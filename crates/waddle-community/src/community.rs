@@ -15,7 +15,7 @@ use waddle_storage::{
     Conn, Db, Storage, StorageError,
     repo::{
         archive::Afterwards,
-        categories, channels, invites, roles, rooms, timeouts, tuples,
+        categories, channels, invites, members, roles, rooms, timeouts, tuples,
         waddles::{self, State as Life},
     },
 };
@@ -86,7 +86,11 @@ impl Community {
         let server = self.storage().server();
         if life == Life::Making {
             let own = match self.storage().waddle(id).await {
-                Ok(db) => db.read(waddles::own).await?,
+                // Its owner comes with everything else that belongs to a new one.
+                Ok(db) => {
+                    db.read(|conn| Ok(waddles::own(conn)?.filter(|_| members::owners(conn).is_ok_and(|n| n > 0))))
+                        .await?
+                }
                 Err(StorageError::NotFound) => None,
                 Err(e) => return Err(e.into()),
             };

@@ -114,6 +114,9 @@ impl UserId {
     }
 }
 
+/// Bytes behind the kind at the most: the parts of a bare JID have 1,023 each (RFC 7622 §3.1), escaped threefold.
+const LONGEST: usize = 2 * 3 * 1023 + 3;
+
 impl FromStr for UserId {
     type Err = UserIdError;
     fn from_str(s: &str) -> Result<Self, UserIdError> {
@@ -121,7 +124,7 @@ impl FromStr for UserId {
             return Ok(Self::did(&did));
         }
         let (kind, rest) = s.split_once(':').ok_or(UserIdError)?;
-        let plain = !rest.is_empty() && rest.len() <= 3072 && !rest.contains(['#', '@', '*']);
+        let plain = !rest.is_empty() && rest.len() <= LONGEST && !rest.contains(['#', '@', '*']);
         match kind {
             "local" if plain && precis_localpart(rest).is_ok_and(|p| p == rest) => Ok(Self(s.into())),
             "device" if rest.parse::<crate::DeviceId>().is_ok() => Ok(Self(s.into())),
@@ -169,6 +172,14 @@ mod tests {
             let jid: BareJid = odd.parse().unwrap();
             assert_eq!(UserId::remote(&jid).as_remote(), Some(jid), "{odd}");
         }
+        // whatever is a JID is read again from where it was stored
+        let longest: BareJid = format!("{}@{}.example", "%".repeat(1023), "a".repeat(63))
+            .parse()
+            .unwrap();
+        let stored = UserId::remote(&longest);
+        assert!(stored.as_str().len() > 3_072);
+        assert_eq!(stored.as_str().parse(), Ok(stored.clone()));
+        assert_eq!(stored.as_remote(), Some(longest));
         assert_eq!(UserId::local("romeo").as_remote(), None);
         let r = UserId::remote(&"romeo@example.net".parse().unwrap());
         assert_eq!(r.as_str(), "xmpp:romeo%40example.net");

@@ -107,6 +107,9 @@ impl Identity {
             }
         }
         let (kept, token) = fitting.ok_or_else(wrong)?;
+        if !self.may_chat(&found.account.user).await? {
+            return Err(wrong());
+        }
         let now = self.0.clock.now();
         if kept.expires_at <= now || found.origin_expires_at.is_some_and(|e| e <= now) {
             return Err(LoginError::Expired);

@@ -2,8 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
-/// The longest identifier of an object, in bytes: an escaped JID fits (RFC 7622 §3.1).
-const MAX_ID: usize = 4096;
+/// The longest identifier of an object, in bytes: `xmpp:` and any bare JID, escaped threefold (RFC 7622 §3.1), fit.
+const MAX_ID: usize = 5 + 2 * 3 * 1023 + 3;
 
 /// A thing that relations are about, `type:id`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -66,7 +66,7 @@ pub enum TupleError {
     #[error("an object reads type:id, as in waddle:7")]
     Object,
     /// White space, `#`, `@`, or `*` as the identifier of an object.
-    #[error("an identifier has no white space, `#` or `@`, is not `*`, and has at most 4096 bytes")]
+    #[error("an identifier has no white space, `#` or `@`, is not `*`, and has at most 6146 bytes")]
     Identifier,
 }
 

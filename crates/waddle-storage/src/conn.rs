@@ -36,6 +36,8 @@ pub(crate) enum Mode {
     Write,
     /// A reader.
     Read,
+    /// A look into a file that nobody uses, such as a backup, of which nothing is changed.
+    Look,
 }
 
 /// What a statement met that concerns more than its own job.
@@ -110,6 +112,7 @@ impl Conn {
             Mode::Create => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
             // A reader of a WAL database writes its shared memory, so it is no read-only connection.
             Mode::Write | Mode::Read => OpenFlags::SQLITE_OPEN_READ_WRITE,
+            Mode::Look => OpenFlags::SQLITE_OPEN_READ_ONLY,
         };
         let sql = |e| StorageError::sql(&database, e);
         let db = now(libsql::Builder::new_local(path).flags(flags).build()).map_err(sql)?;
@@ -123,6 +126,10 @@ impl Conn {
             fault: Cell::new(None),
             last_error: RefCell::new(None),
         };
+        if mode == Mode::Look {
+            conn.batch("PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;")?;
+            return Ok(conn);
+        }
         conn.batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
              PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864; PRAGMA cell_size_check = ON; \

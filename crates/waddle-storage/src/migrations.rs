@@ -64,6 +64,7 @@ pub const SERVER: &[Migration] = migrations! {
     "server/0130_access_tokens.sql"
     "server/0131_idempotency.sql"
     "server/0140_goodbyes.sql"
+    "server/0160_retired_users.sql"
 };
 
 /// Of every waddle's database.

@@ -62,7 +62,7 @@ pub fn find_waddle(from: &Path, slug: &Slug) -> Result<(WaddleId, PathBuf)> {
         let path = dir.join(&name);
         let database: Arc<str> = path.display().to_string().into();
         let own =
-            Conn::open(&path, Mode::Write, database, Arc::new(SystemClock)).and_then(|c| waddles::slug(&c));
+            Conn::open(&path, Mode::Look, database, Arc::new(SystemClock)).and_then(|c| waddles::slug(&c));
         // A bad copy may be of another waddle: it is no reason not to find this one.
         match own {
             Ok(Some((id, own))) if own == *slug => return Ok((id, path)),

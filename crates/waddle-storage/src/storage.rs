@@ -88,6 +88,7 @@ impl Storage {
         let StorageConfig { dir, limits, clock } = config;
         disk::private_dir(&dir.join("waddles"))?;
         let lock = disk::lock(&dir)?;
+        disk::clear_leftovers(&dir);
         let tidy_every =
             Duration::from_millis(limits.storage_idle_seconds.saturating_mul(250).clamp(50, 30_000));
         let shared = Shared::new(limits, clock);

@@ -93,9 +93,15 @@ pub(crate) fn remember(store: &mut TupleStore, logged: Vec<Logged>) {
     // The oldest revision may have lost some of its rows.
     let oldest = logged.first().map_or(0, |l| l.revision);
     let mut past: Vec<(u64, Vec<waddle_permissions::Change>)> = Vec::new();
-    for l in logged.into_iter().filter(|l| l.revision > oldest) {
+    // Nor is one served of which a row cannot be read.
+    let mut broken = oldest;
+    for l in logged {
+        if l.revision <= broken {
+            continue;
+        }
         let (Ok(object), Ok(subject)) = (l.object.parse(), l.subject.parse()) else {
             past.clear();
+            broken = l.revision;
             continue;
         };
         let change = waddle_permissions::Change {

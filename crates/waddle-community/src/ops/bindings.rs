@@ -7,7 +7,7 @@ use super::{bounded, text};
 use crate::{Actor, Binding, Community, Error, Event, FeedMode, NewBinding, On, Result, facts};
 
 impl Community {
-    /// Binds topics to a channel. Needs `waddle#manage_feeds`. A mode other than `message` is refused today.
+    /// Binds topics to a channel. Needs `waddle#manage_feeds`, and `channel#speak`: the feed speaks there. A mode other than `message` is refused today.
     pub async fn bind_feed(&self, actor: impl Into<Actor>, id: WaddleId, new: NewBinding) -> Result<Binding> {
         if let Some(name) = &new.name {
             text(
@@ -35,6 +35,7 @@ impl Community {
             if !d.channels().iter().any(|c| c.id == new.channel) {
                 return Err(Error::NotFound("channel"));
             }
+            d.require(On::Channel(new.channel), "speak")?;
             let there = bindings::list(d.tx, id)?;
             bounded(
                 "feed bindings in a waddle",

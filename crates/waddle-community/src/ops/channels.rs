@@ -104,7 +104,7 @@ impl Community {
                 category: new.category,
                 position: places::group(&all, new.category)
                     .iter()
-                    .map(|c| c.position + 1)
+                    .map(|c| c.position.saturating_add(1))
                     .max()
                     .unwrap_or(0),
                 slow_mode_seconds: 0,

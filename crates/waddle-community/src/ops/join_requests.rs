@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use waddle_core::{JoinRequestId, UserId, WaddleId};
-use waddle_storage::repo::{join_requests, members};
+use waddle_storage::repo::{accounts, join_requests, members};
 
 use super::{bounded, members as member_ops, members::Will, reason as check_reason, text};
 use crate::{
@@ -146,7 +146,7 @@ impl Community {
     /// Accepts a request: they are a member; or refuses it. Needs `waddle#invite`.
     ///
     /// # Errors
-    /// [`Error::Limit`] where they belong to as many waddles as they may.
+    /// [`Error::Limit`] where they belong to as many waddles as they may, [`Error::Conflict`] where their account is gone.
     pub async fn answer_join_request(
         &self,
         actor: impl Into<Actor>,
@@ -162,6 +162,10 @@ impl Community {
             Some(r) if accept => self.room_for_one_more(&r.user, Will::Own).await,
             _ => Ok(()),
         };
+        let gone = match &asked {
+            Some(r) if accept => self.is_gone(&r.user).await?,
+            _ => false,
+        };
         self.change(id, actor.into(), move |d| {
             d.require(On::Waddle, Permission::Invite.as_str())?;
             let found = join_requests::get(d.tx, request)?
@@ -169,6 +173,9 @@ impl Community {
                 .ok_or(NONE)?;
             if accept {
                 room?;
+                if gone {
+                    return Err(Error::Conflict("their account was deleted; refuse the request"));
+                }
                 join_requests::delete_of(d.tx, &found.user)?;
                 member_ops::enter(d, &found.user, Role::Member, None)?;
             } else {
@@ -189,6 +196,12 @@ impl Community {
             Ok(found)
         })
         .await
+    }
+
+    /// Whether somebody had an account here and has none any more.
+    async fn is_gone(&self, user: &UserId) -> Result<bool> {
+        let (server, user) = (self.storage().server(), user.clone());
+        Ok(server.read(move |conn| accounts::is_gone(conn, &user)).await?)
     }
 
     /// One page of the requests that wait for an answer, the oldest first, behind `after`.

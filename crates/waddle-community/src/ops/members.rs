@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use waddle_core::{InviteId, UserId, WaddleId};
-use waddle_storage::repo::{join_requests, members, waddles};
+use waddle_core::{InviteId, RoleId, UserId, WaddleId};
+use waddle_storage::repo::{invites, join_requests, members, messages, waddles};
 
 use super::{bounded, custom_roles, reason as check_reason};
 use crate::{
     Actor, BanDetails, Community, Error, Event, Member, MembersAfter, On, Page, RemovalKind, Result, Role,
-    Waddle, change::Draft, facts,
+    Waddle, change::Draft, facts, registry::Open,
 };
 
 /// Whether somebody who is `actor`, and may bring in or manage members, may make somebody a `role`: one below their
@@ -76,6 +76,30 @@ pub(super) fn change_role(d: &mut Draft<'_>, member: &Member, role: Role) -> Res
     d.audit("member.role", &member.user.subject(), role.as_str(), None)
 }
 
+/// Gives a member another role, if the actor may; `room` is whether they may own one more waddle.
+fn put_role(d: &mut Draft<'_>, user: &UserId, role: Role, room: Result<()>) -> Result<()> {
+    let own = d.actor.user() == Some(user);
+    if !own {
+        d.require(On::Waddle, "manage_members")?;
+    }
+    let member = members::get(d.tx, user)?.ok_or(Error::NotFound("member"))?;
+    if member.role == role {
+        return Ok(());
+    }
+    if own {
+        if role > member.role {
+            return Err(Error::Forbidden);
+        }
+    } else {
+        require_above(d, user)?;
+        if !may_give(d.actor_role(), role) {
+            return Err(Error::Forbidden);
+        }
+    }
+    room?;
+    change_role(d, &member, role)
+}
+
 /// The actor must stand above somebody to act on them. Owners are above all but owners.
 pub(super) fn require_above(d: &Draft<'_>, user: &UserId) -> Result<()> {
     let Some(actor) = d.actor.user() else {
@@ -101,6 +125,12 @@ pub(super) fn take_out(d: &mut Draft<'_>, user: &UserId) -> Result<bool> {
     }
     if members::delete(d.tx, user)? {
         d.member(user, None);
+    }
+    // Whoever is taken out does not walk in again by an invitation of before.
+    if invites::of_person(d.tx, user)?.is_some() {
+        invites::delete_of_person(d.tx, user)?;
+        d.set_invited(user, false);
+        d.event(Event::InvitesChanged { waddle: d.waddle() });
     }
     custom_roles::keep_denials(d, user);
     let given = d.access.read().store.tuples_of(facts::user(user).as_ref());
@@ -137,9 +167,8 @@ impl Community {
             _ => None,
         };
         let own = self.room_to_own(id, &user).await;
-        let unasked = self.expect_unasked(id, &actor, &user).await?;
-        let (by_operator, whom) = (actor == Actor::System, user.clone());
-        let done = self.change(id, actor, move |d| {
+        let (by, by_operator, whom) = (actor.user().cloned(), actor == Actor::System, user.clone());
+        let add = move |d: &mut Draft<'_>| {
             d.require(On::Waddle, "manage_members")?;
             let there = members::get(d.tx, &user)?;
             if there.as_ref().is_some_and(|m| m.role == role) {
@@ -168,12 +197,18 @@ impl Community {
                     d.audit("member.add", &user.subject(), role.as_str(), None)
                 }
             }
+        };
+        // What is noted of the person's will belongs to this attempt alone: another one waits for its turn.
+        let done = self.in_turn(id, move |this, open| async move {
+            let unasked = this.expect_unasked(&open, &actor, &whom).await?;
+            let done = this.make(&open, actor, add).await;
+            if (unasked && done.is_err()) || (by_operator && done.is_ok()) {
+                this.confirm_membership(id, &whom).await?;
+            }
+            done
         });
         let done = done.await;
-        if (unasked && done.is_err()) || (by_operator && done.is_ok()) {
-            self.confirm_membership(id, &whom).await?;
-        }
-        done
+        self.hide(id, by.as_ref(), done)
     }
 
     /// Gives a member another role. Needs `waddle#manage_members`, a role above both the member's old and new
@@ -185,36 +220,39 @@ impl Community {
         user: &UserId,
         role: Role,
     ) -> Result<()> {
-        let user = user.clone();
-        let _one = match role {
-            Role::Owner => Some(self.owning().lock().await),
-            _ => None,
+        self.change_member(actor, id, user, Some(role), None).await
+    }
+
+    /// Gives a member another role by the rules of [`set_role`](Self::set_role), exactly these custom roles by those of
+    /// [`set_roles`](Self::set_roles), or both: all or nothing.
+    pub async fn change_member(
+        &self,
+        actor: impl Into<Actor>,
+        id: WaddleId,
+        user: &UserId,
+        role: Option<Role>,
+        roles: Option<&[RoleId]>,
+    ) -> Result<()> {
+        let (user, roles) = (user.clone(), roles.map(<[RoleId]>::to_vec));
+        let owns = role == Some(Role::Owner);
+        let _one = if owns {
+            Some(self.owning().lock().await)
+        } else {
+            None
         };
-        let room = match role {
-            Role::Owner => self.room_to_own(id, &user).await,
-            _ => Ok(()),
+        let room = if owns {
+            self.room_to_own(id, &user).await
+        } else {
+            Ok(())
         };
         self.change(id, actor.into(), move |d| {
-            let own = d.actor.user() == Some(&user);
-            if !own {
-                d.require(On::Waddle, "manage_members")?;
+            if let Some(role) = role {
+                put_role(d, &user, role, room)?;
             }
-            let member = members::get(d.tx, &user)?.ok_or(Error::NotFound("member"))?;
-            if member.role == role {
-                return Ok(());
+            match roles {
+                Some(roles) => custom_roles::put_exactly(d, &user, &roles),
+                None => Ok(()),
             }
-            if own {
-                if role > member.role {
-                    return Err(Error::Forbidden);
-                }
-            } else {
-                require_above(d, &user)?;
-                if !may_give(d.actor_role(), role) {
-                    return Err(Error::Forbidden);
-                }
-            }
-            room?;
-            change_role(d, &member, role)
         })
         .await
     }
@@ -289,7 +327,10 @@ impl Community {
                 .remove_member(Actor::System, waddle.id, user, RemovalKind::Left, None)
                 .await
             {
-                Ok(()) | Err(Error::NotFound(_)) => {}
+                Ok(()) | Err(Error::NotFound(_)) => {
+                    let (db, user) = (self.db(waddle.id).await?, user.clone());
+                    db.write(move |tx| messages::forget_reader(tx, user.as_str())).await?;
+                }
                 Err(Error::Conflict(_)) => stay.push(waddle),
                 Err(e) => return Err(e),
             }
@@ -368,15 +409,19 @@ impl Community {
 
     /// Before somebody is entered by another person: it counts as unasked until they say yes. Bots of a waddle and what
     /// the server's operator does need none.
-    async fn expect_unasked(&self, id: WaddleId, actor: &Actor, user: &UserId) -> Result<bool> {
+    async fn expect_unasked(&self, open: &Open, actor: &Actor, user: &UserId) -> Result<bool> {
         let unneeded = match actor.user() {
             None => true,
-            Some(a) => a == user || !self.access(id).await?.waddle_allows("manage_members", a),
+            Some(a) => a == user || !open.access.waddle_allows("manage_members", a),
         };
-        if unneeded || user.as_str().starts_with("bot:") || self.member(id, user).await?.is_some() {
+        if unneeded || user.is_bot() {
             return Ok(false);
         }
-        let user = user.clone();
+        let (id, user, member) = (open.access.id(), user.clone(), user.clone());
+        let there = open.db.read(move |conn| members::get(conn, &member));
+        if there.await?.is_some() {
+            return Ok(false);
+        }
         let server = self.storage().server();
         server
             .write(move |tx| waddles::set_unasked(tx, id, &user))

@@ -2,10 +2,12 @@
 
 use waddle_core::{ChannelId, UserId, WaddleId};
 use waddle_permissions::Tuple;
+use waddle_storage::repo::members;
 
 use super::{bounded, channels::find};
 use crate::{
-    Actor, ChannelGrant, Community, Error, Event, Grantee, On, Override, Result, change::Draft, facts,
+    Actor, ChannelGrant, Community, Error, Event, Grantee, On, Override, Result, Visibility, change::Draft,
+    facts,
 };
 
 /// Whoever takes something from somebody stands above them; from a role, above the role.
@@ -44,6 +46,13 @@ pub(super) fn put(
         && d.access.role(*role).is_none()
     {
         return Err(Error::NotFound("role"));
+    }
+    if let (Grantee::User(user), true) = (whom, given && !grant.denies())
+        && d.access.waddle().visibility != Visibility::Public
+        && members::get(d.tx, user)?.is_none()
+    {
+        // A channel is no way around the invitation.
+        return Err(Error::NotFound("member"));
     }
     let tuple = facts::grant(channel, whom, grant);
     if d.access.read().store.contains(&tuple) == given {
@@ -86,7 +95,7 @@ impl Community {
     /// Gives a person or a custom role a relation to one channel, or takes it back (`given` is false). Muting and
     /// banning a person need `channel#moderate` and a higher rank there than theirs
     /// ([`rank_in`](crate::WaddleAccess::rank_in)), a role `channel#manage` and a place above it; everything else
-    /// `channel#manage`.
+    /// `channel#manage`. Given something are members, and in a public waddle anybody.
     pub async fn set_override(
         &self,
         actor: impl Into<Actor>,

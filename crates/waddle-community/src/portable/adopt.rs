@@ -26,11 +26,20 @@ impl Community {
             if this.waddle_by_id(id).is_none() {
                 return this.adopt(id, &copy).await;
             }
-            // One that cannot be read any more is why it is restored.
+            // One that cannot be read any more is why it is restored. Another one takes no change until memory is the
+            // copy's too.
+            let open = this.open_waddle(id).await.ok();
+            let turn = match &open {
+                Some(open) => Some(open.turn.lock().await),
+                None => None,
+            };
             let before = this.revisions(id).await.unwrap_or_default();
             this.storage().restore_waddle(id, copy).await?;
             this.pass(id, before).await?;
-            this.refresh(id).await?;
+            match (&open, turn) {
+                (Some(open), Some(_turn)) => this.reload(open).await,
+                _ => this.refresh(id).await?,
+            }
             this.waddle_by_id(id).ok_or(Error::NotFound("waddle"))
         });
         task.await.unwrap_or_else(|_| Err(StorageError::Panicked.into()))

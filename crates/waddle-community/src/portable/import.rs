@@ -16,7 +16,7 @@ use waddle_storage::{
 };
 
 use super::{
-    Import, Imported, Strangers,
+    Import, Imported, Strangers, check,
     format::{Head, Line, Reader, failed, value},
     policy::{Fate, Holds, WADDLE, fate},
     remap::{Ids, People, RoomNames},
@@ -257,6 +257,7 @@ impl Filling {
                 columns.push(column);
                 values.push(value(json).ok_or_else(|| lines.wrong("a column holds no value"))?);
             }
+            check::row(&table, &columns, &values, self.now).map_err(|why| lines.wrong(why))?;
             if !self.change(holds, &columns, &mut values) {
                 continue;
             }
@@ -352,6 +353,7 @@ impl Filling {
                 why: "none of its owners is here; name one",
             });
         }
+        check::tuples(tx, &waddle)?;
         let revisions = Revisions {
             tuples: revisions.tuples + 1,
             members: revisions.members + 1,
@@ -419,13 +421,8 @@ impl Filling {
 
     /// What the server allows a waddle to have.
     fn bounded(&self, table: &str) -> Result<()> {
-        let l = &self.limits;
-        let (what, max) = match table {
-            "channels" => ("channels in a waddle", l.channels_per_waddle),
-            "members" => ("members in a waddle", l.members_per_waddle),
-            "bans" => ("bans in a waddle", l.bans_per_waddle),
-            "tuples" => ("tuples", l.permission_tuples),
-            _ => return Ok(()),
+        let Some((what, max)) = check::most(table, &self.limits) else {
+            return Ok(());
         };
         let have = self.rows.get(table).copied().unwrap_or_default();
         if have > max as u64 {

@@ -8,6 +8,7 @@
 //! ```
 
 mod adopt;
+mod check;
 mod export;
 mod format;
 mod import;

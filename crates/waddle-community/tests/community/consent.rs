@@ -1,7 +1,7 @@
 //! What others do with somebody's membership gives nobody a right over them, and what a role denies is not shaken off.
 
 use waddle_community::{
-    Actor, ChannelGrant, Error, Grantee, NewInvite, NewRole, NewWaddle, Permission, RemovalKind, Role,
+    Actor, BanDetails, ChannelGrant, Error, Grantee, NewInvite, NewRole, NewWaddle, Permission, RemovalKind, Role,
 };
 use waddle_core::Limits;
 use waddle_permissions::Tuple;
@@ -152,4 +152,52 @@ async fn a_role_is_given_by_who_has_all_of_it_and_bounds_hold_within_one_request
     let refused = c.set_roles(&bob, w, &mona, &[keeper]).await;
     assert_eq!(refused, Err(Error::Forbidden));
     assert_eq!(c.access(w).await.unwrap().custom_roles_of(&mona).len(), 2);
+}
+
+/// Two who add somebody at once, one of whom is refused, give no consent in that person's place.
+#[tokio::test]
+async fn an_attempt_that_fails_says_yes_for_nobody() {
+    let world = World::new().await;
+    let c = &world.community;
+    let w = world.penguins().await.id;
+    let (alice, adam) = (user("alice"), user("adam"));
+    for n in 0..20 {
+        let name = format!("carl{n}");
+        let carl = user(&name);
+        let (added, refused) = tokio::join!(
+            c.add_member(&adam, w, &carl, Role::Member),
+            c.add_member(&adam, w, &carl, Role::Owner),
+        );
+        assert_eq!((added, refused.is_err()), (Ok(()), true), "{n}");
+        assert!(!trusts(&world, &name, "alice").await, "{n}: he was added");
+        let owner = c.set_role(&alice, w, &carl, Role::Owner).await;
+        assert!(matches!(owner, Err(Error::Conflict(_))), "{n}: {owner:?}");
+    }
+}
+
+/// Whoever is removed comes back by a new invitation, not by one of before.
+#[tokio::test]
+async fn a_personal_invite_ends_with_a_removal() {
+    let world = World::new().await;
+    let c = &world.community;
+    let w = world.penguins().await.id;
+    let (mona, eve, zoe) = (user("mona"), user("eve"), user("zoe"));
+    c.invite_person(&mona, w, &eve).await.unwrap();
+    let link = c.create_invite(&mona, w, NewInvite::default()).await.unwrap();
+    c.accept_invite(&eve, &link.code).await.unwrap();
+    c.remove_member(&mona, w, &eve, RemovalKind::Removed, None)
+        .await
+        .unwrap();
+    assert_eq!(c.accept_personal_invite(&eve, w).await, Ok(false));
+    assert_eq!(c.role_of(w, &eve).await.unwrap(), None);
+    assert!(!c.access(w).await.unwrap().is_invited(&eve));
+    // Nor after a ban.
+    c.invite_person(&mona, w, &zoe).await.unwrap();
+    c.ban_member(&mona, w, &zoe, BanDetails::default()).await.unwrap();
+    c.unban(&mona, w, &zoe).await.unwrap();
+    let world = world.restart().await;
+    let c = &world.community;
+    assert_eq!(c.accept_personal_invite(&zoe, w).await, Ok(false));
+    c.invite_person(&mona, w, &zoe).await.unwrap();
+    assert_eq!(c.accept_personal_invite(&zoe, w).await, Ok(true));
 }

@@ -88,24 +88,28 @@ async fn a_half_made_waddle_frees_its_slug() {
         banner: None,
         settings: waddles::WaddleSettings::default(),
     };
-    // Stopped before and after its database was made.
-    let (first, second) = (half("first"), half("second"));
-    let (a, b) = (first.clone(), second.clone());
+    // Stopped before and after its database was made, and after the waddle's row, before its owner's.
+    let (first, second, third) = (half("first"), half("second"), half("third"));
+    let (a, b, d) = (first.clone(), second.clone(), third.clone());
     world
         .storage
         .server()
         .write(move |tx| {
             waddles::reserve(tx, &a)?;
-            waddles::reserve(tx, &b)
+            waddles::reserve(tx, &b)?;
+            waddles::reserve(tx, &d)
         })
         .await
         .unwrap();
     world.storage.create_waddle(second.id).await.unwrap();
+    let db = world.storage.create_waddle(third.id).await.unwrap();
+    db.write(move |tx| waddles::insert_own(tx, &third)).await.unwrap();
+    drop(db);
     let world = world.restart().await;
     let c = &world.community;
     assert!(!c.is_slug_taken(&slug("first")) && !c.is_slug_taken(&slug("second")));
     assert!(world.storage.waddles().await.unwrap().is_empty());
-    for s in ["first", "second"] {
+    for s in ["first", "second", "third"] {
         c.create_waddle(&user("alice"), NewWaddle::new(slug(s), "Whole"))
             .await
             .unwrap();

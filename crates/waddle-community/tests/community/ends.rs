@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use waddle_community::{BanDetails, Error, Event, Page, RemovalKind, Role};
+use waddle_core::Clock;
 
 use crate::{World, next, slug, user};
 
@@ -151,4 +152,38 @@ async fn a_newer_ban_counts_and_pages_go_on() {
         c.unban(&mona, w, &user("troll0")).await,
         Err(Error::NotFound("ban"))
     );
+}
+
+/// The clock of the machine is set back, and then far ahead, as after a virtual machine slept.
+#[tokio::test]
+async fn a_clock_that_jumps_ends_nothing_early_and_nothing_never() {
+    let world = World::new().await;
+    let c = &world.community;
+    let w = world.penguins().await.id;
+    let (bob, eve, mona) = (user("bob"), user("eve"), user("mona"));
+    let start: waddle_core::Timestamp = "2026-05-01T12:00:00Z".parse().unwrap();
+    let access = c.access(w).await.unwrap();
+    let general = access.channel_by_slug(&slug("general")).unwrap().id;
+    c.timeout_member(&mona, w, &bob, start.plus(HOUR), None)
+        .await
+        .unwrap();
+    let details = BanDetails {
+        expires_at: Some(start.plus(HOUR * 2)),
+        ..BanDetails::default()
+    };
+    c.ban_member(&mona, w, &eve, details).await.unwrap();
+    world.clock.set(start.minus(HOUR * 24));
+    assert_eq!(c.end_expired().await, 0);
+    drop(access);
+    let world = world.restart().await;
+    let c = &world.community;
+    let access = c.access(w).await.unwrap();
+    assert!(!access.channel_allows(general, "speak", &bob) && access.is_banned(&eve));
+    // A new one counts from the time that is.
+    let again = world.clock.now().plus(HOUR);
+    c.timeout_member(&mona, w, &bob, again, None).await.unwrap();
+    world.clock.set(start.plus(HOUR * 24 * 365));
+    c.end_expired().await;
+    assert!(access.channel_allows(general, "speak", &bob) && !access.is_banned(&eve));
+    assert_eq!(c.end_expired().await, 0, "each ends once");
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use waddle_community::{Actor, Error, Event, NewWaddle, Role, SettingsChange, Visibility, WaddleChange};
 use waddle_core::{Limits, WaddleId};
+use waddle_storage::repo::accounts::Accounts;
 
 use crate::{World, next, slug, user};
 
@@ -238,4 +239,34 @@ async fn pictures_and_settings_are_kept_and_checked() {
     // Over JSON, what is left out and what is null are two things.
     let read: WaddleChange = serde_json::from_str(r#"{"banner": null}"#).unwrap();
     assert_eq!((read.icon, read.banner), (None, Some(None)));
+}
+
+/// Somebody asked, and deleted their account before the answer.
+#[tokio::test]
+async fn nobody_is_let_in_whose_account_is_gone() {
+    let world = World::new().await;
+    let c = &world.community;
+    let w = world.penguins().await.id;
+    let (alice, eve) = (user("alice"), user("eve"));
+    let server = world.storage.server();
+    let accounts = Accounts(&server);
+    accounts
+        .create_local(eve.clone(), "eve".into(), false, None)
+        .await
+        .unwrap();
+    let change = WaddleChange {
+        visibility: Some(Visibility::Restricted),
+        ..WaddleChange::default()
+    };
+    c.update_waddle(&alice, w, change).await.unwrap();
+    let request = c.request_to_join(&eve, w, "").await.unwrap().id;
+    assert_eq!(c.leave_all(&eve).await.unwrap(), []);
+    accounts.delete(eve.clone()).await.unwrap();
+    let refused = c.answer_join_request(&alice, w, request, true, None).await;
+    assert!(matches!(refused, Err(Error::Conflict(_))), "{refused:?}");
+    assert_eq!(c.role_of(w, &eve).await.unwrap(), None);
+    c.answer_join_request(&alice, w, request, false, None)
+        .await
+        .unwrap();
+    assert_eq!(c.join_requests(w, None, 10).await.unwrap(), []);
 }

@@ -12,6 +12,7 @@ mod members;
 mod places;
 mod reach;
 mod roles;
+mod strangers;
 mod waddles;
 
 use std::{sync::Arc, time::Duration};

@@ -300,6 +300,17 @@ pub fn must_exist(conn: &Conn, user: &UserId) -> Result<()> {
     conn.query_one("SELECT 1 FROM accounts WHERE user_id = ?1", (user,), |_| Ok(()))
 }
 
+/// Whether an account of `user` was deleted, and is not there again.
+pub fn is_gone(conn: &Conn, user: &UserId) -> Result<bool> {
+    let found = conn.query_opt(
+        "SELECT 1 FROM retired_localparts WHERE user_id = ?1 \
+         AND NOT EXISTS (SELECT 1 FROM accounts WHERE user_id = ?1) LIMIT 1",
+        (user,),
+        |_| Ok(()),
+    )?;
+    Ok(found.is_some())
+}
+
 pub(super) fn is_retired(conn: &Conn, localpart: &str) -> Result<bool> {
     let found = conn.query_opt(
         "SELECT 1 FROM retired_localparts WHERE localpart = ?1",

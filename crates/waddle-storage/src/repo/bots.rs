@@ -148,6 +148,24 @@ pub fn personal(conn: &Conn, after: Option<BotId>, limit: usize) -> Result<Vec<(
     )
 }
 
+/// With the account of their owner: no bot of theirs logs in any more.
+pub(super) fn silence_owned(tx: &mut Tx, owner: &UserId) -> Result<()> {
+    tx.execute(
+        "DELETE FROM credentials WHERE account IN (SELECT account FROM bots WHERE owner = ?1)",
+        (owner,),
+    )
+    .map(drop)
+}
+
+/// The same with their waddle.
+pub(super) fn silence_of_waddle(tx: &mut Tx, waddle: WaddleId) -> Result<()> {
+    tx.execute(
+        "DELETE FROM credentials WHERE account IN (SELECT account FROM bots WHERE waddle = ?1)",
+        (waddle,),
+    )
+    .map(drop)
+}
+
 /// Whether somebody is hidden from web-readable archives.
 pub fn is_hidden(conn: &Conn, user: &str) -> Result<bool> {
     let found = conn.query_opt(

@@ -235,13 +235,15 @@ impl Credentials<'_> {
             .await
     }
 
-    /// Whether there is such a credential, of an account that is not disabled. Its end counts for new logins only.
+    /// Whether there is such a credential, of an account that is not disabled; of a bot, whose owner's is not. Its end
+    /// counts for new logins only.
     pub async fn lives(&self, id: i64) -> Result<bool> {
         self.0
             .read(move |conn| {
                 let found = conn.query_opt(
                     "SELECT 1 FROM credentials c JOIN accounts a ON a.id = c.account \
-                     WHERE c.id = ?1 AND a.disabled = 0",
+                     LEFT JOIN bots b ON b.account = a.id LEFT JOIN accounts o ON o.user_id = b.owner \
+                     WHERE c.id = ?1 AND a.disabled = 0 AND coalesce(o.disabled, 0) = 0",
                     (id,),
                     |_| Ok(()),
                 )?;

@@ -11,7 +11,7 @@ use crate::{Conn, Db, Result, Tx};
 /// Queued messages that one write removes at the most.
 const CHUNK: usize = 1_000;
 
-/// With the account: its roster and waiting messages go, its MQTT sessions have expired, its archive is condemned.
+/// With the account: its roster and waiting messages go, its bots log in no more, its MQTT sessions have expired, its archive is condemned.
 pub(super) fn leave(tx: &mut Tx, user: &UserId, localpart: &str) -> Result<()> {
     tx.execute(
         "INSERT OR REPLACE INTO goodbyes (gone, contact, seen, saw) \
@@ -37,6 +37,8 @@ pub(super) fn leave(tx: &mut Tx, user: &UserId, localpart: &str) -> Result<()> {
     files::remove_all(tx, user)?;
     super::pubsub::forget(tx, localpart)?;
     super::personal::forget(tx, localpart)?;
+    super::messages::forget_reader(tx, user.as_str())?;
+    super::bots::silence_owned(tx, user)?;
     let now = tx.now();
     tx.execute(
         "UPDATE mqtt_session SET expiry = 0, gone_at = coalesce(gone_at, ?2), will = NULL, will_payload = NULL, \

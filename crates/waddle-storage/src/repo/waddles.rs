@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use waddle_core::{ChannelId, Slug, Timestamp, UserId, WaddleId};
 
-use super::{members::Role, words::words};
+use super::{bots, members::Role, words::words};
 use crate::{Conn, FromColumn, IntoValue, Result, Row, Tx, Value};
 
 words! {
@@ -200,12 +200,15 @@ pub fn set_copy(tx: &mut Tx, w: &Waddle) -> Result<()> {
     )
 }
 
-/// Server: forgets a waddle, who was in it and what its devices log in with.
+/// Server: forgets a waddle, who was in it, what its devices and bots log in with, and what was to be done in it.
 pub fn forget(tx: &mut Tx, id: WaddleId) -> Result<()> {
     tx.execute("DELETE FROM device_credentials WHERE waddle = ?1", (id,))?;
     tx.execute("DELETE FROM memberships WHERE waddle = ?1", (id,))?;
     tx.execute("DELETE FROM unasked_memberships WHERE waddle = ?1", (id,))?;
     tx.execute("DELETE FROM channel_places WHERE waddle = ?1", (id,))?;
+    tx.execute("DELETE FROM purging WHERE waddle = ?1", (id,))?;
+    tx.execute("DELETE FROM hook_waddles WHERE waddle = ?1", (id,))?;
+    bots::silence_of_waddle(tx, id)?;
     tx.execute("DELETE FROM waddles WHERE id = ?1", (id,)).map(drop)
 }
 

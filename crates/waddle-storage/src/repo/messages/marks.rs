@@ -49,6 +49,12 @@ pub struct Marker {
     pub id: MessageId,
 }
 
+/// Forgets up to where somebody has read, everywhere in this database.
+pub fn forget_reader(tx: &mut Tx, owner: &str) -> Result<()> {
+    tx.execute("DELETE FROM message_markers WHERE owner = ?1", (owner,))
+        .map(drop)
+}
+
 /// Moves somebody's marker forward; `false` where it was there already, or further.
 pub fn mark(tx: &mut Tx, owner: &str, place: &str, id: MessageId) -> Result<bool> {
     let moved = tx.execute(

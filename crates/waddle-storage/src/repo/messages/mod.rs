@@ -17,7 +17,7 @@ pub use files::{FileRemoval, due_files, file_removed, name_files};
 pub use links::{Link, began, edited, first_of, link, links, named, replies, root_of};
 pub use list::{Range, list, of_thread, these};
 pub use marks::{
-    EVERYONE, HERE, Marker, Peer, Unread, latest, latest_id, mark, marker, markers, mention, mentioned,
+    EVERYONE, HERE, Marker, Peer, Unread, forget_reader, latest, latest_id, mark, marker, markers, mention, mentioned,
     mentions, peers, unread, unread_from,
 };
 pub use pins::{Pin, Preview, pin, pinned, pins, previews, set_preview, unpin};
