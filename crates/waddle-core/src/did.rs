@@ -1,4 +1,4 @@
-//! Decentralized identifiers and their localparts (ATProto DID specification; ADR on DID to JID).
+//! Decentralized identifiers and their localparts (ATProto DID specification; `adrs/0006-did-to-jid.md`).
 
 use std::{fmt, str::FromStr};
 

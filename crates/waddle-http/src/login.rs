@@ -1,4 +1,4 @@
-//! `/auth/*`: login with Bluesky or a local account, the session, XMPP tokens, logout (design §8 *Login*).
+//! `/auth/*`: login with Bluesky or a local account, the session, XMPP tokens, logout (`specs/identity.md`).
 
 use axum::{
     Extension,

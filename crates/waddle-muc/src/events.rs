@@ -1,4 +1,4 @@
-//! Changes of waddles, channels and permissions, passed on to the rooms they concern (design §8 *Removal*).
+//! Changes of waddles, channels and permissions, passed on to the rooms they concern (`specs/rooms.md`).
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! A stanza for many: written once, only its `to` differs (design §3).
+//! A stanza for many: written once, only its `to` differs (`adrs/0001-actors-and-outboxes.md`).
 
 use bytes::Bytes;
 use waddle_core::{Jid, Timestamp};

@@ -1,4 +1,4 @@
-//! What stands behind an address of the service, read from storage (design §7: only the list of waddles decides).
+//! What stands behind an address of the service, read from storage (`adrs/0009-room-addresses.md`).
 
 use std::sync::Arc;
 

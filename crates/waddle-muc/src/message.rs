@@ -1,4 +1,4 @@
-//! Messages to the room ([XEP-0045 §7.4]): strip what is forged, store, and on commit tell everybody (design §3).
+//! Messages to the room ([XEP-0045 §7.4]): strip what is forged, store, and on commit tell everybody (`specs/rooms.md`).
 //!
 //! The room does not wait for the commit before it takes the next message; commits come back in order.
 //!

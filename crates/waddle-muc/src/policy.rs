@@ -1,4 +1,4 @@
-//! What a channel's room asks of its waddle's permissions (design §3, `specs/permissions.md`).
+//! What a channel's room asks of its waddle's permissions (`specs/permissions.md`).
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
 //! Changes of permissions that reach people who are in the room: they leave, or their role changes, at once
-//! ([XEP-0045 §9.2 to §9.4], design §8 *Removal*).
+//! ([XEP-0045 §9.2 to §9.4], `specs/rooms.md` "Changes while somebody is in").
 //!
 //! [XEP-0045 §9.2 to §9.4]: https://xmpp.org/extensions/xep-0045.html#ban
 

@@ -1,6 +1,7 @@
-//! The outgoing queue of one connection: bounded in items and bytes, drained whole (ADR on actors and outboxes).
+//! The outgoing queue of one connection: bounded in items and bytes, drained whole
+//! (`adrs/0001-actors-and-outboxes.md`).
 //!
-//! Whoever sends to a client pushes and goes on; nobody ever waits for a client's socket. An overflow is
+//! Begin with [`Outbox`]. Whoever sends to a client pushes and goes on; nobody ever waits for a client's socket. An overflow is
 //! remembered and wakes the connection, which then parks or closes its session: the slow reader pays, and
 //! nobody else. A push costs a short lock and, if the connection sleeps, one wake.
 

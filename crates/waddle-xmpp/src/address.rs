@@ -1,4 +1,4 @@
-//! Connections per client address, bounded (design §8, `connections_per_address`).
+//! Connections per client address, bounded (`connections_per_address`).
 
 use std::{
     net::{IpAddr, Ipv6Addr},

@@ -1,4 +1,4 @@
-//! What the server is told at start: addresses, domain, TLS (design §8).
+//! What the server is told at start: addresses, domain, TLS (`specs/configuration.md`).
 
 use std::{net::SocketAddr, sync::Arc};
 

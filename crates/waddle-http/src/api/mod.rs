@@ -1,4 +1,4 @@
-//! The API, at `/api/v1/…` and, the same handlers, at the short paths (design §8 *HTTP*, `specs/http.md`).
+//! The API, at `/api/v1/…` and, the same handlers, at the short paths (`specs/http.md`).
 //!
 //! # How to add an address
 //! One file per topic; [`waddles`] and [`members`] are the examples. What a handler says of itself in `#[utoipa::path]`

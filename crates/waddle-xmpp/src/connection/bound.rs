@@ -1,4 +1,4 @@
-//! Stanzas of a bound session: counted, limited, routed (design §3).
+//! Stanzas of a bound session: counted, limited, routed (`specs/xmpp.md`).
 
 use ahash::AHashMap;
 use tokio::time::Instant;

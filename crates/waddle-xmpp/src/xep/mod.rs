@@ -1,4 +1,4 @@
-//! The shape of a protocol extension: one file, one `impl`, one word in [`registry::ALL`] (design §5).
+//! The shape of a protocol extension: one file, one `impl`, one word in [`registry::ALL`].
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
@@ -196,7 +196,7 @@ pub enum Answer {
 /// How an IQ request ends.
 pub type IqResult = Result<Answer, StanzaError>;
 
-/// Where in a message's way an extension is asked (design §3).
+/// Where in a message's way an extension is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// May the sender send it at all?
