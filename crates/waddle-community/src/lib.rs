@@ -5,8 +5,12 @@
 //! operation ─► turn of its waddle ─► writer thread: may the actor? rows + tuples + audit, one transaction
 //!           ─► (commit) ─► tuples in memory ─► membership index ─► events
 //! ```
-//! Every change asks the permission engine whether its [`Actor`] may make it. Reading asks nothing: callers
-//! ask [`WaddleAccess`] first, and tell those who may not see a waddle no more than `forbidden`.
+//! Begin with [`Community`]: its operations are a file a topic in `ops`, made of `change`, which is the turn and the
+//! transaction; `access` is a waddle's permissions in memory, `screen` the word rules, `portable` export and import.
+//!
+//! Invariants: nobody else writes rows or tuples of a waddle; each change asks the permission engine whether its [`Actor`]
+//! may make it, is in the audit log, and is announced after its commit, in the order of the commits. Reading asks nothing:
+//! callers ask [`WaddleAccess`] first, and tell those who may not see a waddle no more than `forbidden`.
 
 mod access;
 mod change;

@@ -1,6 +1,9 @@
-//! The words of the domain: identifiers, JIDs, DIDs, slugs, topics, time and limits.
+//! The words of the domain: identifiers, JIDs, DIDs, slugs, topics, time and limits. Everything above speaks in them.
 //!
-//! This crate knows no socket, no database and no runtime; everything above it speaks in its types.
+//! Begin with [`UserId`], who somebody is for permissions, and with [`Jid`], where they are; a value that exists is valid,
+//! because parsing is the only way to it. [`Limits`] holds every bound of the server, [`Clock`] is where time comes from.
+//!
+//! Invariants: no socket, database, runtime or clock of its own; a [`Secret`] never prints itself.
 
 pub mod did;
 pub mod id;

@@ -1,7 +1,12 @@
-//! HTTP: login, API, WebSockets, status, metrics (`specs/http.md`).
+//! HTTP: login, API, event streams, web archive, WebSockets, status, metrics (`specs/http.md`).
 //!
-//! [`router`] is the whole surface as a `tower` service; [`HttpServer`] puts it behind sockets. What speaks XMPP and MQTT
-//! over WebSocket comes in through the doors of [`HttpDeps`]: this crate carries their bytes and knows neither.
+//! Begin with [`router`], the whole surface as a `tower` service; [`HttpServer`] puts it behind sockets. `api` is a file a
+//! topic, and its head says how to add an address; `rest` is what holds for all of them, `auth` who asks, `events` the
+//! streams, `archive_pages` what is read without a login. XMPP and MQTT over WebSocket and BOSH come in through the doors of
+//! [`HttpDeps`], which take bytes.
+//!
+//! Invariants: what the OpenAPI document says of an address is enforced from it; every error is a problem document; whoever
+//! may not see a waddle gets 403, whether it exists or not; no page has a script but the one on which the API is tried.
 
 mod api;
 mod archive_pages;

@@ -1,7 +1,12 @@
 //! ATProto login, handles and DIDs, local accounts, sessions, tokens and device credentials (`specs/identity.md`).
 //!
-//! [`Identity`] is the one door: every listener asks it who somebody is. What it holds at rest is SCRAM keys,
-//! digests of random tokens and encrypted ATProto tokens, never a password.
+//! [`Identity`] is the one door: every listener asks it who somebody is. Begin with [`login`], which all protocols come
+//! through; [`atproto`] is the login with Bluesky, [`account`] the people, [`session`], [`token`], [`access_token`], [`fast`]
+//! and [`device`] what they log in with, [`throttle`] what stops guessing.
+//!
+//! Invariants: at rest there are SCRAM keys, digests of random tokens and encrypted ATProto tokens, never a password; a
+//! name that does not exist costs and shows the same as one that does; what is revoked is told as an [`IdentityEvent`] and
+//! ends live connections.
 
 pub mod access_token;
 pub mod account;

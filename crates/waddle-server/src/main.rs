@@ -1,4 +1,8 @@
-//! Configuration, supervision, wiring, shutdown; no logic.
+//! The program: configuration, wiring, shutdown, the command line. No logic of chat is here.
+//!
+//! Begin with `run`, which lists what runs, in which order it starts and in which it ends; `app` opens the layers below it,
+//! `config` reads the settings (`specs/configuration.md`), `cli` and `admin` are the commands, through the socket of a
+//! running server or, where none runs, on the databases.
 
 mod admin;
 mod app;
