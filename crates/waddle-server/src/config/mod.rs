@@ -112,7 +112,7 @@ settings! {
     tls_cert: Option<PathBuf> = "", parse::optional_path;
     /// Private key as PEM.
     tls_key: Option<PathBuf> = "", parse::optional_path;
-    /// Plain MQTT on an address that is not local.
+    /// Logins without TLS: MQTT and components on an address that is not local, and XMPP (SCRAM alone) without STARTTLS.
     allow_plaintext: bool = "off", parse::switch;
     /// In-band registration: `open` to anybody, by invitation (`invite`), or `closed`.
     registration: Registration = "closed", parse::registration;
@@ -285,8 +285,19 @@ impl Config {
     /// Warnings that the start prints and logs: nothing is wrong, but an operator should know.
     pub fn warnings(&self) -> Vec<String> {
         let mut out = Vec::new();
-        if self.allow_plaintext && self.mqtt_listen.0.iter().any(|a| !is_local(a)) {
-            out.push("allow_plaintext is on: MQTT passwords and messages can be read on the network".into());
+        for (listen, read) in [
+            (&self.mqtt_listen, "MQTT passwords and messages"),
+            (
+                &self.xmpp_listen,
+                "messages of XMPP clients that come without TLS",
+            ),
+            (&self.component_listen, "what components send and get"),
+        ] {
+            if self.allow_plaintext && listen.0.iter().any(|a| !is_local(a)) {
+                out.push(format!(
+                    "allow_plaintext is on: {read} can be read on the network"
+                ));
+            }
         }
         if !self.s2s_listen.0.is_empty() {
             out.push("s2s_listen is set, but this version has no federation: nothing listens there".into());
@@ -467,5 +478,20 @@ mod tests {
         }
         assert!(error(&[("WADDLE_TLS_CERT", "/x")]).contains("belong together"));
         assert!(error(&[("WADDLE_MQTT_LISTEN", "0.0.0.0:1883")]).contains("allow_plaintext"));
+    }
+
+    #[test]
+    fn whatever_can_be_read_on_the_network_is_warned_about() {
+        let warned = |listen: &str| {
+            let set = [("WADDLE_ALLOW_PLAINTEXT", "on"), (listen, "0.0.0.0:7")];
+            Config::load(None, env(&set)).unwrap().warnings().join(" ")
+        };
+        assert!(warned("WADDLE_MQTT_LISTEN").contains("MQTT passwords"));
+        assert!(warned("WADDLE_XMPP_LISTEN").contains("XMPP clients"));
+        assert!(warned("WADDLE_COMPONENT_LISTEN").contains("components"));
+        assert!(
+            !warned("WADDLE_XMPPS_LISTEN").contains("network"),
+            "it is encrypted"
+        );
     }
 }
