@@ -183,3 +183,42 @@ async fn a_waddle_backed_up_while_written_to_lives_on_elsewhere() {
     );
     place.storage.close().await;
 }
+
+/// While a waddle is put back, nothing is decided by what was in memory before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_waddle_that_is_used_is_put_back_in_its_turn() {
+    let (dir, backup) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let place = Place::open(dir.path(), "old.example", Limits::default()).await;
+    let w = place.penguins().await.id;
+    let copy = place.storage.backup_waddle(w, backup.path()).await.unwrap().path;
+    let (c, alice) = (place.community.clone(), user("alice"));
+    let busy = tokio::spawn({
+        let (c, alice) = (c.clone(), alice.clone());
+        async move {
+            for n in 0..200 {
+                c.add_member(&alice, w, &user(&format!("guest{n}")), Role::Member)
+                    .await
+                    .unwrap();
+            }
+        }
+    });
+    let mut last = 0;
+    for _ in 0..10 {
+        c.restore(w, &copy).await.unwrap();
+        let now = c.revisions(w).await.unwrap().tuples;
+        assert!(now > last, "{now} after {last}: no revision stands for two states");
+        last = now;
+    }
+    busy.await.unwrap();
+    // Memory and disk are one, and the list of members is the waddle's.
+    let access = c.access(w).await.unwrap();
+    let stored = c.revisions(w).await.unwrap();
+    assert_eq!(access.revision(), stored.tuples);
+    let members = c.members_page(w, None, None, 1_000).await.unwrap();
+    for m in &members {
+        assert_eq!(access.role_of(&m.user), Some(m.role), "{}", m.user);
+        assert!(c.waddles_of(&m.user).await.unwrap().iter().any(|(x, _)| x.id == w));
+    }
+    assert_eq!(c.member_count(w).await.unwrap(), members.len());
+    place.storage.close().await;
+}

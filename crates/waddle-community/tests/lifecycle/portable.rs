@@ -1,6 +1,6 @@
 //! A waddle as one file, and out of it (`specs/lifecycle.md`, "Export" and "Import").
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use waddle_community::{
     ChannelGrant, Error, FeedMode, Import, NewBinding, NewChannel, On, RemovalKind, Role, Strangers,
@@ -339,5 +339,108 @@ async fn a_bad_file_changes_nothing() {
         .collect();
     assert!(odd.is_empty(), "{odd:?}");
     c.import(&good, Import::new(slug("copy"))).await.unwrap();
+    place.storage.close().await;
+}
+
+/// The same export with other lines, and the sum that fits them: anybody can write one.
+fn forged(text: &str, mut change: impl FnMut(serde_json::Value) -> Vec<serde_json::Value>) -> String {
+    let mut lines = text.lines();
+    let mut out = format!("{}\n", lines.next().unwrap());
+    let mut rows: BTreeMap<String, u64> = BTreeMap::new();
+    for line in lines {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        if line.get("end").is_some() {
+            continue;
+        }
+        for line in change(line) {
+            if let Some(table) = line["table"].as_str() {
+                *rows.entry(table.to_owned()).or_default() += 1;
+            }
+            out.push_str(&format!("{line}\n"));
+        }
+    }
+    let digest = ring::digest::digest(&ring::digest::SHA256, out.as_bytes());
+    let sum: String = digest.as_ref().iter().map(|b| format!("{b:02x}")).collect();
+    out.push_str(&format!("{}\n", serde_json::json!({"end": rows, "sha256": sum})));
+    out
+}
+
+/// What an export says is held to what an operation could have made.
+#[tokio::test]
+async fn an_export_that_somebody_wrote_by_hand_gives_nobody_more_than_it_shows() {
+    let dir = tempfile::tempdir().unwrap();
+    let Old { place, waddle } = old(dir.path()).await;
+    let c = &place.community;
+    let (good, bad) = (dir.path().join("good"), dir.path().join("bad"));
+    c.export(&user("alice"), waddle.id, &good).await.unwrap();
+    let text = std::fs::read_to_string(&good).unwrap();
+    std::fs::write(&bad, forged(&text, |line| vec![line])).unwrap();
+    c.import(&bad, Import::new(slug("same"))).await.unwrap();
+
+    let id = waddle.id;
+    let tuple = |object: &str, relation: &str, subject: &str| {
+        serde_json::json!({"table": "tuples",
+            "row": {"object": object, "relation": relation, "subject": subject}})
+    };
+    let own = format!("waddle:{id}");
+    let other = waddle_core::WaddleId::new();
+    let nobody = waddle_core::RoleId::new();
+    let nest = c.channel_by_slug(id, &slug("nest")).await.unwrap().unwrap().id;
+    // Rights that no list of members, roles or channels shows.
+    for hidden in [
+        tuple(&own, "owner", "user:did:plc:ewvi7nxzyoun6zhxrhs64oiz"),
+        tuple(&own, "admin", "user:local:bob"),
+        tuple(&own, "admin", &format!("role:{nobody}#member")),
+        tuple(&own, "ban", &format!("role:{nobody}#member")),
+        tuple(&format!("role:{nobody}"), "member", "user:local:bob"),
+        tuple(&format!("waddle:{other}"), "admin", "user:local:bob"),
+        tuple(&format!("channel:{nest}"), "parent", &format!("waddle:{other}")),
+        tuple(&format!("channel:{other}"), "manager", "user:local:bob"),
+        tuple(&own, "guest", "user:*"),
+    ] {
+        let mut once = Some(hidden.clone());
+        let file = forged(&text, |line| once.take().into_iter().chain([line]).collect());
+        // people come first
+        let (people, rest): (Vec<&str>, Vec<&str>) = file.lines().partition(|l| l.contains("\"person\""));
+        let (head, rest) = rest.split_first().unwrap();
+        let ordered = [&[*head], &people[..], rest].concat().join("\n") + "\n";
+        std::fs::write(&bad, forged(&ordered, |line| vec![line])).unwrap();
+        let refused = c.import(&bad, Import::new(slug("copy"))).await.unwrap_err();
+        assert!(refused.to_string().contains("fits no member"), "{hidden}: {refused}");
+        assert!(!c.is_slug_taken(&slug("copy")));
+    }
+    // Rows after which nothing more could be written, or that everybody would have to carry.
+    let with = |table: &'static str, column: &'static str, value: serde_json::Value| {
+        forged(&text, move |mut line| {
+            if line["table"] == table {
+                line["row"][column] = value.clone();
+            }
+            vec![line]
+        })
+    };
+    for (file, says) in [
+        (with("audit", "id", i64::MAX.into()), "a number is too large"),
+        (with("archive", "id", (1_i64 << 52).into()), "of the future"),
+        (with("archive", "id", (-5).into()), "of the future"),
+        (with("waddle", "revision", i64::MAX.into()), "a number is too large"),
+        (with("channels", "position", u64::from(u32::MAX).into()), "does not fit"),
+        (with("waddle", "description", "x".repeat(2_000).into()), "too long"),
+        (with("channels", "name", "x".repeat(200).into()), "too long"),
+        (with("bans", "reason", "x".repeat(100_000).into()), "too long"),
+    ] {
+        std::fs::write(&bad, file).unwrap();
+        let refused = c.import(&bad, Import::new(slug("copy"))).await;
+        if says == "does not fit" {
+            // A place is a place: what is made later comes behind it.
+            let copy = refused.unwrap().waddle.id;
+            let more = NewChannel::text(slug("more"), "More");
+            c.create_channel(&user("alice"), copy, more).await.unwrap();
+            c.delete_waddle(&user("alice"), copy).await.unwrap();
+            continue;
+        }
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains(says), "{refused} ({says})");
+        assert!(!c.is_slug_taken(&slug("copy")));
+    }
     place.storage.close().await;
 }
