@@ -55,7 +55,7 @@ impl Core {
             t.commit(r.is_ok());
         };
         let sent = match self.storage.waddle(waddle).await {
-            Ok(db) => rows::write_later(&db, work, done).await,
+            Ok(db) => db.write_soon(work, done).await,
             Err(e) => Err(e),
         };
         if sent.is_err() {
@@ -159,7 +159,7 @@ impl Core {
                 }
             }
         };
-        if rows::write_later(&self.db, work, done).await.is_err() {
+        if self.db.write_soon(work, done).await.is_err() {
             ticket.commit(false);
         }
     }
@@ -176,8 +176,8 @@ impl Core {
         };
         let row = session.row;
         let session = session.clone();
-        rows::write_later(
-            &self.db.clone(),
+        let db = self.db.clone();
+        db.write_soon(
             move |tx| rows::queue(tx, row, after, BACKLOG_PAGE),
             move |result| match result {
                 Ok(page) => {

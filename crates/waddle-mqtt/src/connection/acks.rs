@@ -1,6 +1,6 @@
 //! What clients acknowledge, and what of it is stored (MQTT 5.0 §4.3, §4.4).
 
-use waddle_storage::repo::mqtt as rows;
+use waddle_storage::{StorageError, repo::mqtt as rows};
 
 use super::{
     Conn, End,
@@ -25,11 +25,10 @@ impl Conn {
                     // The release must be stored first, or a restart would publish it again.
                     let t = Ticket::new(Some(self.link.clone()));
                     let (done, row) = (t.clone(), f.row);
-                    let sent = rows::write_later(
-                        &self.core.db,
-                        move |tx| rows::released(tx, row),
-                        move |r| done.commit(r.is_ok()),
-                    );
+                    let sent = self
+                        .core
+                        .db
+                        .write_soon(move |tx| rows::released(tx, row), move |r| done.commit(r.is_ok()));
                     if sent.await.is_err() {
                         t.commit(false);
                     }
@@ -76,27 +75,29 @@ impl Conn {
         let held = std::mem::take(&mut self.outbound.held);
         let ticket = (!held.is_empty()).then(|| Ticket::new(Some(self.link.clone())));
         let t = ticket.clone();
-        let written = rows::write_later(
-            &self.core.db,
-            move |tx| {
-                for (row, id) in sent {
-                    rows::sent(tx, row, id)?;
-                }
-                for row in done {
-                    rows::dequeue(tx, row)?;
-                }
-                Ok(())
-            },
-            move |r| {
-                if let Err(error) = &r {
-                    tracing::warn!(%error, "a session's progress is not stored");
-                }
-                if let Some(t) = t {
-                    t.commit(r.is_ok());
-                }
-            },
-        )
-        .await;
+        let written = self
+            .core
+            .db
+            .write_soon(
+                move |tx| {
+                    for (row, id) in sent {
+                        rows::sent(tx, row, id)?;
+                    }
+                    for row in done {
+                        rows::dequeue(tx, row)?;
+                    }
+                    Ok(())
+                },
+                move |r: Result<(), StorageError>| {
+                    if let Err(error) = &r {
+                        tracing::warn!(%error, "a session's progress is not stored");
+                    }
+                    if let Some(t) = t {
+                        t.commit(r.is_ok());
+                    }
+                },
+            )
+            .await;
         if let Some(t) = ticket {
             if written.is_err() {
                 t.commit(false);

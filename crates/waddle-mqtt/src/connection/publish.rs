@@ -378,13 +378,11 @@ impl Conn {
         if known && self.session.durable() {
             let t = Ticket::new(Some(self.link.clone()));
             let (row, done) = (self.session.row, t.clone());
-            let sent = waddle_storage::repo::mqtt::write_later(
-                &self.core.db,
+            let sent = self.core.db.write_soon(
                 move |tx| waddle_storage::repo::mqtt::completed(tx, row, id),
                 move |r| done.commit(r.is_ok()),
-            )
-            .await;
-            if sent.is_err() {
+            );
+            if sent.await.is_err() {
                 t.commit(false);
             }
             ticket = Some(t);
