@@ -112,7 +112,7 @@ impl Db {
     }
 
     /// A number that another has after every commit, and after the file was replaced: what was read at the same number
-    /// is what is stored. It counts from the start of the server.
+    /// is what is stored. No number comes again while the server runs, also where the file was closed and forgotten.
     pub fn changes(&self) -> u64 {
         self.0.changes()
     }

@@ -31,6 +31,10 @@ const LOG_BYTES: u64 = 64 << 20;
 const LOG_CHECKS: u64 = 64;
 /// Reads answered within one transaction at the most.
 const READS: usize = 32;
+/// Where the next file begins to count its changes.
+static COUNTS: AtomicU64 = AtomicU64::new(0);
+/// Changes of one file, before which its count meets another's.
+const CHANGES: u64 = 1 << 32;
 
 #[derive(Default)]
 struct Queue {
@@ -90,7 +94,8 @@ impl DbFile {
             prepared: AtomicBool::new(false),
             used: AtomicU64::new(0),
             batches: AtomicU64::new(1),
-            changes: AtomicU64::new(0),
+            // A file that was forgotten and is opened again never counts what it counted before.
+            changes: AtomicU64::new(COUNTS.fetch_add(CHANGES, Ordering::Relaxed)),
             shared,
         })
     }
@@ -110,7 +115,7 @@ impl DbFile {
         self.changes.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Changes so far, since the server started.
+    /// A number that every change makes another, as long as the server runs.
     pub(crate) fn changes(&self) -> u64 {
         self.changes.load(Ordering::Acquire)
     }

@@ -109,6 +109,35 @@ async fn an_idle_waddle_closes_and_its_handle_still_works() {
     storage.close().await;
 }
 
+#[tokio::test]
+async fn a_waddle_that_was_forgotten_never_counts_its_changes_alike() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = open(dir.path(), |l| l.storage_idle_seconds = 1).await;
+    let id = WaddleId::new();
+    let db = storage.create_waddle(id).await.unwrap();
+    let mut seen = Vec::new();
+    let mut open = storage.open_waddles();
+    let mut db = Some(db);
+    for _ in 0..3 {
+        let held = match db.take() {
+            Some(db) => db,
+            None => storage.waddle(id).await.unwrap(),
+        };
+        for _ in 0..2 {
+            fill(&held, 1).await;
+            assert!(!seen.contains(&held.changes()), "{seen:?}");
+            seen.push(held.changes());
+        }
+        // nobody holds it: it is closed, and forgotten
+        drop(held);
+        timeout(Duration::from_secs(20), open.wait_for(|n| *n == 0))
+            .await
+            .unwrap()
+            .unwrap();
+    }
+    storage.close().await;
+}
+
 fn damage(path: &Path, at: u64, with: &[u8]) {
     let mut file = std::fs::OpenOptions::new()
         .read(true)
