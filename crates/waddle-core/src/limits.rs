@@ -226,6 +226,8 @@ limits! {
     account_exports: usize = 2,
     /// Open invite links of a waddle.
     invites_per_waddle: usize = 1_000,
+    /// Days that somebody has who is invited in person.
+    personal_invite_days: u64 = 7,
     /// Categories of a waddle.
     categories_per_waddle: usize = 100,
     /// Custom roles of a waddle.
@@ -280,6 +282,10 @@ limits! {
     permission_batch: usize = 100,
     /// Permissions: tuples that one question may bring along; more is 422 `invalid`.
     permission_contextual: usize = 100,
+    /// Permissions: long questions that are answered at a time, one of each waddle; others wait.
+    permission_questions: usize = 4,
+    /// Permissions: seconds that a question waits for its turn; then it is 503 `busy`.
+    permission_question_seconds: u64 = 10,
     /// Community: events waiting for a slow receiver; it then checks again everything it holds.
     community_events: usize = 4_096,
     /// MQTT: bytes of a packet; more is 0x95 packet too large.
@@ -334,8 +340,10 @@ limits! {
     http_idempotency_hours: u64 = 24,
     /// HTTP: such answers kept for one account; the oldest go.
     http_idempotency_keys: usize = 1_000,
-    /// HTTP: bytes of such an answer; a longer one is not kept and its key is free again.
+    /// HTTP: bytes of such an answer; of a longer one it is kept that it was given, and what was made is read anew.
     http_idempotency_bytes: usize = 65_536,
+    /// HTTP: seconds in which a client takes nothing of what is written for it; then its connection ends.
+    http_write_seconds: u64 = 120,
     /// HTTP: event streams of one account; one more is 429.
     http_streams: usize = 20,
     /// HTTP: events waiting for one stream; then it is closed and can be resumed from its cursor.
@@ -406,6 +414,10 @@ limits! {
     bosh_sessions: usize = 10_000,
     /// BOSH: bytes of a request's body; more is 413 and ends the session.
     bosh_body_bytes: usize = 524_288,
+    /// BOSH: bodies that are read at a time; one more is 503.
+    bosh_readers: usize = 512,
+    /// BOSH: of these, those of one address, of IPv6 of one /64; one more is 503.
+    bosh_readers_per_address: usize = 64,
     /// BOSH: requests of a session that wait for an answer; a client that asks for more is told this one.
     bosh_hold: u8 = 2,
     /// BOSH: longest time in seconds that a request waits; a client that asks for more is told this one.
@@ -498,6 +510,16 @@ limits! {
     archive_page_messages: usize = 500,
     /// Web archive: bytes of pages that are remembered; those unused longest are forgotten.
     archive_cache_bytes: usize = 16_777_216,
+    /// Uploads: of `uploads`, those of one account; one more is 503.
+    uploads_per_account: usize = 16,
+    /// Previews: pages that are fetched at a time, the whole server's.
+    previews_at_a_time: usize = 8,
+    /// Previews: of these, those that one waddle's messages link to; one more waits.
+    previews_at_a_time_of_one: usize = 2,
+    /// Previews: pages that are fetched or wait for it; one more is left out.
+    previews_waiting: usize = 256,
+    /// Previews: of these, those of one waddle; one more is left out.
+    previews_waiting_of_one: usize = 32,
 }
 
 #[cfg(test)]

@@ -16,6 +16,9 @@ pub enum Refused {
     /// No host, or a user name in the URL.
     #[error("refused: {0} is not the address of a server")]
     Shape(String),
+    /// A port of other services than the web's.
+    #[error("refused: {0} has none of the ports 80, 443 and those above 1023")]
+    Port(String),
 }
 
 /// The rules, and their exceptions.
@@ -30,9 +33,14 @@ pub struct Guard {
     pub private: bool,
 }
 
+/// Where a cloud answers its own machines with their secrets, at an address like those of the public Internet (Azure's
+/// wire server).
+const WIRE_SERVER: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
+
 fn public_v4(a: Ipv4Addr) -> bool {
     let [x, y, z, _] = a.octets();
     !(a.is_unspecified()
+        || a == WIRE_SERVER
         || a.is_loopback()
         || a.is_private()
         || a.is_link_local()
@@ -120,7 +128,11 @@ impl Guard {
         if literal.is_some_and(|a| !self.allows(a)) || (loopback && !self.loopback && !self.private) {
             return Err(Refused::Address(shown()));
         }
-        Ok(())
+        // others below 1024 are of services that a request could be mistaken by
+        match url.port_or_known_default() {
+            Some(80 | 443 | 1024..) => Ok(()),
+            _ => Err(Refused::Port(shown())),
+        }
     }
 }
 
@@ -147,6 +159,11 @@ mod tests {
             "224.0.0.1",
             "240.0.0.1",
             "255.255.255.255",
+            "168.63.129.16",
+            "::ffff:168.63.129.16",
+            "64:ff9b:1::a00:1",
+            "fec0::1",
+            "5f00::1",
             "::",
             "::1",
             "::ffff:127.0.0.1",
@@ -179,7 +196,12 @@ mod tests {
     fn urls() {
         let (strict, dev) = (Guard::https(false), Guard::https(true));
         let u = |s: &str| Url::parse(s).unwrap();
-        for ok in ["https://pds.example.com/x", "https://1.1.1.1/"] {
+        for ok in [
+            "https://pds.example.com/x",
+            "https://1.1.1.1/",
+            "https://1.1.1.1:80/",
+            "https://1.1.1.1:1024/",
+        ] {
             assert!(strict.check(&u(ok)).is_ok(), "{ok}");
         }
         for bad in [
@@ -197,6 +219,10 @@ mod tests {
             "file:///etc/passwd",
             "ftp://a.example/",
             "https://[fd00::1]/",
+            "https://168.63.129.16/",
+            "https://pds.example.com:25/",
+            "https://pds.example.com:0/",
+            "https://1.1.1.1:22/",
         ] {
             assert!(strict.check(&u(bad)).is_err(), "{bad}");
         }

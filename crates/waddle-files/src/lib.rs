@@ -47,13 +47,19 @@ struct Inner {
     db: Db,
     clock: SharedClock,
     store: Store,
-    /// Ids that are being uploaded.
-    active: Mutex<HashMap<String, Phase>>,
+    /// What is being uploaded, by its id.
+    active: Mutex<HashMap<String, Active>>,
     /// One of them is no more.
     ended: Notify,
     places: Arc<Semaphore>,
     work: Notify,
     stop: CancellationToken,
+}
+
+/// An upload under way.
+struct Active {
+    owner: UserId,
+    phase: Phase,
 }
 
 /// How far an upload is.

@@ -8,9 +8,10 @@ use opentelemetry::KeyValue;
 use ring::digest;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::OwnedSemaphorePermit;
+use waddle_core::UserId;
 use waddle_storage::repo::files::{self, FileRow, State};
 
-use crate::{Files, Phase, error::Error, kind, metrics::METRICS, slot};
+use crate::{Active, Files, Phase, error::Error, kind, metrics::METRICS, slot};
 
 /// An upload under way; dropped before its end it leaves nothing behind.
 pub struct Upload {
@@ -35,8 +36,8 @@ struct Claim {
 impl Claim {
     /// From here on the upload has failed and is only cleared away: the next one waits instead of being refused.
     fn ends(&self) {
-        if let Some(phase) = self.files.0.active.lock().get_mut(&self.id) {
-            *phase = Phase::Ending;
+        if let Some(active) = self.files.0.active.lock().get_mut(&self.id) {
+            active.phase = Phase::Ending;
         }
     }
 }
@@ -49,22 +50,36 @@ impl Drop for Claim {
 }
 
 impl Files {
-    async fn claim(&self, id: &str) -> Result<Claim, Error> {
+    /// Notes an upload as under way; `false` where one that failed is still being cleared away. Of an account's they are
+    /// few, so that nobody's slow uploads take all places that there are.
+    fn begin(&self, id: &str, owner: &UserId) -> Result<bool, Error> {
+        let mut all = self.0.active.lock();
+        let own = all.values().filter(|a| a.owner == *owner).count();
+        match all.entry(id.to_owned()) {
+            Entry::Occupied(active) if active.get().phase == Phase::Ending => Ok(false),
+            Entry::Occupied(_) => Err(Error::Conflict),
+            Entry::Vacant(_) if own >= self.0.config.limits.uploads_per_account => Err(Error::Busy),
+            Entry::Vacant(free) => {
+                free.insert(Active {
+                    owner: owner.clone(),
+                    phase: Phase::Running,
+                });
+                Ok(true)
+            }
+        }
+    }
+
+    async fn claim(&self, id: &str, owner: &UserId) -> Result<Claim, Error> {
         let places = self.0.places.clone();
         let place = places.try_acquire_owned().map_err(|_| Error::Busy)?;
         loop {
             let ended = self.0.ended.notified();
-            match self.0.active.lock().entry(id.to_owned()) {
-                Entry::Occupied(phase) if *phase.get() == Phase::Ending => {}
-                Entry::Occupied(_) => return Err(Error::Conflict),
-                Entry::Vacant(free) => {
-                    free.insert(Phase::Running);
-                    return Ok(Claim {
-                        files: self.clone(),
-                        id: id.to_owned(),
-                        _place: place,
-                    });
-                }
+            if self.begin(id, owner)? {
+                return Ok(Claim {
+                    files: self.clone(),
+                    id: id.to_owned(),
+                    _place: place,
+                });
             }
             ended.await;
         }
@@ -106,7 +121,7 @@ impl Files {
         if declared.is_some_and(|d| d != row.kind && d != kind::UNKNOWN && row.kind != kind::UNKNOWN) {
             return Err(Error::Kind(row.kind));
         }
-        let claim = self.claim(id).await?;
+        let claim = self.claim(id, &row.owner).await?;
         // another upload may have ended since the row was read; from here on none can
         let key = id.to_owned();
         let now = self.0.db.read(move |conn| files::get(conn, &key)).await?;

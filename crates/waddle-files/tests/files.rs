@@ -340,3 +340,31 @@ async fn a_broken_disk_is_an_error_and_a_crash_leaves_nothing() {
     let none = w.files.list(&alice(), None, 9).await.unwrap();
     assert!(none.is_empty() && kind::served("text/html").kind == kind::UNKNOWN);
 }
+
+#[tokio::test]
+async fn one_accounts_slow_uploads_leave_places_for_others() {
+    let w = world(|c| {
+        c.limits.uploads = 4;
+        c.limits.uploads_per_account = 2;
+    })
+    .await;
+    let begin = async |slot: &waddle_files::Slot| {
+        let (id, name, token) = parts(&slot.put);
+        w.files.put(&id, &name, &token, 10, None).await
+    };
+    let mut slots = Vec::new();
+    for n in 0..3 {
+        slots.push(w.slot(&format!("{n}.txt"), 10).await);
+    }
+    let first = begin(&slots[0]).await.unwrap();
+    let _second = begin(&slots[1]).await.unwrap();
+    assert!(matches!(begin(&slots[2]).await, Err(Error::Busy)), "two of hers");
+    let his = SlotRequest {
+        owner: UserId::local("bob"),
+        ..request("b.txt", 10)
+    };
+    let his = w.ask(his).await.unwrap();
+    w.put(&his, &noise(10), 10).await.unwrap();
+    drop(first);
+    w.put(&slots[2], &noise(10), 10).await.unwrap();
+}

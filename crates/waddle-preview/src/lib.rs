@@ -7,24 +7,34 @@
 
 mod cache;
 mod page;
+mod turns;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    hash::{DefaultHasher, Hash, Hasher as _},
+    sync::Arc,
+    time::Duration,
+};
 
 use http::{HeaderMap, HeaderValue, header};
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::time::Instant;
 use url::Url;
 use waddle_fetch::{FetchConfig, FetchError, Fetcher, Guard, Overlong};
 
 use cache::Cache;
 pub use page::Page;
+use turns::Turns;
 
 /// Bounds of the previews.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
     /// Pages that are fetched at a time.
     pub at_a_time: usize,
-    /// Pages that wait to be fetched; more are left out.
+    /// Of these, those of one waddle.
+    pub at_a_time_of_one: usize,
+    /// Pages that are fetched or wait for it; more are left out.
     pub waiting: usize,
+    /// Of these, those of one waddle.
+    pub waiting_of_one: usize,
     /// Pages that are remembered.
     pub remembered: usize,
     /// How long.
@@ -39,7 +49,9 @@ impl Default for Bounds {
     fn default() -> Self {
         Self {
             at_a_time: 8,
+            at_a_time_of_one: 2,
             waiting: 256,
+            waiting_of_one: 32,
             remembered: 1_000,
             remembered_for: Duration::from_secs(3_600),
             timeout: Duration::from_secs(8),
@@ -56,8 +68,7 @@ pub struct Previews(Arc<Inner>);
 struct Inner {
     fetcher: Fetcher,
     cache: Cache,
-    at_a_time: Semaphore,
-    waiting: Semaphore,
+    turns: Turns,
 }
 
 impl Previews {
@@ -89,21 +100,21 @@ impl Previews {
         Ok(Self(Arc::new(Inner {
             fetcher: Fetcher::new(config)?,
             cache: Cache::new(bounds.remembered, bounds.remembered_for),
-            at_a_time: Semaphore::new(bounds.at_a_time.max(1)),
-            waiting: Semaphore::new(bounds.waiting.max(1)),
+            turns: Turns::new(bounds),
         })))
     }
 
-    /// What a link leads to; nothing where it is no page, cannot be fetched, or too many wait.
-    pub async fn look(&self, link: &str) -> Option<Page> {
+    /// What a link that was said in a waddle leads to; nothing where it is no page, cannot be fetched, or too many wait.
+    pub async fn look(&self, waddle: impl Hash, link: &str) -> Option<Page> {
+        let mut hasher = DefaultHasher::new();
+        waddle.hash(&mut hasher);
         let mut url = Url::parse(link).ok()?;
         url.set_fragment(None);
         let now = Instant::now();
         if let Some(known) = self.0.cache.get(url.as_str(), now) {
             return known.0;
         }
-        let _waiting = self.0.waiting.try_acquire().ok()?;
-        let _turn = self.0.at_a_time.acquire().await.ok()?;
+        let _turn = self.0.turns.take(hasher.finish()).await?;
         // Somebody else may have asked meanwhile.
         if let Some(known) = self.0.cache.get(url.as_str(), now) {
             return known.0;

@@ -28,8 +28,11 @@ pub struct Page {
 /// How good a source is: OpenGraph before Twitter's cards before plain HTML.
 type Best = Option<(u8, String)>;
 
+/// Characters that could not be read: the page is not in UTF-8, and its text would be noise.
+const UNREADABLE: char = '\u{fffd}';
+
 fn better(best: &mut Best, rank: u8, text: &str) {
-    if !text.is_empty() && best.as_ref().is_none_or(|(r, _)| rank < *r) {
+    if !text.is_empty() && !text.contains(UNREADABLE) && best.as_ref().is_none_or(|(r, _)| rank < *r) {
         *best = Some((rank, text.to_owned()));
     }
 }
@@ -182,7 +185,9 @@ mod tests {
         assert!(title.chars().count() <= TITLE + 1 && !title.contains('\u{202e}'));
         assert_eq!(of("no html at all"), Page::default());
         assert_eq!(of(&"<a>".repeat(100_000)), Page::default());
-        let broken = read(b"<title>\xff\xfe</title", &"https://a.example".parse().unwrap());
-        assert!(broken.title.is_none_or(|t| t.chars().all(|c| c == '\u{fffd}')));
+        let latin = b"<meta property='og:title' content='caf\xe9'><meta name=description content=plain><title>\xcf\xf0</title>";
+        let broken = read(latin, &"https://a.example".parse().unwrap());
+        assert_eq!(broken.title, None, "not in UTF-8");
+        assert_eq!(broken.description.as_deref(), Some("plain"));
     }
 }

@@ -21,6 +21,7 @@ use waddle_preview::{Bounds, Page, Previews};
 
 async fn server(asked: Arc<AtomicUsize>) -> SocketAddr {
     let page = "<head><title>T</title></head>";
+    let counted = asked.clone();
     let app = Router::new()
         .route(
             "/page",
@@ -54,7 +55,14 @@ async fn server(asked: Arc<AtomicUsize>) -> SocketAddr {
             "/long",
             get(move || async move { Html([page, &"x".repeat(4_000_000)].concat()) }),
         )
-        .route("/slow", get(|| async { std::future::pending::<()>().await }));
+        .route("/slow", get(|| async { std::future::pending::<()>().await }))
+        .route(
+            "/counted",
+            get(move || async move {
+                counted.fetch_add(1, Ordering::Relaxed);
+                std::future::pending::<()>().await;
+            }),
+        );
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, app).await });
@@ -87,8 +95,8 @@ async fn what_links_lead_to() {
         ("/slow", &None),
     ] {
         let url = ["http://", &at.to_string(), path].concat();
-        assert_eq!(previews.look(&url).await, *found, "{path}");
-        assert_eq!(previews.look(&url).await, *found, "{path}, remembered");
+        assert_eq!(previews.look(1, &url).await, *found, "{path}");
+        assert_eq!(previews.look(1, &url).await, *found, "{path}, remembered");
     }
     assert_eq!(
         asked.load(Ordering::Relaxed),
@@ -113,7 +121,36 @@ async fn nothing_inside_is_asked() {
         "ftp://a.example/".to_owned(),
         "nonsense".to_owned(),
     ] {
-        assert_eq!(previews.look(&url).await, None, "{url}");
+        assert_eq!(previews.look(1, &url).await, None, "{url}");
     }
     assert_eq!(asked.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn a_waddle_with_slow_links_holds_up_itself_alone() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let at = server(asked.clone()).await;
+    let previews = Previews::new(Bounds::default(), true).unwrap();
+    let url = move |path: &str| ["http://", &at.to_string(), path].concat();
+    for n in 0..40 {
+        let (previews, url) = (previews.clone(), url(&["/counted?", &n.to_string()].concat()));
+        tokio::spawn(async move { previews.look(1, &url).await });
+    }
+    let begun = tokio::time::timeout(Duration::from_secs(5), async {
+        while asked.load(Ordering::Relaxed) < 2 {
+            tokio::task::yield_now().await;
+        }
+    });
+    begun.await.unwrap();
+    let page = url("/page");
+    let other = tokio::time::timeout(Duration::from_secs(5), previews.look(2, &page));
+    assert!(
+        other.await.unwrap().is_some(),
+        "another waddle's link is looked at"
+    );
+    assert_eq!(
+        asked.load(Ordering::Relaxed),
+        3,
+        "two of the one, one of the other"
+    );
 }

@@ -26,8 +26,14 @@ pub fn start(
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     if config.link_previews {
-        let previews =
-            Previews::new(Bounds::default(), config.atproto_allow_http_loopback).context("previews")?;
+        let bounds = Bounds {
+            at_a_time: limits.previews_at_a_time,
+            at_a_time_of_one: limits.previews_at_a_time_of_one,
+            waiting: limits.previews_waiting,
+            waiting_of_one: limits.previews_waiting_of_one,
+            ..Bounds::default()
+        };
+        let previews = Previews::new(bounds, config.atproto_allow_http_loopback).context("previews")?;
         rooms.set_previewer(Arc::new(Looks {
             previews,
             rooms: rooms.clone(),
@@ -89,7 +95,7 @@ impl Previewer for Looks {
             if !wanted {
                 return;
             }
-            if let Some(page) = previews.look(&url).await {
+            if let Some(page) = previews.look(waddle, &url).await {
                 let preview = Preview {
                     url,
                     title: page.title,
