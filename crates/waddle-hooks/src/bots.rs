@@ -438,8 +438,9 @@ impl Hooks {
                 };
                 match event {
                     Ok(IdentityEvent::AccountDeleted { user }) => hooks.account_gone(user).await,
+                    Ok(IdentityEvent::AccountDisabled { user }) => hooks.end_bots_of(&user).await,
                     Ok(_) => {}
-                    Err(RecvError::Lagged(_)) => tracing::warn!("bots of accounts deleted just now may stay"),
+                    Err(RecvError::Lagged(_)) => hooks.look_at_bots(),
                     Err(RecvError::Closed) => return,
                 }
             }

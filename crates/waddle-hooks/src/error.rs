@@ -50,7 +50,7 @@ pub enum Error {
     #[error("{0}")]
     Refused(String),
     /// The channel cannot take it now.
-    #[error("the channel is busy; try again later")]
+    #[error("this cannot be taken now; try again later")]
     Busy,
     /// The community refused it.
     #[error(transparent)]
@@ -108,6 +108,18 @@ impl From<waddle_messages::Error> for Error {
             E::Community(e) => e.into(),
             E::Storage(e) => e.into(),
             E::Query(_) => Self::Internal("the archive cannot be read"),
+        }
+    }
+}
+
+impl From<waddle_muc::PostError> for Error {
+    fn from(e: waddle_muc::PostError) -> Self {
+        use waddle_muc::PostError as E;
+        match e {
+            // the same may work later
+            E::Busy | E::Storage => Self::Busy,
+            E::NoChannel => Self::NotFound("channel"),
+            e => Self::Refused(e.to_string()),
         }
     }
 }

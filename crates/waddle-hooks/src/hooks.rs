@@ -83,7 +83,7 @@ impl Hooks {
         }));
         this.listen();
         this.resume().await?;
-        this.expel_bots_of_banned();
+        this.look_at_bots();
         Ok(this)
     }
 

@@ -123,7 +123,9 @@ impl Identity {
         let Some(bot) = account.user.as_bot() else {
             return Ok(None);
         };
-        let scopes = self.bot_scopes(bot).await?;
+        let Some(scopes) = self.bot_scopes(bot).await? else {
+            return Ok(None);
+        };
         Ok(Some(BotLogin {
             account: account.into(),
             credential: CredentialId(credential.id),
@@ -132,16 +134,16 @@ impl Identity {
         }))
     }
 
-    async fn bot_scopes(&self, bot: BotId) -> Result<Vec<String>, Error> {
-        let found = self.0.db.read(move |conn| bots::get(conn, bot)).await?;
-        let scopes = found.map(|b| serde_json::from_str(&b.scopes).unwrap_or_default());
-        Ok(scopes.unwrap_or_default())
+    /// What a bot may do; nothing where it is at rest, because its owner's account is disabled.
+    pub async fn bot_scopes(&self, bot: BotId) -> Result<Option<Vec<String>>, Error> {
+        let found = self.0.db.read(move |conn| bots::scopes(conn, bot)).await?;
+        Ok(found.map(|scopes| serde_json::from_str(&scopes).unwrap_or_default()))
     }
 
     /// Whether an account may log in over XMPP and MQTT: a person may, a bot with the scope `chat`.
     pub(crate) async fn may_chat(&self, user: &UserId) -> Result<bool, Error> {
         match user.as_bot() {
-            Some(bot) => Ok(self.bot_scopes(bot).await?.iter().any(|s| s == CHAT)),
+            Some(bot) => Ok(self.bot_scopes(bot).await?.iter().flatten().any(|s| s == CHAT)),
             None => Ok(true),
         }
     }

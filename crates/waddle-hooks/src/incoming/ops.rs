@@ -306,9 +306,8 @@ impl Hooks {
             posted = self.0.deps.rooms.post(post("Webhook")).await;
         }
         posted.map_err(|e| match e {
-            PostError::Busy => Error::Busy,
             PostError::NoChannel => Error::NotFound("webhook"),
-            e => Error::Refused(e.to_string()),
+            e => e.into(),
         })
     }
 }

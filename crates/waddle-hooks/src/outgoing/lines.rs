@@ -85,28 +85,34 @@ impl Hooks {
     pub(crate) async fn resume(&self) -> Result<()> {
         let server = self.server_db();
         for waddle in server.read(hooks::waddles).await? {
-            let all = match self.waddle_db(waddle).await {
-                Ok(db) => db.read(hooks::list_outgoing).await,
-                // deleted since
-                Err(_) => Ok(Vec::new()),
-            };
-            let commands = self.read_commands(waddle).await.unwrap_or(0);
-            match all {
-                Ok(all) if all.is_empty() && commands == 0 => {
+            match self.take_up(waddle).await {
+                Ok(true) => {}
+                Ok(false) => {
                     server
                         .write(move |tx| hooks::set_waddle(tx, waddle, false))
                         .await?;
                 }
-                Ok(all) => {
-                    for h in all.iter().filter(|h| h.enabled) {
-                        self.begin(waddle, h.id);
-                    }
+                // one waddle's fault is not the others', and it is looked for again at the next start
+                Err(error) => {
+                    tracing::error!(%waddle, %error, "webhooks and commands of a waddle are at rest until the next start");
                 }
-                // one waddle's fault is not the others'
-                Err(error) => tracing::error!(%waddle, %error, "webhooks of a waddle are at rest"),
             }
         }
         Ok(())
+    }
+
+    /// Takes up what a waddle has; whether it has anything, and is there.
+    async fn take_up(&self, waddle: WaddleId) -> Result<bool> {
+        if self.community().waddle_by_id(waddle).is_none() {
+            return Ok(false);
+        }
+        let db = self.waddle_db(waddle).await?;
+        let all = db.read(hooks::list_outgoing).await?;
+        for h in all.iter().filter(|h| h.enabled) {
+            self.begin(waddle, h.id);
+        }
+        let commands = self.read_commands(waddle).await?;
+        Ok(!all.is_empty() || commands > 0)
     }
 
     /// Wakes hooks when something happens, and ends those of waddles that are gone.
@@ -145,19 +151,29 @@ impl Hooks {
                         if let Some(bot) = user.as_bot() {
                             hooks.drop_commands_in(waddle, bot).await;
                         } else if kind == RemovalKind::Banned {
-                            hooks.expel_bots_of(waddle, user).await;
+                            hooks.expel_bots_of(waddle, &user).await;
                         }
                     }
                     Ok(Event::MemberAdded { waddle, user, .. }) => {
                         hooks.0.lines.wake(waddle);
                         if let Some(bot) = user.as_bot() {
-                            hooks.expel_if_owner_is_banned(waddle, bot).await;
+                            hooks.follow_owner(waddle, bot).await;
                         }
+                    }
+                    Ok(Event::TimedOut {
+                        waddle, user, until, ..
+                    }) => {
+                        hooks.0.lines.wake(waddle);
+                        hooks.silence_bots_of(waddle, &user, Some(until)).await;
+                    }
+                    Ok(Event::TimeoutEnded { waddle, user, .. }) => {
+                        hooks.0.lines.wake(waddle);
+                        hooks.silence_bots_of(waddle, &user, None).await;
                     }
                     Ok(change) => hooks.0.lines.wake(change.waddle()),
                     Err(RecvError::Lagged(_)) => {
                         hooks.0.lines.wake_all();
-                        hooks.expel_bots_of_banned();
+                        hooks.look_at_bots();
                     }
                     Err(RecvError::Closed) => return,
                 }

@@ -104,11 +104,42 @@ fn line(action: &'static str, hook: &OutgoingHook) -> AuditLine {
     }
 }
 
+/// A change whose values are allowed.
+#[derive(Debug, Default)]
+struct Checked {
+    name: Option<String>,
+    url: Option<String>,
+    events: Option<String>,
+    channels: Option<Option<String>>,
+    enabled: Option<bool>,
+}
+
+impl Checked {
+    fn apply(self, hook: &mut OutgoingHook) {
+        hook.name = self.name.unwrap_or_else(|| std::mem::take(&mut hook.name));
+        hook.url = self.url.unwrap_or_else(|| std::mem::take(&mut hook.url));
+        hook.events = self.events.unwrap_or_else(|| std::mem::take(&mut hook.events));
+        if let Some(channels) = self.channels {
+            hook.channels = channels;
+        }
+        if let Some(enabled) = self.enabled {
+            hook.enabled = enabled;
+            hook.disabled_why = None;
+        }
+        (hook.attempts, hook.next_at, hook.failing_since) = (0, None, None);
+    }
+}
+
 impl Hooks {
-    fn apply(&self, change: OutgoingChange, hook: &mut OutgoingHook) -> Result<()> {
+    fn checked(&self, change: OutgoingChange) -> Result<Checked> {
+        let mut checked = Checked {
+            enabled: change.enabled,
+            ..Checked::default()
+        };
         if let Some(name) = change.name {
-            hook.name =
+            let name =
                 clean_name(&name).ok_or_else(|| Error::invalid("name", "1 to 80 characters on one line"))?;
+            checked.name = Some(name);
         }
         if let Some(url) = change.url {
             let parsed = Url::parse(&url).ok().filter(|_| url.len() <= 2_048);
@@ -118,23 +149,19 @@ impl Hooks {
                 .fetcher
                 .check(&parsed)
                 .map_err(|e| Error::invalid("url", e.to_string()))?;
-            hook.url = parsed.into();
+            checked.url = Some(parsed.into());
         }
         if let Some(events) = change.events {
-            hook.events = Filter::new(events)?.to_json();
+            checked.events = Some(Filter::new(events)?.to_json());
         }
         if let Some(channels) = change.channels {
             if channels.len() > self.limits().channels_per_waddle {
                 return Err(Error::invalid("channels", "fewer channels"));
             }
             let some = (!channels.is_empty()).then_some(channels);
-            hook.channels = some.and_then(|c| serde_json::to_string(&c).ok());
+            checked.channels = Some(some.and_then(|c| serde_json::to_string(&c).ok()));
         }
-        if let Some(enabled) = change.enabled {
-            hook.enabled = enabled;
-            hook.disabled_why = None;
-        }
-        Ok(())
+        Ok(checked)
     }
 
     /// Makes an outgoing hook; answers its secret, the only time that it is known. Needs `waddle#manage_webhooks`. It is
@@ -178,7 +205,7 @@ impl Hooks {
             events: Some(new.events.unwrap_or_else(|| vec!["message.created".into()])),
             ..new
         };
-        self.apply(new, &mut hook)?;
+        self.checked(new)?.apply(&mut hook);
         // before the hook: a start after a crash then looks for it
         let server = self.server_db();
         server
@@ -251,27 +278,35 @@ impl Hooks {
         id: HookId,
         change: OutgoingChange,
     ) -> Result<OutgoingInfo> {
-        let actor = actor.into();
-        let mut hook = self.find(&actor, waddle, id).await?;
-        self.apply(change, &mut hook)?;
+        let (actor, change) = (actor.into(), self.checked(change)?);
+        self.find(&actor, waddle, id).await?;
         // it sees what they see from now on: nobody sends others' channels to an address of their own
-        hook.made_by = actor.user().cloned();
-        self.store(actor, waddle, hook, "webhook.update").await
+        let maker = actor.user().cloned();
+        let alter = move |hook: &mut OutgoingHook| {
+            change.apply(hook);
+            hook.made_by = maker;
+        };
+        self.alter(actor, waddle, id, "webhook.update", alter).await
     }
 
-    async fn store(
+    async fn alter(
         &self,
         actor: Actor,
         waddle: WaddleId,
-        hook: OutgoingHook,
+        id: HookId,
         action: &'static str,
+        alter: impl FnOnce(&mut OutgoingHook) + Send + 'static,
     ) -> Result<OutgoingInfo> {
-        let id = hook.id;
-        let stored = hook.clone();
-        self.community()
+        let hook = self
+            .community()
             .change_beside(actor, waddle, NEED, move |b| {
-                hooks::update_outgoing(b.tx, &stored)?;
-                Ok(((), Some(line(action, &stored))))
+                // the row of now: another change may have come between
+                let found = hooks::get_outgoing(b.tx, id)?;
+                let mut hook = found.ok_or(waddle_community::Error::NotFound("webhook"))?;
+                alter(&mut hook);
+                hooks::update_outgoing(b.tx, &hook)?;
+                let line = line(action, &hook);
+                Ok((hook, Some(line)))
             })
             .await?;
         if hook.enabled {
@@ -290,15 +325,19 @@ impl Hooks {
         id: HookId,
     ) -> Result<(OutgoingInfo, Secret)> {
         let (actor, secret) = (actor.into(), sign::new_secret()?);
-        let mut hook = self.find(&actor, waddle, id).await?;
+        self.find(&actor, waddle, id).await?;
         let sealed = self
             .0
             .deps
             .identity
             .seal(&place(id), secret.expose().as_bytes())?;
-        let old = std::mem::replace(&mut hook.secret, sealed);
-        hook.old_secret = Some((old, self.now().plus(BOTH)));
-        Ok((self.store(actor, waddle, hook, "webhook.rotate").await?, secret))
+        let until = self.now().plus(BOTH);
+        let alter = move |hook: &mut OutgoingHook| {
+            let old = std::mem::replace(&mut hook.secret, sealed);
+            hook.old_secret = Some((old, until));
+        };
+        let info = self.alter(actor, waddle, id, "webhook.rotate", alter).await?;
+        Ok((info, secret))
     }
 
     /// Deletes one with its dead letters.

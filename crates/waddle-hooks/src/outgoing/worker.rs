@@ -29,6 +29,8 @@ const LONGEST: Duration = Duration::from_secs(3_600);
 /// Attempts at an event that its receiver says it cannot read (400, 413, 415, 422), over about ten minutes: one bad event
 /// does not hold up the others for a day.
 const REFUSED: u32 = 8;
+/// Failures further apart than this are not one after the other: between them a rare event was given up.
+const APART: Duration = Duration::from_secs(3 * 3_600);
 /// Characters of an error that are kept.
 const SHOWN: usize = 300;
 
@@ -93,6 +95,16 @@ pub(super) fn pause(attempts: u32, random: u8) -> Duration {
     doubled.min(LONGEST).mul_f64(0.75 + f64::from(random) / 510.0)
 }
 
+/// What `Retry-After` asks for, in seconds or as a date (RFC 9110 §10.2.3); an hour at the longest.
+fn asked_wait(text: &str, now: Timestamp) -> Option<Duration> {
+    let seconds = text.trim().parse::<u64>().ok().or_else(|| {
+        let at = httpdate::parse_http_date(text.trim()).ok()?;
+        let at = at.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs();
+        Some(at.saturating_sub(u64::try_from(now.secs()).ok()?))
+    })?;
+    Some(Duration::from_secs(seconds.clamp(1, LONGEST.as_secs())))
+}
+
 /// Works until the hook is gone, stopped, or its task is ended.
 pub(super) async fn run(weak: Weak<Inner>, waddle: WaddleId, hook: HookId, wake: Arc<Notify>) {
     loop {
@@ -126,7 +138,7 @@ impl Hooks {
     async fn step(&self, waddle: WaddleId, id: HookId) -> Result<Next> {
         let db = match self.waddle_db(waddle).await {
             Ok(db) => db,
-            Err(Error::NotFound(_)) => return Ok(Next::End),
+            Err(Error::NotFound("waddle")) => return Ok(Next::End),
             Err(e) => return Err(e),
         };
         let found = db.read(move |conn| hooks::get_outgoing(conn, id)).await?;
@@ -201,14 +213,16 @@ impl Hooks {
             Err(failed) => failed,
         };
         let now = self.now();
-        let since = hook.failing_since.unwrap_or(now);
+        let last = hook.last_error_at.replace(now);
+        let anew = hook.attempts == 0 && last.is_none_or(|at| now.since(at) > APART);
+        let since = hook.failing_since.filter(|_| !anew).unwrap_or(now);
         let days = Duration::from_secs(86_400 * self.limits().hook_failing_days);
         hook.attempts += 1;
         hook.failing_since = Some(since);
         let random = sign::random::<1>().unwrap_or([128])[0];
         let at = now.plus(failed.wait.unwrap_or_else(|| pause(hook.attempts - 1, random)));
         let why = failed.why.clone();
-        db.write(move |tx| hooks::failed(tx, id, &why, at)).await?;
+        db.write(move |tx| hooks::failed(tx, id, &why, at, since)).await?;
         if failed.gone || now.since(since) >= days {
             let why = if failed.gone {
                 "the receiver answered 410 Gone".to_owned()
@@ -347,11 +361,8 @@ impl Hooks {
         if answer.status.is_success() {
             return Ok(answer.body);
         }
-        let wait = answer
-            .headers
-            .get(header::RETRY_AFTER)
-            .and_then(|v| v.to_str().ok()?.parse().ok())
-            .map(|s: u64| Duration::from_secs(s.clamp(1, LONGEST.as_secs())));
+        let wait = answer.headers.get(header::RETRY_AFTER);
+        let wait = wait.and_then(|v| asked_wait(v.to_str().ok()?, self.now()));
         let why = match answer.status {
             s if s.is_redirection() => format!("it answered {s}; redirects are not followed"),
             s => format!("it answered {s}"),
@@ -380,6 +391,23 @@ mod tests {
         assert_eq!(pause(0, 255), Duration::from_millis(6_250));
         assert!(pause(3, 0) >= Duration::from_secs(30) && pause(3, 255) <= Duration::from_secs(50));
         assert!(pause(60, 255) <= LONGEST.mul_f64(1.25));
+    }
+
+    #[test]
+    fn a_wait_is_seconds_or_a_date() {
+        let now: Timestamp = "2026-01-31T12:00:00Z".parse().unwrap();
+        let secs = |text| asked_wait(text, now).map(|d| d.as_secs());
+        for (text, wait) in [
+            ("120", Some(120)),
+            ("0", Some(1)),
+            ("999999", Some(3_600)),
+            ("Sat, 31 Jan 2026 12:05:00 GMT", Some(300)),
+            ("Sat, 31 Jan 2026 11:00:00 GMT", Some(1)),
+            ("soon", None),
+            ("-1", None),
+        ] {
+            assert_eq!(secs(text), wait, "{text}");
+        }
     }
 
     #[test]

@@ -7,12 +7,14 @@ use serde_json::Value;
 use waddle_core::BotId;
 use waddle_storage::repo::slash::SlashCommand;
 
-use crate::{Error, Result, incoming::clean_name};
+use crate::{Error, Result, incoming::clean};
 
 /// Longest name in bytes.
 const NAME: usize = 32;
 /// Options of one command, and choices of one option.
 const OPTIONS: usize = 20;
+/// Characters of a description or label, bytes of a choice's value.
+const TEXT: usize = 100;
 /// Names that are the server's or that clients keep for themselves.
 const RESERVED: &[&str] = &[
     "help", "me", "say", "join", "part", "msg", "nick", "topic", "history",
@@ -94,6 +96,13 @@ pub(crate) fn is_name(name: &str) -> bool {
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_'))
 }
 
+/// A text on one line, if anything is left of it.
+fn line(text: &str) -> Option<String> {
+    let flat: String = text.trim().chars().filter(|c| !c.is_control()).collect();
+    let flat = clean(&flat, TEXT);
+    (!flat.is_empty()).then_some(flat)
+}
+
 impl NewCommand {
     /// Checks it, and tidies its texts.
     pub(crate) fn checked(mut self, name: &str) -> Result<Self> {
@@ -103,7 +112,6 @@ impl NewCommand {
         if RESERVED.contains(&name) {
             return Err(Error::Conflict("this name is the server's or clients' own"));
         }
-        let line = |text: &str| clean_name(&text.chars().take(100).collect::<String>());
         self.description =
             line(&self.description).ok_or_else(|| Error::invalid("description", "1 to 100 characters"))?;
         if self.options.len() > OPTIONS {
@@ -124,12 +132,15 @@ impl NewCommand {
             }
             optional = !o.required;
             o.description = line(&o.description).unwrap_or_default();
-            if o.choices.len() > OPTIONS
-                || o.choices
-                    .iter()
-                    .any(|c| c.value.is_empty() || c.value.len() > 100)
-            {
-                return Err(Error::invalid("options", "at most 20 choices of 1 to 100 bytes"));
+            let fits = |c: &CommandChoice| c.value.len() <= TEXT && line(&c.value).as_ref() == Some(&c.value);
+            if o.choices.len() > OPTIONS || !o.choices.iter().all(fits) {
+                return Err(Error::invalid(
+                    "options",
+                    "at most 20 choices of 1 to 100 bytes on one line",
+                ));
+            }
+            for c in &mut o.choices {
+                c.label = line(&c.label).unwrap_or_default();
             }
         }
         Ok(self)
@@ -323,6 +334,23 @@ mod tests {
                 .checked("x")
                 .is_err()
         );
+        let chosen = |value: &str| {
+            let mut choice = option("a", OptionKind::Text, false);
+            choice.choices = vec![CommandChoice {
+                value: value.into(),
+                label: ["two\nlines", &"x".repeat(1_000)].concat(),
+            }];
+            new(vec![choice]).checked("x")
+        };
+        let fine = chosen(&"v".repeat(100)).unwrap();
+        let label = &fine.options[0].choices[0].label;
+        assert!(
+            label.starts_with("twolines") && label.chars().count() == TEXT,
+            "{label}"
+        );
+        for bad in ["", " a", "a\nb", "a\u{0}", "\u{ffff}", &"v".repeat(101)] {
+            assert!(chosen(bad).is_err(), "{bad:?}");
+        }
         let none = NewCommand {
             description: " ".into(),
             options: vec![],

@@ -31,6 +31,11 @@ fn is_own(line: &str) -> bool {
     split(line).is_some_and(|(name, _)| name == "help")
 }
 
+/// The bot is not there, or at rest with its owner's account.
+fn not_connected(name: &str) -> Error {
+    Error::Refused(format!("/{name}: its bot is not connected"))
+}
+
 /// Who runs a command, and where answers for them alone go.
 #[derive(Debug, Clone)]
 pub struct Invocation {
@@ -130,8 +135,11 @@ impl Hooks {
         invocation: Invocation,
     ) -> Result<Answer> {
         let (bot, id, name) = (command.bot, interaction.id, command.name.clone());
-        let row = self.server_db().read(move |conn| bots::get(conn, bot)).await?;
-        let row = row.ok_or(Error::NotFound("command"))?;
+        let found = self
+            .server_db()
+            .read(move |conn| Ok(bots::get(conn, bot)?.zip(bots::scopes(conn, bot)?)))
+            .await?;
+        let (row, _) = found.ok_or_else(|| not_connected(&name))?;
         let (first, answer) = oneshot::channel();
         let open = Open {
             bot,
@@ -157,7 +165,7 @@ impl Hooks {
             _ if heard => {}
             _ => {
                 self.0.interactions.remove(id);
-                return Err(Error::Refused(format!("/{name}: its bot is not connected")));
+                return Err(not_connected(&name));
             }
         }
         let patience = Duration::from_secs(self.limits().command_seconds);
@@ -281,8 +289,8 @@ impl Hooks {
                 payload: w.finish(),
             }),
         };
-        let posted = self.0.deps.rooms.post(post).await;
-        posted.map(drop).map_err(|e| Error::Refused(e.to_string()))
+        self.0.deps.rooms.post(post).await?;
+        Ok(())
     }
 
     /// What a bot is told from now on.

@@ -1,12 +1,15 @@
 //! Who stands behind a webhook, a bot or a command, and what happens when they may no more.
 
+use std::time::Duration;
+
 use waddle_community::{BanDetails, ChannelChange, NewRole, Permission, Role};
-use waddle_core::{Limits, Secret, UserId, WaddleId};
+use waddle_core::{Clock as _, Limits, Secret, UserId, WaddleId};
 use waddle_hooks::{
     BotChange, BotInfo, BotOwner, Error,
     incoming::{Format, Head, IncomingChange},
     slash::{Answer, Invocation, NewCommand},
 };
+use waddle_identity::IdentityEvent;
 
 use crate::world::{PATIENCE, World, user};
 
@@ -335,4 +338,152 @@ async fn a_bots_change_is_decided_before_its_row_is_written() {
         (now.name.as_str(), now.description.as_str()),
         ("Moderator", "keeps order")
     );
+}
+
+async fn until_that(what: &str, is: impl Fn() -> bool) {
+    let done = tokio::time::timeout(PATIENCE, async {
+        while !is() {
+            tokio::task::yield_now().await;
+        }
+    });
+    done.await.expect(what);
+}
+
+#[tokio::test]
+async fn a_timeout_is_one_of_the_persons_bots_too() {
+    let (_dir, world) = World::new().await;
+    let (w, c) = world.penguins().await;
+    let first = personal(&world, "carol", "First").await.user;
+    let second = personal(&world, "carol", "Second").await.user;
+    let other = personal(&world, "dora", "Other").await.user;
+    for bot in [&first, &other] {
+        world.community.join_waddle(bot, w.id).await.unwrap();
+    }
+    let access = world.community.access(w.id).await.unwrap();
+    let speaks = |who: &UserId| access.channel_allows(c.id, "speak", who);
+    assert!(speaks(&first) && speaks(&other));
+    let now = world.clock.as_ref().unwrap().now();
+    let silence = async |who: &UserId, seconds: u64, why: &str| {
+        let until = now.plus(Duration::from_secs(seconds));
+        let (bob, why) = (user("bob"), Some(why));
+        let given = world.community.timeout_member(&bob, w.id, who, until, why);
+        given.await.unwrap();
+    };
+    silence(&user("carol"), 3_600, "calm down").await;
+    until_that("hers is silent", || !speaks(&first)).await;
+    assert!(speaks(&other), "another's is not");
+    // neither speaks one that comes in later
+    world.community.join_waddle(&second, w.id).await.unwrap();
+    until_that("the second is silent", || !speaks(&second)).await;
+    // one that a bot got for itself is its own
+    silence(&second, 7_200, "spam").await;
+    world
+        .community
+        .end_timeout(&user("bob"), w.id, &user("carol"))
+        .await
+        .unwrap();
+    until_that("the first speaks again", || speaks(&first)).await;
+    assert!(!speaks(&second));
+}
+
+#[tokio::test]
+async fn bots_rest_while_their_owners_account_is_disabled() {
+    let (_dir, world) = World::new().await;
+    let (w, c) = world.penguins().await;
+    let new = BotChange {
+        name: Some("Hers".into()),
+        callback_url: Some("https://bot.example/".into()),
+        ..BotChange::default()
+    };
+    let made = world
+        .hooks
+        .create_bot(&user("carol"), BotOwner::Person(user("carol")), new)
+        .await
+        .unwrap();
+    let (bot, token) = (made.bot.user, made.token.token);
+    world.community.join_waddle(&bot, w.id).await.unwrap();
+    world
+        .hooks
+        .put_command(user("bob"), w.id, made.bot.id, "dice", command())
+        .await
+        .unwrap();
+    let known = async || world.identity.bot_token_for(&token).await.unwrap().is_some();
+    assert!(known().await);
+    let mut events = world.identity.events();
+    world.identity.set_disabled(&user("carol"), true).await.unwrap();
+    assert!(!known().await);
+    let ended = tokio::time::timeout(PATIENCE, async {
+        loop {
+            if let IdentityEvent::AccountDisabled { user } = events.recv().await.unwrap()
+                && user == bot
+            {
+                return;
+            }
+        }
+    });
+    ended.await.expect("its connections end");
+    let asked = Invocation {
+        waddle: w.id,
+        channel: c.id,
+        user: user("bob"),
+        nick: "bob".into(),
+        whisper: None,
+    };
+    let refused = world.hooks.run(asked, "/dice").await;
+    assert!(
+        matches!(&refused, Err(Error::Refused(why)) if why.contains("not connected")),
+        "{refused:?}"
+    );
+    world.identity.set_disabled(&user("carol"), false).await.unwrap();
+    assert!(known().await);
+}
+
+#[tokio::test]
+async fn bots_without_who_owned_them_go_at_the_next_start() {
+    let (dir, world) = World::new().await;
+    let (w, _) = world.penguins().await;
+    let hers = personal(&world, "carol", "Hers").await;
+    let stays = personal(&world, "dora", "Stays").await;
+    let new = BotChange {
+        name: Some("Waddle's".into()),
+        ..BotChange::default()
+    };
+    let owned = world
+        .hooks
+        .create_bot(&user("bob"), BotOwner::Waddle(w.id), new)
+        .await
+        .unwrap()
+        .bot;
+    world.community.join_waddle(&hers.user, w.id).await.unwrap();
+    // as after a crash between the end of the owner and that of the bot
+    let (person, waddle) = (hers.id, owned.id);
+    world
+        .storage
+        .server()
+        .write(move |tx| {
+            let nobody = UserId::local("nobody");
+            tx.execute("UPDATE bots SET owner = ?2 WHERE id = ?1", (person, &nobody))?;
+            tx.execute(
+                "UPDATE bots SET waddle = ?2 WHERE id = ?1",
+                (waddle, WaddleId::new()),
+            )
+        })
+        .await
+        .unwrap();
+    let clock = world.clock.clone();
+    world.hooks.close();
+    world.storage.close().await;
+    drop(world);
+    let world = World::open(dir.path(), clock, Limits::default()).await;
+    let gone = tokio::time::timeout(PATIENCE, async {
+        for bot in [&hers.user, &owned.user] {
+            while world.identity.by_user(bot).await.unwrap().is_some() {
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+    gone.await.expect("they go");
+    let access = world.community.access(w.id).await.unwrap();
+    assert!(!access.is_member(&hers.user) && !access.is_member(&owned.user));
+    assert!(world.identity.by_user(&stays.user).await.unwrap().is_some());
 }

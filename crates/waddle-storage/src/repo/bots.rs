@@ -139,12 +139,15 @@ pub fn of_owner(conn: &Conn, owner: &UserId) -> Result<Vec<BotRow>> {
     conn.query(&sql, (owner,), bot)
 }
 
-/// Bots of people, whoever they are, behind one of them, with their owners.
-pub fn personal(conn: &Conn, after: Option<BotId>, limit: usize) -> Result<Vec<(BotId, UserId)>> {
+/// A bot and whose it is: a waddle's, or a person's.
+pub type Owned = (BotId, Option<WaddleId>, Option<UserId>);
+
+/// All bots behind one of them, with their owners.
+pub fn all(conn: &Conn, after: Option<BotId>, limit: usize) -> Result<Vec<Owned>> {
     conn.query(
-        "SELECT id, owner FROM bots WHERE owner IS NOT NULL AND (?1 IS NULL OR id > ?1) ORDER BY id LIMIT ?2",
+        "SELECT id, waddle, owner FROM bots WHERE ?1 IS NULL OR id > ?1 ORDER BY id LIMIT ?2",
         (after, limit),
-        |r| Ok((r.get(0)?, r.get(1)?)),
+        |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)),
     )
 }
 
@@ -164,6 +167,16 @@ pub(super) fn silence_of_waddle(tx: &mut Tx, waddle: WaddleId) -> Result<()> {
         (waddle,),
     )
     .map(drop)
+}
+
+/// What a bot may do, as JSON; nothing where there is none, or where its owner's account is disabled.
+pub fn scopes(conn: &Conn, id: BotId) -> Result<Option<String>> {
+    conn.query_opt(
+        "SELECT b.scopes FROM bots b LEFT JOIN accounts o ON o.user_id = b.owner \
+         WHERE b.id = ?1 AND coalesce(o.disabled, 0) = 0",
+        (id,),
+        |r| r.get(0),
+    )
 }
 
 /// Whether somebody is hidden from web-readable archives.

@@ -308,13 +308,13 @@ pub fn delivered(tx: &mut Tx, id: HookId, to: Cursor) -> Result<()> {
     .map(drop)
 }
 
-/// An attempt failed; the next is due then.
-pub fn failed(tx: &mut Tx, id: HookId, error: &str, next_at: Timestamp) -> Result<()> {
+/// An attempt failed, as all have since `since`; the next is due then.
+pub fn failed(tx: &mut Tx, id: HookId, error: &str, next_at: Timestamp, since: Timestamp) -> Result<()> {
     let now = tx.now();
     tx.execute(
         "UPDATE outgoing_hooks SET attempts = attempts + 1, next_at = ?3, last_error = ?2, last_error_at = ?4, \
-         failing_since = coalesce(failing_since, ?4) WHERE id = ?1",
-        (id, error, next_at, now),
+         failing_since = ?5 WHERE id = ?1",
+        (id, error, next_at, now, since),
     )
     .map(drop)
 }
