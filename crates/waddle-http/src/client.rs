@@ -1,6 +1,6 @@
 //! Who is at the other end: the address behind trusted proxies, and whether TLS protects the way.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use axum::{
     extract::{Request, State},
@@ -30,15 +30,17 @@ pub struct Client {
 }
 
 impl Client {
-    /// Whom a rate counts: an address, of IPv6 the network that one customer has (RFC 6177 §2).
+    /// Whom a rate counts: the network that one customer has.
     pub fn bucket(self) -> String {
-        match self.addr {
-            IpAddr::V4(a) => a.to_string(),
-            IpAddr::V6(a) => {
-                let [b, c, d, e, ..] = a.segments();
-                format!("{b:x}:{c:x}:{d:x}:{e:x}::/64")
-            }
-        }
+        network(self.addr).to_string()
+    }
+}
+
+/// What one customer has: an IPv4 address, or the /64 of an IPv6 address (RFC 6177 §2).
+pub fn network(addr: IpAddr) -> IpAddr {
+    match addr.to_canonical() {
+        IpAddr::V4(a) => a.into(),
+        IpAddr::V6(a) => Ipv6Addr::from_bits(a.to_bits() >> 64 << 64).into(),
     }
 }
 

@@ -2,12 +2,7 @@
 //!
 //! A TLS handshake happens in the connection's own task, so that no client holds up the accept loop.
 
-use std::{
-    collections::HashMap,
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -17,7 +12,6 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use opentelemetry::KeyValue;
-use parking_lot::Mutex;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -29,12 +23,12 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 use waddle_core::Limits;
 
-use crate::{HttpConfig, HttpDeps, client::Conn, metrics::METRICS, surface};
+use crate::{HttpConfig, HttpDeps, client::Conn, crowd::Crowd, metrics::METRICS, pace::Paced, surface};
 
 /// TLS settings that can be exchanged while the server runs.
 pub type TlsConfig = Arc<ArcSwap<rustls::ServerConfig>>;
 
-/// Longest TLS handshake, and longest wait for a request's head.
+/// Longest TLS handshake, longest wait for the first bytes behind it, and for a request's head.
 const HEAD: Duration = Duration::from_secs(15);
 /// Bytes of a request's head.
 const HEAD_BYTES: usize = 64 * 1024;
@@ -53,44 +47,10 @@ pub struct HttpServer {
 struct Shared {
     router: Router,
     limits: Limits,
-    per_address: bool,
     places: Arc<Semaphore>,
-    addresses: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    /// Those of one network among them.
+    crowd: Crowd,
     stop: CancellationToken,
-}
-
-/// A connection's place among those of its address.
-struct Place {
-    addresses: Arc<Mutex<HashMap<IpAddr, usize>>>,
-    addr: IpAddr,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut all = self.addresses.lock();
-        if let Some(n) = all.get_mut(&self.addr) {
-            *n -= 1;
-            if *n == 0 {
-                all.remove(&self.addr);
-            }
-        }
-    }
-}
-
-impl Shared {
-    fn enter(&self, addr: IpAddr) -> Option<Place> {
-        let mut all = self.addresses.lock();
-        let n = all.entry(addr).or_insert(0);
-        if self.per_address && *n >= self.limits.connections_per_address {
-            return None;
-        }
-        *n += 1;
-        drop(all);
-        Some(Place {
-            addresses: Arc::clone(&self.addresses),
-            addr,
-        })
-    }
 }
 
 fn refused(reason: &'static str) {
@@ -106,13 +66,16 @@ impl HttpServer {
         tls: Option<(Vec<TcpListener>, TlsConfig)>,
     ) -> std::io::Result<Self> {
         let stop = CancellationToken::new();
-        let trusted = config.trusted_proxies.clone();
+        // behind a proxy every connection has the proxy's address
+        let each = if config.rate_limits && config.trusted_proxies.is_empty() {
+            config.limits.connections_per_address
+        } else {
+            usize::MAX
+        };
         let shared = Arc::new(Shared {
             limits: config.limits.clone(),
-            // behind a proxy every connection has the proxy's address
-            per_address: config.rate_limits && trusted.is_empty(),
             places: Arc::new(Semaphore::new(config.limits.connections)),
-            addresses: Arc::default(),
+            crowd: Crowd::new(usize::MAX, each),
             stop: stop.clone(),
             router: surface(config, deps, stop.clone()),
         });
@@ -179,7 +142,7 @@ async fn accept(listener: TcpListener, tls: Option<TlsConfig>, shared: Arc<Share
                 continue;
             }
         };
-        let Some(place) = shared.enter(peer.ip()) else {
+        let Some(place) = shared.crowd.enter(peer.ip()) else {
             refused("address");
             continue;
         };
@@ -250,8 +213,9 @@ where
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(HEAD)
         .enable_connect_protocol();
-    let connection =
-        builder.serve_connection_with_upgrades(TokioIo::new(socket), TowerToHyperService::new(service));
+    let patience = Duration::from_secs(shared.limits.http_write_seconds);
+    let io = TokioIo::new(Paced::new(socket, HEAD, patience));
+    let connection = builder.serve_connection_with_upgrades(io, TowerToHyperService::new(service));
     if let Err(error) = watcher.watch(connection.into_owned()).await {
         tracing::debug!(%error, addr = %conn.addr, "HTTP connection");
     }

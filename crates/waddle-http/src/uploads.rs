@@ -49,7 +49,7 @@ pub async fn file(
         let guess = matches!(problem.status, StatusCode::NOT_FOUND | StatusCode::FORBIDDEN);
         if guess
             && app.config.rate_limits
-            && let Err(wait) = app.rates.take(&client.addr.to_string(), Instant::now())
+            && let Err(wait) = app.rates.take(&client.bucket(), Instant::now())
         {
             return Problem::too_many(wait).into_response();
         }

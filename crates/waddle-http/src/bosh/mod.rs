@@ -18,7 +18,6 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use bytes::Bytes;
-use tokio::sync::Semaphore;
 
 use crate::{App, client::Client, config::WsPeer, problem::Problem};
 
@@ -29,9 +28,6 @@ pub(crate) use session::Sessions;
 const METHODS: &str = "OPTIONS, POST";
 /// How long a request's body may take.
 const BODY: Duration = Duration::from_secs(30);
-/// Bodies that are read at a time.
-const READING: usize = 512;
-static READERS: Semaphore = Semaphore::const_new(READING);
 
 /// Any method on `/http-bind`.
 pub async fn bind(State(app): State<App>, Extension(client): Extension<Client>, req: Request) -> Response {
@@ -73,7 +69,7 @@ async fn post(app: App, client: Client, req: Request) -> Result<Response, Proble
         .clone()
         .ok_or_else(|| Problem::not_found("service"))?;
     let most = app.config.limits.bosh_body_bytes;
-    let Ok(place) = READERS.try_acquire() else {
+    let Some(place) = app.bosh_readers.enter(client.addr) else {
         return Err(Problem {
             retry_after: Some(5),
             ..Problem::new(

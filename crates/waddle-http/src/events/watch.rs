@@ -27,6 +27,15 @@ pub struct Watch {
     stop: CancellationToken,
 }
 
+/// What was missed may have been this one's end: whoever resumes shows once more what they have.
+fn missed() -> Problem {
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "missed",
+        "the server missed events; resume from your cursor",
+    )
+}
+
 fn revoked() -> Problem {
     Problem::new(
         StatusCode::UNAUTHORIZED,
@@ -55,9 +64,10 @@ impl Watch {
     pub async fn ended(&mut self) -> Problem {
         loop {
             tokio::select! {
-                // what was missed may have been this one's end
-                event = self.events.recv() => if event.map_or(true, |e| self.ends(&e)) {
-                    return revoked();
+                event = self.events.recv() => match event {
+                    Ok(event) if self.ends(&event) => return revoked(),
+                    Ok(_) => {}
+                    Err(_) => return missed(),
                 },
                 () = &mut self.expiry => return revoked(),
                 () = self.stop.cancelled() => {
@@ -78,7 +88,7 @@ impl Watch {
                 Ok(event) if self.ends(&event) => return Some(revoked()),
                 Ok(_) => {}
                 Err(TryRecvError::Empty) => return None,
-                Err(TryRecvError::Lagged(_) | TryRecvError::Closed) => return Some(revoked()),
+                Err(TryRecvError::Lagged(_) | TryRecvError::Closed) => return Some(missed()),
             }
         }
     }
