@@ -245,8 +245,12 @@ pub async fn authenticate(State(app): State<App>, mut req: Request, next: Next) 
         .and_then(|path| app.document.rules.get(req.method(), path.as_str()));
     // what is not in the document is for browsers
     let need = rule.map_or(&Need::Session, |r| &r.need);
+    let is_void = who.is_none() && matches!(shown, Some((_, Via::Bearer)));
     let response = match who.as_ref().map(|known| known.may(need)) {
         Some(Err(problem)) => problem.into_response(),
+        None if is_void && rule.is_some_and(|r| r.need != Need::Nothing) => {
+            Problem::invalid_token().into_response()
+        }
         _ => {
             let mut way = waddle_community::Via::new("http")
                 .from_address(req.extensions().get::<Client>().map(|c| c.addr));

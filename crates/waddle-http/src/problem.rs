@@ -14,6 +14,8 @@ use crate::{layers::request, rest::Scope};
 /// The media type of every error here.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
+const INVALID_TOKEN: &str = "invalid-token";
+
 /// An error as the API answers it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -52,6 +54,15 @@ impl Problem {
             StatusCode::UNAUTHORIZED,
             "unauthorized",
             "log in first: show a session's access token as a bearer, or its cookie",
+        )
+    }
+
+    /// 401: what was shown as a bearer is none (RFC 6750 §3.1).
+    pub fn invalid_token() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            INVALID_TOKEN,
+            "this token is unknown, was revoked or has expired: log in again, or make a new one",
         )
     }
 
@@ -190,10 +201,12 @@ impl IntoResponse for Problem {
         let h = r.headers_mut();
         h.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         if self.status == StatusCode::UNAUTHORIZED {
-            h.insert(
-                header::WWW_AUTHENTICATE,
-                HeaderValue::from_static("Bearer realm=\"waddle\""),
-            );
+            let challenge = if self.kind == INVALID_TOKEN {
+                "Bearer realm=\"waddle\", error=\"invalid_token\""
+            } else {
+                "Bearer realm=\"waddle\""
+            };
+            h.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         if let Some(scope) = self.scope {
             let text = format!("Bearer realm=\"waddle\", error=\"insufficient_scope\", scope=\"{scope}\"");
@@ -238,7 +251,7 @@ impl From<IdentityError> for Problem {
             E::NotFound => Self::not_found("account, token or session"),
             E::NameTaken | E::OnlyOwner(_) => Self::new(StatusCode::CONFLICT, "conflict", e.to_string()),
             E::Community(c) => c.clone().into(),
-            E::Name(_) | E::Password | E::NotLocal => {
+            E::Name(_) | E::Password | E::DisplayName | E::NotLocal => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", e.to_string())
             }
             E::Storage(s) => Self::storage(s),

@@ -12,7 +12,7 @@ use waddle_storage::{
 use crate::{
     CredentialId, Error, Identity, IdentityEvent, LoginError,
     atproto::{Proven, resolve::normalize_handle},
-    names::{local_name, login_name},
+    names::{display_name, local_name, login_name},
     scram::new_password,
 };
 
@@ -142,6 +142,16 @@ impl Identity {
         Ok(())
     }
 
+    /// Sets the name that an account shows; blank takes it away.
+    pub async fn set_display_name(&self, user: &UserId, name: &str) -> Result<(), Error> {
+        Accounts(&self.0.db)
+            .set_display_name(user.clone(), display_name(name)?)
+            .await
+            .map_err(not_found)?;
+        self.0.announced.changed();
+        Ok(())
+    }
+
     /// Disables an account, which ends its connections, or enables it again. It keeps everything that it has.
     pub async fn set_disabled(&self, user: &UserId, disabled: bool) -> Result<(), Error> {
         Accounts(&self.0.db)
@@ -197,6 +207,12 @@ impl Identity {
     /// By subject.
     pub async fn by_user(&self, user: &UserId) -> Result<Option<Account>, Error> {
         Ok(Accounts(&self.0.db).by_user(user).await?.map(Account::from))
+    }
+
+    /// Those of these users who have an account here, in no order.
+    pub async fn by_users(&self, users: &[UserId]) -> Result<Vec<Account>, Error> {
+        let rows = Accounts(&self.0.db).of_users(users).await?;
+        Ok(rows.into_iter().map(Account::from).collect())
     }
 
     /// By handle of an account that logged in here.

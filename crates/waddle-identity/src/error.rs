@@ -13,6 +13,9 @@ pub enum Error {
     /// The name is no localpart of RFC 7622, or one that a DID or a device could get.
     #[error("not a name for a local account: {0}")]
     Name(&'static str),
+    /// The name to show is too long, or has characters that nobody sees or that turn the writing round.
+    #[error("a display name has up to 100 characters, all of them visible")]
+    DisplayName,
     /// The password is empty, over 1,024 bytes or has characters that RFC 8265 refuses.
     #[error("the password is empty, too long or has characters that are not allowed")]
     Password,

@@ -32,6 +32,22 @@ pub fn local_name(name: &str) -> Result<String, Error> {
     Ok(name.into_owned())
 }
 
+/// Characters of a name to show.
+const SHOWN: usize = 100;
+
+/// A name to show, without blanks around it; `None` where it is blank.
+pub fn display_name(text: &str) -> Result<Option<String>, Error> {
+    let text = text.trim();
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    };
+    if text.chars().count() > SHOWN || text.chars().any(hidden) {
+        return Err(Error::DisplayName);
+    }
+    Ok((!text.is_empty()).then(|| text.to_owned()))
+}
+
 /// The prepared form of a name or bare JID that somebody logs in with; `None` where no account can have it.
 pub fn login_name(text: &str, domain: &str) -> Option<String> {
     let local = match text.rsplit_once('@') {
@@ -62,6 +78,16 @@ mod tests {
             "\u{265a}",
         ] {
             assert!(local_name(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_to_show() {
+        assert_eq!(display_name(" Ada  Łovelace ").unwrap().as_deref(), Some("Ada  Łovelace"));
+        assert_eq!(display_name("👩\u{200d}🚀").unwrap().as_deref(), Some("👩\u{200d}🚀"));
+        assert_eq!(display_name(" \t ").unwrap(), None);
+        for bad in ["a\nb", "a\u{202e}b", "a\u{200b}b", &"a".repeat(101)] {
+            assert!(display_name(bad).is_err(), "{bad:?}");
         }
     }
 

@@ -20,7 +20,7 @@ use kameo::{
     mailbox,
     supervision::RestartPolicy,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, oneshot};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, broadcast, oneshot};
 use waddle_core::{BareJid, Jid, RoomName, UserId};
 use waddle_messages::News;
 use waddle_outbox::Outbox;
@@ -42,6 +42,8 @@ pub use act::{Previewer, Reading};
 
 /// Questions to storage and community that are answered at a time, over all rooms.
 const ASIDE: usize = 256;
+/// People who add or take a reaction beside one another.
+const REACTING: usize = 64;
 
 type Map<K, V> = DashMap<K, V, ahash::RandomState>;
 
@@ -76,6 +78,8 @@ pub(crate) struct Inner {
     pub news: broadcast::Sender<News>,
     pub previewer: OnceLock<Arc<dyn Previewer>>,
     pub reading: OnceLock<Reading>,
+    /// One reaction more or less of a person at a time: it is made from those that there are.
+    reacting: [Mutex<()>; REACTING],
     pub purges: purge::Workers,
 }
 
@@ -105,6 +109,7 @@ impl Rooms {
             news,
             previewer: OnceLock::new(),
             reading: OnceLock::new(),
+            reacting: std::array::from_fn(|_| Mutex::new(())),
             purges: purge::Workers::default(),
         });
         let supervisor = Supervisor::spawn(Supervisor(Arc::downgrade(&inner)));

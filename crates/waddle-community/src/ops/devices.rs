@@ -1,6 +1,6 @@
 //! Devices: rows, topics and tuples. The credential itself is identity's.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use waddle_core::{DeviceId, Slug, TopicName, UserId, WaddleId};
 use waddle_storage::repo::waddle_devices;
@@ -9,6 +9,9 @@ use super::bounded;
 use crate::{
     Actor, Community, Device, Error, Event, NewDevice, On, Page, Result, TopicRule, change::Draft, facts,
 };
+
+/// How often a device's use is written at the most.
+const TOUCHES: Duration = Duration::from_secs(300);
 
 /// Prefixes as they are kept: no slash at the end, valid topic names, not below `$`.
 fn topics(rules: Vec<TopicRule>, max: usize) -> Result<Vec<TopicRule>> {
@@ -173,12 +176,11 @@ impl Community {
         .await
     }
 
-    /// One page of the devices, by their names.
-    pub async fn devices(&self, id: WaddleId, page: Page) -> Result<Vec<Device>> {
-        let (offset, limit) = page.bounded();
-        let db = self.db(id).await?;
+    /// One page of the devices, by their names, behind `after`.
+    pub async fn devices(&self, id: WaddleId, after: Option<Slug>, limit: usize) -> Result<Vec<Device>> {
+        let (db, limit) = (self.db(id).await?, limit.min(Page::MAX));
         Ok(db
-            .read(move |conn| waddle_devices::list(conn, id, offset, limit))
+            .read(move |conn| waddle_devices::list(conn, id, after.as_ref(), limit))
             .await?)
     }
 
@@ -196,9 +198,13 @@ impl Community {
             .await?)
     }
 
-    /// Notes that a device was connected; no permission is asked, nothing is announced.
-    pub async fn touch_device(&self, id: WaddleId, device: DeviceId) -> Result<()> {
-        let (db, now) = (self.db(id).await?, self.now());
+    /// Notes that a device connects, at most once in five minutes; no permission is asked, nothing is announced.
+    pub async fn touch_device(&self, device: &Device) -> Result<()> {
+        let now = self.now();
+        if device.last_use.is_some_and(|at| at <= now && now.since(at) < TOUCHES) {
+            return Ok(());
+        }
+        let (db, device) = (self.db(device.waddle).await?, device.id);
         Ok(db.write(move |tx| waddle_devices::touch(tx, device, now)).await?)
     }
 }

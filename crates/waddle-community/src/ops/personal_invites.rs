@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{Actor, Community, Error, Event, Invite, On, Result, Role};
 
-/// How long whoever is invited has: a week.
-const LASTS: Duration = Duration::from_secs(7 * 86_400);
+/// Seconds of a day.
+const DAY: u64 = 86_400;
 
 impl Community {
     /// Invites one person to become a member by entering. Needs `waddle#invite`. An earlier invite of the same person is
@@ -48,7 +48,7 @@ impl Community {
                 role: Role::Member,
                 max_uses: Some(1),
                 uses: 0,
-                expires_at: Some(d.now.plus(LASTS)),
+                expires_at: Some(d.now.plus(Duration::from_secs(d.limits.personal_invite_days * DAY))),
                 made_by: d.actor.user().cloned(),
                 made_at: d.now,
                 for_user: Some(user.clone()),

@@ -1,6 +1,8 @@
 //! Devices and what ends when they are revoked.
 
-use waddle_community::{Error, Event, NewDevice, On, Page, TopicRule, Users};
+use std::time::Duration;
+
+use waddle_community::{Error, Event, NewDevice, On, TopicRule, Users};
 use waddle_core::{Clock as _, DeviceId, Limits, UserId};
 use waddle_storage::repo::device_credentials::{DeviceCredentials, DeviceRow};
 
@@ -34,15 +36,24 @@ async fn a_device_may_what_its_row_says_until_it_is_revoked() {
     c.set_device_credential(&user("adam"), w.id, d.id, "cred-1")
         .await
         .unwrap();
-    c.touch_device(w.id, d.id).await.unwrap();
-    let stored = c.device_by_name(w.id, &slug("kitchen")).await.unwrap().unwrap();
-    assert_eq!(stored.credential.as_deref(), Some("cred-1"));
-    assert!(stored.last_use.is_some());
-    assert!(
-        stored.may_write("home/sensors/t")
-            && !stored.may_write("home/sensorsx")
-            && !stored.may_read("home/sensors")
-    );
+    let stored = async || c.device_by_name(w.id, &slug("kitchen")).await.unwrap().unwrap();
+    let first = stored().await;
+    assert_eq!((first.credential.as_deref(), first.last_use), (Some("cred-1"), None));
+    let [rule] = &first.topics[..] else { panic!("{:?}", first.topics) };
+    assert!(rule.prefix == "home/sensors" && rule.write && !rule.read);
+    // Its use is noted, not each time.
+    let start = world.clock.now();
+    c.touch_device(&first).await.unwrap();
+    for (minutes, noted) in [(4, 0), (2, 6), (0, 6)] {
+        world.clock.advance(Duration::from_secs(60 * minutes));
+        c.touch_device(&stored().await).await.unwrap();
+        let last = start.plus(Duration::from_secs(60 * noted));
+        assert_eq!(stored().await.last_use, Some(last), "{minutes}");
+    }
+    // A clock that was ahead leaves no device unnoted.
+    world.clock.set(start.minus(Duration::from_secs(1)));
+    c.touch_device(&stored().await).await.unwrap();
+    assert!(stored().await.last_use < Some(start));
 
     let access = c.access(w.id).await.unwrap();
     let itself = UserId::device(d.id);
@@ -67,11 +78,11 @@ async fn a_device_may_what_its_row_says_until_it_is_revoked() {
     };
     assert_eq!(users, Users::Some(vec![itself.clone()]));
     let revoked = c.device(w.id, d.id).await.unwrap().unwrap();
-    assert!(revoked.revoked_at.is_some() && !revoked.may_write("home/sensors/t"));
+    assert!(revoked.revoked_at.is_some() && revoked.last_use.is_some());
     // Twice is no error and no news.
     c.revoke_device(&user("adam"), w.id, d.id, None).await.unwrap();
     c.delete_device(&user("adam"), w.id, d.id).await.unwrap();
-    assert!(c.devices(w.id, Page::default()).await.unwrap().is_empty());
+    assert!(c.devices(w.id, None, 10).await.unwrap().is_empty());
     assert!(!access.allows(On::Device(d.id), "view", &user("bob")));
     assert!(
         c.create_device(&user("adam"), w.id, kitchen()).await.is_ok(),
@@ -121,7 +132,6 @@ async fn a_deleted_waddle_leaves_no_credential() {
         salt: vec![1; 16],
         digest: vec![2; 32],
         created_at: world.clock.now(),
-        last_used_at: None,
     };
     let name = row.username.clone();
     credentials.put(row).await.unwrap();

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use waddle_community::{Channel, Waddle, WaddleAccess, room_localpart};
 use waddle_core::{ChannelId, MessageId, WaddleId};
-use waddle_messages::{MessageView, News, NewsKind, Viewer, channel, news};
+use waddle_messages::{MessageView, News, NewsKind, Viewer, channel, names, news};
 use waddle_storage::repo::{
     archive::ArchiveKey,
     hooks::{self, DeadLetter, OutgoingHook},
@@ -197,11 +197,12 @@ pub(super) async fn permitted(
             Ok(channel::one(conn, &key, channel.id, &viewer, id))
         })
         .await?;
-    let view: MessageView = match view {
+    let mut view: MessageView = match view {
         Ok(view) if !view.deleted => view,
         Ok(_) | Err(waddle_messages::Error::NotFound) => return Ok(Told::Gone),
         Err(e) => return Err(e.into()),
     };
+    names::put(&hooks.community().storage().server(), [&mut view]).await?;
     out["message"] = serde_json::to_value(view).map_err(|_| Error::Internal("a message is no JSON"))?;
     Ok(Told::Data(out))
 }

@@ -30,7 +30,7 @@ const PASSWORD: Attempt = Attempt {
 /// These addresses.
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(show, remove))
+        .routes(routes!(show, change, remove))
         .routes(routes!(set_password))
         .routes(routes!(sessions))
         .routes(routes!(end_session))
@@ -70,6 +70,31 @@ pub(super) fn view(app: &App, a: &Account) -> AccountView {
     responses((status = 200, description = "It.", body = AccountView)))]
 pub async fn show(State(app): State<App>, auth: Auth) -> Json<AccountView> {
     Json(view(&app, auth.account()))
+}
+
+/// What changes; what is left out stays.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AccountChange {
+    /// Up to 100 characters; empty for none.
+    display_name: Option<String>,
+}
+
+/// Change what one shows of oneself: vCard, messages over HTTP and lists of members have the name from then on.
+#[utoipa::path(patch, path = "/account", tag = "account", security(("token" = ["account"])),
+    responses((status = 200, description = "As it is now.", body = AccountView)))]
+pub async fn change(
+    State(app): State<App>,
+    auth: Auth,
+    Json(change): Json<AccountChange>,
+) -> Result<Json<AccountView>, Problem> {
+    let identity = &app.deps.identity;
+    if let Some(name) = &change.display_name {
+        identity.set_display_name(auth.user(), name).await?;
+    }
+    let account = identity.by_user(auth.user()).await?;
+    let account = account.ok_or_else(Problem::unauthorized)?;
+    Ok(Json(view(&app, &account)))
 }
 
 /// Who asks for it shows once more who they are.
@@ -211,15 +236,16 @@ pub async fn end_session(
 
 /// Everything of one's own as one file: JSON, a value a line.
 ///
-/// Each line has `type`: `account`, `waddle`, `session`, `token`, `access_token`, `contact`, `blocked`, `vcard`, `file`,
-/// `message` (direct messages, as they were sent). What one said in channels is read there.
+/// Each line has `type`: `account`, `waddle`, `session`, `token`, `access_token`, `direct_policy`, `bot`, `contact`,
+/// `blocked`, `vcard`, `private`, `file`, `node`, `item`, `waiting`, `message` (direct messages, as they were sent). What
+/// one said in channels is read there.
 #[utoipa::path(get, path = "/account/export", tag = "account", security(("session" = [])),
     responses((status = 200, description = "The file.", body = String, content_type = "application/jsonl")))]
 pub async fn export(State(app): State<App>, login: Login) -> Result<Response, Problem> {
     let account = login.0.account;
     let head = account_export::head(&app, &account).await?;
     let name = format!("attachment; filename=\"{}.account.jsonl\"", account.localpart);
-    let body = Body::from_stream(account_export::lines(app, account.user, head));
+    let body = Body::from_stream(account_export::lines(app, account, head));
     let mut answer = ([(header::CONTENT_TYPE, "application/jsonl")], body).into_response();
     if let Ok(name) = HeaderValue::from_str(&name) {
         answer.headers_mut().insert(header::CONTENT_DISPOSITION, name);

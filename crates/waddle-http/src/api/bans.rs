@@ -1,5 +1,7 @@
 //! `/waddles/{w}/bans` and `/waddles/{w}/timeouts`: who may not be here, and who may not write for a while.
 
+use std::sync::Arc;
+
 use axum::{
     extract::{Path, Query, State},
     http::StatusCode,
@@ -7,18 +9,18 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
-use waddle_community::{Ban, BanDetails, MembersAfter, Timeout};
-use waddle_core::{Timestamp, UserId};
+use waddle_community::{Ban, BanDetails, MembersAfter, Timeout, WaddleAccess};
+use waddle_core::{Timestamp, UserId, WaddleId};
 
 use super::{
-    people::{PersonView, anybody, shown},
+    people::{People, PersonView, anybody, shown},
     person, visible,
 };
 use crate::{
     App,
     auth::Auth,
     problem::Problem,
-    rest::{Json, Paging, next},
+    rest::{Json, Paging, behind},
 };
 
 /// These addresses.
@@ -43,14 +45,35 @@ pub struct BanView {
     expires_at: Option<Timestamp>,
 }
 
-async fn view(app: &App, b: Ban) -> Result<BanView, Problem> {
-    Ok(BanView {
-        person: shown(app, &b.user).await?,
+fn view(b: Ban, person: PersonView) -> BanView {
+    BanView {
+        person,
         reason: b.reason,
         by: b.by,
         at: b.at,
         expires_at: b.expires_at,
-    })
+    }
+}
+
+/// The waddle, for who may do this to its people.
+async fn allowed(
+    app: &App,
+    auth: &Auth,
+    w: &str,
+    relation: &str,
+) -> Result<(WaddleId, Arc<WaddleAccess>), Problem> {
+    let (waddle, access) = visible(app, auth.user(), w).await?;
+    if access.waddle_allows(relation, auth.user()) {
+        Ok((waddle.id, access))
+    } else {
+        Err(Problem::forbidden())
+    }
+}
+
+async fn ban_now(app: &App, waddle: WaddleId, user: &UserId) -> Result<Json<BanView>, Problem> {
+    let found = app.deps.community.ban_of(waddle, user).await?;
+    let found = found.ok_or_else(|| Problem::not_found("ban"))?;
+    Ok(Json(view(found, shown(app, user).await?)))
 }
 
 /// A page of bans.
@@ -70,20 +93,20 @@ pub async fn list(
     Path(w): Path<String>,
     Query(paging): Query<Paging>,
 ) -> Result<Json<BanList>, Problem> {
-    let (waddle, access) = visible(&app, auth.user(), &w).await?;
-    if !access.waddle_allows("ban", auth.user()) {
-        return Err(Problem::forbidden());
-    }
+    let (waddle, _) = allowed(&app, &auth, &w, "ban").await?;
     let limit = paging.limit()?;
     let after: Option<MembersAfter> = paging.after("bans")?;
-    let found = app.deps.community.bans_page(waddle.id, after, limit).await?;
-    let last = found.last().filter(|_| found.len() == limit);
-    let next = last.and_then(|b| next("bans", &(b.at, &b.user)));
-    let mut bans = Vec::with_capacity(found.len());
-    for b in found {
-        bans.push(view(&app, b).await?);
-    }
-    Ok(Json(BanList { bans, next }))
+    let found = app.deps.community.bans_page(waddle, after, limit).await?;
+    let people = People::of(&app, found.iter().map(|b| &b.user)).await?;
+    let next = behind("bans", &found, limit, |b| (b.at, &b.user));
+    let shown = found.into_iter().map(|b| {
+        let person = people.shown(&app, &b.user);
+        view(b, person)
+    });
+    Ok(Json(BanList {
+        bans: shown.collect(),
+        next,
+    }))
 }
 
 /// One person's ban, for who may ban.
@@ -94,15 +117,8 @@ pub async fn show(
     auth: Auth,
     Path((w, who)): Path<(String, String)>,
 ) -> Result<Json<BanView>, Problem> {
-    let (waddle, access) = visible(&app, auth.user(), &w).await?;
-    if !access.waddle_allows("ban", auth.user()) {
-        return Err(Problem::forbidden());
-    }
-    let user = person(&app, &who).await?;
-    let found = app.deps.community.ban_of(waddle.id, &user).await?;
-    Ok(Json(
-        view(&app, found.ok_or_else(|| Problem::not_found("ban"))?).await?,
-    ))
+    let (waddle, _) = allowed(&app, &auth, &w, "ban").await?;
+    ban_now(&app, waddle, &person(&app, &who).await?).await
 }
 
 /// Why, and until when.
@@ -125,7 +141,8 @@ pub async fn ban(
     Path((w, who)): Path<(String, String)>,
     body: Option<Json<BanBody>>,
 ) -> Result<Json<BanView>, Problem> {
-    let (waddle, _) = visible(&app, auth.user(), &w).await?;
+    // before the network is asked who it is
+    let (waddle, _) = allowed(&app, &auth, &w, "ban").await?;
     let user = anybody(&app, &who).await?;
     let body = body.map(|b| b.0).unwrap_or_default();
     let details = BanDetails {
@@ -134,12 +151,9 @@ pub async fn ban(
     };
     app.deps
         .community
-        .ban_member(auth.user(), waddle.id, &user, details)
+        .ban_member(auth.user(), waddle, &user, details)
         .await?;
-    let made = app.deps.community.ban_of(waddle.id, &user).await?;
-    Ok(Json(
-        view(&app, made.ok_or_else(|| Problem::not_found("ban"))?).await?,
-    ))
+    ban_now(&app, waddle, &user).await
 }
 
 /// Lift a ban.
@@ -169,14 +183,14 @@ pub struct TimeoutView {
     at: Timestamp,
 }
 
-async fn timeout_view(app: &App, t: &Timeout) -> Result<TimeoutView, Problem> {
-    Ok(TimeoutView {
-        person: shown(app, &t.user).await?,
+fn timeout_view(t: &Timeout, person: PersonView) -> TimeoutView {
+    TimeoutView {
+        person,
         expires_at: t.expires_at,
         reason: t.reason.clone(),
         by: t.by.clone(),
         at: t.at,
-    })
+    }
 }
 
 /// A page of timeouts.
@@ -196,20 +210,16 @@ pub async fn timeouts(
     Path(w): Path<String>,
     Query(paging): Query<Paging>,
 ) -> Result<Json<TimeoutList>, Problem> {
-    let (waddle, access) = visible(&app, auth.user(), &w).await?;
-    if !access.waddle_allows("timeout", auth.user()) {
-        return Err(Problem::forbidden());
-    }
+    let (waddle, _) = allowed(&app, &auth, &w, "timeout").await?;
     let limit = paging.limit()?;
     let after: Option<MembersAfter> = paging.after("timeouts")?;
-    let found = app.deps.community.timeouts(waddle.id, after, limit).await?;
-    let last = found.last().filter(|_| found.len() == limit);
-    let next = last.and_then(|t| next("timeouts", &(t.expires_at, &t.user)));
-    let mut timeouts = Vec::with_capacity(found.len());
-    for t in &found {
-        timeouts.push(timeout_view(&app, t).await?);
-    }
-    Ok(Json(TimeoutList { timeouts, next }))
+    let found = app.deps.community.timeouts(waddle, after, limit).await?;
+    let people = People::of(&app, found.iter().map(|t| &t.user)).await?;
+    let shown = |t: &Timeout| timeout_view(t, people.shown(&app, &t.user));
+    Ok(Json(TimeoutList {
+        next: behind("timeouts", &found, limit, |t| (t.expires_at, &t.user)),
+        timeouts: found.iter().map(shown).collect(),
+    }))
 }
 
 /// One person's timeout: one's own, or for who may time out.
@@ -228,7 +238,7 @@ pub async fn timeout_of(
     let found = access
         .timeout_of(&user)
         .ok_or_else(|| Problem::not_found("timeout"))?;
-    Ok(Json(timeout_view(&app, &found).await?))
+    Ok(Json(timeout_view(&found, shown(&app, &user).await?)))
 }
 
 /// Until when, and why.
@@ -263,7 +273,7 @@ pub async fn set_timeout(
             body.reason.as_deref(),
         )
         .await?;
-    Ok(Json(timeout_view(&app, &made).await?))
+    Ok(Json(timeout_view(&made, shown(&app, &user).await?)))
 }
 
 /// End a timeout before its time.

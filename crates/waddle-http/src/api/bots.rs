@@ -25,7 +25,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(list, create))
         .routes(routes!(show, change, remove))
         .routes(routes!(tokens, create_token))
-        .routes(routes!(revoke_token))
+        .routes(routes!(show_token, revoke_token))
 }
 
 /// A bot.
@@ -47,7 +47,7 @@ pub struct BotView {
     owner: Option<UserId>,
     /// Where slash commands go; without it they are in its stream alone.
     callback_url: Option<String>,
-    made_at: Timestamp,
+    created_at: Timestamp,
 }
 
 fn view(b: BotInfo) -> BotView {
@@ -62,7 +62,7 @@ fn view(b: BotInfo) -> BotView {
         waddle_id: b.waddle_id,
         owner: b.owner,
         callback_url: b.callback_url,
-        made_at: b.made_at,
+        created_at: b.made_at,
     }
 }
 
@@ -286,6 +286,16 @@ pub struct BotTokenView {
     last_used_at: Option<Timestamp>,
 }
 
+fn token_view(t: waddle_identity::TokenInfo) -> BotTokenView {
+    BotTokenView {
+        id: t.id.0,
+        label: t.label,
+        created_at: t.created_at,
+        expires_at: t.expires_at,
+        last_used_at: t.last_used_at,
+    }
+}
+
 /// Tokens of a bot.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct BotTokenList {
@@ -302,16 +312,25 @@ pub async fn tokens(
     Path(bot): Path<String>,
 ) -> Result<Json<BotTokenList>, Problem> {
     let all = hooks(&app)?.bot_tokens(auth.user(), id_of(&auth, &bot)?).await?;
-    let one = |t: waddle_identity::TokenInfo| BotTokenView {
-        id: t.id.0,
-        label: t.label,
-        created_at: t.created_at,
-        expires_at: t.expires_at,
-        last_used_at: t.last_used_at,
-    };
     Ok(Json(BotTokenList {
-        tokens: all.into_iter().map(one).collect(),
+        tokens: all.into_iter().map(token_view).collect(),
     }))
+}
+
+/// One token of a bot, without its text.
+#[utoipa::path(get, path = "/bots/{bot}/tokens/{token}", tag = "bots", security(("token" = ["manage"])),
+    params(("bot" = String, Path, description = "Its identifier."), ("token" = i64, Path, description = "Its number.")),
+    responses((status = 200, description = "It.", body = BotTokenView)))]
+pub async fn show_token(
+    State(app): State<App>,
+    auth: Auth,
+    Path((bot, token)): Path<(String, String)>,
+) -> Result<Json<BotTokenView>, Problem> {
+    let all = hooks(&app)?.bot_tokens(auth.user(), id_of(&auth, &bot)?).await?;
+    let found = all.into_iter().find(|t| t.id.to_string() == token);
+    found
+        .map(|t| Json(token_view(t)))
+        .ok_or_else(|| Problem::not_found("token"))
 }
 
 /// A token of a bot to be made.
@@ -320,21 +339,22 @@ pub async fn tokens(
 pub struct NewBotTokenBody {
     /// What it is for.
     label: String,
-    /// When it ends; never where it is left out.
+    /// In how many days it ends; never where it is left out.
     days: Option<u64>,
 }
 
 /// Make another token of a bot: it is told this once.
 #[utoipa::path(post, path = "/bots/{bot}/tokens", tag = "bots", security(("token" = ["manage"])),
-    params(("bot" = String, Path, description = "Its identifier.")),
+    params(("bot" = String, Path, description = "Its identifier.")), request_body = Option<NewBotTokenBody>,
     responses((status = 201, description = "Made.", body = NewBotTokenView)))]
 pub async fn create_token(
     State(app): State<App>,
     auth: Auth,
     Path(bot): Path<String>,
-    Json(body): Json<NewBotTokenBody>,
+    body: Option<Json<NewBotTokenBody>>,
 ) -> Result<Created<NewBotTokenView>, Problem> {
     let bot = id_of(&auth, &bot)?;
+    let body = body.map(|b| b.0).unwrap_or_default();
     let token = hooks(&app)?
         .create_bot_token(auth.user(), bot, &body.label, body.days)
         .await?;

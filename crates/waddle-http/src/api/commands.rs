@@ -20,7 +20,10 @@ use waddle_hooks::slash::{
     Answer, CommandChoice, CommandInfo, CommandOption, Invocation, NewCommand, OptionKind,
 };
 
-use super::{bots, channels, visible, webhooks::hooks};
+use super::{
+    bots, channels, visible,
+    webhooks::{self, hooks},
+};
 use crate::{
     App,
     auth::Auth,
@@ -201,7 +204,7 @@ pub struct CommandBody {
 
 /// Register a command of a bot that is a member, or change it: the bot itself, or who has `manage_bots`.
 #[utoipa::path(put, path = "/waddles/{w}/commands/{name}", tag = "commands",
-    security(("token" = ["messages:write", "manage"])),
+    security(("token" = ["messages:write"]), ("token" = ["manage"])),
     params(("name" = String, Path, description = "1 to 32 of a-z, 0-9, - and _.")),
     responses((status = 200, description = "Registered.", body = CommandView)))]
 pub async fn put(
@@ -229,7 +232,7 @@ pub async fn put(
 
 /// Take a command out: the bot its own, or who has `manage_bots`.
 #[utoipa::path(delete, path = "/waddles/{w}/commands/{name}", tag = "commands",
-    security(("token" = ["messages:write", "manage"])),
+    security(("token" = ["messages:write"]), ("token" = ["manage"])),
     params(("name" = String, Path, description = "What is typed after the slash.")),
     responses((status = 204, description = "Gone.")))]
 pub async fn remove(
@@ -266,14 +269,14 @@ pub struct CommandAnswer {
 
 /// Run a command in a channel and wait for its answer; 502 where its bot is silent.
 #[utoipa::path(post, path = "/waddles/{w}/channels/{c}/commands/{name}", tag = "commands",
-    security(("token" = ["messages:write"])),
+    security(("token" = ["messages:write"])), request_body = Option<RunCommandBody>,
     params(("name" = String, Path, description = "What is typed after the slash.")),
     responses((status = 200, description = "Its answer.", body = CommandAnswer)))]
 pub async fn run(
     State(app): State<App>,
     auth: Auth,
     Path((w, c, name)): Path<(String, String, String)>,
-    Json(body): Json<RunCommandBody>,
+    body: Option<Json<RunCommandBody>>,
 ) -> Result<Json<CommandAnswer>, Problem> {
     let (waddle, channel) = channels::find(&app, auth.user(), &w, &c).await?;
     let nick = app
@@ -289,7 +292,8 @@ pub async fn run(
         nick: nick.unwrap_or_default(),
         whisper: None,
     };
-    let line = ["/", &name, " ", &body.text].concat();
+    let text = body.map(|b| b.0.text).unwrap_or_default();
+    let line = ["/", &name, " ", &text].concat();
     let answer = hooks(&app)?.run(invocation, &line).await?;
     Ok(Json(CommandAnswer {
         body: answer.body,
@@ -297,7 +301,8 @@ pub async fn run(
     }))
 }
 
-/// Answer a command that the asking bot was told: as often as it likes, within a quarter of an hour.
+/// Answer a command that the asking bot was told: so many times (`command_answers`), for a while (`command_minutes`). What is
+/// refused does not count.
 #[utoipa::path(post, path = "/interactions/{id}/answers", tag = "commands", security(("token" = ["messages:write"])),
     responses((status = 204, description = "Said.")))]
 pub async fn answer(
@@ -312,7 +317,10 @@ pub async fn answer(
         body: a.body,
         ephemeral: a.ephemeral,
     };
-    hooks(&app)?.answer(bot, id, answer).await?;
+    hooks(&app)?
+        .answer(bot, id, answer)
+        .await
+        .map_err(webhooks::refused)?;
     Ok(StatusCode::NO_CONTENT)
 }
 

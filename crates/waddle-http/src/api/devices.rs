@@ -7,7 +7,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
-use waddle_community::{Device, NewDevice, On, Page};
+use waddle_community::{Device, NewDevice, On};
 use waddle_core::{DeviceId, Slug, Timestamp, TopicRule, UserId, WaddleId};
 use waddle_identity::NewDeviceCredential;
 
@@ -16,7 +16,7 @@ use crate::{
     App,
     auth::Auth,
     problem::Problem,
-    rest::{Created, Json, Paging, next},
+    rest::{Created, Json, Paging, behind},
 };
 
 /// These addresses.
@@ -34,8 +34,8 @@ pub struct DeviceView {
     name: Slug,
     /// Topics that it may use, as `home/sensors`, `read:home/state`, `write:home/button`.
     topics: Vec<String>,
-    made_by: Option<UserId>,
-    made_at: Timestamp,
+    created_by: Option<UserId>,
+    created_at: Timestamp,
     /// Since when its credential is void.
     revoked_at: Option<Timestamp>,
     last_used_at: Option<Timestamp>,
@@ -46,8 +46,8 @@ fn view(device: &Device) -> DeviceView {
         id: device.id,
         name: device.name.clone(),
         topics: device.topics.iter().map(ToString::to_string).collect(),
-        made_by: device.made_by.clone(),
-        made_at: device.made_at,
+        created_by: device.made_by.clone(),
+        created_at: device.made_at,
         revoked_at: device.revoked_at,
         last_used_at: device.last_use,
     }
@@ -82,13 +82,11 @@ pub async fn list(
 ) -> Result<Json<DeviceList>, Problem> {
     let waddle = managed(&app, &auth, &w).await?;
     let limit = paging.limit()?;
-    let offset: usize = paging.after("devices")?.unwrap_or(0);
-    let page = Page { offset, limit };
-    let found = app.deps.community.devices(waddle, page).await?;
-    let full = found.len() == limit;
+    let after: Option<Slug> = paging.after("devices")?;
+    let found = app.deps.community.devices(waddle, after, limit).await?;
     Ok(Json(DeviceList {
+        next: behind("devices", &found, limit, |d| &d.name),
         devices: found.iter().map(view).collect(),
-        next: full.then(|| next("devices", &(offset + limit))).flatten(),
     }))
 }
 

@@ -37,8 +37,8 @@ pub struct FeedView {
     filter: TopicFilter,
     channel_id: ChannelId,
     mode: FeedMode,
-    made_by: Option<UserId>,
-    made_at: Timestamp,
+    created_by: Option<UserId>,
+    created_at: Timestamp,
 }
 
 fn view(feed: Binding) -> FeedView {
@@ -48,8 +48,8 @@ fn view(feed: Binding) -> FeedView {
         filter: feed.filter,
         channel_id: feed.channel,
         mode: feed.mode,
-        made_by: feed.made_by,
-        made_at: feed.made_at,
+        created_by: feed.made_by,
+        created_at: feed.made_at,
     }
 }
 

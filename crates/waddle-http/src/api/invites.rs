@@ -22,7 +22,7 @@ use crate::{
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list, create))
-        .routes(routes!(revoke))
+        .routes(routes!(one, revoke))
         .routes(routes!(accept))
         .routes(routes!(show))
         .routes(routes!(accept_any))
@@ -32,24 +32,27 @@ pub fn routes() -> OpenApiRouter<App> {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct InviteView {
     id: InviteId,
+    /// Whom alone it is for; nobody in particular where it is null.
+    for_user: Option<UserId>,
     /// What whoever accepts becomes.
     role: Role,
     max_uses: Option<u32>,
     uses: u32,
     expires_at: Option<Timestamp>,
-    made_by: Option<UserId>,
-    made_at: Timestamp,
+    created_by: Option<UserId>,
+    created_at: Timestamp,
 }
 
 fn view(invite: &Invite) -> InviteView {
     InviteView {
         id: invite.id,
+        for_user: invite.for_user.clone(),
         role: invite.role,
         max_uses: invite.max_uses,
         uses: invite.uses,
         expires_at: invite.expires_at,
-        made_by: invite.made_by.clone(),
-        made_at: invite.made_at,
+        created_by: invite.made_by.clone(),
+        created_at: invite.made_at,
     }
 }
 
@@ -67,14 +70,33 @@ pub async fn list(
     auth: Auth,
     Path(w): Path<String>,
 ) -> Result<Json<InviteList>, Problem> {
-    let (waddle, access) = visible(&app, auth.user(), &w).await?;
-    if !access.waddle_allows("invite", auth.user()) {
-        return Err(Problem::forbidden());
-    }
-    let invites = app.deps.community.invites(waddle.id).await?;
+    let invites = open(&app, &auth, &w).await?;
     Ok(Json(InviteList {
         invites: invites.iter().map(view).collect(),
     }))
+}
+
+/// The open invites, for who may invite.
+async fn open(app: &App, auth: &Auth, w: &str) -> Result<Vec<Invite>, Problem> {
+    let (waddle, access) = visible(app, auth.user(), w).await?;
+    if !access.waddle_allows("invite", auth.user()) {
+        return Err(Problem::forbidden());
+    }
+    Ok(app.deps.community.invites(waddle.id).await?)
+}
+
+/// One open invite, for who may invite; never its code.
+#[utoipa::path(get, path = "/waddles/{w}/invites/{code}", tag = "invites", security(("token" = ["manage"])),
+    params(("code" = String, Path, description = "The invite's identifier.")),
+    responses((status = 200, description = "It.", body = InviteView)))]
+pub async fn one(
+    State(app): State<App>,
+    auth: Auth,
+    Path((w, id)): Path<(String, String)>,
+) -> Result<Json<InviteView>, Problem> {
+    let invites = open(&app, &auth, &w).await?;
+    let found = invites.iter().find(|i| i.id.to_string() == id);
+    Ok(Json(view(found.ok_or_else(|| Problem::not_found("invite"))?)))
 }
 
 /// An invite to be made; all fields may be left out.

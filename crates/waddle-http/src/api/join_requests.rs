@@ -11,14 +11,14 @@ use waddle_community::{JoinRequest, Role, WaddleAccess};
 use waddle_core::{JoinRequestId, Timestamp, UserId};
 
 use super::{
-    people::{PersonView, shown},
+    people::{People, PersonView, shown},
     visible,
 };
 use crate::{
     App,
     auth::Auth,
     problem::Problem,
-    rest::{Created, Json, Paging, next},
+    rest::{Created, Json, Paging, behind},
 };
 
 /// These addresses.
@@ -57,19 +57,19 @@ pub struct JoinRequestView {
     #[serde(flatten)]
     person: PersonView,
     message: String,
-    made_at: Timestamp,
+    created_at: Timestamp,
     /// When it was refused; null while it waits.
     refused_at: Option<Timestamp>,
 }
 
-async fn view(app: &App, r: &JoinRequest) -> Result<JoinRequestView, Problem> {
-    Ok(JoinRequestView {
+fn view(r: &JoinRequest, person: PersonView) -> JoinRequestView {
+    JoinRequestView {
         id: r.id,
-        person: shown(app, &r.user).await?,
+        person,
         message: r.message.clone(),
-        made_at: r.made_at,
+        created_at: r.made_at,
         refused_at: r.refused_at,
-    })
+    }
 }
 
 fn may_answer(access: &WaddleAccess, user: &UserId) -> Result<(), Problem> {
@@ -102,13 +102,12 @@ pub async fn list(
     let limit = paging.limit()?;
     let after: Option<JoinRequestId> = paging.after("join-requests")?;
     let found = app.deps.community.join_requests(waddle.id, after, limit).await?;
-    let last = found.last().filter(|_| found.len() == limit);
-    let next = last.and_then(|r| next("join-requests", &r.id));
-    let mut join_requests = Vec::with_capacity(found.len());
-    for r in &found {
-        join_requests.push(view(&app, r).await?);
-    }
-    Ok(Json(JoinRequestList { join_requests, next }))
+    let people = People::of(&app, found.iter().map(|r| &r.user)).await?;
+    let shown = |r: &JoinRequest| view(r, people.shown(&app, &r.user));
+    Ok(Json(JoinRequestList {
+        next: behind("join-requests", &found, limit, |r| r.id),
+        join_requests: found.iter().map(shown).collect(),
+    }))
 }
 
 /// What one says.
@@ -137,7 +136,8 @@ pub async fn ask(
         .request_to_join(auth.user(), waddle.id, &message)
         .await?;
     let place = format!("/api/v1/waddles/{}/join-requests/mine", waddle.slug);
-    Ok(Created(app.config.at(&place), view(&app, &made).await?))
+    let person = shown(&app, &made.user).await?;
+    Ok(Created(app.config.at(&place), view(&made, person)))
 }
 
 /// What one asked, also where it was refused.
@@ -151,7 +151,8 @@ pub async fn own(
     let (waddle, _) = visible(&app, auth.user(), &w).await?;
     let found = app.deps.community.join_request_of(waddle.id, auth.user()).await?;
     let found = found.ok_or_else(|| Problem::not_found("request to join"))?;
-    Ok(Json(view(&app, &found).await?))
+    let person = shown(&app, &found.user).await?;
+    Ok(Json(view(&found, person)))
 }
 
 /// Take one's own request back.

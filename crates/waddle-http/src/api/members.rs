@@ -8,14 +8,17 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use waddle_community::{Member, MembersAfter, RemovalKind, Role, WaddleAccess};
-use waddle_core::{BareJid, Did, RoleId, Timestamp, UserId};
+use waddle_core::{RoleId, Timestamp, UserId};
 
-use super::{person, visible};
+use super::{
+    people::{People, PersonView, anybody, shown},
+    person, visible,
+};
 use crate::{
     App,
     auth::Auth,
     problem::Problem,
-    rest::{Created, Json, Paging, next},
+    rest::{Created, Json, Paging, Scope, behind},
 };
 
 /// These addresses.
@@ -28,11 +31,8 @@ pub fn routes() -> OpenApiRouter<App> {
 /// A member.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct MemberView {
-    user: UserId,
-    jid: Option<BareJid>,
-    did: Option<Did>,
-    handle: Option<String>,
-    display_name: Option<String>,
+    #[serde(flatten)]
+    person: PersonView,
     role: Role,
     /// Their roles of the waddle's own, the highest first.
     roles: Vec<RoleId>,
@@ -41,17 +41,9 @@ pub struct MemberView {
     joined_at: Timestamp,
 }
 
-async fn view(app: &App, access: &WaddleAccess, member: &Member) -> Result<MemberView, Problem> {
-    let account = app.deps.identity.by_user(&member.user).await?;
-    Ok(MemberView {
-        user: member.user.clone(),
-        jid: account
-            .as_ref()
-            .and_then(|a| app.deps.identity.jid(&a.localpart).ok())
-            .or_else(|| member.user.as_remote()),
-        did: member.user.as_did(),
-        handle: account.as_ref().and_then(|a| a.handle.clone()),
-        display_name: account.and_then(|a| a.display_name),
+fn view(access: &WaddleAccess, member: &Member, person: PersonView) -> MemberView {
+    MemberView {
+        person,
         role: member.role,
         roles: access
             .custom_roles_of(&member.user)
@@ -60,7 +52,14 @@ async fn view(app: &App, access: &WaddleAccess, member: &Member) -> Result<Membe
             .collect(),
         timed_out_until: access.timeout_of(&member.user).map(|t| t.expires_at),
         joined_at: member.joined_at,
-    })
+    }
+}
+
+/// One member as they are now.
+async fn now(app: &App, access: &WaddleAccess, user: &UserId) -> Result<MemberView, Problem> {
+    let found = app.deps.community.member(access.id(), user).await?;
+    let found = found.ok_or_else(|| Problem::not_found("member"))?;
+    Ok(view(access, &found, shown(app, user).await?))
 }
 
 /// A page of members.
@@ -103,15 +102,11 @@ pub async fn list(
         .community
         .members_page(waddle.id, filter.role, after, limit)
         .await?;
-    let last = found.last().filter(|_| found.len() == limit);
-    let next = last.and_then(|m| next("members", &(m.joined_at, &m.user)));
-    let mut members = Vec::with_capacity(found.len());
-    for m in &found {
-        members.push(view(&app, &access, m).await?);
-    }
+    let people = People::of(&app, found.iter().map(|m| &m.user)).await?;
+    let shown = |m: &Member| view(&access, m, people.shown(&app, &m.user));
     Ok(Json(MemberList {
-        next,
-        members,
+        next: behind("members", &found, limit, |m| (m.joined_at, &m.user)),
+        members: found.iter().map(shown).collect(),
         total: app
             .deps
             .community
@@ -142,15 +137,17 @@ pub async fn add(
     Json(new): Json<NewMemberBody>,
 ) -> Result<Created<MemberView>, Problem> {
     let (waddle, access) = visible(&app, auth.user(), &w).await?;
-    let user = super::people::anybody(&app, &new.user).await?;
+    // before the network is asked who it is
+    if !access.waddle_allows("manage_members", auth.user()) {
+        return Err(Problem::forbidden());
+    }
+    let user = anybody(&app, &new.user).await?;
     app.deps
         .community
         .add_member(auth.user(), waddle.id, &user, new.role.unwrap_or(Role::Member))
         .await?;
-    let made = app.deps.community.member(waddle.id, &user).await?;
-    let made = view(&app, &access, &made.ok_or_else(|| Problem::not_found("member"))?).await?;
     let place = format!("/api/v1/waddles/{}/members/{user}", waddle.slug);
-    Ok(Created(app.config.at(&place), made))
+    Ok(Created(app.config.at(&place), now(&app, &access, &user).await?))
 }
 
 /// One member, for members.
@@ -161,15 +158,12 @@ pub async fn show(
     auth: Auth,
     Path((w, who)): Path<(String, String)>,
 ) -> Result<Json<MemberView>, Problem> {
-    let (waddle, access) = visible(&app, auth.user(), &w).await?;
+    let (_, access) = visible(&app, auth.user(), &w).await?;
     if !access.is_member(auth.user()) {
         return Err(Problem::forbidden());
     }
     let user = person(&app, &who).await?;
-    let found = app.deps.community.member(waddle.id, &user).await?;
-    Ok(Json(
-        view(&app, &access, &found.ok_or_else(|| Problem::not_found("member"))?).await?,
-    ))
+    Ok(Json(now(&app, &access, &user).await?))
 }
 
 /// What changes; what is left out stays.
@@ -182,7 +176,7 @@ pub struct MemberChange {
     roles: Option<Vec<RoleId>>,
 }
 
-/// Give a member another step of the ladder, or other roles of the waddle's own.
+/// Give a member another step of the ladder, other roles of the waddle's own, or both: all of it or nothing.
 #[utoipa::path(patch, path = "/waddles/{w}/members/{who}", tag = "members", security(("token" = ["manage"])),
     responses((status = 200, description = "As they are now.", body = MemberView)))]
 pub async fn change(
@@ -193,17 +187,17 @@ pub async fn change(
 ) -> Result<Json<MemberView>, Problem> {
     let (waddle, access) = visible(&app, auth.user(), &w).await?;
     let user = person(&app, &who).await?;
-    let community = &app.deps.community;
-    if let Some(role) = change.role {
-        community.set_role(auth.user(), waddle.id, &user, role).await?;
-    }
-    if let Some(roles) = &change.roles {
-        community.set_roles(auth.user(), waddle.id, &user, roles).await?;
-    }
-    let found = app.deps.community.member(waddle.id, &user).await?;
-    Ok(Json(
-        view(&app, &access, &found.ok_or_else(|| Problem::not_found("member"))?).await?,
-    ))
+    app.deps
+        .community
+        .change_member(
+            auth.user(),
+            waddle.id,
+            &user,
+            change.role,
+            change.roles.as_deref(),
+        )
+        .await?;
+    Ok(Json(now(&app, &access, &user).await?))
 }
 
 /// How a membership ends.
@@ -230,7 +224,8 @@ pub struct How {
     reason: Option<String>,
 }
 
-/// End a membership: one's own, which is leaving, or another's.
+/// End a membership: one's own, which is leaving, or another's. A token needs `moderate` to kick and to ban, `manage` for
+/// the rest.
 #[utoipa::path(delete, path = "/waddles/{w}/members/{who}", tag = "members",
     security(("token" = ["manage"]), ("token" = ["moderate"])),
     responses((status = 204, description = "Ended.")))]
@@ -248,6 +243,10 @@ pub async fn remove(
         Ending::Kicked => RemovalKind::Kicked,
         Ending::Banned => RemovalKind::Banned,
     };
+    auth.require(match kind {
+        RemovalKind::Kicked | RemovalKind::Banned => Scope::Moderate,
+        RemovalKind::Left | RemovalKind::Removed => Scope::Manage,
+    })?;
     app.deps
         .community
         .remove_member(auth.user(), waddle.id, &user, kind, q.reason.as_deref())

@@ -325,23 +325,29 @@ pub struct Around {
     around: Option<usize>,
 }
 
+/// A message among others, oldest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MessageContext {
+    messages: Vec<MessageView>,
+}
+
 /// A message with what was said before and behind it.
 #[utoipa::path(get, path = "/channels/{c}/messages/{id}/context", tag = "messages", params(Around),
     security(("token" = ["read"])),
-    responses((status = 200, description = "With what is around it.", body = MessageList)))]
+    responses((status = 200, description = "With what is around it.", body = MessageContext)))]
 pub async fn context(
     State(app): State<App>,
     auth: Auth,
     Path((c, id)): Path<(String, String)>,
     Query(wanted): Query<Around>,
-) -> Result<Json<MessageList>, Problem> {
+) -> Result<Json<MessageContext>, Problem> {
     let at = place(&app, auth.user(), &c).await?;
     let around = wanted.around.unwrap_or(10);
     if around > 50 {
         return Err(Problem::bad_request("around: expected 0 to 50"));
     }
     let messages = at.messages.context(&at.viewer, message(&id)?, around).await?;
-    Ok(Json(MessageList { messages, more: true }))
+    Ok(Json(MessageContext { messages }))
 }
 
 /// The thread that a message began, or is in; without the message that began it.

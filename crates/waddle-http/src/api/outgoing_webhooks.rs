@@ -45,8 +45,8 @@ pub struct OutgoingWebhookView {
     /// Only of these channels; of all where it is null.
     channels: Option<Vec<ChannelId>>,
     /// Who set it up last: it is told what they may see.
-    made_by: Option<UserId>,
-    made_at: Timestamp,
+    created_by: Option<UserId>,
+    created_at: Timestamp,
     enabled: bool,
     /// Why the server stopped it.
     disabled_why: Option<String>,
@@ -66,8 +66,8 @@ fn outgoing_view(h: OutgoingInfo) -> OutgoingWebhookView {
         url: h.url,
         events: h.events,
         channels: h.channels,
-        made_by: h.made_by,
-        made_at: h.made_at,
+        created_by: h.made_by,
+        created_at: h.made_at,
         enabled: h.enabled,
         disabled_why: h.disabled_why,
         attempts: h.attempts,
@@ -94,7 +94,36 @@ pub struct NewOutgoingWebhookView {
     secret: String,
 }
 
-/// An outgoing webhook to be made, or what is to be changed of one. Whoever changes it is who it is told for from then on.
+/// An outgoing webhook to be made.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewOutgoingWebhookBody {
+    /// Where its events go, by https.
+    url: String,
+    /// 1 to 80 characters; `Webhook` where it is left out.
+    name: Option<String>,
+    /// Names of events; `message.created` where they are left out.
+    events: Option<Vec<String>>,
+    /// Only of these channels; of all where they are left out.
+    channels: Option<Vec<ChannelId>>,
+    /// Whether it is at work at once; it is where this is left out.
+    enabled: Option<bool>,
+}
+
+impl From<NewOutgoingWebhookBody> for OutgoingChange {
+    fn from(b: NewOutgoingWebhookBody) -> Self {
+        Self {
+            name: b.name,
+            url: Some(b.url),
+            events: b.events,
+            channels: b.channels,
+            enabled: b.enabled,
+        }
+    }
+}
+
+/// What is to be changed of an outgoing webhook; what is left out stays. Whoever changes it is who it is told for from
+/// then on.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OutgoingWebhookBody {
@@ -102,7 +131,7 @@ pub struct OutgoingWebhookBody {
     name: Option<String>,
     /// Where its events go, by https.
     url: Option<String>,
-    /// Names of events; `message.created` where they are left out.
+    /// Names of events.
     events: Option<Vec<String>>,
     /// Only of these channels; of all where it is empty.
     channels: Option<Vec<ChannelId>>,
@@ -144,7 +173,7 @@ pub async fn create(
     State(app): State<App>,
     auth: Auth,
     Path(w): Path<String>,
-    Json(body): Json<OutgoingWebhookBody>,
+    Json(body): Json<NewOutgoingWebhookBody>,
 ) -> Result<Created<NewOutgoingWebhookView>, Problem> {
     let (waddle, _) = visible(&app, auth.user(), &w).await?;
     let (hook, secret) = hooks(&app)?

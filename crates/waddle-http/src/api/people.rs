@@ -1,8 +1,11 @@
 //! How people are shown in lists.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 use waddle_core::{BareJid, Did, UserId};
+use waddle_identity::Account;
 
 use crate::{App, problem::Problem};
 
@@ -35,17 +38,33 @@ pub(super) async fn anybody(app: &App, name: &str) -> Result<UserId, Problem> {
     }
 }
 
+/// People whose accounts were asked for at once.
+pub(super) struct People(HashMap<UserId, Account>);
+
+impl People {
+    /// These, in one question.
+    pub async fn of<'a>(app: &App, users: impl IntoIterator<Item = &'a UserId>) -> Result<Self, Problem> {
+        let users: Vec<UserId> = users.into_iter().cloned().collect();
+        let found = app.deps.identity.by_users(&users).await?;
+        Ok(Self(found.into_iter().map(|a| (a.user.clone(), a)).collect()))
+    }
+
+    /// One of them as a list shows them.
+    pub fn shown(&self, app: &App, user: &UserId) -> PersonView {
+        let account = self.0.get(user);
+        PersonView {
+            user: user.clone(),
+            jid: account
+                .and_then(|a| app.deps.identity.jid(&a.localpart).ok())
+                .or_else(|| user.as_remote()),
+            did: user.as_did(),
+            handle: account.and_then(|a| a.handle.clone()),
+            display_name: account.and_then(|a| a.display_name.clone()),
+        }
+    }
+}
+
 /// A person as a list shows them.
 pub(super) async fn shown(app: &App, user: &UserId) -> Result<PersonView, Problem> {
-    let account = app.deps.identity.by_user(user).await?;
-    Ok(PersonView {
-        user: user.clone(),
-        jid: account
-            .as_ref()
-            .and_then(|a| app.deps.identity.jid(&a.localpart).ok())
-            .or_else(|| user.as_remote()),
-        did: user.as_did(),
-        handle: account.as_ref().and_then(|a| a.handle.clone()),
-        display_name: account.and_then(|a| a.display_name),
-    })
+    Ok(People::of(app, [user]).await?.shown(app, user))
 }

@@ -35,8 +35,8 @@ pub struct ReportView {
     rule: Option<i64>,
     /// Who wrote it.
     reported: Option<UserId>,
-    channel_id: Option<String>,
-    message_id: Option<String>,
+    channel_id: Option<ChannelId>,
+    message_id: Option<MessageId>,
     /// Why.
     reason: String,
     /// What the reporter wrote.
@@ -64,8 +64,8 @@ impl From<QueuedReport> for ReportView {
             reporter: r.reporter,
             rule: r.rule,
             reported: r.reported,
-            channel_id: r.channel,
-            message_id: r.message,
+            channel_id: r.channel.and_then(|c| c.parse().ok()),
+            message_id: r.message.and_then(|m| m.parse().ok()),
             reason: r.reason,
             text: r.text,
             excerpt: r.excerpt,
@@ -128,8 +128,7 @@ pub async fn list(
 #[serde(deny_unknown_fields)]
 pub struct NewReportBody {
     channel_id: ChannelId,
-    /// The message's identifier: 16 hexadecimal digits.
-    message_id: String,
+    message_id: MessageId,
     /// `spam`, `abuse`, or whatever else, up to 200 characters.
     reason: String,
     /// More, up to 2,000 characters.
@@ -152,14 +151,10 @@ pub async fn file(
     Json(new): Json<NewReportBody>,
 ) -> Result<Created<ReportFiled>, Problem> {
     let (waddle, _) = visible(&app, auth.user(), &w).await?;
-    let message: MessageId = new
-        .message_id
-        .parse()
-        .map_err(|_| Problem::not_found("message"))?;
     let complaint = Complaint {
         source: ReportSource::Http,
         channel: new.channel_id,
-        message,
+        message: new.message_id,
         reason: new.reason,
         text: new.text,
     };
@@ -174,7 +169,7 @@ pub async fn file(
 /// A message around a reported one.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ReportContext {
-    id: String,
+    id: MessageId,
     at: Timestamp,
     nick: Option<String>,
     /// Who said it.
@@ -187,7 +182,7 @@ pub struct ReportContext {
 impl From<Seen> for ReportContext {
     fn from(s: Seen) -> Self {
         Self {
-            id: s.id.to_string(),
+            id: s.id,
             at: s.at,
             nick: s.nick,
             author: s.author,

@@ -11,14 +11,14 @@ use waddle_community::{CustomRole, NewRole, Permission, RoleChange, WaddleAccess
 use waddle_core::{RoleId, Timestamp, UserId, WaddleId};
 
 use super::{
-    people::{PersonView, shown},
+    people::{People, PersonView},
     person, visible,
 };
 use crate::{
     App,
     auth::Auth,
     problem::Problem,
-    rest::{Created, Json, Paging, next},
+    rest::{Created, Json, Paging, behind},
 };
 
 /// These addresses.
@@ -187,13 +187,11 @@ pub async fn members(
         .community
         .role_members(waddle.id, role.id, after, limit)
         .await?;
-    let last = found.last().filter(|_| found.len() == limit);
-    let next = last.and_then(|user| next("role-members", user));
-    let mut members = Vec::with_capacity(found.len());
-    for user in &found {
-        members.push(shown(&app, user).await?);
-    }
-    Ok(Json(RoleMemberList { members, next }))
+    let people = People::of(&app, &found).await?;
+    Ok(Json(RoleMemberList {
+        next: behind("role-members", &found, limit, |user| user),
+        members: found.iter().map(|user| people.shown(&app, user)).collect(),
+    }))
 }
 
 async fn set(

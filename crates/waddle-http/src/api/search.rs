@@ -6,7 +6,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use waddle_core::{MessageId, Timestamp};
 use waddle_messages::{
-    MessageView, Viewer,
+    MessageView, Viewer, names,
     search::{self, Wanted},
 };
 
@@ -121,7 +121,14 @@ pub async fn find(
     if query.author.is_some() && !viewer.addresses && query.author.as_ref() != Some(auth.user()) {
         return Err(Problem::forbidden());
     }
-    let hits = search::search(&db, &viewer, query, wanted).await?;
+    let mut hits = search::search(&db, &viewer, query, wanted).await?;
+    let mut said = Vec::new();
+    for hit in &mut hits.items {
+        said.extend(&mut hit.before);
+        said.push(&mut hit.message);
+        said.extend(&mut hit.after);
+    }
+    names::put(&app.deps.community.storage().server(), said).await?;
     Ok(Json(HitList {
         next: hits.next.and_then(|id| next("search", &id)),
         behind: hits.behind,

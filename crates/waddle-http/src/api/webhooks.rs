@@ -85,6 +85,14 @@ impl From<Error> for Problem {
     }
 }
 
+/// What is refused of what somebody says: by a rule of the channel, or too soon.
+pub(super) fn refused(e: Error) -> Problem {
+    match e {
+        Error::Refused(why) => Problem::new(StatusCode::FORBIDDEN, "refused", why),
+        e => e.into(),
+    }
+}
+
 async fn take(
     app: &App,
     (w, id, secret): (String, String, String),
@@ -110,10 +118,7 @@ async fn take(
     let id = hooks(app)?
         .accept(waddle, id, &Secret::new(secret), format, head, body)
         .await
-        .map_err(|e| match e {
-            Error::Refused(why) => Problem::new(StatusCode::FORBIDDEN, "refused", why),
-            e => e.into(),
-        })?;
+        .map_err(refused)?;
     // Slack's own answer, which its libraries look for
     if format == Format::Slack {
         return Ok(([(header::CONTENT_TYPE, "text/plain")], "ok").into_response());
@@ -160,8 +165,8 @@ pub struct WebhookView {
     channel_id: ChannelId,
     name: String,
     avatar_url: Option<String>,
-    made_by: Option<UserId>,
-    made_at: Timestamp,
+    created_by: Option<UserId>,
+    created_at: Timestamp,
     /// When a message of it was last taken.
     last_used_at: Option<Timestamp>,
     /// Why the last one that was not taken was not.
@@ -175,8 +180,8 @@ fn view(h: IncomingHook) -> WebhookView {
         channel_id: h.channel,
         name: h.name,
         avatar_url: h.avatar_url,
-        made_by: h.made_by,
-        made_at: h.made_at,
+        created_by: h.made_by,
+        created_at: h.made_at,
         last_used_at: h.last_used_at,
         last_error: h.last_error,
         last_error_at: h.last_error_at,

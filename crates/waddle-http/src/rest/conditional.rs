@@ -9,7 +9,7 @@ use axum::{
     Router,
     body::{Body, HttpBody as _},
     extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -78,10 +78,10 @@ async fn tagged(response: Response) -> Result<(Response, Option<String>), Proble
     Ok((Response::from_parts(parts, Body::from(body)), Some(tag)))
 }
 
-/// `GET` of the same address by the same person.
-fn read_of(req: &Request) -> Request {
+/// `GET` of an address by the person who asks.
+pub(super) fn read_of(req: &Request, place: Uri) -> Request {
     let mut get = Request::new(Body::empty());
-    *get.uri_mut() = req.uri().clone();
+    *get.uri_mut() = place;
     if let Some(known) = req.extensions().get::<Known>() {
         get.extensions_mut().insert(known.clone());
     }
@@ -131,7 +131,7 @@ pub async fn conditional(
         .map_err(|_| Problem::of_status(StatusCode::PAYLOAD_TOO_LARGE, String::new()))?;
     let req = Request::from_parts(parts, Body::from(body));
     let _one_at_a_time = app.conditions.lane(req.uri().path()).lock().await;
-    let (status, tag) = current(router, read_of(&req)).await?;
+    let (status, tag) = current(router, read_of(&req, req.uri().clone())).await?;
     let holds = match (&tag, status) {
         (Some(tag), _) => matches(req.headers(), &header::IF_MATCH, tag, true),
         // the handler says what is wrong; what is gone is not made anew (§13.1.1)

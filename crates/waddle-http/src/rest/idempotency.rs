@@ -2,19 +2,23 @@
 //! ([draft-ietf-httpapi-idempotency-key-header-07](https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/07/)):
 //! asked twice, done once, answered twice.
 //!
-//! Good answers are kept per account, encrypted, for a day; what failed did nothing, and its key is free again. Such a
-//! request is done to its end even where the client hangs up.
+//! Good answers are kept per account, encrypted, for a day; what failed did nothing, and its key is free again. Of a
+//! long answer it is kept where the thing is that was made, and it is read there again. Such a request is done to its
+//! end even where the client hangs up.
 
 use axum::{
+    Router,
     body::Body,
     extract::{MatchedPath, Request, State},
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, Uri, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
+use tower::ServiceExt as _;
 use waddle_identity::{Account, Repeat};
 
+use super::conditional::read_of;
 use crate::{App, auth::Known, problem::Problem};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -28,22 +32,48 @@ struct Kept {
     status: u16,
     location: Option<String>,
     kind: Option<String>,
-    body: String,
+    /// Nothing where it was long.
+    body: Option<String>,
 }
 
 impl Kept {
-    fn of(parts: &axum::http::response::Parts, body: &[u8]) -> Option<Self> {
+    fn of(parts: &axum::http::response::Parts, body: &[u8], most: usize) -> Self {
         let text = |name: HeaderName| Some(parts.headers.get(name)?.to_str().ok()?.to_owned());
-        Some(Self {
+        let short = (body.len() <= most).then(|| body.to_vec());
+        Self {
             status: parts.status.as_u16(),
             location: text(header::LOCATION),
             kind: text(header::CONTENT_TYPE),
-            body: String::from_utf8(body.to_vec()).ok()?,
-        })
+            body: short.and_then(|b| String::from_utf8(b).ok()),
+        }
     }
 
-    fn again(self) -> Response {
-        let mut r = Response::new(Body::from(self.body));
+    /// Asks for what was made as it is now.
+    fn place(&self, asked: &Request) -> Option<Request> {
+        let place: Uri = self.location.as_deref()?.parse().ok()?;
+        Some(read_of(asked, Uri::from(place.path_and_query()?.clone())))
+    }
+
+    /// The answer; with what `get` is answered where it was too long to be kept.
+    async fn again(mut self, router: Router, get: Option<Request>) -> Result<Response, Problem> {
+        if let Some(text) = self.body.take() {
+            return Ok(self.with(Body::from(text)));
+        }
+        if let Some(get) = get {
+            let Ok(answer) = router.oneshot(get).await;
+            if answer.status() == StatusCode::OK {
+                return Ok(self.with(answer.into_body()));
+            }
+        }
+        Err(Problem::new(
+            StatusCode::GONE,
+            "done",
+            "this request was done before; what it made is not there any more",
+        ))
+    }
+
+    fn with(self, body: Body) -> Response {
+        let mut r = Response::new(body);
         *r.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::CREATED);
         let headers = r.headers_mut();
         for (name, text) in [
@@ -78,7 +108,11 @@ fn conflict(detail: &str) -> Problem {
 }
 
 /// Does what makes something once per key.
-pub async fn idempotent(State(app): State<App>, req: Request, next: Next) -> Result<Response, Problem> {
+pub async fn idempotent(
+    State((app, router)): State<(App, Router)>,
+    req: Request,
+    next: Next,
+) -> Result<Response, Problem> {
     let creates = req
         .extensions()
         .get::<MatchedPath>()
@@ -126,7 +160,9 @@ pub async fn idempotent(State(app): State<App>, req: Request, next: Next) -> Res
         Repeat::Done(answer) => {
             let kept: Option<Kept> = serde_json::from_slice(&answer).ok();
             let gone = || Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR, String::new());
-            return Ok(kept.ok_or_else(gone)?.again());
+            let kept = kept.ok_or_else(gone)?;
+            let get = kept.place(&Request::from_parts(parts, Body::empty()));
+            return kept.again(router, get).await;
         }
     }
     let req = Request::from_parts(parts, Body::from(body));
@@ -142,6 +178,10 @@ pub async fn idempotent(State(app): State<App>, req: Request, next: Next) -> Res
     })
 }
 
+fn unkept() -> Problem {
+    Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR, String::new())
+}
+
 async fn finish(
     app: &App,
     account: &Account,
@@ -155,14 +195,8 @@ async fn finish(
     }
     let most = app.config.limits.http_idempotency_bytes;
     let (parts, body) = response.into_parts();
-    let broken = |_| Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR, String::new());
-    let body = axum::body::to_bytes(body, usize::MAX).await.map_err(broken)?;
-    let kept = Kept::of(&parts, &body)
-        .filter(|_| body.len() <= most)
-        .and_then(|k| serde_json::to_vec(&k).ok());
-    match kept {
-        Some(answer) => identity.keep_answer(account, key, &answer).await?,
-        None => identity.forget_request(account, key).await?,
-    }
+    let body = axum::body::to_bytes(body, usize::MAX).await.map_err(|_| unkept())?;
+    let kept = serde_json::to_vec(&Kept::of(&parts, &body, most)).map_err(|_| unkept())?;
+    identity.keep_answer(account, key, &kept).await?;
     Ok(Response::from_parts(parts, Body::from(body)))
 }

@@ -13,6 +13,6 @@ pub use conditional::{Conditions, conditional};
 pub use document::{Document, finish, serve};
 pub use idempotency::idempotent;
 pub use json::{Created, Json};
-pub use page::{Paging, next};
+pub use page::{Paging, behind, next};
 pub use rules::{Need, Rules, Scope};
 pub use try_page::{page as try_page, script as try_script};

@@ -54,6 +54,17 @@ pub fn next<K: Serialize>(list: &str, key: &K) -> Option<String> {
     serde_json::to_vec(&(list, key)).ok().map(|b| B64.encode(b))
 }
 
+/// The cursor behind a page that is full; `key` names its last entry.
+pub fn behind<'a, T, K: Serialize>(
+    list: &str,
+    page: &'a [T],
+    limit: usize,
+    key: impl FnOnce(&'a T) -> K,
+) -> Option<String> {
+    let last = page.last().filter(|_| page.len() >= limit)?;
+    next(list, &key(last))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

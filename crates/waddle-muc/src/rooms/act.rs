@@ -1,9 +1,12 @@
 //! What people do with messages by other means than a client, and what everybody else hears of it: [`Rooms::say`],
 //! [`Rooms::act`], [`Rooms::news`].
 
-use std::sync::Arc;
+use std::{
+    hash::{Hash as _, Hasher as _},
+    sync::Arc,
+};
 
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::{Mutex, broadcast, oneshot};
 use waddle_core::{BareJid, ChannelId, MessageId, RoomName, SessionId, UserId, WaddleId};
 use waddle_messages::{Act, Attachment, NewMessage, News, facts};
 use waddle_outbox::Outbox;
@@ -27,8 +30,8 @@ use crate::{
 
 /// XEP-0461.
 const REPLY: &str = "urn:xmpp:reply:0";
-/// Where the stanzas of people come from who use no client.
-const RESOURCE: &str = "http";
+/// How the resource begins that stanzas of people come from who use no client.
+const RESOURCE: &str = "http-";
 
 /// Looks at what messages link to, aside.
 pub trait Previewer: Send + Sync + 'static {
@@ -141,13 +144,18 @@ impl Rooms {
             return Err(members_only().into());
         }
         let person = self.person(user).await?;
+        let _one_at_a_time = match &act {
+            Act::ReactWith { .. } => Some(self.reacting(user).lock().await),
+            _ => None,
+        };
         let stanza = self.stanza(&place, &person, act).await?;
         let (send, receive) = oneshot::channel();
         let limits = &self.0.deps.limits;
         let sender = Sender {
             jid: person
                 .bare
-                .with_resource(RESOURCE)
+                // One that no client of theirs has: it is in the room for this moment only.
+                .with_resource(&[RESOURCE, &SessionId::new().to_string()].concat())
                 .map_err(|_| ActError::Storage)?,
             user: person.user,
             outbox: Arc::new(Outbox::new(limits.xmpp_outbox_stanzas, limits.xmpp_outbox_bytes)),
@@ -164,6 +172,14 @@ impl Rooms {
             Ok(acted) => Ok(acted?),
             Err(_) => Err(ActError::Storage),
         }
+    }
+
+    /// The turn of a person who adds or takes one reaction.
+    fn reacting(&self, user: &UserId) -> &Mutex<()> {
+        let lanes = &self.0.reacting;
+        let mut hasher = std::hash::DefaultHasher::new();
+        user.hash(&mut hasher);
+        &lanes[hasher.finish() as usize % lanes.len()]
     }
 
     async fn name_of(&self, waddle: WaddleId, channel: ChannelId) -> Option<String> {
@@ -251,7 +267,7 @@ impl Rooms {
                 emoji,
                 add,
             } => {
-                row(place, target).await?;
+                let target = row(place, target).await?.id;
                 let (db, user) = (place.db.clone(), person.user.clone());
                 let now = db.read(move |c| messages::reactions_of(c, target, user.as_str()));
                 let mut emojis = now.await.map_err(|e| stored(&e))?;

@@ -184,6 +184,34 @@ impl Accounts<'_> {
             .await
     }
 
+    /// The accounts of these users, in no order; who has none here is left out.
+    pub async fn of_users(&self, users: &[UserId]) -> Result<Vec<AccountRow>> {
+        let wanted = json(users);
+        self.0
+            .read(move |conn| {
+                let sql = [
+                    "SELECT ",
+                    COLUMNS,
+                    " FROM json_each(?1) j CROSS JOIN accounts a ON a.user_id = j.value",
+                ]
+                .concat();
+                conn.query(&sql, (wanted,), account)
+            })
+            .await
+    }
+
+    /// Sets the name that is shown, or takes it away.
+    pub async fn set_display_name(&self, user: UserId, name: Option<String>) -> Result<()> {
+        self.0
+            .write(move |tx| {
+                tx.execute_one(
+                    "UPDATE accounts SET display_name = ?2 WHERE user_id = ?1",
+                    (&user, name.as_deref()),
+                )
+            })
+            .await
+    }
+
     /// Takes the right to log in, or gives it back.
     pub async fn set_disabled(&self, user: UserId, disabled: bool) -> Result<()> {
         self.0
@@ -284,6 +312,21 @@ pub(super) fn add_local(
 pub(super) fn find(conn: &Conn, column: &'static str, value: &str) -> Result<Option<AccountRow>> {
     let sql = ["SELECT ", COLUMNS, " FROM accounts a WHERE ", column, " = ?1"].concat();
     conn.query_opt(&sql, (value,), account)
+}
+
+fn json(users: &[UserId]) -> String {
+    let texts: Vec<&str> = users.iter().map(UserId::as_str).collect();
+    serde_json::to_string(&texts).unwrap_or_default()
+}
+
+/// The names that these users show; who shows none is left out.
+pub fn display_names(conn: &Conn, users: &[UserId]) -> Result<Vec<(UserId, String)>> {
+    conn.query(
+        "SELECT a.user_id, a.display_name FROM json_each(?1) j CROSS JOIN accounts a ON a.user_id = j.value \
+         WHERE a.display_name IS NOT NULL",
+        (json(users),),
+        |r| Ok((r.get(0)?, r.get(1)?)),
+    )
 }
 
 /// The account of a name.

@@ -30,18 +30,6 @@ pub struct Device {
     pub last_use: Option<Timestamp>,
 }
 
-impl Device {
-    /// Whether it may publish to this topic.
-    pub fn may_write(&self, topic: &str) -> bool {
-        self.revoked_at.is_none() && self.topics.iter().any(|t| t.write && t.covers(topic))
-    }
-
-    /// Whether it may read this topic.
-    pub fn may_read(&self, topic: &str) -> bool {
-        self.revoked_at.is_none() && self.topics.iter().any(|t| t.read && t.covers(topic))
-    }
-}
-
 const COLUMNS: &str = "id, name, credential, made_by, made_at, revoked_at, last_use";
 
 fn device(waddle: WaddleId) -> impl Fn(&Row<'_>) -> Result<Device> {
@@ -75,15 +63,16 @@ fn with_topics(conn: &Conn, mut d: Device) -> Result<Device> {
     Ok(d)
 }
 
-/// One page of the devices, by their names.
-pub fn list(conn: &Conn, waddle: WaddleId, offset: usize, limit: usize) -> Result<Vec<Device>> {
+/// One page of the devices, by their names, behind `after`.
+pub fn list(conn: &Conn, waddle: WaddleId, after: Option<&Slug>, limit: usize) -> Result<Vec<Device>> {
     let sql = [
         "SELECT ",
         COLUMNS,
-        " FROM devices ORDER BY name LIMIT ?2 OFFSET ?1",
+        " FROM devices WHERE name > ?1 ORDER BY name LIMIT ?2",
     ]
     .concat();
-    let found = conn.query(&sql, (offset, limit), device(waddle))?;
+    let after = after.map_or("", Slug::as_str);
+    let found = conn.query(&sql, (after, limit), device(waddle))?;
     found.into_iter().map(|d| with_topics(conn, d)).collect()
 }
 

@@ -12,7 +12,6 @@ use std::{sync::Arc, time::Duration};
 
 use axum::http::StatusCode;
 use serde::Deserialize;
-use tokio::sync::Semaphore;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use waddle_community::{
@@ -30,11 +29,6 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(questions::routes())
         .merge(tuples::routes())
 }
-
-/// Questions that may walk through much of a waddle, at a time, at most one of each waddle; others wait.
-static LONG: Semaphore = Semaphore::const_new(4);
-/// How long they wait.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How fresh the answer must be; as of the last change where it is left out.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -100,9 +94,10 @@ impl Manager {
         Ok((answer, self.zookie(revision)))
     }
 
-    /// The same away from the tasks that serve others, few at a time.
+    /// The same away from the tasks that serve others, few at a time and one of each waddle.
     async fn ask_long<T: Send + 'static>(
         self,
+        app: &App,
         fresh: Consistency,
         contextual: Vec<Tuple>,
         ask: impl FnOnce(&Questions<'_>) -> Result<T, CheckError> + Send + 'static,
@@ -111,10 +106,11 @@ impl Manager {
         // First the waddle's own place: who waits for it takes none of the others'.
         let places = async {
             let own = self.access.long_questions().acquire_owned().await;
-            (own, LONG.acquire().await)
+            (own, Arc::clone(&app.questions).acquire_owned().await)
         };
-        let places = tokio::time::timeout(PATIENCE, places).await;
-        let (Ok(own), Ok(turn)) = places.map_err(|_| busy())? else {
+        let seconds = app.config.limits.permission_question_seconds;
+        let places = tokio::time::timeout(Duration::from_secs(seconds), places).await;
+        let (Ok(own), Ok(turn)) = places.map_err(|_| busy(seconds))? else {
             return Err(gone());
         };
         let done = tokio::task::spawn_blocking(move || {
@@ -126,9 +122,9 @@ impl Manager {
     }
 }
 
-fn busy() -> Problem {
+fn busy(seconds: u64) -> Problem {
     Problem {
-        retry_after: Some(PATIENCE.as_secs()),
+        retry_after: Some(seconds.max(1)),
         ..Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "busy",

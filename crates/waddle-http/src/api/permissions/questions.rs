@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use waddle_community::{
     Questions,
-    permissions::{Consistency, Object, Question, Subject, Tuple, Wanted},
+    permissions::{CheckError, Consistency, Object, Question, Subject, Tuple, Wanted},
 };
 
 use super::{
@@ -82,6 +82,39 @@ fn contextual(app: &App, list: &[String]) -> Result<Vec<Tuple>, Problem> {
     tuples_of("contextual_tuples", list, app.config.limits.permission_contextual)
 }
 
+/// Who asks, of which moment, and what they bring along.
+struct Asked {
+    manager: Manager,
+    fresh: Consistency,
+    brought: Vec<Tuple>,
+}
+
+impl Asked {
+    async fn of(
+        app: &App,
+        auth: &Auth,
+        w: &str,
+        contextual_tuples: &[String],
+        consistency: Option<&ConsistencyBody>,
+    ) -> Result<Self, Problem> {
+        let manager = Manager::of(app, auth, w).await?;
+        Ok(Self {
+            fresh: manager.consistency(consistency)?,
+            brought: contextual(app, contextual_tuples)?,
+            manager,
+        })
+    }
+
+    /// The answer to a question that may take long.
+    async fn answer<T: Send + 'static>(
+        self,
+        app: &App,
+        ask: impl FnOnce(&Questions<'_>) -> Result<T, CheckError> + Send + 'static,
+    ) -> Result<(T, String), Problem> {
+        self.manager.ask_long(app, self.fresh, self.brought, ask).await
+    }
+}
+
 /// Decide one question.
 #[utoipa::path(post, path = "/waddles/{w}/permissions/check", tag = "permissions", security(("token" = ["manage"])),
     responses((status = 200, description = "The decision.", body = CheckView)))]
@@ -91,17 +124,13 @@ pub async fn check(
     Path(w): Path<String>,
     Json(body): Json<CheckBody>,
 ) -> Result<Json<CheckView>, Problem> {
-    let manager = Manager::of(&app, &auth, &w).await?;
-    let fresh = manager.consistency(body.consistency.as_ref())?;
-    let brought = contextual(&app, &body.contextual_tuples)?;
+    let asked = Asked::of(&app, &auth, &w, &body.contextual_tuples, body.consistency.as_ref()).await?;
     let read = Read::new(&body.object, body.relation, &body.subject)?;
     // The way back to an older revision may be long.
-    let (decision, zookie) = match fresh {
-        Consistency::Exact(_) => {
-            let check = move |q: &Questions<'_>| q.at.check(read.question(), q.limits);
-            manager.ask_long(fresh, brought, check).await?
-        }
-        _ => manager.ask(fresh, &brought, |q| q.at.check(read.question(), q.limits))?,
+    let check = move |q: &Questions<'_>| q.at.check(read.question(), q.limits);
+    let (decision, zookie) = match asked.fresh {
+        Consistency::Exact(_) => asked.answer(&app, check).await?,
+        fresh => asked.manager.ask(fresh, &asked.brought, check)?,
     };
     Ok(Json(CheckView::new(decision, zookie)))
 }
@@ -147,19 +176,17 @@ pub async fn check_batch(
     Path(w): Path<String>,
     Json(body): Json<BatchBody>,
 ) -> Result<Json<BatchView>, Problem> {
-    let manager = Manager::of(&app, &auth, &w).await?;
+    let asked = Asked::of(&app, &auth, &w, &body.contextual_tuples, body.consistency.as_ref()).await?;
     let most = app.config.limits.permission_batch;
     if body.questions.len() > most {
         return Err(Problem::invalid(format!("questions: at most {most}")));
     }
-    let fresh = manager.consistency(body.consistency.as_ref())?;
-    let brought = contextual(&app, &body.contextual_tuples)?;
     let read = body.questions.into_iter();
     let read: Vec<Read> = read
         .map(|q| Read::new(&q.object, q.relation, &q.subject))
         .collect::<Result<_, _>>()?;
-    let (answers, zookie) = manager
-        .ask_long(fresh, brought, move |q| {
+    let (answers, zookie) = asked
+        .answer(&app, move |q| {
             let questions: Vec<Question<'_>> = read.iter().map(Read::question).collect();
             Ok(q.at.check_many(&questions, q.limits))
         })
@@ -191,12 +218,10 @@ pub async fn expand(
     Path(w): Path<String>,
     Json(body): Json<ExpandBody>,
 ) -> Result<Json<ExpandView>, Problem> {
-    let manager = Manager::of(&app, &auth, &w).await?;
-    let fresh = manager.consistency(body.consistency.as_ref())?;
-    let brought = contextual(&app, &body.contextual_tuples)?;
+    let asked = Asked::of(&app, &auth, &w, &body.contextual_tuples, body.consistency.as_ref()).await?;
     let (object, relation) = (object(&body.object)?, body.relation);
-    let (tree, zookie) = manager
-        .ask_long(fresh, brought, move |q| {
+    let (tree, zookie) = asked
+        .answer(&app, move |q| {
             q.at.expand(object.as_ref(), &relation, SHOWN, q.limits)
         })
         .await?;
@@ -246,17 +271,15 @@ pub async fn list_objects(
     Query(paging): Query<Paging>,
     Json(body): Json<ListObjectsBody>,
 ) -> Result<Json<ObjectList>, Problem> {
-    let manager = Manager::of(&app, &auth, &w).await?;
-    let fresh = manager.consistency(body.consistency.as_ref())?;
-    let brought = contextual(&app, &body.contextual_tuples)?;
-    let (limit, after) = (paging.limit()?, paging.after::<String>("objects")?);
+    let part = Part::of("objects", &paging)?;
     let subject = subject(&body.subject)?;
-    let (found, zookie) = manager
-        .ask_long(fresh, brought, move |q| {
+    let asked = Asked::of(&app, &auth, &w, &body.contextual_tuples, body.consistency.as_ref()).await?;
+    let (found, zookie) = asked
+        .answer(&app, move |q| {
             q.at.list_objects(&body.kind, &body.relation, subject.as_ref(), q.lookup)
         })
         .await?;
-    let (objects, next) = page("objects", found.iter().map(ToString::to_string), after, limit);
+    let (objects, next) = part.take(found.iter().map(ToString::to_string));
     Ok(Json(ObjectList {
         objects,
         next,
@@ -308,13 +331,11 @@ pub async fn list_users(
     Query(paging): Query<Paging>,
     Json(body): Json<ListUsersBody>,
 ) -> Result<Json<SubjectList>, Problem> {
-    let manager = Manager::of(&app, &auth, &w).await?;
-    let fresh = manager.consistency(body.consistency.as_ref())?;
-    let brought = contextual(&app, &body.contextual_tuples)?;
-    let (limit, after) = (paging.limit()?, paging.after::<String>("subjects")?);
+    let part = Part::of("subjects", &paging)?;
     let object = object(&body.object)?;
-    let (found, zookie) = manager
-        .ask_long(fresh, brought, move |q| {
+    let asked = Asked::of(&app, &auth, &w, &body.contextual_tuples, body.consistency.as_ref()).await?;
+    let (found, zookie) = asked
+        .answer(&app, move |q| {
             let wanted = body.subjects.as_deref().unwrap_or("user");
             let wanted = match wanted.split_once('#') {
                 Some((kind, relation)) => Wanted::Usersets(kind, relation),
@@ -323,12 +344,7 @@ pub async fn list_users(
             q.at.list_users(object.as_ref(), &body.relation, wanted, q.lookup)
         })
         .await?;
-    let (subjects, next) = page(
-        "subjects",
-        found.named.iter().map(ToString::to_string),
-        after,
-        limit,
-    );
+    let (subjects, next) = part.take(found.named.iter().map(ToString::to_string));
     Ok(Json(SubjectList {
         subjects,
         everyone: found.everyone,
@@ -339,19 +355,33 @@ pub async fn list_users(
     }))
 }
 
-/// One page of a sorted list.
-fn page(
-    name: &str,
-    all: impl Iterator<Item = String>,
+/// Which part of a list is wanted, which is in the order of its texts.
+struct Part {
+    list: &'static str,
     after: Option<String>,
     limit: usize,
-) -> (Vec<String>, Option<String>) {
-    let mut all: Vec<String> = all.filter(|s| after.as_ref().is_none_or(|a| s > a)).collect();
-    all.sort();
-    let more = all.len() > limit;
-    all.truncate(limit);
-    let cursor = all.last().filter(|_| more).and_then(|last| next(name, last));
-    (all, cursor)
+}
+
+impl Part {
+    fn of(list: &'static str, paging: &Paging) -> Result<Self, Problem> {
+        let (limit, after) = (paging.limit()?, paging.after(list)?);
+        Ok(Self { list, after, limit })
+    }
+
+    /// The part, and the cursor of the next one.
+    fn take(self, all: impl Iterator<Item = String>) -> (Vec<String>, Option<String>) {
+        let mut all: Vec<String> = all
+            .filter(|s| self.after.as_ref().is_none_or(|a| s > a))
+            .collect();
+        all.sort();
+        let more = all.len() > self.limit;
+        all.truncate(self.limit);
+        let cursor = all
+            .last()
+            .filter(|_| more)
+            .and_then(|last| next(self.list, last));
+        (all, cursor)
+    }
 }
 
 /// Tell why a decision is what it is: the chain of tuples and rewrites, or what is missing.
@@ -363,12 +393,9 @@ pub async fn explain(
     Path(w): Path<String>,
     Json(body): Json<CheckBody>,
 ) -> Result<Json<ExplainView>, Problem> {
-    let manager = Manager::of(&app, &auth, &w).await?;
-    let fresh = manager.consistency(body.consistency.as_ref())?;
-    let brought = contextual(&app, &body.contextual_tuples)?;
+    let asked = Asked::of(&app, &auth, &w, &body.contextual_tuples, body.consistency.as_ref()).await?;
     let read = Read::new(&body.object, body.relation, &body.subject)?;
-    let (explained, zookie) = manager
-        .ask_long(fresh, brought, move |q| q.at.explain(read.question(), q.limits))
-        .await?;
+    let explain = move |q: &Questions<'_>| q.at.explain(read.question(), q.limits);
+    let (explained, zookie) = asked.answer(&app, explain).await?;
     Ok(Json(ExplainView::new(&explained, zookie)))
 }

@@ -1,7 +1,7 @@
 //! `device …`: devices with credentials of their own.
 
 use serde_json::json;
-use waddle_community::{NewDevice, Page};
+use waddle_community::NewDevice;
 use waddle_core::{Slug, TopicRule};
 
 use super::{Outcome, Reply, failed, listed, parse, waddle};
@@ -60,12 +60,10 @@ pub async fn create(app: &App, slug: &str, name: &str, topics: &[String]) -> Out
 pub async fn list(app: &App, slug: &str) -> Outcome {
     let waddle = waddle(app, slug)?;
     let (mut lines, mut data) = (Vec::new(), Vec::new());
-    let mut page = Page {
-        offset: 0,
-        limit: PAGE,
-    };
+    let mut after = None;
     loop {
-        let devices = app.community.devices(waddle.id, page).await.map_err(failed)?;
+        let devices = app.community.devices(waddle.id, after, PAGE).await;
+        let devices = devices.map_err(failed)?;
         for d in &devices {
             let state = if d.revoked_at.is_some() {
                 "revoked"
@@ -81,7 +79,7 @@ pub async fn list(app: &App, slug: &str) -> Outcome {
         if devices.len() < PAGE {
             break;
         }
-        page.offset += PAGE;
+        after = devices.last().map(|d| d.name.clone());
     }
     Ok(listed(lines, "no devices", data.into()))
 }
