@@ -281,3 +281,78 @@ async fn what_is_not_public_is_not_there() {
     assert_eq!(t.get(day).send().await.status, 404);
     assert!(!t.get("/archive").send().await.text.contains("penguins"));
 }
+
+#[tokio::test]
+async fn addresses_of_messages_lead_to_the_pages_of_their_day() {
+    let (mut t, rooms, w, c) = with_rooms().await;
+    t.config.limits.archive_page_messages = 3;
+    t.router = waddle_http::router(t.config.clone(), t.deps.clone());
+    let mut ids = Vec::new();
+    for n in 0..8 {
+        ids.push(say(&rooms, "alice", w, c, NewMessage::text(&format!("number {n}"))).await);
+    }
+    let day = "/archive/penguins/general/2026-01-31";
+    let mut page = day.to_owned();
+    for (n, id) in ids.iter().enumerate() {
+        if n > 0 && n % 3 == 0 {
+            // the page that one turns to
+            let shown = t.get(&page).send().await.text;
+            page = format!("{day}?from={}", MessageId(ids[n - 1].0 + 1));
+            assert!(
+                shown.contains(&format!("rel=\"next\" href=\"{page}\"")),
+                "{shown}"
+            );
+        }
+        let link = t.get(&format!("/archive/penguins/general/m/{id}")).send().await;
+        assert_eq!(link.header("location"), format!("{page}#m-{id}"), "{n}");
+        assert!(t.get(&page).send().await.text.contains(&format!("id=\"m-{id}\"")));
+    }
+}
+
+#[tokio::test]
+async fn a_map_of_days_is_made_now_and_then_and_closed_channels_leave_it_at_once() {
+    let (t, rooms, w, c) = with_rooms().await;
+    let alice = t.token("alice").await;
+    let map = async || t.get("/archive/penguins/sitemap.xml").send().await.text;
+    let day = "/archive/penguins/general/2026-01-31";
+    assert!(map().await.contains("/archive/penguins/general<") && !map().await.contains(day));
+    say(&rooms, "bob", w, c, NewMessage::text("first")).await;
+    assert!(!map().await.contains(day), "made a moment ago");
+    t.clock
+        .set(t.clock.now().plus(std::time::Duration::from_secs(900)));
+    assert!(map().await.contains(day));
+    let closed = t
+        .ask("PATCH", "/waddles/penguins/channels/general")
+        .bearer(&alice)
+        .json(json!({"public_archive": false}))
+        .send()
+        .await;
+    assert_eq!(closed.status, 200, "{}", closed.text);
+    assert!(!map().await.contains("general"));
+}
+
+#[tokio::test]
+async fn pictures_are_loaded_from_uploads_and_nowhere_else() {
+    let (t, rooms, w, c) = with_rooms().await;
+    let upload = ["http://127.0.0.1:3000/upload/", &"A".repeat(32), "/p.png"].concat();
+    for (url, shown) in [
+        (upload.as_str(), true),
+        ("http://127.0.0.1:3000/upload/../auth/logout.png", false),
+        ("http://127.0.0.1:3000/upload/%2e%2e/auth/logout.png", false),
+        ("https://elsewhere.example/upload/p.png", false),
+    ] {
+        let mut new = NewMessage::text("");
+        new.attachments.push(waddle_messages::Attachment {
+            url: url.to_owned(),
+            media_type: Some("image/png".into()),
+            ..waddle_messages::Attachment::default()
+        });
+        let id = say(&rooms, "alice", w, c, new).await;
+        let page = t.get("/archive/penguins/general/2026-01-31").send().await;
+        is_page(&page);
+        let (_, line) = page.text.split_once(&format!("id=\"m-{id}\"")).unwrap();
+        let line = line.split("</article>").next().unwrap();
+        assert_eq!(line.contains("<img"), shown, "{url}: {line}");
+        assert!(line.contains("<a rel=\"nofollow ugc noopener\""), "{line}");
+    }
+}

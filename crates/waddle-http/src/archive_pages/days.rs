@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::json;
 use waddle_core::{MessageId, Timestamp};
 use waddle_messages::Range;
+use waddle_storage::repo::{archive::ArchiveKey, messages};
 
 use super::{
     cache::Made,
@@ -224,16 +225,9 @@ pub async fn permalink(State(app): State<App>, Path((w, c, id)): Path<(String, S
         let Some(begin) = begin_of(&day) else {
             return Ok(None);
         };
-        let most = app.config.limits.archive_page_messages.clamp(1, 500);
-        let first = room
-            .messages
-            .page(&viewer(), Range::Between(begin, Timestamp(found.id.0)), most)
-            .await?;
-        // beyond the first page of its day
-        let from = if first.complete {
-            String::new()
-        } else {
-            format!("?from={}", found.id)
+        let from = match page_of(&app, &room, begin, found.id).await? {
+            None => String::new(),
+            Some(first) => format!("?from={first}"),
         };
         Ok::<_, Problem>(Some(format!("{}/{day}{from}#m-{}", room.path(), found.id)))
     };
@@ -242,6 +236,33 @@ pub async fn permalink(State(app): State<App>, Path((w, c, id)): Path<(String, S
         Ok(None) => nothing(&app),
         Err(problem) => problem.into_response(),
     }
+}
+
+/// Pages of a day that are gone through; what is behind them has a page that begins with it.
+const PAGES: usize = 40;
+
+/// With which message the page begins on which a message stands, where that is not the day's first: always one of those
+/// that one gets to by turning pages, so that a day has no more of them than that.
+async fn page_of(
+    app: &App,
+    room: &Room,
+    begin: Timestamp,
+    id: MessageId,
+) -> Result<Option<MessageId>, Problem> {
+    let most = app.config.limits.archive_page_messages.clamp(1, 500);
+    let (key, end) = (ArchiveKey::channel(room.channel.id), Timestamp(id.0));
+    let found = room.place.db.read(move |conn| {
+        let mut from = None;
+        for _ in 0..PAGES {
+            let first = from.map_or(begin, |MessageId(id)| Timestamp(id));
+            let (rows, complete) = messages::list(conn, &key, Range::Between(first, end), most)?;
+            let last = rows.last().filter(|_| !complete || rows.len() == most);
+            let Some(last) = last else { return Ok(from) };
+            from = Some(MessageId(last.id.0 + 1));
+        }
+        Ok(Some(id))
+    });
+    Ok(found.await.map_err(waddle_community::Error::from)?)
 }
 
 /// What a page says of a channel.
@@ -263,19 +284,24 @@ pub(super) async fn days(
     before: Option<Timestamp>,
     most: usize,
 ) -> Result<Vec<String>, Problem> {
-    let mut out: Vec<String> = Vec::new();
-    let mut at = before.unwrap_or(Timestamp(i64::MAX));
-    while out.len() < most {
-        let Some(day) = day_before(room, at).await? else {
-            break;
-        };
-        let Some(begin) = begin_of(&day).filter(|b| *b < at) else {
-            break;
-        };
-        at = begin;
-        out.push(day);
-    }
-    Ok(out)
+    let key = ArchiveKey::channel(room.channel.id);
+    let before = before.unwrap_or(Timestamp(i64::MAX));
+    let found = room.place.db.read(move |conn| {
+        let (mut out, mut at): (Vec<String>, _) = (Vec::new(), before);
+        while out.len() < most {
+            let (rows, _) = messages::list(conn, &key, Range::Before(Some(id_at(at))), 1)?;
+            let Some(day) = rows.last().map(|row| day_of(Timestamp(row.id.0))) else {
+                break;
+            };
+            let Some(begin) = begin_of(&day).filter(|b| *b < at) else {
+                break;
+            };
+            at = begin;
+            out.push(day);
+        }
+        Ok(out)
+    });
+    Ok(found.await.map_err(waddle_community::Error::from)?)
 }
 
 /// The moment that `?before=` names.

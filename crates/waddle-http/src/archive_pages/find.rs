@@ -101,6 +101,26 @@ impl Place {
     }
 }
 
+/// Seconds for which the list of a waddle's days is good.
+const LIST: i64 = 900;
+
+impl Place {
+    /// What a list of days made now is good for: for a while, as long as the same channels are public. It takes many
+    /// looks into the archive, and each message is a commit.
+    pub fn slow_token(&self, app: &App) -> u64 {
+        let mut hasher = std::hash::DefaultHasher::new();
+        self.waddle.id.hash(&mut hasher);
+        self.waddle.slug.as_str().hash(&mut hasher);
+        self.access.revision().hash(&mut hasher);
+        for c in self.channels() {
+            c.id.hash(&mut hasher);
+            c.slug.as_str().hash(&mut hasher);
+        }
+        app.deps.identity.now().secs().div_euclid(LIST).hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
 impl Room {
     /// The path of the channel's pages.
     pub fn path(&self) -> String {

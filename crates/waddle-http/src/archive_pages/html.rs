@@ -180,12 +180,10 @@ pub(super) fn upload_origin(app: &App) -> String {
 
 /// Whether an address is of an upload here, so that a picture of it may be shown.
 pub(super) fn is_upload(app: &App, url: &str) -> bool {
-    let Some(files) = &app.deps.files else {
+    let (Some(files), Ok(url)) = (&app.deps.files, url::Url::parse(url)) else {
         return false;
     };
-    let mut base = files.base().clone();
-    base.set_path("/upload/");
-    url.starts_with(base.as_str())
+    files.id_of(&url).is_some()
 }
 
 /// The day of a moment: `2026-01-31`.

@@ -11,7 +11,7 @@ use super::{
     cache::Made,
     days,
     find::{self, Place},
-    finish, nothing, serve,
+    finish, nothing, serve_at,
 };
 use crate::{App, problem::Problem};
 
@@ -53,8 +53,9 @@ pub async fn community(State(app): State<App>, Path(w): Path<String>, headers: H
         Ok(_) => return nothing(&app),
         Err(problem) => return problem.into_response(),
     };
-    let key = format!("{w}/sitemap.xml");
-    serve(State(app.clone()), headers, key, &place, map(&app, &place)).await
+    let (key, token) = (format!("{w}/sitemap.xml"), place.slow_token(&app));
+    let make = map(&app, &place);
+    serve_at(State(app.clone()), headers, key, &place, token, make).await
 }
 
 async fn map(app: &App, place: &Place) -> Result<Option<Made>, Problem> {

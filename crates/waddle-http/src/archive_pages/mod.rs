@@ -111,17 +111,26 @@ fn finish(app: &App, made: Made, headers: &HeaderMap) -> Response {
 }
 
 /// A page from memory, or made anew; 404 alike for whatever is not public.
-async fn serve<F>(
+async fn serve<F>(app: State<App>, headers: HeaderMap, key: String, place: &find::Place, make: F) -> Response
+where
+    F: Future<Output = Result<Option<Made>, Problem>>,
+{
+    let token = place.token(&app);
+    serve_at(app, headers, key, place, token, make).await
+}
+
+/// The same, good for as long as `token` is the same.
+async fn serve_at<F>(
     State(app): State<App>,
     headers: HeaderMap,
     key: String,
     place: &find::Place,
+    token: u64,
     make: F,
 ) -> Response
 where
     F: Future<Output = Result<Option<Made>, Problem>>,
 {
-    let token = place.token(&app);
     if let Some(made) = app.archive.get(&key, token) {
         return finish(&app, made, &headers);
     }

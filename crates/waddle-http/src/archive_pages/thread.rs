@@ -53,7 +53,12 @@ async fn page(app: &App, room: &Room, root: MessageId) -> Result<Option<Made>, P
     let first = if root == first.id {
         first
     } else {
-        room.messages.get(&viewer(), root).await?
+        match room.messages.get(&viewer(), root).await {
+            Ok(root) => root,
+            // its beginning has expired
+            Err(waddle_messages::Error::NotFound) => return Ok(None),
+            Err(e) => return Err(e.into()),
+        }
     };
     let most = app.config.limits.archive_page_messages.clamp(1, 500);
     let got = room
