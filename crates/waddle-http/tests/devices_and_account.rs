@@ -14,8 +14,9 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use support::{Setup, open};
-use waddle_core::{Secret, UserId, WaddleId};
+use waddle_core::{Secret, Timestamp, UserId, WaddleId};
 use waddle_http::{MqttConnection, MqttConnections, router};
+use waddle_storage::repo::{offline, personal, pubsub, pubsub_items};
 
 /// alice's waddle `penguins` with bob in it; carol is a stranger.
 async fn world() -> (Setup, String, String, String) {
@@ -294,6 +295,37 @@ async fn one_s_own_account() {
         t.get("/account").bearer(&bob).send().await.is_problem(401);
     }
 
+    let server = t.storage.server();
+    let kept = server.write(|tx| {
+        personal::set_private(
+            tx,
+            "bob",
+            "notes",
+            "urn:n",
+            Some(&"<notes xmlns='urn:n'/>".into()),
+            1_000,
+        )?;
+        let owner = "bob@example.org".parse().unwrap();
+        let node = pubsub::create(tx, "bob", "urn:x", "{}", &owner)?;
+        pubsub_items::put(
+            tx,
+            node.id,
+            "1",
+            &"bob@example.org".parse().unwrap(),
+            Some(&"<a/>".into()),
+        )?;
+        for i in 0..120 {
+            offline::put(
+                tx,
+                "bob",
+                Timestamp(i / 7),
+                format!("<message id='{i}'/>").as_bytes(),
+                1_000,
+            )?;
+        }
+        Ok(())
+    });
+    kept.await.unwrap();
     let file = t.get("/account/export").bearer(&second).send().await;
     assert_eq!(file.header("content-type"), "application/jsonl");
     assert!(file.header("content-disposition").contains("bob.account.jsonl"));
@@ -305,6 +337,16 @@ async fn one_s_own_account() {
     let of = |kind: &str| lines.iter().filter(|l| l["type"] == kind).count();
     assert_eq!((of("account"), of("waddle")), (1, 1));
     assert!(of("session") >= 1 && !file.text.contains(&second));
+    assert_eq!(
+        (of("private"), of("node"), of("item"), of("direct_policy")),
+        (1, 1, 1, 1)
+    );
+    let waiting = lines.iter().filter(|l| l["type"] == "waiting");
+    let waiting: Vec<_> = waiting
+        .map(|l| l["stanza"].as_str().unwrap().to_owned())
+        .collect();
+    let all: Vec<_> = (0..120).map(|i| format!("<message id='{i}'/>")).collect();
+    assert_eq!(waiting, all, "page by page, each once");
 
     let remove = |by: &str, body: Value| t.ask("DELETE", "/account").bearer(by).json(body);
     remove(&second, json!({"confirm": "alice"}))

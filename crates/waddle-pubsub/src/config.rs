@@ -212,7 +212,7 @@ impl Config {
     }
 
     /// From storage; what cannot be read has its default.
-    pub(crate) fn from_stored(text: &str) -> Self {
+    pub fn from_stored(text: &str) -> Self {
         serde_json::from_str(text).unwrap_or_else(|e| {
             tracing::error!(error = %e, "a node's configuration cannot be read");
             // Nobody sees what they should not.

@@ -1,6 +1,6 @@
 //! Everything of one person as one XML document, in the format for moving between servers
 //! ([XEP-0227](https://xmpp.org/extensions/xep-0227.html) 1.1): roster and waiting requests, vCard, private storage,
-//! blocked addresses, nodes with their items, the archive, in which messages that wait are too. Secrets are not in it.
+//! blocked addresses, nodes with configuration, lists and items, messages that wait, the archive. Secrets are not in it.
 
 use std::{
     fs::File,
@@ -9,22 +9,24 @@ use std::{
 };
 
 use waddle_core::{BareJid, MessageId, SessionId, Timestamp, UserId};
-use waddle_pubsub::ns as pubsub;
-use waddle_stanza::{XmlWriter, ns};
+use waddle_pubsub::{Config, ns as pubsub};
+use waddle_stanza::{XmlWriter, forms::FormKind, ns};
 use waddle_storage::{
     Conn, Result, Storage, StorageError,
     repo::{
         archive::{self, ArchiveKey, Filter, Start},
-        blocking, personal, pubsub as nodes, pubsub_items as items, roster,
+        blocking, offline, personal, pubsub as nodes, pubsub_items as items, roster,
     },
 };
 
-use crate::xep::rfc6121_roster;
+use crate::{router::deliver::delayed, xep::rfc6121_roster};
 
 const PIE: &str = "urn:xmpp:pie:0";
 const PIE_ARCHIVE: &str = "urn:xmpp:pie:0#mam";
-/// Nodes, items and messages read at a time.
+/// Items and archived messages read at a time.
 const PAGE: usize = 500;
+/// Waiting messages read at a time; each may be as long as a stanza.
+const FEW: usize = 50;
 
 /// Documents that are being written.
 static WRITING: AtomicUsize = AtomicUsize::new(0);
@@ -100,11 +102,9 @@ fn document(conn: &Conn, user: &UserId, jid: &BareJid, file: File) -> Result<(u6
         w.open("item").attr("jid", blocked.as_str()).close();
     }
     out.put(&w.finish())?;
-    let mut after = String::new();
-    while let Some(node) = nodes::nodes(conn, name, &after, 1)?.into_iter().next() {
-        node_items(conn, &node, &mut out)?;
-        after = node.name;
-    }
+    each_node(conn, name, pubsub::OWNER, &mut out, node_settings)?;
+    each_node(conn, name, pubsub::PUBSUB, &mut out, node_items)?;
+    waiting(conn, jid, &mut out)?;
     messages(conn, user, &mut out)?;
     out.put(b"</user></host></server-data>\n")?;
     let mut file = out.0.into_inner().map_err(|e| failed(e.error()))?;
@@ -128,10 +128,60 @@ fn contacts(conn: &Conn, name: &str, out: &mut Out) -> Result<()> {
     Ok(())
 }
 
-/// A node with its items, oldest first.
+/// One `<pubsub/>` with something of each node (§4.10).
+fn each_node(
+    conn: &Conn,
+    name: &str,
+    ns: &str,
+    out: &mut Out,
+    show: fn(&Conn, &nodes::Node, &mut Out) -> Result<()>,
+) -> Result<()> {
+    let mut w = XmlWriter::new();
+    w.open_ns("pubsub", ns);
+    out.put(&w.finish_open())?;
+    let mut after = String::new();
+    while let Some(node) = nodes::nodes(conn, name, &after, 1)?.into_iter().next() {
+        show(conn, &node, out)?;
+        after = node.name;
+    }
+    out.put(b"</pubsub>")
+}
+
+/// A node's configuration, and who has or gets something there.
+fn node_settings(conn: &Conn, node: &nodes::Node, out: &mut Out) -> Result<()> {
+    let mut w = XmlWriter::new();
+    w.open("configure").attr("node", &node.name);
+    Config::from_stored(&node.config)
+        .to_form(FormKind::Form)
+        .write(&mut w);
+    out.put(&w.finish())?;
+    let people = nodes::affiliations(conn, node.id)?;
+    if !people.is_empty() {
+        let mut w = XmlWriter::new();
+        w.open("affiliations").attr("node", &node.name);
+        for (jid, affiliation) in &people {
+            w.open("affiliation").attr("jid", jid.as_str());
+            w.attr("affiliation", affiliation).close();
+        }
+        out.put(&w.finish())?;
+    }
+    let subscriptions = nodes::subscriptions(conn, node.id)?;
+    if !subscriptions.is_empty() {
+        let mut w = XmlWriter::new();
+        w.open("subscriptions").attr("node", &node.name);
+        for s in &subscriptions {
+            let state = if s.pending { "pending" } else { "subscribed" };
+            w.open("subscription").attr("jid", s.jid.as_str());
+            w.attr("subscription", state).attr("subid", &s.subid).close();
+        }
+        out.put(&w.finish())?;
+    }
+    Ok(())
+}
+
+/// A node's items, oldest first.
 fn node_items(conn: &Conn, node: &nodes::Node, out: &mut Out) -> Result<()> {
     let mut w = XmlWriter::new();
-    w.open_ns("pubsub", pubsub::PUBSUB);
     w.open("items").attr("node", &node.name);
     out.put(&w.finish_open())?;
     let mut seq = i64::MIN;
@@ -150,7 +200,25 @@ fn node_items(conn: &Conn, node: &nodes::Node, out: &mut Out) -> Result<()> {
             _ => break,
         }
     }
-    out.put(b"</items></pubsub>")
+    out.put(b"</items>")
+}
+
+/// What waits for the account (§4.5), as a client would get it: with the time at which the server took it.
+fn waiting(conn: &Conn, jid: &BareJid, out: &mut Out) -> Result<()> {
+    let name = jid.local().unwrap_or_default();
+    out.put(b"<offline-messages>")?;
+    let mut after = None;
+    loop {
+        let page = offline::page(conn, name, after, FEW)?;
+        for (at, _, stanza) in &page {
+            out.put(&delayed(stanza.clone(), *at, jid.domain()).concat())?;
+        }
+        match page.last() {
+            Some((at, id, _)) if page.len() == FEW => after = Some((*at, *id)),
+            _ => break,
+        }
+    }
+    out.put(b"</offline-messages>")
 }
 
 /// The archive, each message as the archive gives it out (XEP-0313).

@@ -82,6 +82,22 @@ pub fn hand_over(
     Ok(more)
 }
 
+/// What waits for an account, in order, behind `after`: each with its time and number, which the next page names. They
+/// go on waiting.
+pub fn page(
+    conn: &Conn,
+    owner: &str,
+    after: Option<(Timestamp, i64)>,
+    limit: usize,
+) -> Result<Vec<(Timestamp, i64, Bytes)>> {
+    let (at, id) = after.unwrap_or((Timestamp(i64::MIN), 0));
+    conn.query(
+        "SELECT at, id, stanza FROM offline WHERE owner = ?1 AND (at, id) > (?2, ?3) ORDER BY at, id LIMIT ?4",
+        (owner, at, id, limit),
+        |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)),
+    )
+}
+
 /// Deletes the messages that `which` picks; they are found elsewhere.
 pub fn forget(tx: &mut Tx, owner: &str, mut which: impl FnMut(&Bytes) -> bool) -> Result<()> {
     let mut gone = Vec::new();
