@@ -20,5 +20,5 @@ mod snapshot;
 mod state;
 mod surplus;
 
-pub use feeds::{FeedDeps, FeedDeps as Deps, Feeds, Figures};
+pub use feeds::{FeedDeps, Feeds, Figures};
 pub use payload::{Number, Reading, Why, read};

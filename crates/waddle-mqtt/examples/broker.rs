@@ -4,7 +4,7 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a tool for the desk")]
 
-#[path = "../tests/common/policy.rs"]
+#[path = "../tests/support/policy.rs"]
 #[allow(
     dead_code,
     clippy::allow_attributes,

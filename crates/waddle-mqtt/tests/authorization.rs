@@ -11,12 +11,12 @@
     reason = "tests"
 )]
 
-mod common;
+mod support;
 
 use std::sync::Arc;
 
-use common::*;
 use parking_lot::Mutex;
+use support::*;
 use waddle_core::{TopicFilter, UserId, WaddleId};
 use waddle_mqtt::{
     Publish, PublishError, PublishSink, Published,

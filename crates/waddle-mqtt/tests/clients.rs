@@ -10,12 +10,12 @@
     reason = "tests"
 )]
 
-mod common;
+mod support;
 
 use std::{process::Stdio, sync::Arc, time::Duration};
 
-use common::{SOON, Server, until};
 use rumqttc::{AsyncClient, Event, Incoming, LastWill, MqttOptions, QoS};
+use support::{SOON, Server, until};
 use tokio::{process::Command, time::timeout};
 use waddle_mqtt::{Broker, BrokerConfig, Listen};
 
@@ -307,7 +307,7 @@ async fn bridge(version: &str) {
     .await;
     let mut here = s.v5("bob", "here").await;
     here.subscribe("remote/#", 1).await;
-    let mut there = common::Raw::new(([127, 0, 0, 1], port).into()).await;
+    let mut there = support::Raw::new(([127, 0, 0, 1], port).into()).await;
     there.send(b"\x10\x0D\0\x04MQTT\x04\x02\0\x3C\0\x01t").await;
     assert_eq!(there.packet().await, [0x20, 2, 0, 0]);
     there.subscribe("local/#", 1).await;
@@ -317,7 +317,7 @@ async fn bridge(version: &str) {
         let p = there.packet().await;
         if p[0] >> 4 == 3 {
             let g = there.read(&p);
-            there.send(&common::ack(0x40, g.id)).await;
+            there.send(&support::ack(0x40, g.id)).await;
         }
         seen.push(p[0] >> 4);
     }

@@ -10,11 +10,11 @@
     reason = "tests"
 )]
 
-mod common;
+mod support;
 
 use std::{sync::Arc, time::Duration};
 
-use common::*;
+use support::*;
 use waddle_core::{Limits, SystemClock};
 
 /// What a client sends after CONNECT, and how a 3.1.1 and a 5.0 connection end: the reason code for 5.0.

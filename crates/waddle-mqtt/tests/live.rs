@@ -10,11 +10,11 @@
     reason = "tests"
 )]
 
-mod common;
+mod support;
 
 use std::sync::Arc;
 
-use common::{Raw, ack, connect, field, packet, until};
+use support::{Raw, ack, connect, field, packet, until};
 use waddle_community::{Actor, Community, NewDevice, NewWaddle, RemovalKind, Role, TopicRule};
 use waddle_core::{Limits, Secret, SystemClock, UserId, WaddleId};
 use waddle_identity::{Identity, IdentityConfig, MIN_ITERATIONS};

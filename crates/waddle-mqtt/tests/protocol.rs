@@ -10,9 +10,9 @@
     reason = "tests"
 )]
 
-mod common;
+mod support;
 
-use common::*;
+use support::*;
 
 #[tokio::test]
 async fn every_quality_of_service_to_every_other() {

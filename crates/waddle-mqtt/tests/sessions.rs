@@ -10,11 +10,11 @@
     reason = "tests"
 )]
 
-mod common;
+mod support;
 
 use std::time::Duration;
 
-use common::*;
+use support::*;
 
 /// Session expiry of an hour.
 const HOUR: &[u8] = &[0x11, 0, 0, 0x0E, 0x10];

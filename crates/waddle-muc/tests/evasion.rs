@@ -5,80 +5,31 @@
 #![expect(dead_code, reason = "the stage has more than these tests use")]
 
 mod play;
+#[path = "play/stage.rs"]
+mod stage;
 
-use play::{World, text};
-use waddle_community::{
-    Actor, ChannelChange, Error, NewRole, PurgeRequest, Role, Via, Visibility, screen::Rule,
-};
-use waddle_core::{ChannelId, Limits, MessageId, UserId, WaddleId};
+use play::text;
+use stage::{ROOM, Stage, archive_id, body, user};
+use waddle_community::{Actor, Error, NewRole, PurgeRequest, Role, Via};
+use waddle_core::Limits;
 use waddle_messages::{Act, NewMessage};
-use waddle_muc::{ActError, Post, PostError, Poster, WEBHOOK};
+use waddle_muc::{ActError, Post, PostError};
 use waddle_stanza::{Stanza, ns};
-use waddle_storage::repo::{
-    archive::{self, ArchiveKey},
-    moderation,
-};
+use waddle_storage::repo::moderation;
 
-const ROOM: &str = "penguins.general@muc.localhost";
-const STANZAS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
-
-struct Stage {
-    w: World,
-    waddle: WaddleId,
-    channel: ChannelId,
-}
-
-/// Ada owns the waddle, Mo moderates, Bob is a member and in the room.
+/// Bob is in the room.
 async fn stage_with(limits: Limits) -> Stage {
-    let mut w = World::new(limits).await;
-    w.make_waddle("penguins", "ada", Visibility::Private).await;
-    w.add("penguins", "bob", Role::Member).await;
-    w.add("penguins", "mo", Role::Moderator).await;
-    let waddle = w
-        .community
-        .waddle_by_slug(&"penguins".parse().unwrap())
-        .unwrap()
-        .id;
-    let channels = w.community.channels(waddle).await.unwrap();
-    let channel = channels.iter().find(|c| c.slug.as_str() == "general").unwrap().id;
-    w.connect("bob").await;
-    w.join("bob", ROOM, "bob").await;
-    Stage { w, waddle, channel }
+    Stage::open(limits, &[("bob", "bob")]).await
 }
 
 async fn stage() -> Stage {
     stage_with(Limits::default()).await
 }
 
-fn user(name: &str) -> UserId {
-    UserId::local(name)
-}
-
-fn body(s: &Stanza) -> String {
-    s.root()
-        .child_text("body", ns::CLIENT)
-        .unwrap_or_default()
-        .into_owned()
-}
-
 /// The condition and the text of an error.
 fn error(s: &Stanza) -> (String, String) {
-    let e = s.root().child("error", ns::CLIENT);
-    let e = e.unwrap_or_else(|| panic!("no error: {}", text(s)));
-    let condition = e
-        .children()
-        .find(|c| c.in_ns(STANZAS) && c.name() != "text")
-        .unwrap();
-    (
-        condition.name().to_owned(),
-        e.child_text("text", STANZAS).unwrap_or_default().into_owned(),
-    )
-}
-
-fn archive_id(s: &Stanza) -> MessageId {
-    let id = s.root().child("stanza-id", ns::SID);
-    let id = id.unwrap_or_else(|| panic!("not archived: {}", text(s)));
-    id.attr("id").unwrap().parse().unwrap()
+    let (_, condition, text) = stage::error(s);
+    (condition, text)
 }
 
 impl Stage {
@@ -91,59 +42,6 @@ impl Stage {
             if came.id().as_deref() == Some(id) {
                 return came;
             }
-        }
-    }
-
-    async fn rule(&self, json: &str) {
-        let rule: Rule = serde_json::from_str(json).unwrap();
-        self.w
-            .community
-            .add_rule(Actor::System, self.waddle, rule)
-            .await
-            .unwrap();
-    }
-
-    /// Another slow mode; it holds when Bob hears that something changed.
-    async fn slow(&mut self, seconds: u32) {
-        let change = ChannelChange {
-            slow_mode_seconds: Some(seconds),
-            name: Some(format!("Slow {seconds}")),
-            ..ChannelChange::default()
-        };
-        let done = self
-            .w
-            .community
-            .update_channel(Actor::System, self.waddle, self.channel, change);
-        done.await.unwrap();
-        loop {
-            let came = self.w.next("bob").await;
-            if came.root().name() == "message" && came.root().has("x", ns::MUC_USER) {
-                return;
-            }
-        }
-    }
-
-    /// What is kept with a text, the oldest first.
-    async fn kept(&self) -> Vec<String> {
-        let db = self.w.storage.waddle(self.waddle).await.unwrap();
-        let key = ArchiveKey::channel(self.channel);
-        let seen = db
-            .read(move |c| archive::around(c, &key, MessageId(i64::MAX), 100))
-            .await;
-        seen.unwrap().into_iter().filter_map(|s| s.body).collect()
-    }
-
-    fn post(&self, nick: &str, words: &str) -> Post {
-        Post {
-            waddle: self.waddle,
-            channel: self.channel,
-            nick: nick.into(),
-            body: words.into(),
-            poster: Some(Poster {
-                author: "webhook:1".into(),
-                mark: WEBHOOK,
-                payload: bytes::Bytes::new(),
-            }),
         }
     }
 }

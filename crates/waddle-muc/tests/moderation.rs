@@ -5,83 +5,35 @@
 #![expect(dead_code, reason = "the stage has more than these tests use")]
 
 mod play;
+#[path = "play/stage.rs"]
+mod stage;
 
 use std::time::Duration;
 
-use play::{World, text};
+use play::text;
+use stage::{ROOM, Stage, archive_id, body, error, user};
 use waddle_community::{
-    Actor, AuditFilter, ChannelChange, PurgeRequest, RemovalKind, ReportState, Role, SettingsChange,
-    Visibility, WaddleChange, screen::Rule,
+    Actor, AuditFilter, PurgeRequest, RemovalKind, ReportState, SettingsChange, WaddleChange,
 };
-use waddle_core::{ChannelId, Limits, MessageId, SystemClock, UserId, WaddleId, time::Clock};
+use waddle_core::{Limits, MessageId, SystemClock, time::Clock};
 use waddle_messages::{Act, NewMessage};
-use waddle_muc::{Post, PostError, Poster, WEBHOOK};
+use waddle_muc::PostError;
 use waddle_stanza::{Stanza, ns};
-use waddle_storage::repo::archive::{self, ArchiveKey};
 
-const ROOM: &str = "penguins.general@muc.localhost";
-const STANZAS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
-
-struct Stage {
-    w: World,
-    waddle: WaddleId,
-    channel: ChannelId,
-}
-
-/// Ada owns the waddle, Mo moderates, Bob is a member; Bob and Mo are in the room.
+/// Bob and Mo are in the room.
 async fn stage_with(limits: Limits) -> Stage {
-    let mut w = World::new(limits).await;
-    w.make_waddle("penguins", "ada", Visibility::Private).await;
-    w.add("penguins", "bob", Role::Member).await;
-    w.add("penguins", "mo", Role::Moderator).await;
-    let waddle = w
-        .community
-        .waddle_by_slug(&"penguins".parse().unwrap())
-        .unwrap()
-        .id;
-    let channels = w.community.channels(waddle).await.unwrap();
-    let channel = channels.iter().find(|c| c.slug.as_str() == "general").unwrap().id;
-    for name in ["bob", "mo"] {
-        w.connect(name).await;
-        w.join(name, ROOM, name).await;
-    }
-    let came = w.next("bob").await;
+    let mut stage = Stage::open(limits, &[("bob", "bob"), ("mo", "mo")]).await;
+    let came = stage.w.next("bob").await;
     assert_eq!(came.root().name(), "presence", "{}", text(&came));
-    Stage { w, waddle, channel }
+    stage
 }
 
 async fn stage() -> Stage {
     stage_with(Limits::default()).await
 }
 
-fn user(name: &str) -> UserId {
-    UserId::local(name)
-}
-
 fn soon(seconds: u64) -> waddle_core::Timestamp {
     SystemClock.now().plus(Duration::from_secs(seconds))
-}
-
-fn body(s: &Stanza) -> String {
-    s.root()
-        .child_text("body", ns::CLIENT)
-        .unwrap_or_default()
-        .into_owned()
-}
-
-/// The condition and the text of an error.
-fn error(s: &Stanza) -> (String, String, String) {
-    let e = s.root().child("error", ns::CLIENT);
-    let e = e.unwrap_or_else(|| panic!("no error: {}", text(s)));
-    let condition = e
-        .children()
-        .find(|c| c.in_ns(STANZAS) && c.name() != "text")
-        .unwrap();
-    (
-        e.attr("type").unwrap().into_owned(),
-        condition.name().to_owned(),
-        e.child_text("text", STANZAS).unwrap_or_default().into_owned(),
-    )
 }
 
 impl Stage {
@@ -97,44 +49,7 @@ impl Stage {
     }
 
     async fn id(&mut self, name: &str, words: &str) -> MessageId {
-        let came = self.say(name, words).await;
-        let id = came.root().child("stanza-id", ns::SID);
-        let id = id.unwrap_or_else(|| panic!("{}", text(&came)));
-        id.attr("id").unwrap().parse().unwrap()
-    }
-
-    async fn rule(&self, json: &str) -> i64 {
-        let rule: Rule = serde_json::from_str(json).unwrap();
-        let made = self.w.community.add_rule(Actor::System, self.waddle, rule).await;
-        made.unwrap().id
-    }
-
-    async fn bodies(&self) -> Vec<Option<String>> {
-        let db = self.w.storage.waddle(self.waddle).await.unwrap();
-        let key = ArchiveKey::channel(self.channel);
-        let seen = db
-            .read(move |c| archive::around(c, &key, MessageId(i64::MAX), 100))
-            .await;
-        seen.unwrap().into_iter().map(|s| s.body).collect()
-    }
-
-    /// Another slow mode; Bob hears that something changed.
-    async fn slow(&mut self, seconds: u32) {
-        let change = ChannelChange {
-            name: Some(format!("Slow {seconds}")),
-            slow_mode_seconds: Some(seconds),
-            ..ChannelChange::default()
-        };
-        let c = self.w.community.clone();
-        c.update_channel(Actor::System, self.waddle, self.channel, change)
-            .await
-            .unwrap();
-        loop {
-            let came = self.w.next("bob").await;
-            if came.root().name() == "message" && came.root().has("x", ns::MUC_USER) {
-                return;
-            }
-        }
+        archive_id(&self.say(name, words).await)
     }
 
     async fn appeal(&self, words: &str) {
@@ -320,24 +235,14 @@ async fn rules_hold_for_messages_corrections_http_webhooks_and_private_messages(
         &format!("<message type='chat' to='{ROOM}/mo' id='p'><body>vile</body></message>"),
     );
     refused(&s.w.next("bob").await);
-    let post = |words: &str| Post {
-        waddle: s.waddle,
-        channel: s.channel,
-        nick: "Hook".into(),
-        body: words.into(),
-        poster: Some(Poster {
-            author: "webhook:1".into(),
-            mark: WEBHOOK,
-            payload: bytes::Bytes::new(),
-        }),
-    };
+    let post = |words: &str| s.post("Hook", words);
     assert_eq!(s.w.rooms.post(post("vile")).await, Err(PostError::Rule));
     s.w.rooms.post(post("darn")).await.unwrap();
     assert_eq!(body(&s.w.next("bob").await), "****");
     // Moderators are spared.
     while body(&s.w.next("mo").await) != "****" {}
     assert_eq!(body(&s.say("mo", "do not say vile").await), "do not say vile");
-    let kept: Vec<String> = s.bodies().await.into_iter().flatten().collect();
+    let kept = s.kept().await;
     assert_eq!(
         kept,
         ["**** it", "****", "do not say vile"],
@@ -488,7 +393,7 @@ async fn a_purge_takes_what_somebody_said_and_nothing_else() {
     );
     let done = c.purge(&user("mo"), s.waddle, first.id).await.unwrap();
     assert!(done.finished_at.is_some() && done.removed == 2);
-    let kept: Vec<String> = s.bodies().await.into_iter().flatten().collect();
+    let kept = s.kept().await;
     assert_eq!(kept, (0..8).map(|n| format!("order {n}")).collect::<Vec<_>>());
     // Newcomers hear nothing of it.
     s.w.connect("ada").await;
@@ -530,7 +435,7 @@ async fn a_purge_goes_on_after_a_restart() {
     }
     s.w.restart().await;
     for _ in 0..400 {
-        if s.bodies().await.iter().flatten().count() == 0 {
+        if s.kept().await.is_empty() {
             let open = s.w.community.next_purge(s.waddle).await.unwrap();
             if open.is_none() {
                 return;
@@ -538,7 +443,7 @@ async fn a_purge_goes_on_after_a_restart() {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    panic!("it was not finished: {:?}", s.bodies().await);
+    panic!("it was not finished: {:?}", s.kept().await);
 }
 
 #[tokio::test]

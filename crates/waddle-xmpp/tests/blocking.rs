@@ -7,7 +7,7 @@ mod eventing;
 mod support;
 
 use eventing::{interested, publish, told, untold};
-use support::{Client, World, body, condition, text, world, world_with};
+use support::{Client, World, body, condition, friends, text, world, world_with};
 use waddle_core::limits::Rate;
 use waddle_stanza::Stanza;
 use waddle_storage::repo::reports;
@@ -35,22 +35,6 @@ async fn list(c: &mut Client) -> Vec<String> {
 fn is_blocked(s: &Stanza) -> bool {
     let error = s.root().child("error", "jabber:client").unwrap();
     condition(s) == "not-acceptable" && error.has("blocked", "urn:xmpp:blocking:errors")
-}
-
-/// Alice and Bob see each other's presence.
-async fn friends(a: &mut Client, b: &mut Client) {
-    for (c, other) in [(&mut *a, "bob"), (&mut *b, "alice")] {
-        c.send(&format!("<presence type='subscribed' to='{other}@waddle.test'/>"))
-            .await;
-        c.sync().await;
-    }
-    for (c, other) in [(&mut *a, "bob"), (&mut *b, "alice")] {
-        c.send(&format!("<presence type='subscribe' to='{other}@waddle.test'/>"))
-            .await;
-        c.sync().await;
-    }
-    a.sync().await;
-    b.sync().await;
 }
 
 async fn pair(w: &World) -> (Client, Client) {

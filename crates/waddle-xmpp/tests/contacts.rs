@@ -5,7 +5,7 @@
 
 mod support;
 
-use support::{Client, condition, text, world};
+use support::{Client, condition, friends, text, world};
 use waddle_stanza::Stanza;
 
 const ROSTER: &str = "jabber:iq:roster";
@@ -358,22 +358,6 @@ async fn who_knows_an_older_roster_is_told_what_changed() {
             "{unknown}"
         );
     }
-}
-
-/// Alice and Bob see each other.
-async fn friends(a: &mut Client, b: &mut Client) {
-    for (c, other) in [(&mut *a, "bob"), (&mut *b, "alice")] {
-        c.send(&format!("<presence type='subscribed' to='{other}@waddle.test'/>"))
-            .await;
-        c.sync().await;
-    }
-    for (c, other) in [(&mut *a, "bob"), (&mut *b, "alice")] {
-        c.send(&format!("<presence type='subscribe' to='{other}@waddle.test'/>"))
-            .await;
-        c.sync().await;
-    }
-    a.sync().await;
-    b.sync().await;
 }
 
 /// RFC 6121 §4.3.2, XEP-0012, XEP-0319.

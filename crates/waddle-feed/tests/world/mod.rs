@@ -13,7 +13,7 @@ use bytes::Bytes;
 use tokio::sync::broadcast;
 use waddle_community::{Actor, Binding, Community, FeedMode, NewBinding, NewWaddle};
 use waddle_core::{Clock, Jid, Limits, Slug, SystemClock, Timestamp, TopicFilter, UserId, WaddleId};
-use waddle_feed::{Deps, Feeds};
+use waddle_feed::{FeedDeps, Feeds};
 use waddle_mqtt::{
     Broker, BrokerConfig, OperatorsOnly, Publish, PublishSink as _, Published, Reason,
     policy::{Access, Action, Answer, Change, LoggedIn, Login, Policy, Principal, Refusal},
@@ -76,7 +76,7 @@ impl World {
         .await
         .unwrap();
         let clock = Arc::new(Faulty::default());
-        let feeds = Feeds::start(Deps {
+        let feeds = Feeds::start(FeedDeps {
             community: community.clone(),
             rooms: rooms.clone(),
             clock: clock.clone(),

@@ -178,6 +178,20 @@ impl World {
     }
 }
 
+/// Two people see each other's presence.
+pub async fn friends(a: &mut Client, b: &mut Client) {
+    let (one, two) = (a.name.clone(), b.name.clone());
+    for kind in ["subscribed", "subscribe"] {
+        for (c, other) in [(&mut *a, &two), (&mut *b, &one)] {
+            c.send(&format!("<presence type='{kind}' to='{other}@{DOMAIN}'/>"))
+                .await;
+            c.sync().await;
+        }
+    }
+    a.sync().await;
+    b.sync().await;
+}
+
 pub fn text(s: &Stanza) -> String {
     String::from_utf8_lossy(s.bytes()).into_owned()
 }
