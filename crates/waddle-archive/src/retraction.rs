@@ -28,8 +28,8 @@ pub fn of_room(
     author: Option<&str>,
     tombstone: &Tombstone<'_>,
 ) -> Result<Vec<MessageId>> {
-    let mut parts = messages::parts_of(tx, id)?;
-    let message = archive::get(tx, room, parts.id)?;
+    let id = messages::first_of(tx, id)?;
+    let message = archive::get(tx, room, id)?;
     if message.retracted {
         return Err(StorageError::NotFound);
     }
@@ -38,16 +38,30 @@ pub fn of_room(
     }
     bury(tx, room, &message, tombstone)?;
     let mut gone = vec![message.id];
-    // Each is read once: one that is buried is found no more.
-    while !parts.corrections.is_empty() {
-        for c in &parts.corrections {
-            bury(tx, room, c, tombstone)?;
-            gone.push(c.id);
-        }
-        parts = messages::parts_of(tx, message.id)?;
-    }
+    gone.extend(corrections(tx, room, message.id, tombstone)?);
     messages::bury(tx, room, message.id)?;
     Ok(gone)
+}
+
+/// Buries all corrections of a message; which they were.
+fn corrections(
+    tx: &mut Tx,
+    archive: &ArchiveKey,
+    id: MessageId,
+    tombstone: &Tombstone<'_>,
+) -> Result<Vec<MessageId>> {
+    let mut gone = Vec::new();
+    loop {
+        // Each is read once: one that is buried is found no more.
+        let parts = messages::parts_of(tx, id)?;
+        if parts.corrections.is_empty() {
+            return Ok(gone);
+        }
+        for c in &parts.corrections {
+            bury(tx, archive, c, tombstone)?;
+            gone.push(c.id);
+        }
+    }
 }
 
 /// One side of a conversation: an archive, and who is the other side there.
@@ -76,9 +90,7 @@ pub fn of_conversation(
         let said = archive::said(tx, archive, other.as_str(), author, id)?;
         if let Some(message) = said.into_iter().find(|m| is_named(m, id)) {
             bury(tx, archive, &message, tombstone)?;
-            for c in messages::parts_of(tx, message.id)?.corrections {
-                bury(tx, archive, &c, tombstone)?;
-            }
+            corrections(tx, archive, message.id, tombstone)?;
             gone.push((archive.clone(), message.id));
         }
     }

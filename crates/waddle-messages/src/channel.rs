@@ -11,7 +11,7 @@ use waddle_storage::{
     },
 };
 
-use crate::{Error, MessageView, Result, Viewer, view};
+use crate::{Error, MessageView, Result, Viewer, inbox, view};
 
 /// Messages, oldest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -173,12 +173,16 @@ impl ChannelMessages {
         .await
     }
 
-    /// Up to where somebody has read, and how much they have not; counts end at `most`.
+    /// Up to where somebody has read, and how much they have not; counts end at `most`. Who has never read it has read what
+    /// was said before they joined.
     pub async fn unread(&self, reader: &UserId, most: usize) -> Result<(Option<MessageId>, Unread)> {
         let reader = reader.clone();
         self.read(move |c, key| {
             let marker = messages::marker(c, reader.as_str(), key.as_str())?;
-            let after = marker.unwrap_or(MessageId(0));
+            let after = match marker {
+                Some(marker) => marker,
+                None => inbox::joined(c, &reader)?,
+            };
             Ok((marker, messages::unread(c, key, reader.as_str(), after, most)?))
         })
         .await

@@ -18,6 +18,8 @@ pub const PINS: &str = "urn:waddle:pins:0";
 const EMOJIS: usize = 64;
 /// Bytes of one emoji: families with skin tones have 41.
 const EMOJI_BYTES: usize = 64;
+/// Mentions of one message that are read.
+const REFERENCES: usize = 256;
 /// Bytes of the name of a thread.
 const THREAD_BYTES: usize = 256;
 
@@ -115,8 +117,10 @@ impl Facts {
                     more = true;
                 }
                 ("reference", REFERENCE) if e.attr("type").is_some_and(|t| t == "mention") => {
-                    f.references
-                        .extend(e.attr("uri").map(std::borrow::Cow::into_owned));
+                    if f.references.len() < REFERENCES {
+                        f.references
+                            .extend(e.attr("uri").map(std::borrow::Cow::into_owned));
+                    }
                     more = true;
                 }
                 ("file-sharing", "urn:xmpp:sfs:0") | ("x", "jabber:x:oob") => {

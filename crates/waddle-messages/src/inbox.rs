@@ -8,12 +8,13 @@
 use std::sync::Arc;
 
 use waddle_community::{Channel, Community, Waddle};
-use waddle_core::{Jid, MessageId, Timestamp, UserId, WaddleId};
+use waddle_core::{BareJid, Jid, MessageId, Timestamp, UserId, WaddleId};
 use waddle_stanza::Stanza;
 use waddle_storage::{
     Conn, Db, StorageError,
     repo::{
         archive::{self, ArchiveKey, Archived},
+        direct::{self, Group},
         members,
         messages::{self, Unread},
     },
@@ -30,14 +31,16 @@ pub struct Bounds {
     pub channels: usize,
     /// Conversations with people that are listed.
     pub direct: usize,
+    /// Small groups that are listed.
+    pub groups: usize,
     /// Messages of an account's archive that are looked at for them.
     pub reach: usize,
 }
 
-/// What was said last between two people.
+/// What was said last between two people, or in a small group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirectView {
-    /// Its identifier in the archive of the one who asks.
+    /// Its identifier in the archive of the one who asks, or of the group.
     pub id: MessageId,
     /// When.
     pub sent_at: Timestamp,
@@ -71,6 +74,13 @@ pub enum With {
         peer: Jid,
         /// What was said last.
         last: DirectView,
+    },
+    /// A small group.
+    Group {
+        /// It.
+        group: Arc<Group>,
+        /// What was said last.
+        last: Option<DirectView>,
     },
 }
 
@@ -111,6 +121,8 @@ pub enum HeadOf {
     Channel(Arc<Waddle>, Arc<Channel>),
     /// A person.
     Direct(Jid),
+    /// A small group.
+    Group(Arc<Group>),
 }
 
 impl Head {
@@ -119,6 +131,7 @@ impl Head {
         let name = match &self.with {
             HeadOf::Channel(_, channel) => channel.id.to_string(),
             HeadOf::Direct(peer) => peer.to_string(),
+            HeadOf::Group(group) => group.room.clone(),
         };
         (self.last, name)
     }
@@ -149,13 +162,19 @@ impl Head {
                     mentions: messages,
                 }
             }
+            HeadOf::Group(group) => {
+                messages::unread(conn, &ArchiveKey::room(&group.room), reader, self.after, counted)?
+            }
         })
     }
 }
 
-/// Which conversations somebody has: for each channel one look into an index, for people one for all of them.
-pub async fn index(community: &Community, user: &UserId, bounds: Bounds) -> Result<Index> {
-    let mut heads = direct(&community.storage().server(), user, bounds).await?;
+/// Which conversations somebody has: for each channel and group one look into an index, for people one for all of them. `me`
+/// is their address, by which groups know them.
+pub async fn index(community: &Community, user: &UserId, me: &BareJid, bounds: Bounds) -> Result<Index> {
+    let server = community.storage().server();
+    let mut heads = conversations(&server, user, bounds).await?;
+    heads.extend(groups(&server, user, me, bounds.groups).await?);
     let mut left = bounds.channels;
     for (waddle, _) in community.waddles_of(user).await? {
         if left == 0 {
@@ -185,8 +204,7 @@ async fn channels(
     let (user, waddle) = (user.clone(), waddle.clone());
     let db = community.storage().waddle(waddle.id).await?;
     let found = db.read(move |c| {
-        // Identifiers are times.
-        let joined = members::get(c, &user)?.map_or(MessageId(0), |m| MessageId(m.joined_at.0 - 1));
+        let joined = joined(c, &user)?;
         let mut all = Vec::with_capacity(readable.len());
         for channel in readable {
             let key = ArchiveKey::channel(channel.id);
@@ -203,7 +221,50 @@ async fn channels(
     Ok(found.await?)
 }
 
-async fn direct(server: &Db, user: &UserId, bounds: Bounds) -> Result<Vec<Head>> {
+/// Behind which message somebody came into a waddle: identifiers are times.
+pub(crate) fn joined(conn: &Conn, user: &UserId) -> waddle_storage::Result<MessageId> {
+    Ok(members::get(conn, user)?.map_or(MessageId(0), |m| MessageId(m.joined_at.0 - 1)))
+}
+
+async fn groups(server: &Db, user: &UserId, me: &BareJid, most: usize) -> Result<Vec<Head>> {
+    let (user, me) = (user.clone(), me.clone());
+    let found = server.read(move |c| {
+        let mut all = Vec::new();
+        for group in direct::groups_of(c, &me, most)? {
+            let (read, after) = place_in_group(c, &user, &me, &group.room)?;
+            all.push(Head {
+                last: messages::latest_id(c, &ArchiveKey::room(&group.room))?.unwrap_or(MessageId(0)),
+                with: HeadOf::Group(Arc::new(group)),
+                read,
+                after,
+            });
+        }
+        Ok(all)
+    });
+    Ok(found.await?)
+}
+
+/// Up to where somebody has read a small group, and behind which message something is new to them: who has never read it has
+/// read what was said before they came in.
+pub fn place_in_group(
+    conn: &Conn,
+    user: &UserId,
+    me: &BareJid,
+    room: &str,
+) -> waddle_storage::Result<(Option<MessageId>, MessageId)> {
+    let read = messages::marker(conn, user.as_str(), ArchiveKey::room(room).as_str())?;
+    let after = match read {
+        Some(read) => read,
+        None => {
+            let people = direct::people(conn, room)?;
+            let own = people.iter().find(|p| p.jid == *me);
+            own.map_or(MessageId(0), |p| MessageId(p.at.0))
+        }
+    };
+    Ok((read, after))
+}
+
+async fn conversations(server: &Db, user: &UserId, bounds: Bounds) -> Result<Vec<Head>> {
     let user = user.clone();
     let found = server.read(move |c| {
         let key = ArchiveKey::user(&user);
@@ -232,7 +293,7 @@ fn by_database(heads: &[Head]) -> Vec<(Option<WaddleId>, Vec<usize>)> {
     for (n, head) in heads.iter().enumerate() {
         let of = match &head.with {
             HeadOf::Channel(waddle, _) => Some(waddle.id),
-            HeadOf::Direct(_) => None,
+            HeadOf::Direct(_) | HeadOf::Group(_) => None,
         };
         match all.iter_mut().find(|(found, _)| *found == of) {
             Some((_, numbers)) => numbers.push(n),
@@ -336,6 +397,13 @@ fn one(
             With::Direct {
                 peer,
                 last: said(&row, user),
+            }
+        }
+        (HeadOf::Group(group), _) => {
+            let row = messages::latest(conn, &ArchiveKey::room(&group.room))?;
+            With::Group {
+                group,
+                last: row.map(|row| said(&row, user)),
             }
         }
         (HeadOf::Channel(..), None) => return Ok(None),

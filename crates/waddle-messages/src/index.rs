@@ -13,8 +13,18 @@ use waddle_storage::{
 
 use crate::{Facts, NewsKind};
 
-/// Archives a message with what it says; answers its identifier, and what was done. `reach` is how many messages back a
-/// correction is looked for.
+/// A message that was archived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// Its identifier.
+    pub id: MessageId,
+    /// What was done.
+    pub news: NewsKind,
+    /// Up to where its author has read from now on, where that is further than before.
+    pub read: Option<MessageId>,
+}
+
+/// Archives a message with what it says. `reach` is how many messages back a correction is looked for.
 pub fn append(
     tx: &mut Tx,
     key: &ArchiveKey,
@@ -22,9 +32,13 @@ pub fn append(
     trace: Trace,
     facts: Option<&Facts>,
     reach: usize,
-) -> Result<(MessageId, NewsKind)> {
+) -> Result<Appended> {
     let Some(f) = facts else {
-        return Ok((archive::append_traced(tx, key, message, trace)?, NewsKind::Posted));
+        return Ok(Appended {
+            id: archive::append_traced(tx, key, message, trace)?,
+            news: NewsKind::Posted,
+            read: None,
+        });
     };
     let author = message.author.clone().unwrap_or_default();
     let edits = corrected(tx, key, &author, f, reach)?;
@@ -34,8 +48,9 @@ pub fn append(
     if message.kind == Kind::Message && (!f.is_line || edits.is_some()) {
         message.kind = Kind::Other;
     }
+    let corrected_to = message.body.clone().filter(|_| edits.is_some());
     let id = archive::append_traced(tx, key, message, trace)?;
-    let done = if let Some(target) = edits {
+    let news = if let Some(target) = edits {
         let link = Link {
             edits,
             ..Link::default()
@@ -43,6 +58,7 @@ pub fn append(
         messages::link(tx, key, id, &link)?;
         messages::mentioned(tx, key, target, &f.mentions)?;
         messages::name_files(tx, target, &author, &f.files)?;
+        messages::keep_preview_if(tx, target, corrected_to.as_deref().unwrap_or_default())?;
         NewsKind::Edited(target)
     } else if f.is_line {
         let link = place(tx, key, f)?;
@@ -62,13 +78,18 @@ pub fn append(
     } else {
         f.news()
     };
+    let mut read = None;
     if let Some(displayed) = f.displayed {
-        messages::mark(tx, &author, key.as_str(), displayed.min(id))?;
+        let displayed = displayed.min(id);
+        if messages::mark(tx, &author, key.as_str(), displayed)? {
+            read = Some(displayed);
+        }
     }
-    Ok((id, done))
+    Ok(Appended { id, news, read })
 }
 
-/// The message that is corrected: only the author's own, and only one that is there.
+/// The message that is corrected: only the author's own, and only one that is there and that people read. Whoever could
+/// correct a reaction or a marker would say something new that is nowhere.
 fn corrected(tx: &Tx, key: &ArchiveKey, author: &str, f: &Facts, reach: usize) -> Result<Option<MessageId>> {
     let found = match (f.edits, &f.replaces) {
         (Some(id), _) => Some(id),
@@ -78,7 +99,9 @@ fn corrected(tx: &Tx, key: &ArchiveKey, author: &str, f: &Facts, reach: usize) -
     let Some(found) = found else { return Ok(None) };
     let target = messages::first_of(tx, found)?;
     match archive::get(tx, key, target) {
-        Ok(m) if !m.retracted && m.author.as_deref() == Some(author) => Ok(Some(target)),
+        Ok(m) if !m.retracted && m.kind == Kind::Message && m.author.as_deref() == Some(author) => {
+            Ok(Some(target))
+        }
         Ok(_) | Err(waddle_storage::StorageError::NotFound) => Ok(None),
         Err(e) => Err(e),
     }

@@ -31,6 +31,8 @@ pub type Expired = Arc<dyn Fn(WaddleId, waddle_core::ChannelId, MessageId) + Sen
 const CHUNK: usize = 500;
 /// Files that are looked at at a time.
 const FILES: usize = 100;
+/// Files that could not be deleted before the store is taken to be away.
+const FAILURES: usize = 10;
 /// Steps of the full text that one waddle takes at a time.
 const STEPS: usize = 8;
 /// Pauses of a second between two looks for messages that are not yet in the full text.
@@ -94,23 +96,28 @@ impl Sweep {
         Ok((expiring, gone))
     }
 
-    /// Deletes the files of messages that are gone; how many are dealt with. One that cannot be deleted now stays.
+    /// Deletes the files of messages that are gone; how many are dealt with. One that cannot be deleted now stays, and holds
+    /// up no other.
     pub async fn files(&self, db: &Db) -> Result<usize> {
-        let mut done = 0;
+        let (mut done, mut failed) = (0, 0);
+        let last = db.read(messages::last_file).await?;
         loop {
-            let due = db.read(|c| messages::due_files(c, FILES)).await?;
+            let due = db.read(move |c| messages::due_files(c, last, FILES)).await?;
             let count = due.len();
             for f in due {
-                let Ok(owner) = f.owner.parse::<UserId>() else {
-                    db.write(move |tx| messages::file_removed(tx, f.n)).await?;
-                    continue;
-                };
-                if let Err(error) = (self.delete_file)(f.url, owner).await {
-                    tracing::warn!(%error, "a file of a message that is gone is deleted later");
-                    return Ok(done);
+                if let Ok(owner) = f.owner.parse::<UserId>() {
+                    if let Err(error) = (self.delete_file)(f.url, owner).await {
+                        tracing::warn!(%error, "a file of a message that is gone is deleted later");
+                        db.write(move |tx| messages::file_postponed(tx, f.n)).await?;
+                        failed += 1;
+                        if failed == FAILURES {
+                            return Ok(done);
+                        }
+                        continue;
+                    }
+                    done += 1;
                 }
                 db.write(move |tx| messages::file_removed(tx, f.n)).await?;
-                done += 1;
             }
             if count < FILES {
                 return Ok(done);

@@ -11,6 +11,10 @@ const FALLBACK: &str = "urn:xmpp:fallback:0";
 pub(crate) const REPLY: &str = "urn:xmpp:reply:0";
 /// What is written in the text beside an element that says the same.
 const SAID_TWICE: &[&str] = &[REPLY, "urn:xmpp:sfs:0", "jabber:x:oob"];
+/// Stretches of one text that are said twice; what is beyond is shown.
+const STRETCHES: usize = 32;
+/// Bytes of an address; what is longer is no link.
+const LINK_BYTES: usize = 2_048;
 
 /// What a message says, without the quotation that an element says better.
 pub fn shown(message: Element<'_>) -> String {
@@ -27,12 +31,15 @@ pub fn shown(message: Element<'_>) -> String {
         if parts.peek().is_none() {
             gone.push((0, usize::MAX));
         }
-        gone.extend(parts.map(|p| {
+        gone.extend(parts.take(STRETCHES).map(|p| {
             (
                 number(p, "start").unwrap_or(0),
                 number(p, "end").unwrap_or(usize::MAX),
             )
         }));
+        if gone.len() >= STRETCHES {
+            break;
+        }
     }
     if gone.is_empty() {
         return body.into_owned();
@@ -44,7 +51,7 @@ pub fn shown(message: Element<'_>) -> String {
         .collect()
 }
 
-/// The addresses on the web that a text names, up to `most`.
+/// The addresses on the web that a text names, up to `most`. Each byte is looked at a few times, whatever the text.
 pub fn links(text: &str, most: usize) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let mut rest = text;
@@ -56,35 +63,45 @@ pub fn links(text: &str, most: usize) -> Vec<String> {
             .next_back()
             .is_none_or(|c| !c.is_alphanumeric());
         rest = &rest[at..];
-        let web = rest.starts_with("https://") || rest.starts_with("http://");
-        let end = rest
-            .find(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | '"'))
-            .unwrap_or(rest.len());
-        if !begins || !web {
+        if !begins || !(rest.starts_with("https://") || rest.starts_with("http://")) {
             rest = &rest[4..];
             continue;
         }
-        let mut link = &rest[..end];
-        rest = &rest[end..];
-        // What ends a sentence is not the address's; a bracket is, where it was opened in it.
-        while let Some(last) = link.chars().next_back() {
-            let closes = |open: char, close: char| {
-                last == close && link.matches(open).count() < link.matches(close).count()
-            };
-            if matches!(last, '.' | ',' | ';' | ':' | '!' | '?' | '\'' | '*' | '_' | '`')
-                || closes('(', ')')
-                || closes('[', ']')
-            {
-                link = &link[..link.len() - last.len_utf8()];
-            } else {
-                break;
-            }
+        let end = rest
+            .find(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | '"'))
+            .unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end);
+        rest = after;
+        if word.len() > LINK_BYTES {
+            continue;
         }
+        let link = address(word);
         if url::Url::parse(link).is_ok_and(|u| u.has_host()) && !found.iter().any(|f| f == link) {
             found.push(link.to_owned());
         }
     }
     found
+}
+
+/// An address without what ends a sentence; a bracket is its own where it was opened in it.
+fn address(word: &str) -> &str {
+    let count = |sign: char| word.matches(sign).count();
+    let pairs = [('(', ')'), ('[', ']')];
+    let mut open = pairs.map(|(opens, closes)| (count(opens), count(closes)));
+    let mut link = word;
+    while let Some(last) = link.chars().next_back() {
+        let surplus = pairs
+            .iter()
+            .zip(&mut open)
+            .find(|((_, closes), (opened, closed))| last == *closes && opened < closed);
+        match surplus {
+            Some((_, (_, closed))) => *closed -= 1,
+            None if matches!(last, '.' | ',' | ';' | ':' | '!' | '?' | '\'' | '*' | '_' | '`') => {}
+            None => break,
+        }
+        link = &link[..link.len() - last.len_utf8()];
+    }
+    link
 }
 
 /// The names behind an `@` in a text, without it, up to `most`; a name ends where a word ends.
@@ -141,6 +158,29 @@ mod tests {
             assert_eq!(links(text, 9), want, "{text}");
         }
         assert_eq!(links("http://a http://b http://c", 2).len(), 2);
+        assert_eq!(links("https://a.example/x(y)]).", 1), ["https://a.example/x(y)"]);
+    }
+
+    /// On the room's own task: a text of a quarter of a megabyte may be nothing but beginnings, or ends, of links.
+    #[test]
+    fn hostile_texts_cost_what_long_texts_cost() {
+        let many = 65_000;
+        let ended = ["https://a.example/", &")".repeat(many)].concat();
+        let begun = "http".repeat(many);
+        let short = ["https://a.example/", &")].".repeat(600)].concat();
+        let body = "x".repeat(many);
+        let stretch = "<body start='70000' end='70001'/>".repeat(many / 10);
+        let xml = format!(
+            "<message xmlns='jabber:client'><body>{body}</body>\
+             <fallback xmlns='urn:xmpp:fallback:0' for='urn:xmpp:reply:0'>{stretch}</fallback></message>"
+        );
+        let stanza = Stanza::parse(xml.into()).unwrap();
+        let started = std::time::Instant::now();
+        assert!(links(&ended, 1).is_empty() && links(&begun, 1).is_empty());
+        assert_eq!(links(&short, 1), ["https://a.example/"]);
+        assert_eq!(shown(stanza.root()), body);
+        let took = started.elapsed();
+        assert!(took < std::time::Duration::from_secs(1), "{took:?}");
     }
 
     #[test]

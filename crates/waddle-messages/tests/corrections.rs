@@ -39,8 +39,8 @@ async fn append(
     facts: Option<Facts>,
 ) -> Result<(MessageId, NewsKind), StorageError> {
     let (key, (message, trace)) = (key.clone(), said(n));
-    db.write(move |tx| index::append(tx, &key, message, trace, facts.as_ref(), 1_000))
-        .await
+    let done = db.write(move |tx| index::append(tx, &key, message, trace, facts.as_ref(), 1_000));
+    done.await.map(|done| (done.id, done.news))
 }
 
 #[tokio::test]

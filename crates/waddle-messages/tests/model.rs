@@ -150,7 +150,7 @@ impl Channel {
             .write(move |tx| index::append(tx, &key, message, trace, facts.as_deref(), 1_000))
             .await
             .unwrap()
-            .0
+            .id
     }
 
     async fn retract(&mut self, target: MessageId, author: Option<usize>) -> bool {

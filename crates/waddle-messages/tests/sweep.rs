@@ -161,7 +161,13 @@ async fn what_expires_is_gone_everywhere() {
     // The file could not be deleted; after a restart it is tried again.
     let db = s.storage.waddle(waddle).await.unwrap();
     assert_eq!(s.sweep.files(&db).await.unwrap(), 0);
-    assert_eq!(db.read(|c| messages::due_files(c, 9)).await.unwrap().len(), 1);
+    assert_eq!(
+        db.read(|c| messages::due_files(c, i64::MAX, 9))
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
     drop(db);
     s.storage.close().await;
     clock.advance(Duration::from_secs(3_600));
@@ -231,4 +237,76 @@ async fn searches_are_bounded_and_resumed() {
         "newest first, none twice"
     );
     assert!(seen.iter().all(|(_, c)| *c != channels[0]));
+    // Where to go on is a message that was given, whatever lies behind it in a channel that is not theirs.
+    clock.advance(Duration::from_secs(60));
+    s.say(waddle, channels[1], "cod", "https://x/").await;
+    clock.advance(Duration::from_millis(1_300));
+    s.say(waddle, channels[0], "cod", "https://x/").await;
+    clock.advance(Duration::from_secs(60));
+    s.say(waddle, channels[1], "cod", "https://x/").await;
+    let query = search::Query::new("cod", channels[1..].to_vec()).unwrap();
+    let ask = async |cursor, reach| {
+        let wanted = search::Wanted {
+            cursor,
+            max: 1,
+            context: 0,
+            reach,
+        };
+        search::search(&db, &Viewer::public(), query.clone(), wanted)
+            .await
+            .unwrap()
+    };
+    let first = ask(None, 10).await;
+    let given = first.items[0].message.id;
+    assert_eq!(first.next, Some(given));
+    // The same where it stopped looking at the one that is not theirs.
+    let next = ask(Some(given), 1).await.next.unwrap();
+    assert!(next < given && next.0 % 1_000_000 == 0, "{next}");
+    let mut cursor = Some(next);
+    let found = loop {
+        let hits = ask(cursor, 1).await;
+        if let Some(hit) = hits.items.first() {
+            break hit.message.channel_id;
+        }
+        cursor = hits.next;
+    };
+    assert_eq!(found, channels[1]);
+}
+
+/// A file that cannot be deleted holds up no other.
+#[tokio::test]
+async fn one_file_that_stays_keeps_none_of_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = ManualClock::at("2026-01-31T12:00:00Z".parse::<Timestamp>().unwrap());
+    let mut s = open(dir.path(), &clock, true).await;
+    let deleted = s.deleted.clone();
+    s.sweep.delete_file = Arc::new(move |url, owner| {
+        let deleted = deleted.clone();
+        Box::pin(async move {
+            if url.ends_with("/0") {
+                return Err("it cannot be deleted".to_owned());
+            }
+            deleted.lock().push((url, owner));
+            Ok(())
+        })
+    });
+    let new = NewWaddle {
+        owner: Some(UserId::local("ada")),
+        ..NewWaddle::new("penguins".parse().unwrap(), "Penguins")
+    };
+    let waddle = s.community.create_waddle(Actor::System, new).await.unwrap().id;
+    let channel = s.community.channels(waddle).await.unwrap()[0].id;
+    for n in 0..3 {
+        s.say(waddle, channel, "fish", &format!("https://up.x/upload/{n}"))
+            .await;
+    }
+    let db = s.storage.waddle(waddle).await.unwrap();
+    let key = ArchiveKey::channel(channel);
+    db.write(move |tx| waddle_storage::repo::archive::remove(tx, &key, None, 9))
+        .await
+        .unwrap();
+    assert_eq!(s.sweep.files(&db).await.unwrap(), 2);
+    assert_eq!(s.deleted.lock().len(), 2);
+    let due = db.read(|c| messages::due_files(c, i64::MAX, 9)).await.unwrap();
+    assert_eq!((due.len(), &*due[0].url), (1, "https://up.x/upload/0"));
 }

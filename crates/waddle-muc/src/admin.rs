@@ -54,6 +54,8 @@ impl Room {
         let standing = self.standing(&sender.user, &bare);
         let here = self.occupants.of_session(&sender.jid);
         let role = match here {
+            // In a channel the permissions decide at this moment, whatever is still shown.
+            Some(i) if matches!(self.kind, Kind::Channel(_)) => self.occupants.at(i).role.min(standing.role),
             Some(i) => self.occupants.at(i).role,
             None => {
                 let same = self.occupants.iter().filter(|o| o.bare == bare);
@@ -165,6 +167,7 @@ impl Room {
         fx: &mut Effects,
     ) -> Outcome {
         self.may_look(&inbound.sender)?;
+        self.judge();
         let asker = self.powers(&inbound.sender);
         let mut roles = Vec::new();
         let mut affiliations = Vec::new();

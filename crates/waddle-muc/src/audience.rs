@@ -89,6 +89,7 @@ impl Room {
 
     /// Shows the occupant at `i` to everybody else who is to see them; who is not any more hears that they left.
     pub(crate) fn announce_to_others(&mut self, i: usize, fx: &mut Effects) {
+        self.judge();
         let o = self.occupants.at(i);
         let (was, role) = (o.public, o.role);
         let public = self.settings.presence_of.has(role.bit()) && (was || self.is_public(role));
@@ -99,7 +100,7 @@ impl Room {
         let away = (was && !public)
             .then(|| [false, true].map(|with_jid| unavailable(o, with_jid, Departure::default(), &[], None)));
         for (at, viewer) in self.occupants.iter().enumerate() {
-            if at == i {
+            if at == i || viewer.is_out {
                 continue;
             }
             let which = usize::from(self.sees_addresses(viewer));
@@ -228,7 +229,7 @@ impl Room {
         let droppable = self.occupants.sessions() > BIG && d.codes.is_empty();
         let shown = [false, true].map(|with_jid| unavailable(gone, with_jid, d, &[], status));
         for viewer in self.occupants.iter() {
-            if viewer.key == gone.key || !Self::sees(viewer, gone) {
+            if viewer.key == gone.key || viewer.is_out || !Self::sees(viewer, gone) {
                 continue;
             }
             let fan = &shown[usize::from(self.sees_addresses(viewer))];

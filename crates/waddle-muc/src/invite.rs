@@ -11,6 +11,7 @@ use crate::{
     error::{self, Outcome},
     manage,
     room::{Kind, Room, members_only},
+    silence,
     standing::{Affiliation, Role},
     state::{Effect, Effects},
 };
@@ -83,10 +84,12 @@ impl Room {
             return self.decline(inbound, decline, fx);
         }
         let i = self.occupant_of(&inbound.sender)?;
+        self.refresh(i)?;
         let o = self.occupants.at(i);
         if o.role < Role::Participant {
             return Err(error::forbidden("you may read here but not invite"));
         }
+        self.may_give_reason(inbound, fx)?;
         let plain_members_only = matches!(self.kind, Kind::Plain(_)) && self.settings.members_only;
         if plain_members_only && o.affiliation < Affiliation::Admin && !self.settings.allow_invites {
             return Err(error::forbidden("only admins may invite to this room"));
@@ -177,8 +180,30 @@ impl Room {
         self.save_people(rows, Box::new(then), now, fx);
     }
 
+    /// What is said with an invitation or its refusal is said like anything else.
+    fn may_give_reason(&self, inbound: &Arrived, fx: &mut Effects) -> Outcome {
+        if self
+            .screen(&inbound.sender.user, &inbound.stanza, fx)?
+            .covered
+            .is_some()
+        {
+            return Err(error::against_rules(
+                "a rule of this waddle does not let this reason pass",
+            ));
+        }
+        Ok(())
+    }
+
     fn decline(&mut self, inbound: &Arrived, decline: Element<'_>, fx: &mut Effects) -> Outcome {
-        self.may_look(&inbound.sender)?;
+        let sender = &inbound.sender;
+        self.may_look(sender)?;
+        if self.standing(&sender.user, &sender.jid.bare()).affiliation == Affiliation::Outcast {
+            return Err(error::forbidden("you are banned from this room"));
+        }
+        if let Some(why) = self.policy().and_then(|p| silence::timed_out(p, &sender.user)) {
+            return Err(error::forbidden(why));
+        }
+        self.may_give_reason(inbound, fx)?;
         let to: Jid = decline
             .attr("to")
             .and_then(|to| to.parse().ok())

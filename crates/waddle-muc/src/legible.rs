@@ -16,6 +16,8 @@ const REACTIONS: &str = "urn:xmpp:reactions:0";
 const REFERENCE: &str = "urn:xmpp:reference:0";
 /// XEP-0382: what hides a text is a text too.
 const SPOILER: &str = "urn:xmpp:spoiler:0";
+/// XEP-0004.
+const FORMS: &str = "jabber:x:data";
 /// XEP-0511: what a link leads to.
 const RDF: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#";
 /// Texts of one message.
@@ -23,7 +25,7 @@ const PARTS: usize = 256;
 /// Depth of elements within one another.
 const DEPTH: usize = 16;
 /// Attributes that people read or follow.
-const SHOWN: [&str; 6] = ["href", "src", "target", "uri", "alt", "title"];
+const SHOWN: [&str; 7] = ["href", "src", "target", "uri", "alt", "title", "label"];
 /// Elements of formatted text that part no words.
 const INLINE: [&str; 16] = [
     "a", "b", "i", "u", "s", "em", "strong", "span", "code", "font", "tt", "small", "big", "sub", "sup", "q",
@@ -58,7 +60,12 @@ impl<'a> Legible<'a> {
                 ("x", OOB) | ("reactions", REACTIONS) => {
                     c.children().for_each(|part| read.push(n, part.text()));
                 }
+                ("x", ns::CONFERENCE) => read.invitation(n, c),
+                ("x", ns::MUC_USER) => c.children().for_each(|part| {
+                    part.children().for_each(|said| read.push(n, said.text()));
+                }),
                 ("html", XHTML_IM)
+                | ("x", FORMS)
                 | ("spoiler", SPOILER)
                 | ("Description", RDF)
                 | ("apply-to", ns::FASTEN) => {
@@ -67,7 +74,11 @@ impl<'a> Legible<'a> {
                     read.push(n, text.into());
                 }
                 ("file-sharing", _) => read.files(n, c, DEPTH),
-                ("reference", REFERENCE) if c.attr("type").is_none_or(|t| t != "mention") => {
+                // Whom it mentions is an address of XMPP; anything else is a link.
+                ("reference", REFERENCE)
+                    if c.attr("type").is_none_or(|t| t != "mention")
+                        || c.attr("uri").is_some_and(|u| !u.starts_with("xmpp:")) =>
+                {
                     read.files(n, c, DEPTH);
                 }
                 _ => {}
@@ -84,6 +95,18 @@ impl<'a> Legible<'a> {
         self.left -= text.len();
         self.of.push(n);
         self.texts.push(text);
+    }
+
+    /// An invitation into a room (XEP-0249), as the link that it is.
+    fn invitation(&mut self, n: usize, e: Element<'a>) {
+        if let Some(room) = e.attr("jid") {
+            self.push(n, ["xmpp:", &room, "?join"].concat().into());
+        }
+        for name in ["reason", "password"] {
+            if let Some(text) = e.attr(name) {
+                self.push(n, text);
+            }
+        }
     }
 
     /// All text of an element as one, words as they are shown.
@@ -178,7 +201,10 @@ mod tests {
              <spoiler xmlns='urn:xmpp:spoiler:0'>seven</spoiler>\
              <reference xmlns='urn:xmpp:reference:0' type='data' uri='https://eight'><media-sharing xmlns='urn:xmpp:sims:1'>\
              <file xmlns='urn:xmpp:jingle:apps:file-transfer:5'><name>nine</name></file></media-sharing></reference>\
-             <reference xmlns='urn:xmpp:reference:0' type='mention' uri='xmpp:no@x'/><thread>no</thread>",
+             <reference xmlns='urn:xmpp:reference:0' type='mention' uri='xmpp:no@x'/><thread>no</thread>\
+             <reference xmlns='urn:xmpp:reference:0' type='mention' uri='https://ten'/>\
+             <x xmlns='jabber:x:conference' jid='r@eleven' reason='twelve'/>\
+             <x xmlns='http://jabber.org/protocol/muc#user'><decline to='a@b'><reason>thirteen</reason></decline></x>",
         );
         let read = Legible::of(m.root(), BYTES);
         for want in [
@@ -190,6 +216,10 @@ mod tests {
             "seven",
             "https://eight",
             "nine",
+            "https://ten",
+            "xmpp:r@eleven?join",
+            "twelve",
+            "thirteen",
         ] {
             assert!(read.texts.iter().any(|t| t == want), "{want}: {:?}", read.texts);
         }

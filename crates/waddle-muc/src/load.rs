@@ -284,7 +284,7 @@ impl Store {
     /// Carries out a write, within a transaction; messages bring their identifier.
     pub fn apply(&self, tx: &mut Tx, write: Write) -> Result<Option<Stored>, StorageError> {
         match write {
-            Write::Message(m) => self.append(tx, m, archive::Kind::Message).map(Some),
+            Write::Message(m) => self.append(tx, m, archive::Kind::Message, None).map(Some),
             Write::Preview(target, preview) => {
                 if !messages::set_preview(tx, &self.archive, target, &preview)? {
                     return Err(StorageError::NotFound);
@@ -293,12 +293,13 @@ impl Store {
                     id: tx.next_message_id()?,
                     news: NewsKind::Previewed(target),
                     gone: Vec::new(),
+                    read: None,
                 }))
             }
             Write::Purge(purge, messages, announced) => {
                 let mut ids = Vec::with_capacity(messages.len());
                 for m in messages {
-                    ids.push(match self.append(tx, m, archive::Kind::Message) {
+                    ids.push(match self.append(tx, m, archive::Kind::Message, Some(purge)) {
                         // Somebody else was quicker.
                         Err(StorageError::NotFound) => None,
                         done => Some(done?),
@@ -315,7 +316,7 @@ impl Store {
                     Owner::Plain(name) => rooms::set_subject(tx, name, &subject)?,
                 }
                 message
-                    .map(|m| self.append(tx, m, archive::Kind::Subject))
+                    .map(|m| self.append(tx, m, archive::Kind::Subject, None))
                     .transpose()
             }
             Write::Settings(settings, people) => {
@@ -357,7 +358,14 @@ impl Store {
         direct::follow(tx, name, &changes, self.group_people)
     }
 
-    fn append(&self, tx: &mut Tx, m: Message, kind: archive::Kind) -> Result<Stored, StorageError> {
+    /// Archives a message with all that it does; `purge` is the one that it is part of.
+    fn append(
+        &self,
+        tx: &mut Tx,
+        m: Message,
+        kind: archive::Kind,
+        purge: Option<i64>,
+    ) -> Result<Stored, StorageError> {
         let mut gone_now = Vec::new();
         if let Some(gone) = &m.retracts {
             let tombstone = Tombstone {
@@ -385,10 +393,16 @@ impl Store {
                         actor: m.author.parse().ok(),
                         action: "message.retract".to_owned(),
                         target: format!("message:{}", gone.id),
-                        detail: match whose {
-                            Some(whose) => format!("channel:{channel} {}", subject_of(&whose)),
-                            None => format!("channel:{channel}"),
-                        },
+                        detail: [
+                            Some(format!("channel:{channel}")),
+                            whose.map(|whose| subject_of(&whose)),
+                            // That one's line says from where it was asked for.
+                            purge.map(|n| format!("purge:{n}")),
+                        ]
+                        .into_iter()
+                        .flatten()
+                        .collect::<Vec<_>>()
+                        .join(" "),
                         reason: by.reason.clone(),
                         via: gone
                             .asker
@@ -407,6 +421,8 @@ impl Store {
                 messages::unpin(tx, &self.archive, target)?;
             }
         }
+        let marks = m.facts.as_ref().is_some_and(|f| f.displayed.is_some());
+        let reader = marks.then(|| m.author.parse::<UserId>().ok()).flatten();
         let message = NewMessage {
             at: m.at,
             // What takes another one back is no line of its own.
@@ -425,16 +441,17 @@ impl Store {
             said: m.said,
             sender: m.sender.map(|jid| jid.to_string()),
         };
-        let (id, news) = index::append(tx, &self.archive, message, trace, m.facts.as_deref(), self.reach)?;
+        let done = index::append(tx, &self.archive, message, trace, m.facts.as_deref(), self.reach)?;
         let news = match gone_now.first() {
             Some(first) => NewsKind::Retracted(*first),
             None if kind == archive::Kind::Subject => NewsKind::Other,
-            None => news,
+            None => done.news,
         };
         Ok(Stored {
-            id,
+            id: done.id,
             news,
             gone: gone_now,
+            read: reader.zip(done.read),
         })
     }
 }

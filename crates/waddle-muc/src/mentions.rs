@@ -34,7 +34,7 @@ impl Room {
                 found.push(subject);
             }
         };
-        for uri in facts.iter().flat_map(|f| &f.references) {
+        for uri in facts.iter().flat_map(|f| &f.references).take(most) {
             if let Some(user) = self.referred(uri) {
                 add(user.as_str().to_owned());
             }
@@ -49,7 +49,7 @@ impl Room {
                 Some(all) if author.is_some_and(|a| self.may_mention_all(a)) => add(all.to_owned()),
                 Some(_) => {}
                 None => {
-                    if let Some(user) = self.called(name) {
+                    for user in self.called(name) {
                         add(user.as_str().to_owned());
                     }
                 }
@@ -100,12 +100,11 @@ impl Room {
         self.may_read(&user).then_some(user)
     }
 
-    /// Who goes by this name: a nickname in the room, or a member's name.
-    fn called(&self, name: &str) -> Option<UserId> {
-        self.occupant_called(name).or_else(|| {
-            let user = Self::named_locally(&name.to_lowercase())?;
-            self.may_read(&user).then_some(user)
-        })
+    /// Who goes by this name: by nickname in the room, and the member of that name, whom no nickname of somebody else's takes
+    /// their mentions away.
+    fn called(&self, name: &str) -> impl Iterator<Item = UserId> {
+        let named = Self::named_locally(&name.to_lowercase()).filter(|user| self.may_read(user));
+        self.occupant_called(name).into_iter().chain(named)
     }
 
     fn occupant_called(&self, name: &str) -> Option<UserId> {

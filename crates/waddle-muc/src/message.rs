@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use waddle_core::Timestamp;
+use waddle_core::{MessageId, Timestamp};
 use waddle_messages::{Facts, text};
 use waddle_stanza::{Element, Stanza, XmlWriter, forms::Form, ns, retract::Retract};
 
@@ -84,16 +84,18 @@ impl Room {
             return self.change_subject(inbound, i, subject, now, fx);
         }
         let o = self.occupants.at(i);
+        let mut inbound = inbound;
         if o.role < Role::Participant {
-            return Err(self.voiceless(&o.user));
+            // One's own words one may take back, and say nothing with it.
+            inbound.stanza = only_taking_back(&inbound.stanza).ok_or_else(|| self.voiceless(&o.user))?;
         }
+        let root = inbound.stanza.root();
         if let Some(ran) = self.command(&inbound, i) {
             return ran;
         }
         let user = o.user.clone();
         let must_correct = self.may_speak_again(&user, root, now)?;
         let mut passed = self.screen(&user, &inbound.stanza, fx)?;
-        let mut inbound = inbound;
         if let Some(covered) = passed.covered.take() {
             inbound.stanza = covered;
         }
@@ -131,7 +133,6 @@ impl Room {
                 .as_ref()
                 .is_none_or(|f| f.is_line && f.replaces.is_none());
         let link = link.filter(|_| line);
-        let shown = message.facts.as_ref().and_then(|f| f.displayed);
         let then = move |room: &mut Room, result, _, fx: &mut Effects| {
             // Taken whole: it is dealt with when this has run.
             let inbound = &inbound;
@@ -146,13 +147,11 @@ impl Room {
                     if let Some(link) = link {
                         fx.rest.push(Effect::Links(id, link));
                     }
-                    if let Some(shown) = shown {
-                        fx.rest.push(Effect::Read(user, shown));
-                    }
                     inbound.answer(Ok(id));
                 }
                 Ok(None) => {}
                 Err(failed) => {
+                    room.has_not_spoken(&user, now);
                     let why = not_stored(failed);
                     fx.refuse(&inbound.stanza, &inbound.sender, &why);
                     inbound.answer(Err(why));
@@ -191,6 +190,16 @@ impl Room {
         }
         metrics::message(self.occupants.sessions());
     }
+}
+
+/// A message that takes another one of this room back, without anything else; nothing, where it takes none back.
+fn only_taking_back(stanza: &Stanza) -> Option<Stanza> {
+    let wish = Retract::of(stanza.root()).filter(|r| !r.legacy)?;
+    wish.id.parse::<MessageId>().ok()?;
+    let stays =
+        |c: Element<'_>| c.is("retract", ns::RETRACT) || c.in_ns(ns::HINTS) || c.is("origin-id", ns::SID);
+    let payload = stanza.rewrite().strip(|c| !stays(c)).finish();
+    payload.head().build().to_stanza().ok()
 }
 
 /// The message of this room that its author takes back. What an old client names by an identifier of its own passes

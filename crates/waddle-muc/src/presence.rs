@@ -19,6 +19,9 @@ use crate::{
 impl Room {
     /// A presence stanza.
     pub(crate) fn presence(&mut self, inbound: &Arrived, now: Timestamp, fx: &mut Effects) -> Outcome {
+        self.judge();
+        let decent = self.decent(inbound);
+        let inbound = &*decent;
         let stanza = &inbound.stanza;
         match stanza.type_().as_deref() {
             None => {}
@@ -44,7 +47,11 @@ impl Room {
             ));
         };
         let entering = stanza.root().child("x", ns::MUC);
-        match (self.occupants.of_session(&inbound.sender.jid), entering) {
+        let here = self.occupants.of_session(&inbound.sender.jid);
+        if here.is_some_and(|i| self.occupants.at(i).is_out) {
+            return Err(error::forbidden("you may not be in this room any more"));
+        }
+        match (here, entering) {
             (Some(i), None) if &*self.occupants.at(i).nick == wanted => {
                 self.update(i, inbound, fx);
                 Ok(())
@@ -153,6 +160,7 @@ impl Room {
         let Some(i) = self.occupants.of_session(jid) else {
             return;
         };
+        self.judge();
         let affiliation = self.occupants.at(i).affiliation;
         let Some((session, gone)) = self.occupants.remove_session(jid) else {
             return;

@@ -10,7 +10,7 @@ use waddle_storage::repo::messages::Preview;
 use crate::{
     fan::Fan,
     room::Room,
-    state::{Effects, Stored, Write},
+    state::{Effect, Effects, Stored, Write},
 };
 
 /// RDF, the frame of the metadata.
@@ -21,15 +21,25 @@ const OPEN_GRAPH: &str = "https://ogp.me/ns#";
 impl Room {
     /// What was stored is known to all by now: whoever listens is told, and newcomers do not hear of what is gone.
     pub(crate) fn stored(&mut self, stored: &Stored, fx: &mut Effects) {
+        if let Some((user, id)) = &stored.read {
+            fx.rest.push(Effect::Read(user.clone(), *id));
+        }
         if !stored.gone.is_empty() {
             self.history.retain(|past| !stored.gone.contains(&past.id));
         }
         self.tell_news(stored.id, stored.news, fx);
     }
 
-    /// The preview of a message is there.
+    /// The preview of a message is there. What a page says of itself is held against the rules like what people say.
     pub(crate) fn previewed(&mut self, id: MessageId, preview: Preview, fx: &mut Effects) {
-        if !self.has_place() {
+        let texts = [
+            &preview.title,
+            &preview.description,
+            &preview.site,
+            &preview.image,
+        ];
+        let texts: Vec<&str> = texts.into_iter().flatten().map(String::as_str).collect();
+        if !self.has_place() || self.forbids(&texts) {
             return;
         }
         let fan = Fan::new(announcement(&self.at, id, &preview));

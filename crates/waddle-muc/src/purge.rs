@@ -6,17 +6,19 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use ahash::AHashSet;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use waddle_community::{Error, Purge};
 use waddle_core::{ChannelId, MessageId, RoomName, SessionId, Timestamp, UserId, WaddleId};
+use waddle_messages::{Facts, facts};
 use waddle_stanza::{
     Element, Stanza, ns,
     retract::{self, Moderated},
 };
 use waddle_storage::repo::{
     archive::{self, ArchiveKey, Archived},
-    moderation,
+    messages, moderation,
 };
 
 use crate::{
@@ -226,9 +228,17 @@ async fn step(rooms: &Arc<Inner>, waddle: WaddleId, purge: &Purge) -> Result<(),
     let db = deps.storage.waddle(waddle).await?;
     let (user, below, since) = (purge.user.clone(), purge.below, purge.since);
     let rows = limits.purge_rows.max(1);
-    let found = db
-        .read(move |c| archive::messages_of(c, &user, below, since, rows))
-        .await?;
+    let looked = db.read(move |c| {
+        let found = archive::messages_of(c, &user, below, since, rows)?;
+        let ids: Vec<MessageId> = found.messages.iter().map(|(_, m)| m.id).collect();
+        let mut edits = messages::links(c, &ids)?;
+        edits.retain(|(_, link)| link.edits.is_some());
+        Ok((
+            found,
+            edits.into_iter().map(|(id, _)| id).collect::<AHashSet<_>>(),
+        ))
+    });
+    let (found, edits) = looked.await?;
     let access = deps.community.access(waddle).await?;
     let row = access.waddle();
     let channels: Vec<_> = access
@@ -239,7 +249,10 @@ async fn step(rooms: &Arc<Inner>, waddle: WaddleId, purge: &Purge) -> Result<(),
         .collect();
     let mut parts: Vec<(ChannelId, String, Vec<MessageId>)> = Vec::new();
     let mut left = usize::try_from(purge.left).unwrap_or(usize::MAX);
-    for (key, message) in found.messages.iter().filter(|(_, m)| says_something(m)) {
+    for (key, message) in &found.messages {
+        if !says_something(message, edits.contains(&message.id)) {
+            continue;
+        }
         let Some((_, channel)) = channels.iter().find(|(k, _)| k == key) else {
             continue;
         };
@@ -295,9 +308,9 @@ async fn hand_over(rooms: &Arc<Inner>, name: &str, batch: Batch) -> Result<usize
 }
 
 /// Whether a message is one that people read: with a text, a file, a link. Markers and retractions stay, corrections and
-/// reactions go with the message that they are about.
-fn says_something(m: &Archived) -> bool {
-    if m.kind == archive::Kind::Subject {
+/// reactions go with the message that they are about. What only calls itself one of these goes.
+fn says_something(m: &Archived, edits: bool) -> bool {
+    if m.kind != archive::Kind::Other {
         return true;
     }
     let Ok(stanza) = Stanza::parse(m.stanza.clone()) else {
@@ -310,6 +323,23 @@ fn says_something(m: &Archived) -> bool {
             "body" | "subject" | "x" | "html" | "file-sharing" | "sticker"
         ) && !c.in_ns(ns::MUC_USER)
     };
-    let beside = |c: Element<'_>| matches!(c.name(), "retract" | "replace" | "reactions");
-    !root.children().any(beside) && root.children().any(says)
+    if edits || !root.children().any(says) {
+        return false;
+    }
+    // Clients that know no reactions and retractions are told of them by a text.
+    let only_body = || {
+        root.children()
+            .filter(|c| says(*c))
+            .all(|c| c.is("body", ns::CLIENT))
+    };
+    let about = Facts::kept(root);
+    let reacts = || {
+        let body = root.child_text("body", ns::CLIENT).unwrap_or_default();
+        about.as_ref().is_some_and(|f| f.reacts.is_some()) && body.split_whitespace().all(facts::is_emoji)
+    };
+    let retracts = || {
+        let of = |c: Element<'_>| c.name() == "fallback" && c.attr("for").is_some_and(|f| f == ns::RETRACT);
+        about.as_ref().is_some_and(|f| f.retracts.is_some()) && root.children().any(of)
+    };
+    !(only_body() && (reacts() || retracts()))
 }

@@ -21,6 +21,7 @@ use crate::{
 impl Room {
     /// Compares what these people may do now with what is shown of them; everybody, without a list.
     pub(crate) fn recheck(&mut self, users: Option<&[UserId]>, fx: &mut Effects) {
+        self.judge();
         let users: Option<AHashSet<&UserId>> = users.map(|list| list.iter().collect());
         let concerned: Vec<String> = self
             .occupants
@@ -75,6 +76,7 @@ impl Room {
         reason: Option<&str>,
         fx: &mut Effects,
     ) {
+        self.judge();
         let (code, affiliation) = match kind {
             RemovalKind::Banned => ("301", Affiliation::Outcast),
             RemovalKind::Kicked => ("307", Affiliation::None),

@@ -1,6 +1,8 @@
 //! Word and link rules of the waddle, applied to what is said in its channels (`specs/moderation.md`, "Rules"). Nothing
 //! is done where there are none.
 
+use std::borrow::Cow;
+
 use smallvec::SmallVec;
 use waddle_community::{
     Finding,
@@ -10,7 +12,7 @@ use waddle_core::{MessageId, UserId};
 use waddle_stanza::{Element, Stanza, ns};
 
 use crate::{
-    api::PostError,
+    api::{Arrived, PostError},
     error::{self, Outcome},
     legible::Legible,
     room::{Kind, Room},
@@ -151,8 +153,8 @@ impl Room {
         }
     }
 
-    /// Asks the rules about a text that something else than an occupant posts: `author` is `webhook:…` or `bot:…`. What is
-    /// covered comes back; an error where it is refused.
+    /// Asks the rules about a text that something else than an occupant posts: `author` is `webhook:…`, `bot:…` or `feed:…`.
+    /// What is covered comes back; an error where it is refused.
     pub(crate) fn screen_post(
         &self,
         author: &str,
@@ -167,10 +169,14 @@ impl Room {
         let mut parts: SmallVec<[&str; 4]> = read.texts.iter().map(AsRef::as_ref).collect();
         parts.push(nick);
         let kind = author.split(':').next().unwrap_or_default();
-        let Some(judgement) = self.judged(&parts, |roles| roles.iter().any(|r| r == kind)) else {
+        let user = author.parse::<UserId>().ok();
+        let spared = |roles: &[String]| {
+            let has = |u: &UserId| self.policy().is_some_and(|p| p.has_one_of(u, roles));
+            roles.iter().any(|r| r == kind) || user.as_ref().is_some_and(has)
+        };
+        let Some(judgement) = self.judged(&parts, spared) else {
             return Ok(None);
         };
-        let user = author.parse::<UserId>().ok();
         let reports = self.follow(user.as_ref(), &judgement, &parts.join("\n"), fx);
         Passed {
             covered: None,
@@ -188,6 +194,42 @@ impl Room {
             return Err(PostError::Rule);
         }
         Ok((!covered.is_empty()).then(|| covered.swap_remove(0)))
+    }
+
+    /// Whether a rule is against texts that nobody said here: no role spares them.
+    pub(crate) fn forbids(&self, texts: &[&str]) -> bool {
+        let judgement = self.judged(texts, |_| false);
+        judgement.is_some_and(|j| j.broken.iter().any(|b| b.then != Then::Pass))
+    }
+
+    /// A presence as others may get it: without its status, where that is longer than a message, breaks a rule, or is of
+    /// somebody who may not write here, or not be here any more.
+    pub(crate) fn decent<'a>(&self, inbound: &'a Arrived) -> Cow<'a, Arrived> {
+        let is_status = |c: &Element<'_>| c.is("status", ns::CLIENT);
+        let root = inbound.stanza.root();
+        let (Kind::Channel(c), true) = (&self.kind, root.children().any(|c| is_status(&c))) else {
+            return Cow::Borrowed(inbound);
+        };
+        let texts: SmallVec<[_; 2]> = root.children().filter(is_status).map(|c| c.text()).collect();
+        let texts: SmallVec<[&str; 2]> = texts.iter().map(AsRef::as_ref).collect();
+        let user = &inbound.sender.user;
+        let long = texts.iter().map(|t| t.len()).sum::<usize>() > self.limits.message_bytes;
+        let breaks = || {
+            let judgement = self.judged_of(user, &texts);
+            judgement.is_some_and(|j| j.broken.iter().any(|b| b.then != Then::Pass))
+        };
+        if !long && c.policy.timeout(user).is_none() && c.policy.may_join(user) && !breaks() {
+            return Cow::Borrowed(inbound);
+        }
+        let payload = inbound.stanza.rewrite().strip(|c| is_status(&c)).finish();
+        match payload.head().build().to_stanza() {
+            Ok(stanza) => {
+                let mut decent = inbound.clone();
+                decent.stanza = stanza;
+                Cow::Owned(decent)
+            }
+            Err(_) => Cow::Borrowed(inbound),
+        }
     }
 
     /// Whether a nickname may be shown here.

@@ -88,6 +88,13 @@ impl Slow {
         (left > 0).then(|| u64::try_from(left).unwrap_or(0).div_ceil(1_000_000))
     }
 
+    /// What somebody said then could not be stored.
+    fn did_not(&mut self, user: &UserId, then: Timestamp) {
+        if self.last.get(user) == Some(&then) {
+            self.last.remove(user);
+        }
+    }
+
     fn spoke(&mut self, user: &UserId, now: Timestamp) {
         if self.last.len() >= self.sweep_at.max(PEOPLE) {
             let oldest = now.minus(self.wait());
@@ -153,6 +160,11 @@ impl Room {
             }
             _ => Ok(false),
         }
+    }
+
+    /// What somebody said then is nowhere: they may say it again at once.
+    pub(crate) fn has_not_spoken(&mut self, user: &UserId, then: Timestamp) {
+        self.slow.did_not(user, then);
     }
 
     /// Notes that somebody said something.
@@ -240,6 +252,11 @@ mod tests {
         }
         slow.spoke(&b, at(200));
         assert_eq!(slow.last.len(), 1, "nobody else waits any more");
+        slow.did_not(&b, at(199));
+        assert!(slow.left(&b, at(200)).is_some(), "that was another one");
+        slow.did_not(&b, at(200));
+        assert_eq!(slow.left(&b, at(200)), None);
+        slow.spoke(&b, at(200));
         slow.set(0);
         assert!(slow.last.is_empty());
     }

@@ -90,6 +90,8 @@ pub struct Stored {
     pub news: NewsKind,
     /// Messages of which nothing is left.
     pub gone: Vec<MessageId>,
+    /// Who has read up to where, where that is further than before.
+    pub read: Option<(UserId, MessageId)>,
 }
 
 /// The result of a write.

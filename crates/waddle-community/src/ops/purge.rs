@@ -100,6 +100,7 @@ impl Community {
                 (None, Some(since)) => format!("since {since}"),
                 (None, None) => "all".to_owned(),
             };
+            let what = format!("{what}, purge {}", purge.id);
             d.audit("messages.purge", &user.subject(), &what, purge.reason.as_deref())?;
             d.event(Event::PurgeStarted { waddle: id });
             Ok(purge)

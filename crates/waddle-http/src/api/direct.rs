@@ -43,6 +43,7 @@ impl From<DirectError> for Problem {
             DirectError::Refused(_) => Self::new(StatusCode::FORBIDDEN, "refused", text),
             DirectError::Full { .. } => Self::new(StatusCode::CONFLICT, "limit", text),
             DirectError::Invalid(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", text),
+            DirectError::TooFast(seconds) => Self::too_many(seconds.into()),
             _ => Self {
                 retry_after: Some(5),
                 ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage", text)
@@ -291,6 +292,14 @@ pub async fn make(
     Json(new): Json<NewDirectGroup>,
 ) -> Result<Created<DirectGroupView>, Problem> {
     let (direct, own) = own(&app, &auth).await?;
+    let max = app.config.limits.direct_group_people;
+    if new.people.len() > max {
+        return Err(DirectError::Full {
+            what: "people in a group",
+            max,
+        }
+        .into());
+    }
     let mut people = Vec::new();
     for name in &new.people {
         let jid = address(&app, name).await?;

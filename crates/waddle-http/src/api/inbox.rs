@@ -10,7 +10,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use waddle_core::{ChannelId, MessageId, Slug, Timestamp, WaddleId};
 use waddle_messages::{
     MessageView,
-    inbox::{self, Bounds, Conversation, With},
+    inbox::{self, Bounds, Conversation, DirectView, With},
 };
 
 use super::messages::place;
@@ -28,7 +28,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(read, mark))
 }
 
-/// What was said last to or by a person.
+/// What was said last to or by a person, or in a small private group.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DirectMessageView {
     id: MessageId,
@@ -40,7 +40,7 @@ pub struct DirectMessageView {
     deleted: bool,
 }
 
-/// A channel or a person.
+/// A channel, a small private group or a person.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ConversationView {
     /// The address of the room or the person.
@@ -51,11 +51,11 @@ pub struct ConversationView {
     waddle_slug: Option<Slug>,
     /// Of a channel.
     channel_id: Option<ChannelId>,
-    /// The channel's name.
+    /// The name of the channel or group.
     name: Option<String>,
     /// What was said last in the channel.
     last_message: Option<MessageView>,
-    /// What was said last to or by the person.
+    /// What was said last to or by the person, or in the group.
     last_direct: Option<DirectMessageView>,
     /// Up to where one has read.
     read: Option<MessageId>,
@@ -109,19 +109,31 @@ fn view(domain: &str, c: Conversation) -> ConversationView {
         }
         With::Direct { peer, last } => ConversationView {
             jid: peer.to_string(),
-            last_direct: Some(DirectMessageView {
-                id: last.id,
-                sent_at: last.sent_at,
-                mine: last.mine,
-                body: last.body,
-                deleted: last.deleted,
-            }),
+            last_direct: Some(last.into()),
+            ..empty
+        },
+        With::Group { group, last } => ConversationView {
+            jid: [&*group.room, "@muc.", domain].concat(),
+            name: Some(group.name.clone()),
+            last_direct: last.map(Into::into),
             ..empty
         },
     }
 }
 
-/// One's channels and conversations, with what one has not read.
+impl From<DirectView> for DirectMessageView {
+    fn from(last: DirectView) -> Self {
+        Self {
+            id: last.id,
+            sent_at: last.sent_at,
+            mine: last.mine,
+            body: last.body,
+            deleted: last.deleted,
+        }
+    }
+}
+
+/// One's channels, groups and conversations, with what one has not read.
 #[utoipa::path(get, path = "/inbox", tag = "messages", security(("token" = ["read"])), params(Paging),
     responses((status = 200, description = "A page.", body = Inbox)))]
 pub async fn show(
@@ -134,11 +146,14 @@ pub async fn show(
         counted: limits.message_unread,
         channels: limits.inbox_channels,
         direct: limits.inbox_direct,
+        groups: limits.direct_groups,
         reach: limits.inbox_reach,
     };
     let (limit, after) = (paging.limit()?, paging.after::<(i64, String)>("inbox")?);
     let (community, user) = (&app.deps.community, auth.user());
-    let heads = inbox::index(community, user, bounds).await?.heads;
+    let me = app.deps.identity.jid_of(user).await?;
+    let me = me.ok_or_else(Problem::unauthorized)?;
+    let heads = inbox::index(community, user, &me, bounds).await?.heads;
     let begin = after.map_or(0, |(id, name)| {
         let place = (MessageId(id), name);
         heads.partition_point(|h| h.place() >= place)

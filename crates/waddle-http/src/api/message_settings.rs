@@ -4,6 +4,7 @@ use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
+use waddle_community::{AuditLine, Need};
 use waddle_storage::repo::messages;
 
 use super::visible;
@@ -50,16 +51,21 @@ pub async fn set(
     Path(w): Path<String>,
     Json(settings): Json<MessageSettings>,
 ) -> Result<Json<MessageSettings>, Problem> {
-    let (waddle, access) = visible(&app, auth.user(), &w).await?;
-    if !access.waddle_allows("configure", auth.user()) {
-        return Err(Problem::forbidden());
-    }
-    let db = app.deps.community.storage().waddle(waddle.id).await;
-    let db = db.map_err(waddle_community::Error::from)?;
-    let wanted = settings.link_previews;
-    let set = db
-        .write(move |tx| messages::set_previews_wanted(tx, wanted))
-        .await;
-    set.map_err(waddle_community::Error::from)?;
+    let (waddle, _) = visible(&app, auth.user(), &w).await?;
+    let (id, wanted) = (waddle.id, settings.link_previews);
+    let done = app
+        .deps
+        .community
+        .change_beside(auth.user(), id, Need::Waddle("configure"), move |b| {
+            let was = messages::wants_previews(b.tx)?;
+            messages::set_previews_wanted(b.tx, wanted)?;
+            let line = (was != wanted).then(|| AuditLine {
+                action: "waddle.update",
+                target: format!("waddle:{id}"),
+                detail: ["link previews ", if wanted { "on" } else { "off" }].concat(),
+            });
+            Ok(((), line))
+        });
+    done.await?;
     Ok(Json(settings))
 }

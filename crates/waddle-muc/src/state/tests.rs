@@ -20,7 +20,8 @@ use crate::{
     standing::{Affiliation, Role, Standing},
 };
 
-/// Everybody is a member until the revision is odd; then nobody is. Counts what it is asked.
+/// Everybody is a member until the revision is odd; then nobody is but `z`. `m` moderates until the first change. Counts what
+/// it is asked.
 #[derive(Debug, Clone, Default)]
 struct Fake(Arc<AtomicU64>, Arc<AtomicU64>);
 
@@ -28,15 +29,24 @@ impl Policy for Fake {
     fn revision(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
-    fn standing(&self, _: &UserId) -> Standing {
+    fn standing(&self, user: &UserId) -> Standing {
         self.1.fetch_add(1, Ordering::Relaxed);
-        if self.revision() % 2 == 1 {
+        if self.revision() % 2 == 1 && *user != UserId::local("z") {
             return Standing::STRANGER;
         }
+        let moderates = self.revision() == 0 && *user == UserId::local("m");
         Standing {
             join: true,
-            affiliation: Affiliation::Member,
-            role: Role::Participant,
+            affiliation: if moderates {
+                Affiliation::Admin
+            } else {
+                Affiliation::Member
+            },
+            role: if moderates {
+                Role::Moderator
+            } else {
+                Role::Participant
+            },
         }
     }
     fn role(&self, _: &UserId) -> Option<waddle_community::Role> {
@@ -122,6 +132,7 @@ impl Stage {
     fn commit(&mut self, token: u64) {
         let id = Some(MessageId(token as i64));
         let stored = id.map(|id| Stored {
+            read: None,
             id,
             news: waddle_messages::NewsKind::Posted,
             gone: Vec::new(),
@@ -284,9 +295,10 @@ fn what_waits_is_bounded() {
 #[test]
 fn a_right_that_is_gone_counts_at_once() {
     let mut s = Stage::new(Limits::default());
-    let (a, b) = (sender("a"), sender("b"));
+    let (a, b, z) = (sender("a"), sender("b"), sender("z"));
     s.join(&a);
     s.join(&b);
+    s.join(&z);
     // The tuples changed; the room was not told yet.
     s.policy.0.store(1, Ordering::Relaxed);
     s.say(&a, "but");
@@ -294,8 +306,64 @@ fn a_right_that_is_gone_counts_at_once() {
     assert_eq!(s.got(&a), ["message error"]);
     s.room
         .handle(Input::Recheck(Some(vec![a.user.clone()])), NOW, &mut s.fx);
-    assert_eq!(s.got(&b), ["presence unavailable"]);
-    assert_eq!(s.room.occupants.len(), 1);
+    assert_eq!(s.got(&z), ["presence unavailable"]);
+    assert_eq!(s.room.occupants.len(), 2);
+}
+
+#[test]
+fn nobody_sees_the_presence_of_who_may_not_be_here_nor_they_anybodys() {
+    let mut s = Stage::new(Limits::default());
+    let (a, z) = (sender("a"), sender("z"));
+    s.join(&a);
+    s.join(&z);
+    s.policy.0.store(1, Ordering::Relaxed);
+    s.send(&a, "<presence to='r@muc.x/a'><status>psst</status></presence>");
+    assert_eq!(s.got(&a), ["presence error"]);
+    s.send(&a, "<presence to='r@muc.x/psst'/>");
+    assert!(s.got(&z).is_empty());
+    s.send(&z, "<presence to='r@muc.x/z'><show>away</show></presence>");
+    assert!(s.got(&a).is_empty());
+    // They may leave all the same, and come back when they may.
+    s.send(&a, "<presence type='unavailable' to='r@muc.x/a'/>");
+    assert_eq!(s.got(&z), ["presence unavailable"]);
+    s.policy.0.store(2, Ordering::Relaxed);
+    s.join(&a);
+    s.send(&z, "<presence to='r@muc.x/z'/>");
+    assert_eq!(s.got(&a), ["presence "]);
+}
+
+#[test]
+fn who_moderates_no_more_kicks_nobody() {
+    let kick = "<iq type='set' id='k' to='r@muc.x'><query xmlns='http://jabber.org/protocol/muc#admin'>\
+                <item nick='a' role='none'/></query></iq>";
+    for (revision, left) in [(0, 1), (2, 2)] {
+        let mut s = Stage::new(Limits::default());
+        let (a, m) = (sender("a"), sender("m"));
+        s.join(&a);
+        s.join(&m);
+        s.policy.0.store(revision, Ordering::Relaxed);
+        s.send(&m, kick);
+        assert_eq!(s.room.occupants.len(), left, "at revision {revision}");
+    }
+}
+
+#[test]
+fn what_was_not_stored_was_not_said_in_slow_mode() {
+    let mut s = Stage::new(Limits::default());
+    let a = sender("a");
+    s.join(&a);
+    s.room.slow.set(600);
+    s.say(&a, "1");
+    assert_eq!(s.tokens(), [1]);
+    s.say(&a, "2");
+    assert!(s.tokens().is_empty(), "too soon");
+    let failed = Err(WriteFailed {
+        temporary: true,
+        ..WriteFailed::default()
+    });
+    s.room.handle(Input::Written(1, failed), NOW, &mut s.fx);
+    s.say(&a, "1");
+    assert_eq!(s.tokens(), [2]);
 }
 
 #[test]

@@ -272,6 +272,34 @@ pub fn release(tx: &mut Tx, held: i64) -> Result<bool> {
     Ok(tx.execute("DELETE FROM direct_held WHERE id = ?1", (held,))? > 0)
 }
 
+/// Whoever asks takes back what waits and is picked by `which`, and with the last of it the request; whether there was such.
+pub fn take_back(
+    tx: &mut Tx,
+    owner: &str,
+    jid: &BareJid,
+    mut which: impl FnMut(&Bytes) -> bool,
+) -> Result<bool> {
+    let request = tx.query_opt(
+        "SELECT id FROM direct_requests WHERE owner = ?1 AND jid = ?2 AND room = '' AND refused_at IS NULL",
+        (owner, jid),
+        |r| r.get::<i64>(0),
+    )?;
+    let Some(request) = request else { return Ok(false) };
+    let waiting = held(tx, request)?;
+    let gone: Vec<i64> = waiting
+        .iter()
+        .filter(|(_, _, stanza)| which(stanza))
+        .map(|(id, ..)| *id)
+        .collect();
+    for id in &gone {
+        release(tx, *id)?;
+    }
+    if !gone.is_empty() && gone.len() == waiting.len() {
+        close(tx, request)?;
+    }
+    Ok(!gone.is_empty())
+}
+
 /// A request is granted: it goes, with what waited.
 pub fn close(tx: &mut Tx, id: i64) -> Result<()> {
     tx.execute("DELETE FROM direct_held WHERE request = ?1", (id,))?;
@@ -470,7 +498,12 @@ mod tests {
             refuse(tx, list[0].id, Timestamp(6))?;
             assert_eq!(say(tx, "b@x")?, Held::Refused);
             assert_eq!(held(tx, list[1].id)?.len(), 2);
-            close(tx, list[1].id)?;
+            let mut first = true;
+            let only_one = |_: &Bytes| std::mem::take(&mut first);
+            assert!(take_back(tx, "bob", &jid("a@x"), only_one)?);
+            assert!(!take_back(tx, "bob", &jid("a@x"), |_| false)?);
+            assert_eq!(held(tx, list[1].id)?.len(), 1);
+            assert!(take_back(tx, "bob", &jid("a@x"), |_| true)?);
             assert_eq!(requests(tx, "bob", None, 9)?.len(), 0);
             assert_eq!(forget(tx, Timestamp(7))?, 1);
             assert_eq!(say(tx, "b@x")?, Held::First, "after a while they may ask again");

@@ -221,9 +221,10 @@ fn refused(e: DirectError) -> StanzaError {
         DirectError::Refused(_) => Condition::Forbidden,
         DirectError::Full { .. } | DirectError::Failed => Condition::ResourceConstraint,
         DirectError::Invalid(_) => Condition::NotAcceptable,
+        DirectError::TooFast(_) => Condition::PolicyViolation,
     };
     let kind = match condition {
-        Condition::ResourceConstraint => ErrorType::Wait,
+        Condition::ResourceConstraint | Condition::PolicyViolation => ErrorType::Wait,
         Condition::NotAcceptable => ErrorType::Modify,
         _ => ErrorType::Cancel,
     };

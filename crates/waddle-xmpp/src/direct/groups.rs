@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use waddle_core::{BareJid, MessageId, Timestamp, UserId};
+use waddle_core::{BareJid, UserId};
+use waddle_messages::inbox;
 use waddle_muc::{GroupError, NewGroup};
 use waddle_stanza::{Class, XmlWriter, ns};
 use waddle_storage::repo::{
@@ -15,7 +16,8 @@ use waddle_storage::repo::{
 use super::{DirectError, Own, notice};
 use crate::{
     personal::channels,
-    router::{Origin, blocks, consent, inbound_now},
+    rate::Wait,
+    router::{Origin, blocks, consent, inbound_now, strangers},
     server::Server,
 };
 
@@ -64,8 +66,11 @@ pub async fn make(
     if server.rooms.groups_of(&own.bare).await?.len() >= limits.direct_groups {
         return full("groups of one person", limits.direct_groups);
     }
-    let mut welcome = Vec::new();
+    let mut welcome: Vec<(Added, BareJid)> = Vec::new();
     for jid in others {
+        if welcome.iter().any(|(_, known)| *known == jid) {
+            continue;
+        }
         welcome.push((ask(server, own, &jid).await?, jid));
     }
     let mut now = vec![own.bare.clone()];
@@ -148,19 +153,13 @@ pub async fn rename(server: &Arc<Server>, own: &Own, room: &str, name: &str) -> 
 /// How much somebody has not read of each of their groups: what displayed markers (XEP-0333) in the room say, else
 /// what was said since they came in.
 pub async fn unread(server: &Server, own: &Own, groups: &[GroupView]) -> Result<Vec<Unread>, DirectError> {
-    let since = |people: &[Participant]| people.iter().find(|p| p.jid == own.bare).map(|p| p.at);
-    let asked: Vec<(String, Option<Timestamp>)> = groups
-        .iter()
-        .map(|(g, people)| (g.room.clone(), since(people)))
-        .collect();
-    let (user, most) = (own.user.clone(), server.limits.message_unread);
+    let rooms: Vec<String> = groups.iter().map(|(g, _)| g.room.clone()).collect();
+    let (user, me, most) = (own.user.clone(), own.bare.clone(), server.limits.message_unread);
     let counted = server.db.read(move |c| {
-        let mut all = Vec::with_capacity(asked.len());
-        for (room, since) in asked {
+        let mut all = Vec::with_capacity(rooms.len());
+        for room in rooms {
             let key = ArchiveKey::room(&room);
-            let read = messages::marker(c, user.as_str(), key.as_str())?;
-            // Identifiers are times.
-            let after = read.or(since.map(|at| MessageId(at.0))).unwrap_or(MessageId(0));
+            let (_, after) = inbox::place_in_group(c, &user, &me, &room)?;
             all.push(messages::unread(c, &key, user.as_str(), after, most)?);
         }
         Ok(all)
@@ -171,12 +170,19 @@ pub async fn unread(server: &Server, own: &Own, groups: &[GroupView]) -> Result<
 /// An account that was asked enters a group.
 pub(super) async fn enter(server: &Arc<Server>, room: &str, own: &Own) -> Result<(), DirectError> {
     let (name, max) = (room.to_owned(), server.limits.direct_group_people);
-    let people = server.db.read(move |c| direct::people(c, &name)).await?;
-    if people.iter().all(|p| p.jid != own.bare) && people.len() >= max {
-        return Err(DirectError::Full {
-            what: "people in a group",
-            max,
-        });
+    let (me, most) = (own.bare.clone(), server.limits.direct_groups);
+    let looked = server
+        .db
+        .read(move |c| Ok((direct::people(c, &name)?, direct::groups_of(c, &me, most)?.len())));
+    let (people, groups) = looked.await?;
+    if people.iter().all(|p| p.jid != own.bare) {
+        let full = |what, max| Err(DirectError::Full { what, max });
+        if people.len() >= max {
+            return full("people in a group", max);
+        }
+        if groups >= most {
+            return full("groups of one person", most);
+        }
     }
     server.rooms.add_to_group(room, vec![own.bare.clone()]).await?;
     refresh(server, &own.bare).await;
@@ -193,21 +199,60 @@ async fn ask(server: &Arc<Server>, own: &Own, jid: &BareJid) -> Result<Added, Di
     let owner = jid.local().unwrap_or_default().to_owned();
     blocks::load(server, &owner).await;
     let blocked = server.blocks.between(server, jid.as_jid(), own.bare.as_jid());
+    let max = server.limits.direct_groups;
     let welcome = server.db.write(move |tx| {
         let Some(user) = accounts::user_of(tx, &owner)? else {
-            return Ok(None);
+            return Ok(Welcome::Nobody);
         };
-        consent::may_approach(tx, &server_, (&owner, &user), (&from.bare, &from.user)).map(Some)
+        if blocked {
+            return Ok(Welcome::No);
+        }
+        if let Err(wait) = strangers::meeting(tx, &server_, &from.bare, &to)? {
+            return Ok(Welcome::Later(wait));
+        }
+        if !consent::may_approach(tx, &server_, (&owner, &user), (&from.bare, &from.user))? {
+            return Ok(if server_.policies.of(&owner) == RequestPolicy::Nobody {
+                Welcome::No
+            } else {
+                Welcome::Asks
+            });
+        }
+        // Half of the groups that somebody can be in are for those whom they know.
+        let groups = direct::groups_of(tx, &to, max)?.len();
+        let known = strangers::knows(tx, &owner, &from.bare)? || direct::share_waddle(tx, &user, &from.user)?;
+        Ok(match groups {
+            n if n >= max => Welcome::Full,
+            n if n >= max / 2 && !known => Welcome::Asks,
+            _ => Welcome::Yes,
+        })
     });
     match welcome.await? {
-        None => Err(DirectError::NotFound("person")),
-        _ if blocked => Err(DirectError::Refused(to)),
-        Some(true) => Ok(Added::In),
-        Some(false) if server.policies.of(to.local().unwrap_or_default()) == RequestPolicy::Nobody => {
-            Err(DirectError::Refused(to))
-        }
-        Some(false) => Ok(Added::Asked),
+        Welcome::Yes => Ok(Added::In),
+        Welcome::Asks => Ok(Added::Asked),
+        Welcome::No => Err(DirectError::Refused(jid.clone())),
+        Welcome::Nobody => Err(DirectError::NotFound("person")),
+        Welcome::Full => Err(DirectError::Full {
+            what: "groups of one person",
+            max,
+        }),
+        Welcome::Later(Wait(seconds)) => Err(DirectError::TooFast(seconds)),
     }
+}
+
+/// Whether somebody may be put into a group.
+enum Welcome {
+    /// At once.
+    Yes,
+    /// If they agree.
+    Asks,
+    /// They do not want to be asked.
+    No,
+    /// There is no such account.
+    Nobody,
+    /// They are in as many as they can be in.
+    Full,
+    /// The asker wants too much of people who do not know them.
+    Later(Wait),
 }
 
 async fn put_request(
@@ -265,7 +310,7 @@ fn invite(server: &Arc<Server>, own: &Own, group: &Group, jid: &BareJid) {
 /// Brings the bookmarks of an account of this server up to date.
 async fn refresh(server: &Arc<Server>, jid: &BareJid) {
     if !server.is_local(jid.as_jid()) {
-        return;
+        return None;
     }
     let owner = jid.local().unwrap_or_default().to_owned();
     let user: Option<UserId> = server

@@ -42,6 +42,9 @@ pub enum DirectError {
     /// A value that is none.
     #[error("{0}")]
     Invalid(&'static str),
+    /// Too much to people who do not know one.
+    #[error("too much in a short time; wait {0} s and try again")]
+    TooFast(u32),
     /// The database failed, or a room was busy.
     #[error("it could not be stored; try again in a moment")]
     Failed,

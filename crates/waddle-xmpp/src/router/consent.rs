@@ -1,9 +1,10 @@
 //! Who may write to whom (`specs/moderation.md`, "Direct messages"): each account says from whom it takes messages
 //! without being asked. Everybody else's wait for its consent, or are refused.
 
+use bytes::Bytes;
 use dashmap::DashMap;
 use waddle_core::{BareJid, UserId};
-use waddle_stanza::{Condition, Element, ErrorType, Stanza, StanzaError, ns};
+use waddle_stanza::{Condition, Element, ErrorType, Stanza, StanzaError, ns, retract::Retract, sid};
 use waddle_storage::{
     Db, Result, Tx,
     repo::{
@@ -170,6 +171,12 @@ pub(super) fn decide(
                 .text("this person takes messages from their contacts only; ask for a subscription first"),
         ));
     }
+    // What waits can be taken back, and nobody need be asked about that.
+    if let Some(wish) = Retract::of(stanza.root())
+        && direct::take_back(tx, owner, from.bare(), |held| is_named(held, &wish.id))?
+    {
+        return Ok(Consent::Waits(false));
+    }
     if !approach {
         // A state or a receipt says that somebody is there: it is for those who are let.
         return Ok(Consent::Waits(false));
@@ -192,6 +199,11 @@ pub(super) fn decide(
                 .text("your messages wait until this person accepts them; no more can wait"),
         ),
     })
+}
+
+fn is_named(held: &Bytes, id: &str) -> bool {
+    Stanza::parse(held.clone())
+        .is_ok_and(|s| s.id().as_deref() == Some(id) || sid::origin(s.root()).as_deref() == Some(id))
 }
 
 /// The subject of permissions: accounts of this server are known by their name.

@@ -68,6 +68,8 @@ async fn send_on(server: Arc<Server>, jid: Jid, outbox: Arc<Outbox<Outgoing>>) {
                 // Nobody but this task knows it, and nobody can get it while the entry is held.
                 let gone = server.guests.0.remove_if(&jid, |_, _| Arc::strong_count(&outbox) == 1);
                 if gone.is_some() {
+                    // No room holds it; nor need they remember where it knocked.
+                    server.rooms.session_ended(&jid);
                     return;
                 }
             }

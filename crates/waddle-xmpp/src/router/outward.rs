@@ -213,8 +213,8 @@ fn to_rooms(sent: &Sent) -> Routed {
         return Routed::from(Condition::ResourceConstraint);
     };
     let message = stanza.kind() == Kind::Message;
-    if message && sent.origin.session().is_some() && message::is_private(&stanza) {
-        if let Err(wait) = strangers::private(&sent.server, sent.origin.bare()) {
+    if message && message::is_private(&stanza) {
+        if let Err(wait) = strangers::private(&sent.server, &sent.origin) {
             return Routed::Error(too_fast(wait));
         }
         message::copy_private(sent, &stanza);

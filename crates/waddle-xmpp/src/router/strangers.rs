@@ -73,11 +73,12 @@ fn take(
         .take(rate, 1, now)
 }
 
-/// Takes a token of a sender, for a private message in a room.
-pub(super) fn private(server: &Server, from: &BareJid) -> std::result::Result<(), Wait> {
-    if !server.config.rate_limits {
+/// Takes a token of a sender, for a private message in a room; of one of another server too.
+pub(super) fn private(server: &Server, from: &Origin) -> std::result::Result<(), Wait> {
+    if !server.config.rate_limits || trusted(server, from) {
         return Ok(());
     }
+    let from = from.bare();
     let (l, s) = (&server.limits, &server.strangers);
     take(
         &s.senders,
@@ -96,27 +97,41 @@ pub(super) fn pass(
     from: &Origin,
     to: &BareJid,
 ) -> Result<std::result::Result<(), Wait>> {
+    if from.bare() == to || trusted(server, from) {
+        return Ok(Ok(()));
+    }
+    meeting(tx, server, from.bare(), to)
+}
+
+/// The same for something that a person does to the account `to` by other means than a stanza.
+pub(crate) fn meeting(
+    tx: &Tx,
+    server: &Server,
+    from: &BareJid,
+    to: &BareJid,
+) -> Result<std::result::Result<(), Wait>> {
     let (l, s) = (&server.limits, &server.strangers);
-    if !server.config.rate_limits || from.bare() == to || trusted(server, from) {
+    if !server.config.rate_limits {
         return Ok(Ok(()));
     }
     // Who writes to somebody wants to hear from them.
-    s.meet(to.as_str(), from.bare().as_str(), l.xmpp_strangers);
-    if s.known.contains(&s.pair(from.bare().as_str(), to.as_str())) {
+    s.meet(to.as_str(), from.as_str(), l.xmpp_strangers);
+    if s.known.contains(&s.pair(from.as_str(), to.as_str())) {
         return Ok(Ok(()));
     }
-    let contact = roster::get(tx, to.local().unwrap_or_default(), from.bare())?;
-    if contact.listed
-        || contact.from()
-        || contact.to()
-        || direct::is_allowed(tx, to.local().unwrap_or_default(), from.bare())?
-    {
-        s.meet(from.bare().as_str(), to.as_str(), l.xmpp_strangers);
+    if knows(tx, to.local().unwrap_or_default(), from)? {
+        s.meet(from.as_str(), to.as_str(), l.xmpp_strangers);
         return Ok(Ok(()));
     }
     let (max, now) = (l.xmpp_strangers, server.now());
-    let sender = take(&s.senders, from.bare().as_str(), l.xmpp_rate_strangers, max, now);
+    let sender = take(&s.senders, from.as_str(), l.xmpp_rate_strangers, max, now);
     Ok(sender.and_then(|()| take(&s.recipients, to.as_str(), l.xmpp_rate_from_strangers, max, now)))
+}
+
+/// Whether an account has `other` among its contacts, or let them write.
+pub(crate) fn knows(tx: &Tx, owner: &str, other: &BareJid) -> Result<bool> {
+    let contact = roster::get(tx, owner, other)?;
+    Ok(contact.listed || contact.from() || contact.to() || direct::is_allowed(tx, owner, other)?)
 }
 
 /// Whether nothing is to be asked about what `from` sends to the account `to`.

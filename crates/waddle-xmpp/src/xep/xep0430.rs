@@ -1,4 +1,4 @@
-//! [XEP-0430](https://xmpp.org/extensions/xep-0430.html) Inbox: one's channels and conversations with their last message and
+//! [XEP-0430](https://xmpp.org/extensions/xep-0430.html) Inbox: one's channels, groups and conversations with their last message and
 //! how many are unread, the latest first (`specs/messages.md`, "Inbox").
 
 use waddle_community::{Channel, Waddle};
@@ -63,10 +63,12 @@ async fn answer(r: &IqRequest<'_>) -> IqResult {
         counted: limits.message_unread,
         channels: limits.inbox_channels,
         direct: limits.inbox_direct,
+        groups: limits.direct_groups,
         reach: limits.inbox_reach,
     };
     let (community, user) = (&server.community, &r.session.user);
-    let all = inbox::index(community, user, bounds).await.map_err(failed)?.heads;
+    let all = inbox::index(community, user, &r.session.bare, bounds).await;
+    let all = all.map_err(failed)?.heads;
     let counts = inbox::unread(community, user, &all, bounds.counted).await;
     let counts = counts.map_err(failed)?;
     let total = all.len();
@@ -130,6 +132,7 @@ fn address(muc: &str, head: &Head) -> String {
     match &head.with {
         HeadOf::Channel(waddle, channel) => room(muc, waddle, channel),
         HeadOf::Direct(peer) => peer.to_string(),
+        HeadOf::Group(group) => [&*group.room, "@", muc].concat(),
     }
 }
 
@@ -143,6 +146,10 @@ fn entry(r: &IqRequest<'_>, muc: &str, c: &Conversation, queryid: Option<&str>) 
             (room(muc, waddle, channel), last)
         }
         With::Direct { peer, last } => (peer.to_string(), Some((last.id, last.sent_at, &last.stanza))),
+        With::Group { group, last } => {
+            let last = last.as_ref().map(|m| (m.id, m.sent_at, &m.stanza));
+            ([&*group.room, "@", muc].concat(), last)
+        }
     };
     let mut w = XmlWriter::message();
     w.attr("from", r.session.bare.as_str())

@@ -27,11 +27,11 @@ pub struct FileRemoval {
     pub owner: String,
 }
 
-/// Files to delete, the longest waiting first.
-pub fn due_files(conn: &Conn, max: usize) -> Result<Vec<FileRemoval>> {
+/// Files to delete with a number up to `last`, the longest waiting first.
+pub fn due_files(conn: &Conn, last: i64, max: usize) -> Result<Vec<FileRemoval>> {
     conn.query(
-        "SELECT n, url, owner FROM message_file_removals ORDER BY n LIMIT ?1",
-        (max,),
+        "SELECT n, url, owner FROM message_file_removals WHERE n <= ?1 ORDER BY n LIMIT ?2",
+        (last, max),
         |r| {
             Ok(FileRemoval {
                 n: r.get(0)?,
@@ -42,8 +42,24 @@ pub fn due_files(conn: &Conn, max: usize) -> Result<Vec<FileRemoval>> {
     )
 }
 
-/// They are dealt with.
-pub fn file_removed(tx: &mut Tx, upto: i64) -> Result<()> {
-    tx.execute("DELETE FROM message_file_removals WHERE n <= ?1", (upto,))
+/// The number of the file that was noted last; 0 for none.
+pub fn last_file(conn: &Conn) -> Result<i64> {
+    conn.query_one("SELECT coalesce(max(n), 0) FROM message_file_removals", (), |r| {
+        r.get(0)
+    })
+}
+
+/// One is dealt with.
+pub fn file_removed(tx: &mut Tx, n: i64) -> Result<()> {
+    tx.execute("DELETE FROM message_file_removals WHERE n = ?1", (n,))
         .map(drop)
+}
+
+/// One could not be deleted: it waits behind all others.
+pub fn file_postponed(tx: &mut Tx, n: i64) -> Result<()> {
+    tx.execute(
+        "INSERT INTO message_file_removals (url, owner) SELECT url, owner FROM message_file_removals WHERE n = ?1",
+        (n,),
+    )?;
+    file_removed(tx, n)
 }

@@ -124,7 +124,7 @@ pub fn unread(
     Ok(Unread { messages, mentions })
 }
 
-/// What `reader` has not read of what `peer` wrote to them.
+/// What `reader` has not read of what `peer` wrote to them; corrections are no messages of their own.
 pub fn unread_from(
     conn: &Conn,
     archive: &ArchiveKey,
@@ -135,7 +135,8 @@ pub fn unread_from(
 ) -> Result<u64> {
     conn.query_one(
         "SELECT count(*) FROM (SELECT 1 FROM archive INDEXED BY archive_page WHERE archive = ?1 AND id > ?2 \
-         AND peer = ?3 AND body IS NOT NULL AND retracted = 0 AND author IS NOT ?4 LIMIT ?5)",
+         AND peer = ?3 AND body IS NOT NULL AND retracted = 0 AND author IS NOT ?4 \
+         AND NOT EXISTS (SELECT 1 FROM message_links l WHERE l.id = archive.id AND l.edits IS NOT NULL) LIMIT ?5)",
         params![archive, after, peer, reader, most],
         |r| r.get(0),
     )

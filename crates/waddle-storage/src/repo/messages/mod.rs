@@ -13,14 +13,14 @@ pub mod search;
 mod settings;
 
 pub use bury::{Buried, bury, parts_of};
-pub use files::{FileRemoval, due_files, file_removed, name_files};
+pub use files::{FileRemoval, due_files, file_postponed, file_removed, last_file, name_files};
 pub use links::{Link, began, edited, first_of, link, links, named, replies, root_of};
 pub use list::{Range, list, of_thread, these};
 pub use marks::{
-    EVERYONE, HERE, Marker, Peer, Unread, forget_reader, latest, latest_id, mark, marker, markers, mention, mentioned,
-    mentions, peers, unread, unread_from,
+    EVERYONE, HERE, Marker, Peer, Unread, forget_reader, latest, latest_id, mark, marker, markers, mention,
+    mentioned, mentions, peers, unread, unread_from,
 };
-pub use pins::{Pin, Preview, pin, pinned, pins, previews, set_preview, unpin};
+pub use pins::{Pin, Preview, keep_preview_if, pin, pinned, pins, previews, set_preview, unpin};
 pub use reactions::{Reactions, reactions, reactions_of, reactors, set_reactions};
 pub use settings::{set_previews_wanted, wants_previews};
 

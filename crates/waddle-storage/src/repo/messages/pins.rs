@@ -101,11 +101,14 @@ pub struct Preview {
     pub site: Option<String>,
 }
 
-/// Keeps the preview of a message's first link; `false` where the message is not there (any more).
+/// Keeps the preview of a message's first link; `false` where the message is not there (any more), or was given a text
+/// without that link meanwhile.
 pub fn set_preview(tx: &mut Tx, archive: &ArchiveKey, id: MessageId, preview: &Preview) -> Result<bool> {
     let set = tx.execute(
         "INSERT OR REPLACE INTO message_previews (id, url, title, description, image, site) \
-         SELECT id, ?3, ?4, ?5, ?6, ?7 FROM archive WHERE id = ?1 AND archive = ?2 AND retracted = 0",
+         SELECT id, ?3, ?4, ?5, ?6, ?7 FROM archive WHERE id = ?1 AND archive = ?2 AND retracted = 0 \
+         AND NOT EXISTS (SELECT 1 FROM archive c WHERE c.id = \
+         (SELECT max(id) FROM message_links WHERE edits = ?1) AND instr(coalesce(c.body, ''), ?3) = 0)",
         params![
             id,
             archive,
@@ -117,6 +120,15 @@ pub fn set_preview(tx: &mut Tx, archive: &ArchiveKey, id: MessageId, preview: &P
         ],
     )?;
     Ok(set > 0)
+}
+
+/// A message has another text: its preview goes, where the link is in it no more.
+pub fn keep_preview_if(tx: &mut Tx, id: MessageId, text: &str) -> Result<()> {
+    tx.execute(
+        "DELETE FROM message_previews WHERE id = ?1 AND instr(?2, url) = 0",
+        (id, text),
+    )
+    .map(drop)
 }
 
 /// The previews of these messages.

@@ -7,8 +7,13 @@ use waddle_core::{MessageId, Timestamp};
 
 use crate::{Conn, Result, Tx, params, repo::archive::ArchiveKey};
 
-/// Matches that one statement looks at.
+/// Matches that the first statement looks at; each further one looks at [`MORE`] times as many, because each begins with
+/// the postings of all its words.
 const LOOK: usize = 1_000;
+/// See [`LOOK`].
+const MORE: usize = 5;
+/// What the place to go on at is rounded to where it is no match that the asker may see: one second.
+const BLUR: i64 = 1_000_000;
 /// Archives that the index itself tells apart; where there are more, each match is asked for its archive.
 const PLACES: usize = 16;
 
@@ -123,7 +128,8 @@ macro_rules! matches_in {
 }
 
 /// Looks for messages behind `cursor`: `forward` to newer ones, else to older ones. It looks at `reach` matches at the
-/// most, and says where to go on where there are more.
+/// most, and says where to go on where there are more: at the last match that was given, or about where it stopped looking,
+/// so that nobody learns when something was said that they may not read.
 pub fn find(
     conn: &Conn,
     search: &Search,
@@ -166,10 +172,10 @@ pub fn find(
         matches_in!("DESC")
     };
     let mut found = Found::default();
-    let mut looked = 0;
-    let mut last = cursor;
+    let (mut looked, mut look) = (0, LOOK);
     while looked < reach {
-        let step = LOOK.min(reach - looked);
+        let step = look.min(reach - looked);
+        look = look.saturating_mul(MORE);
         let rows: Vec<(MessageId, bool)> = conn.query(
             sql,
             params![
@@ -188,13 +194,12 @@ pub fn find(
         let all = rows.len() < step;
         for (id, fits) in rows {
             if fits && found.ids.len() == max {
-                found.next = last;
+                found.next = found.ids.last().copied().or(cursor);
                 return Ok(found);
             }
             if fits {
                 found.ids.push(id);
             }
-            last = Some(id);
             if forward {
                 low = id.0.saturating_add(1);
             } else {
@@ -205,8 +210,26 @@ pub fn find(
             return Ok(found);
         }
     }
-    found.next = last;
+    let next = beyond(low, high, forward, found.ids.last().copied().or(cursor));
+    // After very many matches within a second nothing else goes on.
+    let exact = MessageId(if forward {
+        low.saturating_sub(1)
+    } else {
+        high.saturating_add(1)
+    });
+    found.next = Some(if Some(next) == cursor { exact } else { next });
     Ok(found)
+}
+
+/// Where to go on after looking as far as may be: not behind what was looked at, and not before what was given.
+fn beyond(low: i64, high: i64, forward: bool, given: Option<MessageId>) -> MessageId {
+    if forward {
+        let second = low.saturating_sub(1).div_euclid(BLUR).saturating_mul(BLUR);
+        MessageId(second.max(given.map_or(i64::MIN, |g| g.0)))
+    } else {
+        let second = high.div_euclid(BLUR).saturating_add(1).saturating_mul(BLUR);
+        MessageId(second.min(given.map_or(i64::MAX, |g| g.0)))
+    }
 }
 
 /// Up to which message the full text is complete.
@@ -285,6 +308,18 @@ mod tests {
             prefix,
             not,
         }
+    }
+
+    #[test]
+    fn where_to_go_on_says_only_about_when() {
+        let second = 1_000_000;
+        let at = |n: i64| Some(MessageId(n));
+        // Looked down to 5.3 s; what was given last is 9 s, or nothing.
+        assert_eq!(beyond(0, 5_299_999, false, at(9 * second)), MessageId(6 * second));
+        assert_eq!(beyond(0, 5_299_999, false, None), MessageId(6 * second));
+        assert_eq!(beyond(0, 5_299_999, false, at(5_400_000)), MessageId(5_400_000));
+        assert_eq!(beyond(5_300_001, 0, true, at(second)), MessageId(5 * second));
+        assert_eq!(beyond(5_300_001, 0, true, at(5_200_000)), MessageId(5_200_000));
     }
 
     #[test]
