@@ -104,6 +104,7 @@ fn surface(config: HttpConfig, deps: HttpDeps, stop: CancellationToken) -> Route
         events: events::Hub::new(
             deps.community.clone(),
             deps.rooms.clone(),
+            deps.direct.clone(),
             config.limits.http_streams,
             config.limits.http_stream_events,
         ),

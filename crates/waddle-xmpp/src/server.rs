@@ -112,6 +112,8 @@ pub struct Server {
     pub(crate) policies: router::consent::Policies,
     /// Who wrote to whom.
     pub(crate) strangers: router::strangers::Strangers,
+    /// What happens to people beside the channels.
+    pub(crate) news: crate::direct::news::Teller,
     /// Occupants of rooms that are no sessions.
     pub(crate) guests: router::guests::Guests,
     /// Requests of the server itself that wait for their answer.
@@ -222,6 +224,7 @@ impl XmppServer {
             addresses: Addresses::new(deps.limits.connections, each),
             pubsub: PubSub::new(deps.storage.server(), deps.limits.clone()),
             caps: crate::interests::KnownCaps::default(),
+            news: crate::direct::news::Teller::new(deps.limits.message_news),
             limits: deps.limits,
             started: deps.clock.now(),
             clock: deps.clock,

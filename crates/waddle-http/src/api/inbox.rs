@@ -221,11 +221,10 @@ pub async fn mark(
     Json(body): Json<ReadBody>,
 ) -> Result<StatusCode, Problem> {
     let at = place(&app, auth.user(), &c).await?;
-    if at.messages.mark(auth.user(), body.id).await? {
-        app.events.read(auth.user(), at.waddle.id, at.channel.id, body.id);
-        if let Some(rooms) = &app.deps.rooms {
-            rooms.has_read(auth.user(), at.waddle.id, at.channel.id, body.id);
-        }
+    if at.messages.mark(auth.user(), body.id).await?
+        && let Some(rooms) = &app.deps.rooms
+    {
+        rooms.has_read(auth.user(), at.waddle.id, at.channel.id, body.id);
     }
     Ok(StatusCode::NO_CONTENT)
 }

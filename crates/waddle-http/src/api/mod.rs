@@ -33,12 +33,12 @@ mod categories;
 pub(crate) mod channels;
 pub mod commands;
 mod devices;
-mod direct;
+pub(crate) mod direct;
 mod discovery;
 mod export;
 mod feeds;
 mod files;
-mod inbox;
+pub(crate) mod inbox;
 mod invites;
 mod join_requests;
 mod members;
@@ -54,6 +54,7 @@ mod reports;
 mod roles;
 mod rules;
 mod search;
+mod server_reports;
 mod waddles;
 pub mod webhooks;
 
@@ -78,6 +79,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(moderation::routes())
         .merge(rules::routes())
         .merge(reports::routes())
+        .merge(server_reports::routes())
         .merge(audit::routes())
         .merge(direct::routes())
         .merge(categories::routes())

@@ -103,10 +103,19 @@ impl Stream {
                 };
                 self.push(event, Need::Waddle(waddle_id, "invite"), Mark::Stay);
             }
-            Event::ReportFiled { report, .. } | Event::ReportHandled { report, .. } => {
-                let event = EventView::ReportUpdated {
+            Event::ReportFiled { report, fresh, .. } => {
+                let event = EventView::ReportFiled {
                     waddle_id,
                     report: *report,
+                    fresh: *fresh,
+                };
+                self.push(event, Need::Waddle(waddle_id, "review_reports"), Mark::Stay);
+            }
+            Event::ReportHandled { report, state, .. } => {
+                let event = EventView::ReportHandled {
+                    waddle_id,
+                    report: *report,
+                    state: *state,
                 };
                 self.push(event, Need::Waddle(waddle_id, "review_reports"), Mark::Stay);
             }

@@ -15,6 +15,8 @@ const MOST: usize = 1_000;
 /// Bytes of a waddle's place.
 const PLACE: usize = 32;
 const VERSION: u8 = 1;
+/// What stands for direct messages in the place of a waddle; no waddle is called so.
+const DIRECT: u128 = 0;
 
 /// How far one waddle was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +34,8 @@ pub struct Place {
 pub struct Cursor {
     /// All before this is known, of waddles without a place.
     since: i64,
-    places: BTreeMap<WaddleId, Place>,
+    /// By waddle; none for direct messages.
+    places: BTreeMap<Option<WaddleId>, Place>,
     /// The past is being told, one waddle after the other: what is known of one says nothing of the others.
     held: bool,
 }
@@ -47,9 +50,9 @@ impl Cursor {
         }
     }
 
-    /// How far a waddle was read.
-    pub fn place(&self, waddle: WaddleId) -> Place {
-        self.places.get(&waddle).copied().unwrap_or(Place {
+    /// How far a waddle was read, or direct messages.
+    pub fn place(&self, of: impl Into<Option<WaddleId>>) -> Place {
+        self.places.get(&of.into()).copied().unwrap_or(Place {
             message: MessageId(self.since),
             line: -1,
             touched: self.since,
@@ -71,7 +74,7 @@ impl Cursor {
         Timestamp(self.since)
     }
 
-    fn touch(&mut self, waddle: WaddleId, at: i64, change: impl FnOnce(&mut Place)) {
+    fn touch(&mut self, waddle: Option<WaddleId>, at: i64, change: impl FnOnce(&mut Place)) {
         let mut place = self.place(waddle);
         change(&mut place);
         place.touched = place.touched.max(at);
@@ -87,14 +90,14 @@ impl Cursor {
         }
     }
 
-    /// A message was told.
-    pub fn message(&mut self, waddle: WaddleId, id: MessageId) {
-        self.touch(waddle, id.0, |p| p.message = p.message.max(id));
+    /// A message of a waddle was told, or a direct one.
+    pub fn message(&mut self, of: impl Into<Option<WaddleId>>, id: MessageId) {
+        self.touch(of.into(), id.0, |p| p.message = p.message.max(id));
     }
 
     /// A line of the audit log was told.
     pub fn line(&mut self, waddle: WaddleId, line: i64, at: Timestamp) {
-        self.touch(waddle, at.micros(), |p| p.line = p.line.max(line));
+        self.touch(Some(waddle), at.micros(), |p| p.line = p.line.max(line));
     }
 
     /// As a text.
@@ -103,7 +106,8 @@ impl Cursor {
         out.push(VERSION);
         out.extend_from_slice(&self.since.to_be_bytes());
         for (waddle, place) in &self.places {
-            let id = u128::from_str_radix(&waddle.to_string(), 16).unwrap_or_default();
+            let id = waddle.map(|w| u128::from_str_radix(&w.to_string(), 16).unwrap_or_default());
+            let id = id.unwrap_or(DIRECT);
             out.extend_from_slice(&id.to_be_bytes());
             out.extend_from_slice(&place.message.0.to_be_bytes());
             out.extend_from_slice(&place.line.to_be_bytes());
@@ -135,7 +139,11 @@ impl Cursor {
                 line: number(&one[24..])?,
                 touched: message.max(since.saturating_add(SLACK)),
             };
-            places.insert(format!("{id:032x}").parse().ok()?, place);
+            let of = match id {
+                DIRECT => None,
+                id => Some(format!("{id:032x}").parse().ok()?),
+            };
+            places.insert(of, place);
         }
         Some(Self {
             since,
@@ -159,10 +167,12 @@ mod tests {
         );
         c.message(a, MessageId(1_000_000_007));
         c.line(b, 12, Timestamp(1_000_000_009));
+        c.message(None, MessageId(1_000_000_011));
         let back = Cursor::decode(&c.encode()).unwrap();
         assert_eq!(back.place(a).message, MessageId(1_000_000_007));
         assert_eq!((back.place(a).line, back.place(b).line), (-1, 12));
         assert_eq!(back.place(b).message, MessageId(1_000_000_000));
+        assert_eq!(back.place(None).message, MessageId(1_000_000_011));
         for bad in ["", "x", "AAAA", &c.encode()[1..], &format!("{}A", c.encode())] {
             assert!(Cursor::decode(bad).is_none(), "{bad}");
         }

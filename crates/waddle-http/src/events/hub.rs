@@ -18,11 +18,13 @@ use tokio::sync::{
     mpsc,
 };
 use waddle_community::{AuditEntry, Community, Event};
-use waddle_core::{ChannelId, MessageId, UserId, WaddleId};
+use waddle_core::{BareJid, MessageId, UserId, WaddleId};
 use waddle_messages::{ChannelMessages, MessageView, News, NewsKind, Viewer};
 use waddle_muc::Rooms;
 use waddle_storage::repo::audit;
+use waddle_xmpp::direct::{Direct, news::DirectNews};
 
+use super::personal::Personal;
 use crate::metrics::METRICS;
 
 /// Who reacts to one message is remembered up to here.
@@ -52,8 +54,8 @@ pub enum Item {
     Changed(Arc<Event>),
     /// New lines of a waddle's audit log.
     Lines(WaddleId, Arc<Vec<AuditEntry>>),
-    /// One's own marker moved.
-    Read(WaddleId, ChannelId, MessageId),
+    /// Something happened to the person beside their waddles.
+    Personal(Arc<Personal>),
 }
 
 /// Why a stream ended that its client did not end.
@@ -89,6 +91,7 @@ pub struct Hub(Arc<Inner>);
 struct Inner {
     community: Community,
     rooms: Option<Rooms>,
+    direct: Option<Direct>,
     most: usize,
     queue: usize,
     state: Mutex<State>,
@@ -170,10 +173,17 @@ impl State {
 
 impl Hub {
     /// Over what happens below.
-    pub fn new(community: Community, rooms: Option<Rooms>, most: usize, queue: usize) -> Self {
+    pub fn new(
+        community: Community,
+        rooms: Option<Rooms>,
+        direct: Option<Direct>,
+        most: usize,
+        queue: usize,
+    ) -> Self {
         Self(Arc::new(Inner {
             community,
             rooms,
+            direct,
             most,
             queue: queue.max(1),
             state: Mutex::default(),
@@ -186,6 +196,9 @@ impl Hub {
         self.0.started.get_or_init(|| {
             let news = self.0.rooms.as_ref().map(Rooms::news);
             tokio::spawn(listen(Arc::downgrade(&self.0), self.0.community.events(), news));
+            if let Some(direct) = &self.0.direct {
+                tokio::spawn(follow(Arc::downgrade(&self.0), direct.news()));
+            }
         });
         let (queue, items) = mpsc::channel(self.0.queue);
         let mut state = self.0.state.lock();
@@ -216,12 +229,45 @@ impl Hub {
         self.0.state.lock().remove(id);
     }
 
-    /// Somebody has read up to a message, on whatever device.
-    pub fn read(&self, user: &UserId, waddle: WaddleId, channel: ChannelId, message: MessageId) {
+    /// The communities that it is about.
+    pub(super) fn community(&self) -> &Community {
+        &self.0.community
+    }
+
+    /// Whether an address is one of the room service.
+    pub(super) fn is_room(&self, jid: &BareJid) -> bool {
+        let rooms = self.0.rooms.as_ref();
+        rooms.is_some_and(|rooms| rooms.domain() == jid.domain())
+    }
+
+    fn streams_of(&self, user: &UserId) -> Vec<u64> {
+        let state = self.0.state.lock();
+        state.of_user.get(user).into_iter().flatten().copied().collect()
+    }
+
+    /// Something happened to somebody.
+    async fn happened(&self, news: DirectNews) {
+        let to = self.streams_of(&news.user);
+        if to.is_empty() {
+            return;
+        }
+        match self.personal(&news.user, news.what).await {
+            Ok(Some(what)) => self.give(&to, &Item::Personal(Arc::new(what))),
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(%error, "a direct message could not be told to streams");
+                self.end(&to);
+            }
+        }
+    }
+
+    /// These streams missed something.
+    fn end(&self, ids: &[u64]) {
         let mut state = self.0.state.lock();
-        let ids: Vec<u64> = state.of_user.get(user).into_iter().flatten().copied().collect();
         for id in ids {
-            state.hand(id, Item::Read(waddle, channel, message));
+            if let Some(entry) = state.remove(*id) {
+                entry.ended.missed.store(true, Ordering::Relaxed);
+            }
         }
     }
 
@@ -290,6 +336,8 @@ impl Hub {
                 | Event::MemberChanged { .. }
                 | Event::MemberRemoved { .. }
                 | Event::MemberRolesChanged { .. }
+                | Event::TimedOut { .. }
+                | Event::TimeoutEnded { .. }
         );
         self.give(&to, &Item::Changed(Arc::new(event)));
         if logged {
@@ -328,16 +376,11 @@ impl Hub {
 
     /// Something was missed: streams of a waddle, or all, end and are resumed from their cursors.
     fn missed(&self, waddle: Option<WaddleId>) {
-        let mut state = self.0.state.lock();
         let ids: Vec<u64> = match waddle {
-            Some(w) => state.of_waddle.get(&w).into_iter().flatten().copied().collect(),
-            None => state.streams.keys().copied().collect(),
+            Some(w) => self.followers(w),
+            None => self.0.state.lock().streams.keys().copied().collect(),
         };
-        for id in ids {
-            if let Some(entry) = state.remove(id) {
-                entry.ended.missed.store(true, Ordering::Relaxed);
-            }
-        }
+        self.end(&ids);
     }
 }
 
@@ -403,6 +446,19 @@ fn rest_of(news: &mut Option<broadcast::Receiver<News>>, first: News) -> (Vec<Ne
         }
     }
     (batch, false)
+}
+
+/// Hands out what happens to people, in its order.
+async fn follow(hub: Weak<Inner>, mut news: broadcast::Receiver<DirectNews>) {
+    loop {
+        let told = news.recv().await;
+        let Some(hub) = hub.upgrade().map(Hub) else { return };
+        match told {
+            Ok(news) => hub.happened(news).await,
+            Err(RecvError::Lagged(_)) => hub.missed(None),
+            Err(RecvError::Closed) => return,
+        }
+    }
 }
 
 async fn listen(

@@ -6,12 +6,14 @@
 //! databases, by the archive and the audit log. A queue holds a bounded number of events; who reads too slowly loses the
 //! stream and can resume.
 //!
-//! [`hub`] listens once for all streams, [`stream`] decides what one of them is told, [`replay`] reads the past,
-//! [`cursor`] names a place in it, [`view`] is what goes over the wire.
+//! [`hub`] listens once for all streams, [`stream`] decides what one of them is told, [`changes`] of waddles and
+//! [`personal`] of direct messages and markers; [`replay`] reads the past, [`cursor`] names a place in it, [`view`] is
+//! what goes over the wire.
 
 mod changes;
 mod cursor;
 mod hub;
+mod personal;
 mod replay;
 mod stream;
 mod view;
@@ -168,6 +170,7 @@ pub async fn websocket(
     let stream = open(&app, auth, wanted, &headers).await?;
     Ok(upgrade
         .max_message_size(INCOMING)
+        .max_frame_size(INCOMING)
         .on_upgrade(move |socket| carry(socket, stream)))
 }
 

@@ -42,6 +42,8 @@ pub enum Mark {
     Message(WaddleId, MessageId),
     /// A line of the audit log was told.
     Line(WaddleId, i64, waddle_core::Timestamp),
+    /// A direct message was told.
+    Direct(MessageId),
 }
 
 /// Something still to be told.
@@ -68,7 +70,9 @@ pub struct Stream {
     pub(super) chosen: Option<HashSet<WaddleId>>,
     pub(super) seat: Seat,
     items: mpsc::Receiver<Item>,
-    cursor: Cursor,
+    pub(super) cursor: Cursor,
+    /// The last direct message of the replay, which need not be told again.
+    pub(super) direct_upto: MessageId,
     /// What the replay covers, and the hub need not tell again.
     covered: HashMap<WaddleId, (MessageId, i64)>,
     /// The channels that the client knows of.
@@ -110,6 +114,7 @@ impl Stream {
             chosen,
             seat,
             items,
+            direct_upto: MessageId(0),
             covered: HashMap::new(),
             visible: HashMap::new(),
             pending: VecDeque::new(),
@@ -163,6 +168,9 @@ impl Stream {
         self.pending.extend(past.into_iter().map(Pending::Past));
         for (waddle, line) in lines {
             self.line(waddle, &line);
+        }
+        if resumed && self.chosen.is_none() {
+            self.missed_direct().await?;
         }
         self.past = self.pending.len();
         self.cursor.hold();
@@ -309,6 +317,7 @@ impl Stream {
             Mark::Stay => {}
             Mark::Message(waddle, id) => self.cursor.message(waddle, id),
             Mark::Line(waddle, line, at) => self.cursor.line(waddle, line, at),
+            Mark::Direct(id) => self.cursor.message(None, id),
         }
     }
 
@@ -384,6 +393,18 @@ impl Stream {
             "member.role" | "role.give" | "role.take" => {
                 target().map(|user| EventView::MemberUpdated { waddle_id, user, at })
             }
+            "member.timeout" => target().map(|user| EventView::MemberTimedOut {
+                waddle_id,
+                user,
+                until: line.detail.strip_prefix("until ").and_then(|u| u.parse().ok()),
+                at,
+            }),
+            "member.timeout.end" => target().map(|user| EventView::MemberTimedOut {
+                waddle_id,
+                user,
+                until: None,
+                at,
+            }),
             "member.leave" => left(Departure::Left),
             "member.remove" => left(Departure::Removed),
             "member.kick" => left(Departure::Kicked),
@@ -420,13 +441,8 @@ impl Stream {
                 }
                 Ok(())
             }
-            Item::Read(waddle_id, channel_id, message_id) => {
-                let event = EventView::InboxRead {
-                    waddle_id,
-                    channel_id,
-                    message_id,
-                };
-                self.push(event, Need::Channel(waddle_id, channel_id, "join"), Mark::Stay);
+            Item::Personal(what) => {
+                self.happened(&what);
                 Ok(())
             }
             Item::Changed(event) => self.changed(&event).await,

@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 use utoipa::ToSchema;
+use waddle_community::ReportState;
 use waddle_core::{ChannelId, JoinRequestId, MessageId, Slug, Timestamp, UserId, WaddleId};
 use waddle_messages::MessageView;
 
-use crate::api::channels::ChannelView;
+use crate::api::{channels::ChannelView, direct::DirectRequestView, inbox::DirectMessageView};
 
 /// A waddle at the beginning of a stream.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -180,6 +181,18 @@ pub enum EventView {
         /// When.
         at: Timestamp,
     },
+    /// Somebody may read and not write for a while, or may write again.
+    #[serde(rename = "member.timed_out")]
+    MemberTimedOut {
+        /// Where.
+        waddle_id: WaddleId,
+        /// Who.
+        user: UserId,
+        /// Until when; null where it is over.
+        until: Option<Timestamp>,
+        /// When it was said.
+        at: Timestamp,
+    },
     /// The custom roles changed.
     #[serde(rename = "roles.updated")]
     RolesUpdated {
@@ -206,23 +219,88 @@ pub enum EventView {
         /// Who.
         user: UserId,
     },
-    /// Something was reported or a report was handled; for who reviews reports.
-    #[serde(rename = "report.updated")]
-    ReportUpdated {
+    /// Something was reported; for who reviews reports.
+    #[serde(rename = "report.filed")]
+    ReportFiled {
         /// Where.
         waddle_id: WaddleId,
         /// The report's number.
         report: i64,
+        /// Whether it is a new one, not the same again.
+        fresh: bool,
+    },
+    /// A report was claimed, resolved, dismissed or opened again; for who reviews reports.
+    #[serde(rename = "report.handled")]
+    ReportHandled {
+        /// Where.
+        waddle_id: WaddleId,
+        /// The report's number.
+        report: i64,
+        /// Where it stands now.
+        state: ReportState,
     },
     /// One has read up to somewhere, on whatever device.
     #[serde(rename = "inbox.read")]
     InboxRead {
-        /// Where.
-        waddle_id: WaddleId,
-        /// In which channel.
-        channel_id: ChannelId,
+        /// The address of the room or the person, as the inbox has it.
+        jid: String,
+        /// Of a channel.
+        waddle_id: Option<WaddleId>,
+        /// Of a channel.
+        channel_id: Option<ChannelId>,
         /// The last message that is read.
         message_id: MessageId,
+    },
+    /// Somebody wrote to one, or one wrote to somebody on whatever device.
+    #[serde(rename = "direct.message")]
+    DirectMessage {
+        /// The other one's address; of an occupant of a room with their nickname.
+        jid: String,
+        /// The message.
+        message: Box<DirectMessageView>,
+        /// The message that it corrects.
+        replaces: Option<MessageId>,
+    },
+    /// A direct message was taken back.
+    #[serde(rename = "direct.deleted")]
+    DirectDeleted {
+        /// The other one's address.
+        jid: String,
+        /// Which.
+        message_id: MessageId,
+    },
+    /// Too many direct messages were missed: read the inbox again.
+    #[serde(rename = "direct.reset")]
+    DirectReset,
+    /// Somebody asks to write to one, or to add one to a group.
+    #[serde(rename = "direct_request.created")]
+    DirectRequested {
+        /// Who, and what waits.
+        request: Box<DirectRequestView>,
+    },
+    /// One answered a request, on whatever device.
+    #[serde(rename = "direct_request.closed")]
+    DirectRequestClosed {
+        /// Which.
+        request_id: i64,
+        /// Whether they may write now.
+        accepted: bool,
+    },
+    /// A small group that one is in has other people or another name.
+    #[serde(rename = "direct_group.updated")]
+    DirectGroupUpdated {
+        /// Its identifier.
+        group: String,
+        /// The room's address.
+        jid: String,
+    },
+    /// One is in a small group no more.
+    #[serde(rename = "direct_group.left")]
+    DirectGroupLeft {
+        /// Its identifier.
+        group: String,
+        /// The room's address.
+        jid: String,
     },
 }
 
@@ -249,8 +327,17 @@ impl EventView {
             Self::RolesUpdated { .. } => "roles.updated",
             Self::TimedOut { .. } => "timeout",
             Self::JoinRequested { .. } => "join_request.created",
-            Self::ReportUpdated { .. } => "report.updated",
+            Self::MemberTimedOut { .. } => "member.timed_out",
+            Self::ReportFiled { .. } => "report.filed",
+            Self::ReportHandled { .. } => "report.handled",
             Self::InboxRead { .. } => "inbox.read",
+            Self::DirectMessage { .. } => "direct.message",
+            Self::DirectDeleted { .. } => "direct.deleted",
+            Self::DirectReset => "direct.reset",
+            Self::DirectRequested { .. } => "direct_request.created",
+            Self::DirectRequestClosed { .. } => "direct_request.closed",
+            Self::DirectGroupUpdated { .. } => "direct_group.updated",
+            Self::DirectGroupLeft { .. } => "direct_group.left",
         }
     }
 }

@@ -6,6 +6,7 @@
 )]
 
 pub mod rooms;
+pub mod stream;
 
 use std::{net::IpAddr, sync::Arc};
 

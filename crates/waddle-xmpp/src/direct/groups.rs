@@ -13,7 +13,7 @@ use waddle_storage::repo::{
     messages::{self, Unread},
 };
 
-use super::{DirectError, Own, notice};
+use super::{DirectError, Own, news::What, notice};
 use crate::{
     personal::channels,
     rate::Wait,
@@ -95,6 +95,7 @@ pub async fn make(
     for jid in &now {
         refresh(server, jid).await;
     }
+    changed(server, &group.room).await;
     Ok((group, welcome.into_iter().map(|(a, j)| (j, a)).collect()))
 }
 
@@ -118,6 +119,7 @@ pub async fn add(server: &Arc<Server>, own: &Own, room: &str, jid: &BareJid) -> 
         Added::In => {
             server.rooms.add_to_group(room, vec![jid.clone()]).await?;
             refresh(server, jid).await;
+            changed(server, room).await;
         }
         Added::Asked => put_request(server, own, &group, jid).await?,
     }
@@ -137,6 +139,10 @@ pub async fn remove(server: &Arc<Server>, own: &Own, room: &str, jid: &BareJid) 
     }
     server.rooms.leave_group(room, jid).await?;
     refresh(server, jid).await;
+    if let Some(user) = user_of(server, jid).await {
+        server.news.tell(&user, What::LeftGroup(room.to_owned()));
+    }
+    changed(server, room).await;
     Ok(())
 }
 
@@ -144,6 +150,7 @@ pub async fn remove(server: &Arc<Server>, own: &Own, room: &str, jid: &BareJid) 
 pub async fn rename(server: &Arc<Server>, own: &Own, room: &str, name: &str) -> Result<Group, DirectError> {
     let (group, _) = server.rooms.group(room, &own.bare).await?;
     server.rooms.rename_group(room, name.trim()).await?;
+    changed(server, room).await;
     Ok(Group {
         name: name.trim().to_owned(),
         ..group
@@ -186,6 +193,7 @@ pub(super) async fn enter(server: &Arc<Server>, room: &str, own: &Own) -> Result
     }
     server.rooms.add_to_group(room, vec![own.bare.clone()]).await?;
     refresh(server, &own.bare).await;
+    changed(server, room).await;
     Ok(())
 }
 
@@ -273,6 +281,14 @@ async fn put_request(
     });
     match asked.await? {
         Held::First => {
+            if let Some(user) = user_of(server, jid).await {
+                let asked = What::Asked {
+                    owner: jid.local().unwrap_or_default().to_owned(),
+                    jid: own.bare.clone(),
+                    room: Some(group.room.clone()),
+                };
+                server.news.tell(&user, asked);
+            }
             let text = [
                 own.bare.as_str(),
                 " would like to add you to the group \u{201c}",
@@ -309,17 +325,40 @@ fn invite(server: &Arc<Server>, own: &Own, group: &Group, jid: &BareJid) {
 
 /// Brings the bookmarks of an account of this server up to date.
 async fn refresh(server: &Arc<Server>, jid: &BareJid) {
+    if let Some(user) = user_of(server, jid).await {
+        channels::refresh(server, jid, &user).await;
+    }
+}
+
+/// The account of this server that an address is of.
+async fn user_of(server: &Server, jid: &BareJid) -> Option<UserId> {
     if !server.is_local(jid.as_jid()) {
         return None;
     }
     let owner = jid.local().unwrap_or_default().to_owned();
-    let user: Option<UserId> = server
-        .db
-        .read(move |c| accounts::user_of(c, &owner))
-        .await
-        .ok()
-        .flatten();
-    if let Some(user) = user {
-        channels::refresh(server, jid, &user).await;
+    let found = server.db.read(move |c| accounts::user_of(c, &owner)).await;
+    found.ok().flatten()
+}
+
+/// Tells those who follow it that a group has other people or another name.
+async fn changed(server: &Server, room: &str) {
+    if !server.news.is_followed() {
+        return;
+    }
+    let (name, domain) = (room.to_owned(), server.config.domain.clone());
+    let found = server.db.read(move |c| {
+        let mut users = Vec::new();
+        for person in direct::people(c, &name)? {
+            if let Some(local) = person.jid.local().filter(|_| person.jid.domain() == domain) {
+                users.extend(accounts::user_of(c, local)?);
+            }
+        }
+        Ok(users)
+    });
+    match found.await {
+        Ok(users) => users
+            .iter()
+            .for_each(|user| server.news.tell(user, What::Group(room.to_owned()))),
+        Err(error) => tracing::warn!(%error, "a change of a group is not told"),
     }
 }

@@ -2,9 +2,11 @@
 //! them, requests that wait for consent, small private groups. HTTP and ad-hoc commands ask here.
 
 pub mod groups;
+pub mod news;
 
 use std::sync::Arc;
 
+use tokio::sync::broadcast;
 use waddle_core::{BareJid, Jid, UserId};
 use waddle_stanza::{Class, Stanza, XmlWriter};
 use waddle_storage::{
@@ -16,6 +18,7 @@ use waddle_storage::{
     },
 };
 
+use self::news::{DirectNews, What};
 use crate::{
     router::{Origin, deliver, deliver::Post, inbound},
     server::Server,
@@ -165,6 +168,9 @@ pub async fn accept(server: &Arc<Server>, own: &Own, id: i64) -> Result<Request,
         Ok(done)
     });
     let done = done.await?;
+    if done {
+        server.news.tell(&own.user, What::Answered { id, accepted: true });
+    }
     match gone {
         Some(e) => Err(e),
         None if done => Ok(request),
@@ -175,14 +181,16 @@ pub async fn accept(server: &Arc<Server>, own: &Own, id: i64) -> Result<Request,
 /// Refuses a request: what waited is gone, and who asked is not told and cannot ask again for a while.
 pub async fn refuse(server: &Server, own: &Own, id: i64) -> Result<(), DirectError> {
     let owner = own.local();
-    Ok(server
-        .db
-        .write(move |tx| {
-            let request = direct::get_request(tx, &owner, id)?;
-            let at = tx.now();
-            direct::refuse(tx, request.id, at)
-        })
-        .await?)
+    let refused = server.db.write(move |tx| {
+        let request = direct::get_request(tx, &owner, id)?;
+        let at = tx.now();
+        direct::refuse(tx, request.id, at)
+    });
+    refused.await?;
+    server
+        .news
+        .tell(&own.user, What::Answered { id, accepted: false });
+    Ok(())
 }
 
 /// The account of this server that an address is of.
@@ -196,9 +204,15 @@ async fn account(server: &Server, jid: &Jid) -> Result<Option<UserId>, DirectErr
 }
 
 /// Tells an account that somebody asks to write to it.
-pub(crate) fn tell_of_request(server: &Arc<Server>, post: &Post, stanza: &Stanza) {
+pub(crate) fn tell_of_request(server: &Arc<Server>, post: &Post, stanza: &Stanza, recipient: &UserId) {
     let asker = crate::router::consent::asker(server, &post.from, stanza);
     let who = asker.as_ref().unwrap_or(&post.from).bare();
+    let asked = What::Asked {
+        owner: post.to.local().unwrap_or_default().to_owned(),
+        jid: who.clone(),
+        room: None,
+    };
+    server.news.tell(recipient, asked);
     let text = [
         who.as_str(),
         " would like to write to you. What they wrote waits until you accept or refuse it: run the command \
@@ -225,6 +239,11 @@ pub(crate) fn notice(server: &Arc<Server>, to: &BareJid, text: &str) {
 pub struct Direct(pub(crate) Arc<Server>);
 
 impl Direct {
+    /// What happens to people from now on: direct messages, requests, groups, markers.
+    pub fn news(&self) -> broadcast::Receiver<DirectNews> {
+        self.0.news.follow()
+    }
+
     /// From whom an account takes messages without being asked.
     pub fn policy(&self, own: &Own) -> RequestPolicy {
         policy(&self.0, own)

@@ -16,7 +16,7 @@ use waddle_storage::{
 };
 
 use super::bookmarks::{self, Bookmark};
-use crate::server::Server;
+use crate::{server::Server, xep::xep0503};
 
 /// Why the bookmarks of somebody could not be brought up to date.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +84,7 @@ async fn try_refresh(server: &Arc<Server>, bare: &BareJid, user: &UserId) -> Res
             .await
             .map_err(Failed::PubSub)?;
     }
+    xep0503::turned(server, bare, user, &new, &gone);
     let noted = server
         .db
         .write(move |tx| offered_bookmarks::change(tx, &owner, &new, &gone));

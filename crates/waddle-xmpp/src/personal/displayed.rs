@@ -19,7 +19,7 @@ use waddle_storage::repo::{
 };
 
 use super::config;
-use crate::server::Server;
+use crate::{direct::news::What, server::Server};
 
 /// The node, and the namespace of what is in it (XEP-0490).
 pub const NODE: &str = "urn:xmpp:mds:displayed:0";
@@ -41,8 +41,10 @@ pub(crate) fn published(server: &Arc<Server>, account: &BareJid, item: &Changed)
         let Some(user) = user_of(&server, &account).await else {
             return;
         };
-        if let Err(error) = move_to(&server, &user, &with, id).await {
-            tracing::debug!(%error, "a read marker is not taken");
+        match move_to(&server, &user, &with, id).await {
+            Ok(true) => server.news.tell(&user, What::Read { with, id }),
+            Ok(false) => {}
+            Err(error) => tracing::debug!(%error, "a read marker is not taken"),
         }
     });
 }
@@ -168,7 +170,11 @@ pub(crate) fn shown(server: &Arc<Server>, account: BareJid, user: UserId, peer: 
             Err(error) => return tracing::warn!(%error, "a read marker is lost"),
         };
         match inbox::mark_direct(&server.db, &user, peer.as_str(), id).await {
-            Ok(true) => tell(&server, &account, &peer, &account, id).await,
+            Ok(true) => {
+                let with = peer.clone();
+                server.news.tell(&user, What::Read { with, id });
+                tell(&server, &account, &peer, &account, id).await;
+            }
             Ok(false) => {}
             Err(error) => tracing::warn!(%error, "a read marker is lost"),
         }
@@ -177,7 +183,8 @@ pub(crate) fn shown(server: &Arc<Server>, account: BareJid, user: UserId, peer: 
 
 /// Somebody has read a channel, in the room or through HTTP: their devices are told.
 pub(crate) fn read(server: &Arc<Server>, user: UserId, room: BareJid, id: MessageId) {
-    let server = server.clone();
+    let (server, with) = (server.clone(), room.clone());
+    server.news.tell(&user, What::Read { with, id });
     server.runtime.clone().spawn(async move {
         if let Ok(Some(account)) = server.identity.jid_of(&user).await
             && server.is_local(account.as_jid())

@@ -22,7 +22,8 @@ use super::{
     keep,
 };
 use crate::{
-    direct,
+    direct::{self, news::What},
+    server::Server,
     session::{Flag, Waiting},
     xep::{MessageEvent, Phase, Verdict, xep0280::Carbons},
 };
@@ -198,6 +199,19 @@ struct Stored {
     waits: Option<bool>,
 }
 
+impl Stored {
+    /// Tells those who follow what happens to the two.
+    fn tell(&self, server: &Server, from: Option<&UserId>, recipient: &UserId) {
+        let (news, own) = (&server.news, from.filter(|user| *user != recipient));
+        if let Some(id) = self.recipient {
+            news.tell(recipient, What::Said(id));
+        }
+        if let (Some(user), Some(id)) = (own, self.own) {
+            news.tell(user, What::Said(id));
+        }
+    }
+}
+
 /// Commits what is to be kept, then delivers.
 fn accept(sent: Sent, to: Jid, kind: Type, recipient: UserId, wanted: Wanted) -> Routed {
     let server = sent.server.clone();
@@ -228,6 +242,7 @@ fn accept(sent: Sent, to: Jid, kind: Type, recipient: UserId, wanted: Wanted) ->
             undelivered(kind, wanted.offline)
         };
     }
+    let told = recipient.clone();
     let work = {
         let (server, post, stanza) = (server.clone(), post.clone(), sent.stanza.clone());
         move |tx: &mut Tx| store(tx, &server, &post, &stanza, &recipient, wanted)
@@ -243,7 +258,7 @@ fn accept(sent: Sent, to: Jid, kind: Type, recipient: UserId, wanted: Wanted) ->
                     waits: Some(first), ..
                 }) => {
                     if first {
-                        direct::tell_of_request(&server, &post, &sent.stanza);
+                        direct::tell_of_request(&server, &post, &sent.stanza, &told);
                     }
                 }
                 Ok(stored) => {
@@ -251,6 +266,7 @@ fn accept(sent: Sent, to: Jid, kind: Type, recipient: UserId, wanted: Wanted) ->
                     if !found && !stored.offline {
                         finish_undelivered(&sent, &post, wanted, &stored);
                     }
+                    stored.tell(&server, post.from.user(), &told);
                 }
                 // What was accepted waits on.
                 Err(_) if sent.origin.accepted().is_some() => {}

@@ -9,7 +9,7 @@ use waddle_community::{Event, Visibility, Waddle, WaddleAccess};
 use waddle_core::{BareJid, Jid, RoomName, UserId};
 use waddle_pubsub::ns as pubsub;
 use waddle_stanza::{
-    Class, Condition, Element, Kind, StanzaError, XmlWriter,
+    Class, Condition, Element, Kind, Outgoing, StanzaError, XmlWriter,
     disco::{DiscoInfo, DiscoItem, DiscoItems, Identity},
     forms::{Field, FieldKind, Form, FormKind},
     ns,
@@ -331,6 +331,69 @@ fn failed(e: &waddle_community::Error) -> StanzaError {
     Condition::InternalServerError.into()
 }
 
+/// A channel of a space, or that it is gone.
+fn news(server: &Server, node: &str, room: &BareJid, name: &str, gone: bool) -> Outgoing {
+    let mut w = XmlWriter::message();
+    w.attr("type", "headline")
+        .attr("from", &["spaces.", &server.config.domain].concat());
+    w.open_ns("event", pubsub::EVENT).open("items").attr("node", node);
+    if gone {
+        w.open("retract").attr("id", room.as_str()).close();
+    } else {
+        item(&mut w, room, name);
+    }
+    w.close().close();
+    w.outgoing(Class::Message)
+}
+
+/// Tells a member's clients of channels that they began or ceased to see, and that are there all the same; of those that
+/// come, change and go [`watch`] tells everybody.
+pub(crate) fn turned(
+    server: &Arc<Server>,
+    account: &BareJid,
+    user: &UserId,
+    new: &[String],
+    gone: &[String],
+) {
+    if !server.registry.has(503) {
+        return;
+    }
+    for (room, gone) in new
+        .iter()
+        .map(|r| (r, false))
+        .chain(gone.iter().map(|r| (r, true)))
+    {
+        let Ok(room) = room.parse::<BareJid>() else {
+            continue;
+        };
+        let RoomName::Channel { waddle, channel } = RoomName::parse(room.local().unwrap_or_default()) else {
+            continue;
+        };
+        let Some(waddle) = server.community.waddle_by_slug(&waddle) else {
+            continue;
+        };
+        let Some(access) = server.community.access_now(waddle.id) else {
+            continue;
+        };
+        let Some(channel) = access.channel_by_slug(&channel) else {
+            continue;
+        };
+        // What is open to all members came with the channel, or with the membership.
+        if !access.is_member(user) || !gone && !channel.private {
+            continue;
+        }
+        let Ok(news) = news(server, waddle.slug.as_str(), &room, &channel.name, gone).to_stanza() else {
+            continue;
+        };
+        let news = news.head().template();
+        for s in server.sessions.of(account.local().unwrap_or_default()) {
+            if s.is(Flag::Available) {
+                let _ = s.send(news.for_to(s.jid.as_str()));
+            }
+        }
+    }
+}
+
 /// Tells members who are there of channels that come, change and go.
 pub(crate) async fn watch(server: Arc<Server>) {
     use tokio::sync::broadcast::error::RecvError;
@@ -355,19 +418,7 @@ pub(crate) async fn watch(server: Arc<Server>) {
         let Ok(room) = BareJid::new(Some(&name), &server.config.muc_domain) else {
             continue;
         };
-        let mut w = XmlWriter::message();
-        w.attr("type", "headline")
-            .attr("from", &["spaces.", &server.config.domain].concat());
-        w.open_ns("event", pubsub::EVENT)
-            .open("items")
-            .attr("node", slug.as_str());
-        if gone {
-            w.open("retract").attr("id", room.as_str()).close();
-        } else {
-            item(&mut w, &room, &channel.name);
-        }
-        w.close().close();
-        let Ok(news) = w.outgoing(Class::Message).to_stanza() else {
+        let Ok(news) = news(&server, slug.as_str(), &room, &channel.name, gone).to_stanza() else {
             continue;
         };
         let news = news.head().template();
