@@ -114,11 +114,6 @@ impl Identity {
         Ok(rows.into_iter().map(AccessToken::from).collect())
     }
 
-    /// Whether a token lives, of an account that may log in.
-    pub async fn access_token_lives(&self, id: AccessTokenId) -> Result<bool, Error> {
-        Ok(AccessTokens(&self.0.db).lives(id).await?)
-    }
-
     /// Revokes a token of a user and ends the streams that were opened with it.
     pub async fn revoke_access_token(&self, user: &UserId, id: AccessTokenId) -> Result<(), Error> {
         let account = self.by_user(user).await?.ok_or(Error::NotFound)?;

@@ -2,7 +2,7 @@
 //! act is in its waddle (`waddle_community::Device`).
 
 use subtle::ConstantTimeEq as _;
-use waddle_core::{DeviceId, Secret, Timestamp, UserId, WaddleId};
+use waddle_core::{DeviceId, Secret, UserId, WaddleId};
 use waddle_storage::{
     StorageError,
     repo::device_credentials::{DeviceCredentials, DeviceRow},
@@ -34,17 +34,6 @@ pub struct DeviceLogin {
     pub waddle: WaddleId,
     /// What it logs in as.
     pub username: String,
-}
-
-/// A device in a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeviceInfo {
-    /// As a login of it would be.
-    pub login: DeviceLogin,
-    /// When the credential was made.
-    pub created_at: Timestamp,
-    /// When it was last used, give or take some minutes.
-    pub last_used_at: Option<Timestamp>,
 }
 
 fn hash(salt: &[u8], password: &str) -> [u8; 32] {
@@ -88,7 +77,6 @@ impl Identity {
             salt: salt.to_vec(),
             digest: hash(&salt, password.expose()).to_vec(),
             created_at: self.0.clock.now(),
-            last_used_at: None,
         };
         DeviceCredentials(&self.0.db).put(row).await?;
         self.announce(IdentityEvent::DeviceRevoked { device });
@@ -110,33 +98,7 @@ impl Identity {
         if !bool::from(hash(&row.salt, password.expose()).as_slice().ct_eq(&row.digest)) {
             return Err(LoginError::NotAuthorized);
         }
-        if self.is_due(username) {
-            let (db, device) = (self.0.db.clone(), row.device);
-            tokio::spawn(async move {
-                if let Err(error) = DeviceCredentials(&db).used(device).await {
-                    tracing::debug!(%error, "a device's use was not noted");
-                }
-            });
-        }
         Ok(login(&row))
-    }
-
-    /// Devices of a waddle with a credential, after one.
-    pub async fn devices(
-        &self,
-        waddle: WaddleId,
-        after: Option<DeviceId>,
-        limit: usize,
-    ) -> Result<Vec<DeviceInfo>, Error> {
-        let rows = DeviceCredentials(&self.0.db)
-            .of_waddle(waddle, after, limit.min(1_000))
-            .await?;
-        let info = |r: &DeviceRow| DeviceInfo {
-            login: login(r),
-            created_at: r.created_at,
-            last_used_at: r.last_used_at,
-        };
-        Ok(rows.iter().map(info).collect())
     }
 
     /// Revokes a device's credential and ends its connections.

@@ -42,7 +42,7 @@ pub use account::Account;
 pub use atproto::Callback;
 pub use bot::BotLogin;
 pub use config::{AtprotoConfig, IdentityConfig, MIN_ITERATIONS};
-pub use device::{DeviceInfo, DeviceLogin, NewDeviceCredential};
+pub use device::{DeviceLogin, NewDeviceCredential};
 pub use error::{Error, LoginError};
 pub use event::IdentityEvent;
 pub use fast::{FastAttempt, FastLogin, NewFastToken};
@@ -82,7 +82,7 @@ struct Inner {
     registered: Throttle,
     events: broadcast::Sender<IdentityEvent>,
     atproto: Result<Atproto, String>,
-    /// When a use of a credential or device was last written.
+    /// When a use of a credential was last written.
     uses: DashMap<String, Timestamp>,
     /// Counts what is announced of credentials.
     announced: recent::Announced,

@@ -90,6 +90,7 @@ impl LivePolicy {
                 ));
             }
         };
+        let (community, used) = (self.community.clone(), row.clone());
         let who = Principal {
             user: d.user,
             name: d.username,
@@ -104,6 +105,12 @@ impl LivePolicy {
         if !access.is_some_and(|a| a.present(&who)) {
             return Err(refusal(Reason::NOT_AUTHORIZED, "this device has no right left"));
         }
+        // Nobody waits for it.
+        tokio::spawn(async move {
+            if let Err(error) = community.touch_device(&used).await {
+                tracing::debug!(device = %used.id, %error, "a device's use was not noted");
+            }
+        });
         Ok(LoggedIn {
             who,
             mount: Mount::Waddle(d.waddle),

@@ -118,21 +118,6 @@ impl AccessTokens<'_> {
             .await
     }
 
-    /// Whether a token lives, of an account that is not disabled.
-    pub async fn lives(&self, id: AccessTokenId) -> Result<bool> {
-        self.0
-            .read(move |conn| {
-                let found = conn.query_opt(
-                    "SELECT 1 FROM access_tokens t JOIN accounts a ON a.id = t.account \
-                     WHERE t.id = ?1 AND a.disabled = 0 AND (t.expires_at IS NULL OR t.expires_at > ?2)",
-                    (id, conn.now()),
-                    |_| Ok(()),
-                )?;
-                Ok(found.is_some())
-            })
-            .await
-    }
-
     /// Deletes a token of an account; `NotFound` where it has no such token.
     pub async fn revoke(&self, account: i64, id: AccessTokenId) -> Result<()> {
         self.0

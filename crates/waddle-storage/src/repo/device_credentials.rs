@@ -23,8 +23,6 @@ pub struct DeviceRow {
     pub digest: Vec<u8>,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When it was last used, give or take some minutes.
-    pub last_used_at: Option<Timestamp>,
 }
 
 fn device(row: &Row<'_>) -> Result<DeviceRow> {
@@ -35,7 +33,6 @@ fn device(row: &Row<'_>) -> Result<DeviceRow> {
         salt: row.get(3)?,
         digest: row.get(4)?,
         created_at: row.get(5)?,
-        last_used_at: row.get(6)?,
     })
 }
 
@@ -48,7 +45,7 @@ impl DeviceCredentials<'_> {
                     "INSERT INTO device_credentials (device, waddle, username, salt, digest, created_at) \
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (device) DO UPDATE SET \
                      username = excluded.username, salt = excluded.salt, digest = excluded.digest, \
-                     created_at = excluded.created_at, last_used_at = NULL",
+                     created_at = excluded.created_at",
                     (
                         row.device,
                         row.waddle,
@@ -69,28 +66,9 @@ impl DeviceCredentials<'_> {
         self.0
             .read(move |conn| {
                 conn.query_opt(
-                    "SELECT device, waddle, username, salt, digest, created_at, last_used_at \
+                    "SELECT device, waddle, username, salt, digest, created_at \
                      FROM device_credentials WHERE username = ?1",
                     (&username,),
-                    device,
-                )
-            })
-            .await
-    }
-
-    /// Those of a waddle, after one, in the order of their identifiers.
-    pub async fn of_waddle(
-        &self,
-        waddle: WaddleId,
-        after: Option<DeviceId>,
-        limit: usize,
-    ) -> Result<Vec<DeviceRow>> {
-        self.0
-            .read(move |conn| {
-                conn.query(
-                    "SELECT device, waddle, username, salt, digest, created_at, last_used_at \
-                     FROM device_credentials WHERE waddle = ?1 AND device > ?2 ORDER BY device LIMIT ?3",
-                    (waddle, after.map(|d| d.to_string()).unwrap_or_default(), limit),
                     device,
                 )
             })
@@ -101,20 +79,6 @@ impl DeviceCredentials<'_> {
     pub async fn revoke(&self, device: DeviceId) -> Result<()> {
         self.0
             .write(move |tx| tx.execute_one("DELETE FROM device_credentials WHERE device = ?1", (device,)))
-            .await
-    }
-
-    /// Notes that a device logged in.
-    pub async fn used(&self, device: DeviceId) -> Result<()> {
-        self.0
-            .write(move |tx| {
-                let now = tx.now();
-                tx.execute(
-                    "UPDATE device_credentials SET last_used_at = ?2 WHERE device = ?1",
-                    (device, now),
-                )
-                .map(drop)
-            })
             .await
     }
 }

@@ -84,15 +84,6 @@ pub fn allow(tx: &mut Tx, owner: &str, jid: &BareJid, at: Timestamp, max: usize)
     Ok(())
 }
 
-/// Takes it back.
-pub fn disallow(tx: &mut Tx, owner: &str, jid: &BareJid) -> Result<()> {
-    tx.execute(
-        "DELETE FROM direct_allowed WHERE owner = ?1 AND jid = ?2",
-        (owner, jid),
-    )
-    .map(drop)
-}
-
 /// Whether `other` is in a waddle that `owner` belongs to by their own will.
 pub fn share_waddle(conn: &Conn, owner: &UserId, other: &UserId) -> Result<bool> {
     let found = conn.query_opt(
