@@ -222,6 +222,8 @@ limits! {
     bans_per_waddle: usize = 100_000,
     /// Communities: exports that are written for downloads at a time; one more is refused until one is done.
     waddle_exports: usize = 2,
+    /// Accounts: bytes of a picture that somebody sets over HTTP; more is 413.
+    avatar_bytes: usize = 131_072,
     /// Accounts: exports that are written for downloads at a time; one more is refused until one is done.
     account_exports: usize = 2,
     /// Open invite links of a waddle.

@@ -464,18 +464,18 @@ impl Hooks {
         }
     }
 
-    /// Makes another token of a bot, for so many days or without an end.
+    /// Makes another token of a bot, until a time or without an end.
     pub async fn create_bot_token(
         &self,
         actor: impl Into<Actor>,
         id: BotId,
         label: &str,
-        days: Option<u64>,
+        expires_at: Option<Timestamp>,
     ) -> Result<IssuedToken> {
         let actor = actor.into();
         let row = self.managed_bot(&actor, id).await?;
         self.command_bot(&actor, &row, "bot.token.create").await?;
-        Ok(self.0.deps.identity.issue_bot_token(id, label, days).await?)
+        Ok(self.0.deps.identity.issue_bot_token(id, label, expires_at).await?)
     }
 
     /// A bot's live tokens, the newest first.

@@ -1,6 +1,6 @@
 //! Who is at the other end: the address behind trusted proxies, and whether TLS protects the way.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use axum::{
     extract::{Request, State},
@@ -44,6 +44,12 @@ pub fn network(addr: IpAddr) -> IpAddr {
     }
 }
 
+/// An address as proxies write it, some with the port behind it.
+fn named(text: &str) -> Option<IpAddr> {
+    let with_port = || text.parse::<SocketAddr>().map(|a| a.ip());
+    text.parse().or_else(|_| with_port()).ok()
+}
+
 /// Reads `X-Forwarded-For` from the right: the first address that is no trusted proxy's is the client's.
 fn behind_proxies(conn: Conn, headers: &HeaderMap, trusted: &[Network]) -> Client {
     let is_trusted = |a: IpAddr| trusted.iter().any(|n| n.contains(a));
@@ -62,7 +68,7 @@ fn behind_proxies(conn: Conn, headers: &HeaderMap, trusted: &[Network]) -> Clien
             .collect()
     };
     for text in all("x-forwarded-for").iter().rev() {
-        let Ok(addr) = text.parse::<IpAddr>() else { break };
+        let Some(addr) = named(text) else { break };
         client.addr = addr.to_canonical();
         if !is_trusted(client.addr) {
             break;
@@ -163,6 +169,13 @@ mod tests {
             ask("127.0.0.1", &["1.1.1.1", "198.51.100.1"], None),
             s("198.51.100.1", false),
             "a forged first"
+        );
+        for port in ["198.51.100.1:4711", "1.1.1.1, 198.51.100.1:80, 10.0.0.7:9"] {
+            assert_eq!(ask("127.0.0.1", &[port], None), s("198.51.100.1", false));
+        }
+        assert_eq!(
+            ask("127.0.0.1", &["[2001:db8::1]:443"], None),
+            s("2001:db8::1", false)
         );
         assert_eq!(
             ask("127.0.0.1", &["1.1.1.1, nonsense"], None),

@@ -14,12 +14,14 @@ mod auth;
 mod bosh;
 mod client;
 mod config;
+mod crowd;
 mod events;
 mod invitation;
 mod layers;
 mod login;
 mod metrics;
 mod oauth;
+mod pace;
 mod pages;
 mod problem;
 mod rate;
@@ -63,6 +65,12 @@ pub(crate) struct Inner {
     rates: Rates,
     bot_rates: Rates,
     bosh: bosh::Sessions,
+    /// Bodies of BOSH that are being read.
+    bosh_readers: crowd::Crowd<std::net::IpAddr>,
+    /// Bots that hear commands.
+    listeners: crowd::Crowd<waddle_core::BotId>,
+    /// Long questions about permissions that are being answered.
+    questions: Arc<tokio::sync::Semaphore>,
     oauth: oauth::Pending,
     document: rest::Document,
     conditions: rest::Conditions,
@@ -99,6 +107,18 @@ fn surface(config: HttpConfig, deps: HttpDeps, stop: CancellationToken) -> Route
         rates: Rates::new(config.limits.http_rate),
         bot_rates: Rates::new(config.limits.bot_rate),
         bosh: bosh::Sessions::default(),
+        listeners: crowd::Crowd::new(usize::MAX, config.limits.http_streams),
+        bosh_readers: crowd::Crowd::new(
+            config.limits.bosh_readers,
+            if config.rate_limits {
+                config.limits.bosh_readers_per_address
+            } else {
+                usize::MAX
+            },
+        ),
+        questions: Arc::new(tokio::sync::Semaphore::new(
+            config.limits.permission_questions.max(1),
+        )),
         oauth: oauth::Pending::default(),
         conditions: rest::Conditions::default(),
         events: events::Hub::new(
@@ -118,8 +138,8 @@ fn surface(config: HttpConfig, deps: HttpDeps, stop: CancellationToken) -> Route
     let api = Router::new().nest("/api/v1", api.clone()).merge(api);
     let current = api.clone().with_state(app.clone());
     let known = api
-        .route_layer(from_fn_with_state((app.clone(), current), rest::conditional))
-        .route_layer(from_fn_with_state(app.clone(), rest::idempotent));
+        .route_layer(from_fn_with_state((app.clone(), current.clone()), rest::conditional))
+        .route_layer(from_fn_with_state((app.clone(), current), rest::idempotent));
     let pages = Router::new()
         .route("/", get(pages::home))
         .route("/login", get(pages::login))

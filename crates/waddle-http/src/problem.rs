@@ -135,6 +135,18 @@ impl Problem {
         }
     }
 
+    /// 429: an account has as many streams as it may.
+    pub fn too_many_streams() -> Self {
+        Self {
+            retry_after: Some(10),
+            ..Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too-many-streams",
+                "this account has too many event streams; end one",
+            )
+        }
+    }
+
     fn storage(e: &StorageError) -> Self {
         tracing::error!(error = %e, request = %request(), "storage");
         Self {

@@ -2,7 +2,11 @@
 //!
 //! A TLS handshake happens in the connection's own task, so that no client holds up the accept loop.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -23,7 +27,14 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 use waddle_core::Limits;
 
-use crate::{HttpConfig, HttpDeps, client::Conn, crowd::Crowd, metrics::METRICS, pace::Paced, surface};
+use crate::{
+    HttpConfig, HttpDeps,
+    client::{Conn, network},
+    crowd::Crowd,
+    metrics::METRICS,
+    pace::Paced,
+    surface,
+};
 
 /// TLS settings that can be exchanged while the server runs.
 pub type TlsConfig = Arc<ArcSwap<rustls::ServerConfig>>;
@@ -49,7 +60,7 @@ struct Shared {
     limits: Limits,
     places: Arc<Semaphore>,
     /// Those of one network among them.
-    crowd: Crowd,
+    crowd: Crowd<IpAddr>,
     stop: CancellationToken,
 }
 
@@ -142,7 +153,7 @@ async fn accept(listener: TcpListener, tls: Option<TlsConfig>, shared: Arc<Share
                 continue;
             }
         };
-        let Some(place) = shared.crowd.enter(peer.ip()) else {
+        let Some(place) = shared.crowd.enter(network(peer.ip())) else {
             refused("address");
             continue;
         };
@@ -213,7 +224,7 @@ where
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(HEAD)
         .enable_connect_protocol();
-    let patience = Duration::from_secs(shared.limits.http_write_seconds);
+    let patience = Duration::from_secs(shared.limits.http_write_seconds.max(1));
     let io = TokioIo::new(Paced::new(socket, HEAD, patience));
     let connection = builder.serve_connection_with_upgrades(io, TowerToHyperService::new(service));
     if let Err(error) = watcher.watch(connection.into_owned()).await {

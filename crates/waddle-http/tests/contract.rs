@@ -65,10 +65,16 @@ async fn what_is_made_is_where_its_location_says() {
     let (bot, _) = make("/bots", json!({"name": "Skua"})).await;
     let (_, shown) = make(
         &format!("/bots/{}/tokens", bot["id"].as_str().unwrap()),
-        json!({"label": "second"}),
+        json!({"label": "second", "expires_at": "2026-03-01T00:00:00Z"}),
     )
     .await;
     assert!(shown.get("token").is_none() && shown["label"] == "second", "{shown}");
+    assert_eq!(shown["expires_at"], "2026-03-01T00:00:00Z");
+    let past = t
+        .post(&format!("/bots/{}/tokens", bot["id"].as_str().unwrap()))
+        .bearer(&alice)
+        .json(json!({"expires_at": "2020-01-01T00:00:00Z"}));
+    past.send().await.is_problem(422);
     make(
         "/channels/penguins.general/messages",
         json!({"body": "hello"}),
@@ -278,6 +284,30 @@ async fn a_change_of_a_member_is_whole() {
 }
 
 #[tokio::test]
+async fn only_what_is_not_there_is_made() {
+    let t = open().await;
+    let alice = t.person("alice").await;
+    t.person("bob").await;
+    t.post("/waddles")
+        .bearer(&alice)
+        .json(json!({"slug": "penguins"}))
+        .send()
+        .await;
+    let ban = |reason: &str| {
+        t.ask("PUT", "/waddles/penguins/bans/bob")
+            .bearer(&alice)
+            .header("if-none-match", "*")
+            .json(json!({"reason": reason}))
+    };
+    let first = ban("first").send().await;
+    assert_eq!(first.status, 200, "{}", first.text);
+    let second = ban("second").send().await;
+    assert_eq!(second.is_problem(412)["type"], "urn:waddle:problem:changed");
+    let shown = t.get("/waddles/penguins/bans/bob").bearer(&alice).send().await;
+    assert_eq!(shown.json()["reason"], "first", "{}", shown.text);
+}
+
+#[tokio::test]
 async fn kicks_and_bans_need_their_scope() {
     let t = open().await;
     let alice = t.person("alice").await;
@@ -449,4 +479,60 @@ async fn an_edit_in_slow_mode_is_an_edit() {
     assert_eq!(edited.json()["body"], "hello all");
     let other = patch(&t, &alice, &format!("{at}/{id}"), json!({"body": "mine"})).await;
     other.is_problem(403);
+}
+
+#[tokio::test]
+async fn a_picture_of_oneself() {
+    let (mut t, rooms, ..) = with_rooms().await;
+    let xmpp = waddle_xmpp::XmppServer::start(
+        waddle_xmpp::XmppConfig::new("example.org"),
+        waddle_xmpp::Deps {
+            storage: t.storage.clone(),
+            identity: t.identity.clone(),
+            community: t.deps.community.clone(),
+            rooms,
+            clock: t.clock.clone(),
+            limits: std::sync::Arc::new(t.config.limits.clone()),
+        },
+    )
+    .await
+    .unwrap();
+    t.deps.direct = Some(xmpp.direct());
+    t.router = waddle_http::router(t.config.clone(), t.deps.clone());
+    let (alice, bob) = (t.token("alice").await, t.token("bob").await);
+    let at = "/account/avatar";
+    t.get(at).bearer(&alice).send().await.is_problem(404);
+    let png = b"\x89PNG\r\n\x1a\nabc".to_vec();
+    let put = |kind: &str, bytes: Vec<u8>| t.ask("PUT", at).bearer(&alice).raw(kind, bytes);
+    let set = put("image/png", png).send().await;
+    assert_eq!(set.status, 204, "{}", set.text);
+    let tag = |tag: &str| t.get(at).bearer(&alice).header("if-none-match", tag);
+    // its bytes are no text: the second time the tag says enough
+    let first = t.ask("HEAD", at).bearer(&alice).send().await;
+    assert_eq!((first.status.as_u16(), first.header("content-type")), (200, "image/png"));
+    let same = tag(first.header("etag")).send().await;
+    assert_eq!((same.status.as_u16(), same.text.as_str()), (304, ""));
+    t.get(at).bearer(&bob).send().await.is_problem(404);
+    // what it is is told by what is in it
+    let script = put("image/png", b"<script>alert(1)</script>".to_vec()).send().await;
+    assert_eq!(script.is_problem(415)["type"], "urn:waddle:problem:media-type");
+    put("image/png", [b"\x89PNG\r\n\x1a\n".to_vec(), vec![0; 131_072]].concat())
+        .send()
+        .await
+        .is_problem(413);
+    let other = put("image/png", b"GIF89a".to_vec())
+        .header("if-match", "\"x\"")
+        .send()
+        .await;
+    other.is_problem(412);
+    let gone = t.ask("DELETE", at).bearer(&alice).send().await;
+    assert_eq!(gone.status, 204, "{}", gone.text);
+    t.get(at).bearer(&alice).send().await.is_problem(404);
+    let reads = token(&t, &alice, "read").await;
+    t.ask("PUT", at)
+        .bearer(&reads)
+        .raw("image/png", b"GIF89a".to_vec())
+        .send()
+        .await
+        .is_problem(403);
 }

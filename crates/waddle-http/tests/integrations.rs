@@ -258,7 +258,7 @@ async fn a_bot_does_what_its_scopes_say() {
     let second = t
         .post(&format!("/bots/{id}/tokens"))
         .bearer(&alice)
-        .json(json!({"label": "b", "days": 7}))
+        .json(json!({"label": "b", "expires_at": "2026-02-07T00:00:00Z"}))
         .send()
         .await;
     assert_eq!(second.status, 201, "{}", second.text);

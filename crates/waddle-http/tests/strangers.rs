@@ -17,7 +17,8 @@ use axum::{
     response::Response,
 };
 use futures::{StreamExt as _, future::BoxFuture, poll, stream};
-use support::{Setup, open_with};
+use serde_json::json;
+use support::{Setup, open_with, rooms::with_rooms};
 use tokio::{
     io::AsyncReadExt as _,
     net::{TcpListener, TcpStream},
@@ -125,4 +126,29 @@ async fn a_stream_that_missed_something_may_resume_with_the_same_login() {
     );
     assert!(body.next().await.is_none());
     assert_eq!(t.get("/account").bearer(&alice).send().await.status, 200);
+}
+
+#[tokio::test]
+async fn a_bot_listens_so_often_and_no_more() {
+    let (t, ..) = with_rooms().await;
+    let alice = t.token("alice").await;
+    let made = t.post("/bots").bearer(&alice).json(json!({"name": "Skua"})).send().await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let token = made.json()["token"]["token"].as_str().unwrap().to_owned();
+    let listen = async || {
+        let req = Request::get("/bots/@me/interactions")
+            .header("host", "127.0.0.1:3000")
+            .header("authorization", format!("Bearer {token}"))
+            .body(Body::empty())
+            .unwrap();
+        t.router.clone().oneshot(req).await.unwrap()
+    };
+    let mut streams = Vec::new();
+    for _ in 0..t.config.limits.http_streams {
+        streams.push(listen().await);
+    }
+    assert!(streams.iter().all(|s| s.status() == StatusCode::OK));
+    assert_eq!(listen().await.status(), StatusCode::TOO_MANY_REQUESTS);
+    streams.pop();
+    assert_eq!(listen().await.status(), StatusCode::OK, "one has ended");
 }

@@ -15,8 +15,8 @@ use crate::{
     token,
 };
 
-/// Days of a token that was given no end: longer than a server stands.
-const FOR_EVER: u64 = 36_500;
+/// How long a token lasts that was given no end: longer than a server stands.
+const FOR_EVER: Duration = Duration::from_secs(36_500 * 86_400);
 /// The scope of a bot that may log in over XMPP and MQTT.
 const CHAT: &str = "chat";
 /// Localparts that are tried.
@@ -77,7 +77,7 @@ impl Identity {
         &self,
         bot: BotId,
         label: &str,
-        days: Option<u64>,
+        expires_at: Option<Timestamp>,
     ) -> Result<IssuedToken, Error> {
         let user = UserId::bot(bot);
         let account = self.by_user(&user).await?.ok_or(Error::NotFound)?;
@@ -86,8 +86,8 @@ impl Identity {
             .salts(account.row, self.new_salts()?)
             .await?;
         let keys = self.derive(&secret, salts).await?;
-        let lasts = Duration::from_secs(86_400 * days.unwrap_or(FOR_EVER).clamp(1, FOR_EVER));
-        let expires_at = self.0.clock.now().plus(lasts);
+        let never = self.0.clock.now().plus(FOR_EVER);
+        let expires_at = expires_at.map_or(never, |at| at.min(never));
         let new = NewToken {
             label: label.chars().filter(|c| !c.is_control()).take(64).collect(),
             digest: digest(secret.expose()),

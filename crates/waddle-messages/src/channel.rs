@@ -11,7 +11,7 @@ use waddle_storage::{
     },
 };
 
-use crate::{Error, MessageView, Result, Viewer, inbox, view};
+use crate::{Error, MessageView, Result, Viewer, inbox, names, view};
 
 /// Messages, oldest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +46,8 @@ pub struct Reactor {
 #[derive(Debug, Clone)]
 pub struct ChannelMessages {
     db: Db,
+    /// Where the names of the authors are.
+    accounts: Option<Db>,
     key: ArchiveKey,
     channel: ChannelId,
 }
@@ -53,13 +55,18 @@ pub struct ChannelMessages {
 impl ChannelMessages {
     /// Of a channel of a waddle.
     pub async fn open(community: &Community, waddle: WaddleId, channel: ChannelId) -> Result<Self> {
-        Ok(Self::of(community.storage().waddle(waddle).await?, channel))
+        let storage = community.storage();
+        Ok(Self {
+            accounts: Some(storage.server()),
+            ..Self::of(storage.waddle(waddle).await?, channel)
+        })
     }
 
-    /// Of a channel in the database of its waddle.
+    /// Of a channel in the database of its waddle; what names its authors show is not known.
     pub fn of(db: Db, channel: ChannelId) -> Self {
         Self {
             db,
+            accounts: None,
             key: ArchiveKey::channel(channel),
             channel,
         }
@@ -74,64 +81,82 @@ impl ChannelMessages {
         self.db.read(move |c| Ok(work(c, &key))).await?
     }
 
+    /// The same with the names that the authors show now.
+    async fn named<'a>(&self, views: impl IntoIterator<Item = &'a mut MessageView>) -> Result<()> {
+        match &self.accounts {
+            Some(accounts) => names::put(accounts, views).await,
+            None => Ok(()),
+        }
+    }
+
     /// A page of what was said.
     pub async fn page(&self, viewer: &Viewer, range: Range, max: usize) -> Result<Page> {
         let (viewer, channel) = (viewer.clone(), self.channel);
-        self.read(move |c, key| {
+        let read = self.read(move |c, key| {
             let (rows, complete) = messages::list(c, key, range, max)?;
             let items = view::views(c, key, channel, &viewer, rows)?;
             Ok(Page { items, complete })
-        })
-        .await
+        });
+        let mut page = read.await?;
+        self.named(&mut page.items).await?;
+        Ok(page)
     }
 
     /// A page of the thread that `root` began, without it. Any message of the thread may be named.
     pub async fn thread(&self, viewer: &Viewer, root: MessageId, range: Range, max: usize) -> Result<Page> {
         let (viewer, channel) = (viewer.clone(), self.channel);
-        self.read(move |c, key| {
+        let read = self.read(move |c, key| {
             let root = messages::root_of(c, root)?.unwrap_or(root);
             archive::get(c, key, root)?;
             let (rows, complete) = messages::of_thread(c, root, range, max)?;
             let items = view::views(c, key, channel, &viewer, rows)?;
             Ok(Page { items, complete })
-        })
-        .await
+        });
+        let mut page = read.await?;
+        self.named(&mut page.items).await?;
+        Ok(page)
     }
 
     /// One message; a correction stands for the message that it corrects. [`Error::NotFound`] where there is none.
     pub async fn get(&self, viewer: &Viewer, id: MessageId) -> Result<MessageView> {
         let (viewer, channel) = (viewer.clone(), self.channel);
-        self.read(move |c, key| one(c, key, channel, &viewer, id)).await
+        let mut found = self.read(move |c, key| one(c, key, channel, &viewer, id)).await?;
+        self.named([&mut found]).await?;
+        Ok(found)
     }
 
     /// These messages, in the order of their identifiers; what is not there is left out.
     pub async fn these(&self, viewer: &Viewer, ids: Vec<MessageId>) -> Result<Vec<MessageView>> {
         let (viewer, channel) = (viewer.clone(), self.channel);
-        self.read(move |c, key| {
+        let read = self.read(move |c, key| {
             let rows = messages::these(c, key, &ids)?;
             view::views(c, key, channel, &viewer, rows)
-        })
-        .await
+        });
+        let mut found = read.await?;
+        self.named(&mut found).await?;
+        Ok(found)
     }
 
     /// A message with up to `around` before it and as many behind it.
     pub async fn context(&self, viewer: &Viewer, id: MessageId, around: usize) -> Result<Vec<MessageView>> {
         let (viewer, channel) = (viewer.clone(), self.channel);
-        self.read(move |c, key| {
+        let read = self.read(move |c, key| {
             let id = messages::first_of(c, id)?;
             let own = archive::get(c, key, id)?;
             let (mut rows, _) = messages::list(c, key, Range::Before(Some(id)), around)?;
             rows.push(own);
             rows.extend(messages::list(c, key, Range::After(Some(id)), around)?.0);
             view::views(c, key, channel, &viewer, rows)
-        })
-        .await
+        });
+        let mut found = read.await?;
+        self.named(&mut found).await?;
+        Ok(found)
     }
 
     /// The pinned messages, the last pinned first.
     pub async fn pins(&self, viewer: &Viewer, max: usize) -> Result<Vec<Pinned>> {
         let (viewer, channel) = (viewer.clone(), self.channel);
-        self.read(move |c, key| {
+        let read = self.read(move |c, key| {
             let mut all = Vec::new();
             let pins = messages::pins(c, key, max)?;
             let ids: Vec<MessageId> = pins.iter().map(|p| p.id).collect();
@@ -148,8 +173,10 @@ impl ChannelMessages {
                 }
             }
             Ok(all)
-        })
-        .await
+        });
+        let mut pins = read.await?;
+        self.named(pins.iter_mut().map(|p| &mut p.message)).await?;
+        Ok(pins)
     }
 
     /// Who reacts to a message, with one emoji or any, behind `after` (emoji and user).

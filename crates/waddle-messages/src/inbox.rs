@@ -20,7 +20,7 @@ use waddle_storage::{
     },
 };
 
-use crate::{MessageView, Result, Viewer, text, view};
+use crate::{MessageView, Result, Viewer, names, text, view};
 
 /// Bounds of an inbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -364,7 +364,13 @@ pub async fn read(
         all.extend(found.await??);
     }
     all.sort_by_key(|(n, _)| *n);
-    Ok(all.into_iter().map(|(_, c)| c).collect())
+    let mut all: Vec<Conversation> = all.into_iter().map(|(_, c)| c).collect();
+    let said = all.iter_mut().filter_map(|c| match &mut c.with {
+        With::Channel { last, .. } => last.as_deref_mut(),
+        With::Direct { .. } | With::Group { .. } => None,
+    });
+    names::put(&community.storage().server(), said).await?;
+    Ok(all)
 }
 
 fn one(

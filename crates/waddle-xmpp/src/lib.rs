@@ -42,4 +42,5 @@ pub mod xep;
 pub use config::{Registration, XmppConfig};
 pub use connection::{Peer, ReadWrite, TextFrames};
 pub use error::Error;
+pub use personal::picture::Avatar;
 pub use server::{Deps, Listening, Server, XmppServer};

@@ -339,8 +339,8 @@ pub async fn show_token(
 pub struct NewBotTokenBody {
     /// What it is for.
     label: String,
-    /// In how many days it ends; never where it is left out.
-    days: Option<u64>,
+    /// When it ends; never where it is left out.
+    expires_at: Option<Timestamp>,
 }
 
 /// Make another token of a bot: it is told this once.
@@ -355,8 +355,11 @@ pub async fn create_token(
 ) -> Result<Created<NewBotTokenView>, Problem> {
     let bot = id_of(&auth, &bot)?;
     let body = body.map(|b| b.0).unwrap_or_default();
+    if body.expires_at.is_some_and(|at| at <= app.deps.identity.now()) {
+        return Err(Problem::invalid("expires_at: expected a time to come"));
+    }
     let token = hooks(&app)?
-        .create_bot_token(auth.user(), bot, &body.label, body.days)
+        .create_bot_token(auth.user(), bot, &body.label, body.expires_at)
         .await?;
     let place = format!("/api/v1/bots/{bot}/tokens/{}", token.id);
     Ok(Created(app.config.at(&place), new_token(token)))

@@ -337,15 +337,16 @@ pub async fn listen(
     if auth.user().as_bot() != Some(bot) {
         return Err(Problem::forbidden());
     }
+    let place = app.listeners.enter(bot).ok_or_else(Problem::too_many_streams)?;
     let told = hooks(&app)?.interactions(bot);
     let mut watch = Watch::new(&app, auth.0);
-    let events = futures::stream::unfold(told, |mut told| async move {
+    let events = futures::stream::unfold((told, place), |(mut told, place)| async move {
         loop {
             match told.recv().await {
                 Ok(i) => {
                     let event = Event::default().event("interaction").id(i.id.to_string());
                     let event = event.json_data(&*i).unwrap_or_default();
-                    return Some((Ok::<_, Infallible>(event), told));
+                    return Some((Ok::<_, Infallible>(event), (told, place)));
                 }
                 Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return None,

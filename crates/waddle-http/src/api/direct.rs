@@ -53,7 +53,7 @@ impl From<DirectError> for Problem {
 }
 
 /// The asker's account, and direct messages.
-async fn own(app: &App, auth: &Auth) -> Result<(Direct, Own), Problem> {
+pub(super) async fn own(app: &App, auth: &Auth) -> Result<(Direct, Own), Problem> {
     let direct = app
         .deps
         .direct
@@ -197,8 +197,8 @@ pub struct DirectGroupView {
     /// The room's address.
     jid: String,
     name: String,
-    made_by: UserId,
-    made_at: Timestamp,
+    created_by: UserId,
+    created_at: Timestamp,
     /// Messages of others that one has not read; counted up to a bound.
     unread: u64,
     /// Those of them that mention one.
@@ -233,8 +233,8 @@ fn view(app: &App, group: Group, people: Vec<Participant>, unread: Unread) -> Di
         jid: format!("{}@muc.{}", group.room, app.config.domain),
         id: group.room,
         name: group.name,
-        made_by: group.made_by,
-        made_at: group.made_at,
+        created_by: group.made_by,
+        created_at: group.made_at,
         unread: unread.messages,
         mentions: unread.mentions,
         people: people

@@ -27,6 +27,7 @@ mod access_tokens;
 mod account;
 mod account_export;
 mod audit;
+mod avatar;
 mod bans;
 mod bots;
 mod categories;
@@ -102,6 +103,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(crate::archive_pages::people_routes())
         .merge(access_tokens::routes())
         .merge(account::routes())
+        .merge(avatar::routes())
         .merge(devices::routes())
         .merge(feeds::routes())
         .merge(crate::events::routes())

@@ -94,7 +94,8 @@ fn admin(auth: &Auth) -> Result<(), Problem> {
 }
 
 /// What people reported with a block, the newest first; for administrators of the server.
-#[utoipa::path(get, path = "/reports", tag = "moderation", security(("token" = ["admin"])),
+#[utoipa::path(get, path = "/reports", tag = "moderation", operation_id = "list_server",
+    security(("token" = ["admin"])),
     params(ServerReportFilter, Paging),
     responses((status = 200, description = "A page.", body = ServerReportList)))]
 pub async fn list(

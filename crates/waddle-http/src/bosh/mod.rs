@@ -19,7 +19,12 @@ use axum::{
 };
 use bytes::Bytes;
 
-use crate::{App, client::Client, config::WsPeer, problem::Problem};
+use crate::{
+    App,
+    client::{Client, network},
+    config::WsPeer,
+    problem::Problem,
+};
 
 use body::{Condition, Wrapper};
 pub use session::BoshSocket;
@@ -69,7 +74,7 @@ async fn post(app: App, client: Client, req: Request) -> Result<Response, Proble
         .clone()
         .ok_or_else(|| Problem::not_found("service"))?;
     let most = app.config.limits.bosh_body_bytes;
-    let Some(place) = app.bosh_readers.enter(client.addr) else {
+    let Some(place) = app.bosh_readers.enter(network(client.addr)) else {
         return Err(Problem {
             retry_after: Some(5),
             ..Problem::new(

@@ -56,14 +56,14 @@ fn matches(headers: &HeaderMap, name: &HeaderName, tag: &str, strongly: bool) ->
         .any(|t| t == "*" || t == tag || (!strongly && t.strip_prefix("W/") == Some(tag)))
 }
 
-/// Gives a JSON answer its tag, which is told too.
+/// Gives JSON and pictures their tag, which is told too.
 async fn tagged(response: Response) -> Result<(Response, Option<String>), Problem> {
-    let json = response
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|v| v.as_bytes().starts_with(b"application/json"));
+    let whole = response.headers().get(header::CONTENT_TYPE).is_some_and(|v| {
+        let kind = v.as_bytes();
+        kind.starts_with(b"application/json") || kind.starts_with(b"image/")
+    });
     let size = response.body().size_hint().exact();
-    if response.status() != StatusCode::OK || !json || size.is_none_or(|s| s > LONGEST) {
+    if response.status() != StatusCode::OK || !whole || size.is_none_or(|s| s > LONGEST) {
         return Ok((response, None));
     }
     let (mut parts, body) = response.into_parts();
@@ -121,7 +121,8 @@ pub async fn conditional(
         }
         return Ok(same);
     }
-    if !req.headers().contains_key(header::IF_MATCH) {
+    let conditional = [header::IF_MATCH, header::IF_NONE_MATCH];
+    if !conditional.iter().any(|name| req.headers().contains_key(name)) {
         return Ok(next.run(req).await);
     }
     // whoever sends slowly keeps nobody waiting
@@ -132,22 +133,23 @@ pub async fn conditional(
     let req = Request::from_parts(parts, Body::from(body));
     let _one_at_a_time = app.conditions.lane(req.uri().path()).lock().await;
     let (status, tag) = current(router, read_of(&req, req.uri().clone())).await?;
-    let holds = match (&tag, status) {
-        (Some(tag), _) => matches(req.headers(), &header::IF_MATCH, tag, true),
-        // the handler says what is wrong; what is gone is not made anew (§13.1.1)
-        (None, StatusCode::NOT_FOUND) => *req.method() != Method::PUT,
-        (None, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => true,
-        (None, _) => false,
-    };
-    if holds {
-        Ok(next.run(req).await)
-    } else {
-        Err(Problem::new(
-            StatusCode::PRECONDITION_FAILED,
-            "changed",
-            "If-Match does not hold: it was changed meanwhile; read it again",
-        ))
+    let failed = |why| Err(Problem::new(StatusCode::PRECONDITION_FAILED, "changed", why));
+    if req.headers().contains_key(header::IF_MATCH) {
+        let holds = match (&tag, status) {
+            (Some(tag), _) => matches(req.headers(), &header::IF_MATCH, tag, true),
+            // the handler says what is wrong; what is gone is not made anew (§13.1.1)
+            (None, StatusCode::NOT_FOUND) => *req.method() != Method::PUT,
+            (None, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => true,
+            (None, _) => false,
+        };
+        if !holds {
+            return failed("If-Match does not hold: it was changed meanwhile; read it again");
+        }
     }
+    if tag.is_some_and(|tag| matches(req.headers(), &header::IF_NONE_MATCH, &tag, false)) {
+        return failed("If-None-Match does not hold: it is there already");
+    }
+    Ok(next.run(req).await)
 }
 
 #[cfg(test)]

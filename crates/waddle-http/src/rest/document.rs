@@ -170,7 +170,7 @@ fn complete(path: &str, method: &str, operation: &mut Map<String, Value>) {
     if method == "get"
         && let Some(ok) = responses
             .get_mut("200")
-            .filter(|ok| ok["content"].get("application/json").is_some())
+            .filter(|ok| ["application/json", "image/png"].iter().any(|kind| ok["content"].get(kind).is_some()))
     {
         ok["headers"]["ETag"] = json!({ "description": "Of this content.", "schema": { "type": "string" } });
         parameters.push(header(

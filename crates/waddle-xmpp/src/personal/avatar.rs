@@ -66,11 +66,27 @@ pub fn of_photo(photo: Element<'_>) -> Option<Picture> {
         .map(|t| t.trim().to_owned())
         .filter(|t| !t.is_empty());
     Some(Picture {
-        hash: hex(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &data).as_ref()),
+        hash: hash(&data),
         kind,
         base64: text,
         bytes: data.len(),
     })
+}
+
+impl Picture {
+    /// Of a file.
+    pub fn of(kind: &str, data: &[u8]) -> Self {
+        Self {
+            hash: hash(data),
+            kind: Some(kind.to_owned()),
+            base64: STANDARD.encode(data),
+            bytes: data.len(),
+        }
+    }
+}
+
+fn hash(data: &[u8]) -> String {
+    hex(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, data).as_ref())
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -144,8 +160,7 @@ pub async fn of(server: &Arc<Server>, service: &Service, from: &Jid) -> Result<O
     let Ok(bytes) = STANDARD.decode(&base64) else {
         return Ok(None);
     };
-    let proof = hex(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &bytes).as_ref());
-    Ok((proof == hash).then_some(Picture {
+    Ok((self::hash(&bytes) == hash).then_some(Picture {
         hash,
         kind,
         base64,

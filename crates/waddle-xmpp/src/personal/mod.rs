@@ -4,6 +4,7 @@ pub(crate) mod avatar;
 pub(crate) mod bookmarks;
 pub(crate) mod channels;
 pub(crate) mod displayed;
+pub(crate) mod picture;
 pub(crate) mod vcard;
 pub(crate) mod vcard_map;
 
