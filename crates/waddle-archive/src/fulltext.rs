@@ -18,7 +18,8 @@ const BYTES: usize = 512;
 const STEP: usize = 512;
 
 /// Reads what somebody searches for: words, all of which must be there; `"several words"` one after the other; `begin*`;
-/// `-without`. Everything else is space between words. `Err` says what is wrong.
+/// `-without`. Everything else is space between words. `Err` says what is wrong. Every word that begins so is looked up, so
+/// one letter of the alphabet before the star is too little.
 pub fn terms(text: &str) -> Result<Vec<Term>, &'static str> {
     if text.len() > BYTES {
         return Err("this search is too long; leave some words out");
@@ -41,7 +42,11 @@ pub fn terms(text: &str) -> Result<Vec<Term>, &'static str> {
             (None, Some(after)) => (word, true, after),
             (None, None) => (word, false, after),
         };
-        if word.chars().any(char::is_alphanumeric) {
+        let letters = word.chars().filter(|c| c.is_alphanumeric()).count();
+        if prefix && letters == 1 && word.is_ascii() {
+            return Err("write at least two letters before a star");
+        }
+        if letters > 0 {
             all.push(Term {
                 text: word.to_owned(),
                 prefix,
@@ -104,6 +109,7 @@ mod tests {
                 ],
             ),
             ("été ! & ()", vec![t("été", false, false)]),
+            ("日*", vec![t("日", true, false)]),
         ] {
             assert_eq!(terms(text), Ok(want), "{text}");
         }
@@ -114,6 +120,8 @@ mod tests {
             "\"\"",
             "***",
             "\u{0}",
+            "a*",
+            "word \"b\"*",
             &"a ".repeat(17),
             &"a".repeat(600),
         ] {

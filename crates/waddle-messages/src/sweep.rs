@@ -1,12 +1,13 @@
 //! Keeps channels as they are set: messages expire (`expire_seconds`, `retention_days`), files of messages that are gone
 //! are deleted, the full text follows. What is due is in the databases, so that a restart forgets nothing.
 //!
-//! Channels whose messages disappear after seconds are looked at every `message_sweep_seconds`; all others, and whatever was
-//! missed, in the rounds of `archive_sweep_seconds`. A waddle that has neither is not opened for it between the rounds.
+//! Channels whose messages disappear after seconds are looked at within `message_sweep_seconds` of the moment; all others, and
+//! whatever was missed, in the rounds of `archive_sweep_seconds`. A waddle of which nothing is due is not opened for it between
+//! the rounds.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use ahash::AHashSet;
+use ahash::{AHashMap, AHashSet};
 use futures::future::BoxFuture;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use waddle_archive::fulltext;
@@ -63,8 +64,8 @@ impl std::fmt::Debug for Sweep {
 /// Waddles that have something to do before the next round.
 #[derive(Debug, Default)]
 struct Due {
-    /// Messages of theirs disappear after seconds.
-    expiring: AHashSet<WaddleId>,
+    /// Messages of theirs disappear after seconds: when the next ones do, at the earliest.
+    expiring: AHashMap<WaddleId, Timestamp>,
     /// Files are to be deleted.
     files: AHashSet<WaddleId>,
     /// Messages are not yet in the full text.
@@ -72,15 +73,14 @@ struct Due {
 }
 
 impl Sweep {
-    /// Removes from one waddle's database what has expired; whether any of its channels has messages that disappear after
-    /// seconds, and how many messages went.
-    pub async fn waddle(&self, id: WaddleId) -> Result<(bool, u64)> {
+    /// Removes from one waddle's database what has expired; when the next messages do at the earliest, where they disappear
+    /// after seconds in any of its channels, and how many messages went.
+    pub async fn waddle(&self, id: WaddleId) -> Result<(Option<Timestamp>, u64)> {
         let db = self.community.storage().waddle(id).await?;
         let now = self.clock.now();
         let mut gone = 0;
-        let mut expiring = false;
+        let mut next: Option<Timestamp> = None;
         for c in db.read(move |c| channels::list(c, id)).await? {
-            expiring |= c.expire_seconds > 0;
             let Some(oldest) = oldest(c.expire_seconds, c.retention_days, now) else {
                 continue;
             };
@@ -92,8 +92,15 @@ impl Sweep {
                 gone += removed;
                 (self.expired)(id, c.id, below);
             }
+            if c.expire_seconds > 0 {
+                // What is said from now on lives as long as all of these.
+                let first = db.read(move |conn| archive::ends(conn, &key)).await?;
+                let first = first.map_or(now, |ends| Timestamp(ends.first.0.0).min(now));
+                let at = Timestamp(first.0.saturating_add(now.0 - oldest.0));
+                next = Some(next.map_or(at, |n| n.min(at)));
+            }
         }
-        Ok((expiring, gone))
+        Ok((next, gone))
     }
 
     /// Deletes the files of messages that are gone; how many are dealt with. One that cannot be deleted now stays, and holds
@@ -130,9 +137,9 @@ impl Sweep {
         let mut removed = 0;
         for w in self.community.waddles() {
             match self.waddle(w.id).await {
-                Ok((expiring, gone)) => {
+                Ok((next, gone)) => {
                     removed += gone;
-                    set(&mut due.expiring, w.id, expiring);
+                    set(&mut due.expiring, w.id, next);
                 }
                 Err(error) => tracing::warn!(waddle = %w.slug, %error, "messages could not be swept"),
             }
@@ -144,10 +151,13 @@ impl Sweep {
     }
 
     async fn expire(&self, due: &mut Due) {
-        for id in due.expiring.clone() {
+        let now = self.clock.now();
+        let all = due.expiring.iter().filter(|(_, next)| **next <= now);
+        let now_due: Vec<WaddleId> = all.map(|(id, _)| *id).collect();
+        for id in now_due {
             match self.waddle(id).await {
-                Ok((expiring, gone)) => {
-                    set(&mut due.expiring, id, expiring);
+                Ok((next, gone)) => {
+                    set(&mut due.expiring, id, next);
                     if gone > 0 {
                         due.files.insert(id);
                     }
@@ -234,7 +244,7 @@ impl Sweep {
                 event = events.recv(), if told => match event {
                     Ok(Event::ChannelCreated { channel, .. } | Event::ChannelUpdated { channel, .. }) => {
                         if channel.expire_seconds > 0 || channel.retention_days > 0 {
-                            due.expiring.insert(channel.waddle);
+                            due.expiring.insert(channel.waddle, Timestamp(0));
                         }
                     }
                     Ok(_) | Err(RecvError::Lagged(_)) => {}
@@ -245,11 +255,10 @@ impl Sweep {
     }
 }
 
-fn set(among: &mut AHashSet<WaddleId>, id: WaddleId, yes: bool) {
-    if yes {
-        among.insert(id);
-    } else {
-        among.remove(&id);
+fn set(among: &mut AHashMap<WaddleId, Timestamp>, id: WaddleId, next: Option<Timestamp>) {
+    match next {
+        Some(next) => _ = among.insert(id, next),
+        None => _ = among.remove(&id),
     }
 }
 

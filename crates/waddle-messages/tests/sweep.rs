@@ -7,7 +7,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use parking_lot::Mutex;
 use waddle_archive::fulltext;
 use waddle_community::{Actor, ChannelChange, Community, NewWaddle};
-use waddle_core::{ChannelId, Limits, ManualClock, MessageId, Timestamp, UserId, WaddleId};
+use waddle_core::{ChannelId, Limits, ManualClock, MessageId, Timestamp, UserId, WaddleId, time::Clock};
 use waddle_messages::{ChannelMessages, Facts, Range, Viewer, index, search, sweep::Sweep};
 use waddle_stanza::Stanza;
 use waddle_storage::{
@@ -128,7 +128,14 @@ async fn what_expires_is_gone_everywhere() {
     }
     clock.advance(Duration::from_secs(50));
     s.say(waddle, soon, "a new fish", "https://up.x/upload/2/f").await;
-    assert_eq!(s.sweep.waddle(waddle).await.unwrap(), (true, 0));
+    let began = clock.now().minus(Duration::from_secs(50));
+    let at = |seconds: u64| began.plus(Duration::from_secs(seconds)).0 / 1_000_000;
+    // When the next look is due, in seconds, and what went.
+    let swept = async |s: &Stage| {
+        let (next, gone) = s.sweep.waddle(waddle).await.unwrap();
+        (next.map(|t| t.0 / 1_000_000), gone)
+    };
+    assert_eq!(swept(&s).await, (Some(at(60)), 0));
     assert_eq!(
         (
             s.found(waddle, soon, "fish").await,
@@ -138,7 +145,7 @@ async fn what_expires_is_gone_everywhere() {
     );
 
     clock.advance(Duration::from_secs(11));
-    assert_eq!(s.sweep.waddle(waddle).await.unwrap(), (true, 1));
+    assert_eq!(swept(&s).await, (Some(at(110)), 1));
     assert_eq!(s.expired.lock().len(), 1, "the room is told");
     assert_eq!(
         (
@@ -172,7 +179,11 @@ async fn what_expires_is_gone_everywhere() {
     s.storage.close().await;
     clock.advance(Duration::from_secs(3_600));
     let s = open(dir.path(), &clock, true).await;
-    assert_eq!(s.sweep.waddle(waddle).await.unwrap(), (true, 1));
+    assert_eq!(
+        swept(&s).await,
+        (Some(at(61 + 3_600 + 60)), 1),
+        "nothing is there"
+    );
     let db = s.storage.waddle(waddle).await.unwrap();
     assert_eq!(s.sweep.files(&db).await.unwrap(), 2);
     let deleted: Vec<String> = s.deleted.lock().iter().map(|(url, _)| url.clone()).collect();

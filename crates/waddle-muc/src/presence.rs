@@ -12,7 +12,7 @@ use crate::{
     occupants::Session,
     room::{Kind, Room},
     show::Departure,
-    stamp,
+    silence, stamp,
     state::Effects,
 };
 
@@ -88,6 +88,10 @@ impl Room {
     /// A new nickname of an occupant, for all their clients here.
     fn rename(&mut self, i: usize, inbound: &Arrived, wanted: &str, fx: &mut Effects) -> Outcome {
         let o = self.occupants.at(i);
+        // One nickname after the other is a way of speaking.
+        if let Some(why) = self.policy().and_then(|p| silence::timed_out(p, &o.user)) {
+            return Err(error::forbidden(why));
+        }
         let (key, address) = self.check_nick(wanted, &o.bare, Some(i))?;
         self.screen_nick(&o.user, wanted)?;
         let nick = address.resource().unwrap_or(wanted).to_owned();

@@ -241,6 +241,9 @@ async fn a_status_is_said_like_anything_else() {
     })
     .await;
     s.w.send("bob", &show("but"));
+    s.w.send("bob", &format!("<presence id='n' to='{ROOM}/censored'/>"));
+    let came = s.until("bob", |m| m.is_type("error")).await;
+    assert_eq!(condition(&came), "forbidden");
     s.until("mo", |m| {
         of_bob(m) && text(m).contains("visitor") && text(m).contains("<show>")
     })

@@ -65,6 +65,21 @@ impl Stage {
     }
 }
 
+/// What comes true by itself, as soon as it does.
+async fn eventually<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let comes = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), comes)
+        .await
+        .unwrap()
+}
+
 #[tokio::test]
 async fn a_timed_out_person_reads_on_and_is_told_until_when() {
     let mut s = stage().await;
@@ -375,18 +390,11 @@ async fn a_purge_takes_what_somebody_said_and_nothing_else() {
         action: Some("messages.purged".into()),
         ..AuditFilter::default()
     };
-    let mut log = Vec::new();
-    for _ in 0..200 {
-        log = c
-            .find_audit(Actor::System, s.waddle, filter(), None, 9)
-            .await
-            .unwrap();
-        if log.len() == 2 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    assert_eq!(log.len(), 2, "{log:?}");
+    let log = eventually(async || {
+        let log = c.find_audit(Actor::System, s.waddle, filter(), None, 9).await;
+        Some(log.unwrap()).filter(|log| log.len() == 2)
+    })
+    .await;
     assert!(
         log[0].detail.starts_with("6 ") && log[1].detail.starts_with("2 "),
         "{log:?}"
@@ -434,16 +442,12 @@ async fn a_purge_goes_on_after_a_restart() {
         }
     }
     s.w.restart().await;
-    for _ in 0..400 {
-        if s.kept().await.is_empty() {
-            let open = s.w.community.next_purge(s.waddle).await.unwrap();
-            if open.is_none() {
-                return;
-            }
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("it was not finished: {:?}", s.kept().await);
+    eventually(async || {
+        let open = s.w.community.next_purge(s.waddle).await.unwrap();
+        open.is_none().then_some(())
+    })
+    .await;
+    assert!(s.kept().await.is_empty(), "{:?}", s.kept().await);
 }
 
 #[tokio::test]
@@ -466,27 +470,21 @@ async fn what_moderators_do_in_the_room_is_in_the_log() {
             break;
         }
     }
-    for _ in 0..200 {
-        let log =
-            s.w.community
-                .audit(&user("ada"), s.waddle, None, 50)
-                .await
-                .unwrap();
-        let of = |action: &str| log.iter().find(|e| e.action == action);
-        if let (Some(kicked), Some(retracted)) = (of("occupant.kick"), of("message.retract")) {
-            assert_eq!(
-                (&kicked.actor, &*kicked.target),
-                (&Some(user("mo")), "user:local:bob")
-            );
-            assert_eq!(kicked.reason.as_deref(), Some("out"));
-            assert_eq!(retracted.target, format!("message:{said}"));
-            assert_eq!(
-                (retracted.reason.as_deref(), retracted.via.as_deref()),
-                (Some("why"), Some("xmpp"))
-            );
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("not in the log");
+    let (kicked, retracted) = eventually(async || {
+        let log = s.w.community.audit(&user("ada"), s.waddle, None, 50).await;
+        let log = log.unwrap();
+        let of = |action: &str| log.iter().find(|e| e.action == action).cloned();
+        of("occupant.kick").zip(of("message.retract"))
+    })
+    .await;
+    assert_eq!(
+        (&kicked.actor, &*kicked.target),
+        (&Some(user("mo")), "user:local:bob")
+    );
+    assert_eq!(kicked.reason.as_deref(), Some("out"));
+    assert_eq!(retracted.target, format!("message:{said}"));
+    assert_eq!(
+        (retracted.reason.as_deref(), retracted.via.as_deref()),
+        (Some("why"), Some("xmpp"))
+    );
 }
