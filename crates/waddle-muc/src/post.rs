@@ -110,7 +110,7 @@ impl Room {
         may.map(drop).map_err(|_| PostError::Slow)
     }
 
-    /// What people or programs post is held against the rules of the waddle; readings of feeds are not.
+    /// What programs and devices post is held against the rules of the waddle, as what people say.
     fn screened(
         &self,
         post: &Post,
@@ -118,14 +118,11 @@ impl Room {
         fan: Fan,
         fx: &mut Effects,
     ) -> Result<(Arc<str>, String, Fan), PostError> {
-        let parsed = post
-            .poster
-            .as_ref()
-            .and_then(|p| Some((p, Stanza::parse(fan.whole()).ok()?)));
-        let Some((poster, stanza)) = parsed else {
+        let unruled = self.policy().is_none_or(|p| p.screen().is_none());
+        let (false, Ok(stanza)) = (unruled, Stanza::parse(fan.whole())) else {
             return Ok((nick, post.body.clone(), fan));
         };
-        match self.screen_post(&poster.author, &post.nick, &stanza, fx)? {
+        match self.screen_post(&author(post), &post.nick, &stanza, fx)? {
             None => Ok((nick, post.body.clone(), fan)),
             Some(body) => {
                 let covered = Post {

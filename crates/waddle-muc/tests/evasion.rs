@@ -350,3 +350,24 @@ async fn a_stranger_hears_the_same_of_a_private_waddle_and_of_none() {
     };
     assert_eq!(error(&came).0, "item-not-found", "not yet open");
 }
+
+#[tokio::test]
+async fn a_device_says_nothing_that_people_may_not() {
+    let mut s = stage().await;
+    s.rule(r#"{"name":"manners","kind":"words","words":["vile"]}"#)
+        .await;
+    s.rule(r#"{"name":"stars","kind":"words","words":["darn"],"then":"replace"}"#)
+        .await;
+    s.rule(r#"{"name":"people","kind":"words","words":["hot"],"exempt_roles":["feed"]}"#)
+        .await;
+    let reading = |words: &str| Post {
+        poster: None,
+        ..s.post("Sensor", words)
+    };
+    let (vile, darn, hot) = (reading("how vile"), reading("darn"), reading("hot"));
+    assert_eq!(s.w.rooms.post(vile).await, Err(PostError::Rule));
+    for (post, shown) in [(darn, "****"), (hot, "hot")] {
+        s.w.rooms.post(post).await.unwrap();
+        assert_eq!(body(&s.w.next("bob").await), shown);
+    }
+}
