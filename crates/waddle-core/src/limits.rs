@@ -408,8 +408,12 @@ limits! {
     upload_idle_seconds: u64 = 30,
     /// Uploads: seconds that an upload may take; then it ends with 408.
     upload_seconds: u64 = 3_600,
-    /// Uploads: at a time; one more is 503.
+    /// Uploads: at a time, each with up to 5 MiB in memory where files go to S3; one more is 503.
     uploads: usize = 256,
+    /// Uploads: files that are read at a time; one more is 503.
+    downloads: usize = 8_192,
+    /// Uploads: of these, those of one address, of IPv6 of one /64; one more is 503.
+    downloads_per_address: usize = 256,
     /// Uploads: files that one step of the sweep removes.
     upload_sweep: usize = 256,
     /// BOSH: sessions; one more is the terminal condition `internal-server-error`.
