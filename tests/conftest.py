@@ -45,8 +45,9 @@ def pytest_runtest_makereport(item, call):
     report = yield
     if report.when == "call" and report.failed:
         logs = sorted(item.funcargs["tmp_path"].glob("*.log")) if "tmp_path" in item.funcargs else []
-        if "story" in item.funcargs:
-            logs.append(item.funcargs["story"].server.log_file)
+        for shared in ("story", "stage"):
+            if shared in item.funcargs:
+                logs.append(item.funcargs[shared].server.log_file)
         for log in logs:
             report.sections.append((f"server log {log.name}", log.read_text(errors="replace")[-6000:]))
     return report

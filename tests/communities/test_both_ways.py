@@ -1,13 +1,12 @@
 """What is done with a stock XMPP client is seen over HTTP, and the other way round: one change, tuples included
 (specs/rooms.md, specs/http.md)."""
-import datetime
 import uuid
 
 import pytest
 import requests
 
 from clients import Refused
-from people import Person, make_waddle, until
+from people import Person, later, make_waddle, until
 
 ADMIN = "http://jabber.org/protocol/muc#admin"
 
@@ -21,11 +20,6 @@ def reef(start_server):
     server.command("waddle", "add-member", "reef", "mona", "--role", "moderator")
     server.command("waddle", "add-member", "reef", "bob")
     return server
-
-
-def later(seconds):
-    at = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def general(server):
