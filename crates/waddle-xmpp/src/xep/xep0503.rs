@@ -346,8 +346,8 @@ fn news(server: &Server, node: &str, room: &BareJid, name: &str, gone: bool) -> 
     w.outgoing(Class::Message)
 }
 
-/// Tells a member's clients of channels that they began or ceased to see, and that are there all the same; of those that
-/// come, change and go [`watch`] tells everybody.
+/// Tells a member's clients of channels that they began or ceased to see; of those that come, change and go for all
+/// [`watch`] tells everybody.
 pub(crate) fn turned(
     server: &Arc<Server>,
     account: &BareJid,
@@ -375,14 +375,14 @@ pub(crate) fn turned(
         let Some(access) = server.community.access_now(waddle.id) else {
             continue;
         };
-        let Some(channel) = access.channel_by_slug(&channel) else {
-            continue;
-        };
-        // What is open to all members came with the channel, or with the membership.
-        if !access.is_member(user) || !gone && !channel.private {
+        let channel = access.channel_by_slug(&channel);
+        // What is open to all members came with the channel, or with the membership. One that is deleted goes twice: of a
+        // private one its members hear here alone.
+        if !access.is_member(user) || !gone && channel.as_ref().is_none_or(|c| !c.private) {
             continue;
         }
-        let Ok(news) = news(server, waddle.slug.as_str(), &room, &channel.name, gone).to_stanza() else {
+        let name = channel.map(|c| c.name.clone()).unwrap_or_default();
+        let Ok(news) = news(server, waddle.slug.as_str(), &room, &name, gone).to_stanza() else {
             continue;
         };
         let news = news.head().template();

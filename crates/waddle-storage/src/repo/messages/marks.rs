@@ -181,9 +181,9 @@ pub fn peers(
     max: usize,
 ) -> Result<Vec<Peer>> {
     conn.query(
-        "SELECT peer, max(id), max(CASE WHEN author = ?4 THEN id END) FROM (SELECT peer, id, author FROM archive \
-         INDEXED BY archive_page WHERE archive = ?1 ORDER BY id DESC LIMIT ?2) WHERE peer IS NOT NULL GROUP BY peer \
-         ORDER BY max(id) DESC LIMIT ?3",
+        "SELECT peer, max(id), max(CASE WHEN author = ?4 THEN id END) FROM (SELECT peer, id, author, kind, said \
+         FROM archive INDEXED BY archive_page WHERE archive = ?1 ORDER BY id DESC LIMIT ?2) \
+         WHERE peer IS NOT NULL AND (kind = 0 OR said IS NOT NULL) GROUP BY peer ORDER BY max(id) DESC LIMIT ?3",
         params![archive, reach, max, account],
         |r| {
             Ok(Peer {
