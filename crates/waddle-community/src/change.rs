@@ -287,9 +287,7 @@ impl Community {
     pub(crate) fn hide<T>(&self, id: WaddleId, who: Option<&UserId>, done: Result<T>) -> Result<T> {
         match (done, who) {
             (Err(Error::NotFound(_) | Error::Conflict(_) | Error::Limit { .. }), Some(user))
-                if !self
-                    .access_now(id)
-                    .is_some_and(|a| a.waddle_allows("view", user)) =>
+                if !self.access_now(id).is_some_and(|a| a.waddle_allows("view", user)) =>
             {
                 Err(Error::Forbidden)
             }
@@ -304,8 +302,10 @@ impl Community {
         actor: Actor,
         work: impl FnOnce(&mut Draft<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.in_turn(id, move |this, open| async move { this.make(&open, actor, work).await })
-            .await
+        self.in_turn(id, move |this, open| async move {
+            this.make(&open, actor, work).await
+        })
+        .await
     }
 
     /// Work in a waddle's turn, such as a change with what belongs before and behind it. It runs to its end also where

@@ -88,8 +88,10 @@ impl Community {
             let own = match self.storage().waddle(id).await {
                 // Its owner comes with everything else that belongs to a new one.
                 Ok(db) => {
-                    db.read(|conn| Ok(waddles::own(conn)?.filter(|_| members::owners(conn).is_ok_and(|n| n > 0))))
-                        .await?
+                    db.read(|conn| {
+                        Ok(waddles::own(conn)?.filter(|_| members::owners(conn).is_ok_and(|n| n > 0)))
+                    })
+                    .await?
                 }
                 Err(StorageError::NotFound) => None,
                 Err(e) => return Err(e.into()),

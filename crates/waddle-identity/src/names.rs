@@ -83,8 +83,14 @@ mod tests {
 
     #[test]
     fn names_to_show() {
-        assert_eq!(display_name(" Ada  Łovelace ").unwrap().as_deref(), Some("Ada  Łovelace"));
-        assert_eq!(display_name("👩\u{200d}🚀").unwrap().as_deref(), Some("👩\u{200d}🚀"));
+        assert_eq!(
+            display_name(" Ada  Łovelace ").unwrap().as_deref(),
+            Some("Ada  Łovelace")
+        );
+        assert_eq!(
+            display_name("👩\u{200d}🚀").unwrap().as_deref(),
+            Some("👩\u{200d}🚀")
+        );
         assert_eq!(display_name(" \t ").unwrap(), None);
         for bad in ["a\nb", "a\u{202e}b", "a\u{200b}b", &"a".repeat(101)] {
             assert!(display_name(bad).is_err(), "{bad:?}");

@@ -59,11 +59,26 @@ async fn works(t: &Setup, bot: &BotRow, token: &Secret, quick: &Secret) -> [bool
 async fn a_bot_ends_with_its_owner_whatever_it_logged_in_with() {
     let t = open().await;
     let password = Secret::new("correct horse");
-    let alice = t.identity.create_local("alice", &password, false).await.unwrap().user;
+    let alice = t
+        .identity
+        .create_local("alice", &password, false)
+        .await
+        .unwrap()
+        .user;
     let bot = bot_of(&t, &alice).await;
-    let token = t.identity.issue_bot_token(bot.id, "first", None).await.unwrap().token;
+    let token = t
+        .identity
+        .issue_bot_token(bot.id, "first", None)
+        .await
+        .unwrap()
+        .token;
     let who = t.identity.verify_plain(&bot.localpart, &token).await.unwrap();
-    let quick = t.identity.issue_fast(&who, CLIENT, "bot", HtBinding::None).await.unwrap().token;
+    let quick = t
+        .identity
+        .issue_fast(&who, CLIENT, "bot", HtBinding::None)
+        .await
+        .unwrap()
+        .token;
     assert_eq!(works(&t, &bot, &token, &quick).await, [true, true, true]);
     assert!(t.identity.lives(who.credential).await.unwrap());
 

@@ -155,7 +155,14 @@ async fn a_sensor_its_members_and_a_stranger() {
     );
     assert_eq!(short.take().await.payload, b"21.5");
     // Who manages it sees that it is used.
-    let last_use = async || w.community.device(w.penguins, device).await.unwrap().unwrap().last_use;
+    let last_use = async || {
+        w.community
+            .device(w.penguins, device)
+            .await
+            .unwrap()
+            .unwrap()
+            .last_use
+    };
     for _ in 0..1_000 {
         if last_use().await.is_some() {
             break;

@@ -87,32 +87,33 @@ pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
 /// Removes what was never finished, as after a power cut: databases on their way into their place, and files that were
 /// needed for a moment. Only for who has the lock of the directory.
 pub(crate) fn clear_leftovers(dir: &Path) {
-    let half_made = |name: &str| {
-        [".new", ".restore"].iter().any(|kind| {
-            let end = name.rfind(kind).map(|at| &name[at + kind.len()..]);
-            matches!(end, Some("" | "-wal" | "-shm" | "-journal"))
-        })
+    clear(dir, |name| name.starts_with("server.") && is_half_made(name));
+    clear(&dir.join("waddles"), is_half_made);
+    clear(&dir.join("scratch"), |_| true);
+}
+
+/// Whether a database of this name, or what SQLite keeps beside it, is on its way into its place.
+fn is_half_made(name: &str) -> bool {
+    [".new", ".restore"].iter().any(|kind| {
+        let end = name.rfind(kind).map(|at| &name[at + kind.len()..]);
+        matches!(end, Some("" | "-wal" | "-shm" | "-journal"))
+    })
+}
+
+/// Removes the files of a folder whose names are such.
+fn clear(folder: &Path, wanted: impl Fn(&str) -> bool) {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
     };
-    let all = |_: &str| true;
-    let server = |name: &str| name.starts_with("server.") && half_made(name);
-    let folders: [(PathBuf, &dyn Fn(&str) -> bool); 3] = [
-        (dir.to_owned(), &server),
-        (dir.join("waddles"), &half_made),
-        (dir.join("scratch"), &all),
-    ];
-    for (folder, wanted) in folders {
-        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
-        for entry in entries.flatten() {
-            let left = entry.file_name().to_str().is_some_and(wanted)
-                && entry.file_type().is_ok_and(|kind| kind.is_file());
-            if !left {
-                continue;
-            }
-            let path = entry.path();
-            match remove(&path) {
-                Ok(()) => tracing::info!(path = %path.display(), "removed what was never finished"),
-                Err(error) => tracing::warn!(%error, "what was never finished stays"),
-            }
+    for entry in entries.flatten() {
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if !is_file || !entry.file_name().to_str().is_some_and(&wanted) {
+            continue;
+        }
+        let path = entry.path();
+        match remove(&path) {
+            Ok(()) => tracing::info!(path = %path.display(), "removed what was never finished"),
+            Err(error) => tracing::warn!(%error, "what was never finished stays"),
         }
     }
 }

@@ -23,7 +23,12 @@ fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(dir).unwrap().map(|e| e.unwrap().path());
     entries
         .filter(|p| p.is_file())
-        .map(|p| (p.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(p).unwrap()))
+        .map(|p| {
+            (
+                p.file_name().unwrap().to_str().unwrap().to_owned(),
+                fs::read(p).unwrap(),
+            )
+        })
         .collect()
 }
 
@@ -64,7 +69,9 @@ async fn what_was_never_finished_goes_and_nothing_else() {
     assert!(!scratch.exists());
     let odd = |dir: &Path| -> Vec<String> {
         let names = files(dir).into_keys();
-        names.filter(|n| n.contains(".new") || n.contains(".restore")).collect()
+        names
+            .filter(|n| n.contains(".new") || n.contains(".restore"))
+            .collect()
     };
     assert_eq!(odd(&waddles), ["notes.newer"]);
     assert_eq!(odd(dir.path()), ["my.new"]);
@@ -80,7 +87,9 @@ async fn looking_for_a_waddle_in_a_backup_changes_nothing_there() {
     let storage = open(dir.path()).await;
     let id = WaddleId::new();
     let db = storage.create_waddle(id).await.unwrap();
-    db.write(move |tx| waddles::insert_own(tx, &reef(id))).await.unwrap();
+    db.write(move |tx| waddles::insert_own(tx, &reef(id)))
+        .await
+        .unwrap();
     let copies = backup.path().join("waddles");
     storage.backup_waddle(id, &copies).await.unwrap();
     storage.close().await;
@@ -103,10 +112,16 @@ async fn bots_lose_their_tokens_with_whom_they_belong_to() {
     let (alice, bob) = ("local:alice".parse().unwrap(), "local:bob".parse().unwrap());
     for (user, name) in [(&alice, "alice"), (&bob, "bob")] {
         let user = waddle_core::UserId::clone(user);
-        accounts.create_local(user, name.to_owned(), false, None).await.unwrap();
+        accounts
+            .create_local(user, name.to_owned(), false, None)
+            .await
+            .unwrap();
     }
     let waddle = WaddleId::new();
-    server.write(move |tx| waddles::reserve(tx, &reef(waddle))).await.unwrap();
+    server
+        .write(move |tx| waddles::reserve(tx, &reef(waddle)))
+        .await
+        .unwrap();
     let mut tokens = Vec::new();
     for (n, of) in [(1, None), (2, Some(&alice)), (3, Some(&bob))] {
         let id = waddle_core::BotId::new();
@@ -125,7 +140,10 @@ async fn bots_lose_their_tokens_with_whom_they_belong_to() {
             made_at: Timestamp(1),
         };
         let names = vec![row.localpart.clone()];
-        server.write(move |tx| bots::insert(tx, &row, &names)).await.unwrap();
+        server
+            .write(move |tx| bots::insert(tx, &row, &names))
+            .await
+            .unwrap();
         let account = accounts.by_localpart(&format!("bot-{n}")).await.unwrap().unwrap();
         let token = NewToken {
             label: "first".into(),
@@ -137,7 +155,13 @@ async fn bots_lose_their_tokens_with_whom_they_belong_to() {
             }],
             expires_at: Timestamp(i64::MAX / 2),
         };
-        tokens.push(Credentials(&server).add_token(account.id, token, 5).await.unwrap().0);
+        tokens.push(
+            Credentials(&server)
+                .add_token(account.id, token, 5)
+                .await
+                .unwrap()
+                .0,
+        );
     }
     let live = async || {
         let mut live = Vec::new();
@@ -158,7 +182,14 @@ async fn bots_lose_their_tokens_with_whom_they_belong_to() {
     server
         .write({
             let alice = waddle_core::UserId::clone(&alice);
-            move |tx| messages::mark(tx, alice.as_str(), "peer:bob@example.org", waddle_core::MessageId(7))
+            move |tx| {
+                messages::mark(
+                    tx,
+                    alice.as_str(),
+                    "peer:bob@example.org",
+                    waddle_core::MessageId(7),
+                )
+            }
         })
         .await
         .unwrap();
@@ -169,7 +200,11 @@ async fn bots_lose_their_tokens_with_whom_they_belong_to() {
     let (gone, there) = (alice.clone(), bob.clone());
     let read = server.read(move |conn| {
         let seen = messages::markers(conn, gone.as_str(), 9)?.len();
-        Ok((accounts::is_gone(conn, &gone)?, accounts::is_gone(conn, &there)?, seen))
+        Ok((
+            accounts::is_gone(conn, &gone)?,
+            accounts::is_gone(conn, &there)?,
+            seen,
+        ))
     });
     assert_eq!(read.await.unwrap(), (true, false, 0));
     storage.close().await;

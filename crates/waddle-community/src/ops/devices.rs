@@ -201,7 +201,10 @@ impl Community {
     /// Notes that a device connects, at most once in five minutes; no permission is asked, nothing is announced.
     pub async fn touch_device(&self, device: &Device) -> Result<()> {
         let now = self.now();
-        if device.last_use.is_some_and(|at| at <= now && now.since(at) < TOUCHES) {
+        if device
+            .last_use
+            .is_some_and(|at| at <= now && now.since(at) < TOUCHES)
+        {
             return Ok(());
         }
         let (db, device) = (self.db(device.waddle).await?, device.id);

@@ -329,7 +329,8 @@ impl Community {
             {
                 Ok(()) | Err(Error::NotFound(_)) => {
                     let (db, user) = (self.db(waddle.id).await?, user.clone());
-                    db.write(move |tx| messages::forget_reader(tx, user.as_str())).await?;
+                    db.write(move |tx| messages::forget_reader(tx, user.as_str()))
+                        .await?;
                 }
                 Err(Error::Conflict(_)) => stay.push(waddle),
                 Err(e) => return Err(e),

@@ -48,7 +48,10 @@ impl Community {
                 role: Role::Member,
                 max_uses: Some(1),
                 uses: 0,
-                expires_at: Some(d.now.plus(Duration::from_secs(d.limits.personal_invite_days * DAY))),
+                expires_at: Some(
+                    d.now
+                        .plus(Duration::from_secs(d.limits.personal_invite_days * DAY)),
+                ),
                 made_by: d.actor.user().cloned(),
                 made_at: d.now,
                 for_user: Some(user.clone()),

@@ -47,10 +47,10 @@ pub(super) fn row(
             // A hash, whose digits mean nothing.
             Value::Integer(_) if column == "said" => {}
             Value::Integer(n) if n.unsigned_abs() > NUMBER => return Err("a number is too large"),
-            Value::Integer(n) if table == ARCHIVE && column == "id" => {
-                if *n <= 0 || *n > now.plus(AHEAD).micros() {
-                    return Err("a message is of the future, or of no time at all");
-                }
+            Value::Integer(n)
+                if table == ARCHIVE && column == "id" && !(1..=now.plus(AHEAD).micros()).contains(n) =>
+            {
+                return Err("a message is of the future, or of no time at all");
             }
             Value::Text(t) if t.len() > longest => return Err("a text is too long"),
             Value::Blob(b) if b.len() > longest => return Err("a value is too long"),
@@ -101,7 +101,9 @@ pub(super) fn tuples(tx: &Tx, waddle: &Waddle) -> Result<()> {
         }
     })?;
     odd.map_or(Ok(()), |tuple| {
-        let why = format!("the tuple {tuple} fits no member, role or channel of the export; was it changed by hand?");
+        let why = format!(
+            "the tuple {tuple} fits no member, role or channel of the export; was it changed by hand?"
+        );
         Err(Error::Export(why.into()))
     })
 }

@@ -1,7 +1,8 @@
 //! What others do with somebody's membership gives nobody a right over them, and what a role denies is not shaken off.
 
 use waddle_community::{
-    Actor, BanDetails, ChannelGrant, Error, Grantee, NewInvite, NewRole, NewWaddle, Permission, RemovalKind, Role,
+    Actor, BanDetails, ChannelGrant, Error, Grantee, NewInvite, NewRole, NewWaddle, Permission, RemovalKind,
+    Role,
 };
 use waddle_core::Limits;
 use waddle_permissions::Tuple;

@@ -38,8 +38,13 @@ async fn a_device_may_what_its_row_says_until_it_is_revoked() {
         .unwrap();
     let stored = async || c.device_by_name(w.id, &slug("kitchen")).await.unwrap().unwrap();
     let first = stored().await;
-    assert_eq!((first.credential.as_deref(), first.last_use), (Some("cred-1"), None));
-    let [rule] = &first.topics[..] else { panic!("{:?}", first.topics) };
+    assert_eq!(
+        (first.credential.as_deref(), first.last_use),
+        (Some("cred-1"), None)
+    );
+    let [rule] = &first.topics[..] else {
+        panic!("{:?}", first.topics)
+    };
     assert!(rule.prefix == "home/sensors" && rule.write && !rule.read);
     // Its use is noted, not each time.
     let start = world.clock.now();

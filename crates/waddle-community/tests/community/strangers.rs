@@ -39,7 +39,9 @@ async fn the_longest_address_harms_no_waddle() {
     c.join_waddle(&joins, w).await.unwrap();
     let until = world.clock.now().plus(Duration::from_secs(3_600));
     c.timeout_member(&mona, w, &joins, until, None).await.unwrap();
-    c.ban_member(&mona, w, &rests, BanDetails::default()).await.unwrap();
+    c.ban_member(&mona, w, &rests, BanDetails::default())
+        .await
+        .unwrap();
 
     let world = world.restart().await;
     let c = &world.community;

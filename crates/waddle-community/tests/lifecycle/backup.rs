@@ -206,7 +206,10 @@ async fn a_waddle_that_is_used_is_put_back_in_its_turn() {
     for _ in 0..10 {
         c.restore(w, &copy).await.unwrap();
         let now = c.revisions(w).await.unwrap().tuples;
-        assert!(now > last, "{now} after {last}: no revision stands for two states");
+        assert!(
+            now > last,
+            "{now} after {last}: no revision stands for two states"
+        );
         last = now;
     }
     busy.await.unwrap();
@@ -217,7 +220,13 @@ async fn a_waddle_that_is_used_is_put_back_in_its_turn() {
     let members = c.members_page(w, None, None, 1_000).await.unwrap();
     for m in &members {
         assert_eq!(access.role_of(&m.user), Some(m.role), "{}", m.user);
-        assert!(c.waddles_of(&m.user).await.unwrap().iter().any(|(x, _)| x.id == w));
+        assert!(
+            c.waddles_of(&m.user)
+                .await
+                .unwrap()
+                .iter()
+                .any(|(x, _)| x.id == w)
+        );
     }
     assert_eq!(c.member_count(w).await.unwrap(), members.len());
     place.storage.close().await;

@@ -406,7 +406,10 @@ async fn an_export_that_somebody_wrote_by_hand_gives_nobody_more_than_it_shows()
         let ordered = [&[*head], &people[..], rest].concat().join("\n") + "\n";
         std::fs::write(&bad, forged(&ordered, |line| vec![line])).unwrap();
         let refused = c.import(&bad, Import::new(slug("copy"))).await.unwrap_err();
-        assert!(refused.to_string().contains("fits no member"), "{hidden}: {refused}");
+        assert!(
+            refused.to_string().contains("fits no member"),
+            "{hidden}: {refused}"
+        );
         assert!(!c.is_slug_taken(&slug("copy")));
     }
     // Rows after which nothing more could be written, or that everybody would have to carry.
@@ -422,9 +425,18 @@ async fn an_export_that_somebody_wrote_by_hand_gives_nobody_more_than_it_shows()
         (with("audit", "id", i64::MAX.into()), "a number is too large"),
         (with("archive", "id", (1_i64 << 52).into()), "of the future"),
         (with("archive", "id", (-5).into()), "of the future"),
-        (with("waddle", "revision", i64::MAX.into()), "a number is too large"),
-        (with("channels", "position", u64::from(u32::MAX).into()), "does not fit"),
-        (with("waddle", "description", "x".repeat(2_000).into()), "too long"),
+        (
+            with("waddle", "revision", i64::MAX.into()),
+            "a number is too large",
+        ),
+        (
+            with("channels", "position", u64::from(u32::MAX).into()),
+            "does not fit",
+        ),
+        (
+            with("waddle", "description", "x".repeat(2_000).into()),
+            "too long",
+        ),
         (with("channels", "name", "x".repeat(200).into()), "too long"),
         (with("bans", "reason", "x".repeat(100_000).into()), "too long"),
     ] {
