@@ -130,6 +130,8 @@ def test_xmpp_rooms(sea):
                         for room in (real, fake):
                             id, mark = uuid.uuid4().hex, client.mark()
                             client.raw(f"<message to='{room}' type='{kind}' id='{id}'>{extra}<z xmlns='urn:x'/></message>")
+                            # A room answers in its order, however long it takes.
+                            client.ask("get", room, "<ping xmlns='urn:xmpp:ping'/>")
                             client.raw(f"<message to='{client.jid}' id='end-{id}'><body>end</body></message>")
                             client.wait("message", mark, id=f"end-{id}")
                             seen.append([e["error"] for e in client.find("message", mark, id=id)])
@@ -247,6 +249,20 @@ def paths_of(server):
 BODIES = [{}, {"name": "x", "slug": "xx", "type": "text", "user": "sam", "body": "hi", "text": "hi", "role": "member", "reason": "x"}]
 
 
+class Kept:
+    """Requests over one connection, which the server may end after an answer to a body that it did not read."""
+
+    def __init__(self):
+        self.web = requests.Session()
+
+    def request(self, method, url, **more):
+        self.web.cookies.clear()
+        try:
+            return self.web.request(method, url, timeout=10, **more)
+        except requests.ConnectionError:
+            return self.web.request(method, url, timeout=10, **more)
+
+
 def test_http(sea):
     """Every operation with a waddle in its path, for one that exists and one that does not, by slug and by id; and with
     a channel or a message that exists in a waddle of one's own."""
@@ -255,7 +271,7 @@ def test_http(sea):
         "channel": [(CHANNEL, NO_CHANNEL), (sea.channel, uuid.uuid4().hex)],
         "message": (sea.message, format(int(sea.message, 16) ^ 0xfff, "016x")),
     }
-    asked, told = 0, []
+    asked, told, kept = 0, [], Kept()
     for method, path in paths_of(sea.server):
         parts = re.findall(r"{(\w+)}", path)
         if not path.startswith(("/waddles/{", "/channels/{", "/messages/{")):
@@ -283,7 +299,7 @@ def test_http(sea):
                         answers = []
                         for real in (True, False):
                             headers = {} if looker is None else {"Authorization": f"Bearer {looker.api.token}"}
-                            answer = requests.request(method, f"{sea.server.url}/api/v1{fill(real)}", json=body, headers=headers, timeout=10)
+                            answer = kept.request(method, f"{sea.server.url}/api/v1{fill(real)}", json=body, headers=headers)
                             text = answer.text.replace("rita", "sam").replace("xyz", "?")
                             answers.append((answer.status_code, same(text), SECRET in text, sorted(
                                 h for h in answer.headers if h.lower() not in ("date", "content-length", "connection"))))
