@@ -181,6 +181,19 @@ fn every_file_says_what_it_is() {
 }
 
 #[test]
+fn names_say_what_is_inside() {
+    for path in all_sources() {
+        let own = path.strip_prefix(root()).unwrap();
+        let empty = own
+            .iter()
+            .any(|part| matches!(part.to_str(), Some("common" | "utils" | "util" | "helpers")));
+        let stem = own.file_stem().and_then(|s| s.to_str());
+        let empty = empty || matches!(stem, Some("common" | "utils" | "util" | "helpers"));
+        assert!(!empty, "{} has a name that says nothing", own.display());
+    }
+}
+
+#[test]
 fn no_file_is_a_monolith() {
     for path in all_sources() {
         let lines = fs::read_to_string(&path).unwrap().lines().count();
@@ -395,5 +408,34 @@ fn tests_that_their_page_names_are_there() {
             !sentence || code.contains(&format!("fn {name}")) || code.contains(&format!("def {name}")),
             "tests/README.md names {word}, which is not there"
         );
+    }
+}
+
+/// The words in backticks.
+fn quoted(cell: &str) -> Vec<&str> {
+    cell.split('`').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn the_table_of_relations_is_the_schema() {
+    let schema = fs::read_to_string(root().join("specs/permissions.fga")).unwrap();
+    let page = fs::read_to_string(root().join("specs/permissions.md")).unwrap();
+    for part in schema.split("\ntype ").skip(1) {
+        let kind = part.lines().next().unwrap().trim();
+        let row = page.lines().find(|l| l.starts_with(&format!("| `{kind}` |")));
+        let row = row.unwrap_or_else(|| panic!("specs/permissions.md has no row for {kind}"));
+        let cells: Vec<&str> = row.split(" | ").collect();
+        let defined = part
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("define "))
+            .filter_map(|line| line.split_once(": "));
+        for (relation, rewrite) in defined {
+            let rewrite = rewrite.split(" #").next().unwrap_or_default();
+            let cell = if rewrite.contains('[') { cells[1] } else { cells[2] };
+            assert!(
+                quoted(cell).contains(&relation),
+                "specs/permissions.md does not show {kind}#{relation} where it belongs"
+            );
+        }
     }
 }

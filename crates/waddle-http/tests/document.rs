@@ -8,7 +8,7 @@
 
 mod support;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value;
 use support::{Setup, open, open_with};
@@ -264,4 +264,61 @@ async fn the_page_to_try_it() {
     let script = t.get("/api.js").send().await;
     assert!(script.header("content-type").starts_with("text/javascript"));
     assert!(!script.text.contains("innerHTML"));
+}
+
+/// The API as a page: each operation by its topic, with what it asks for.
+fn index(document: &Value) -> String {
+    const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+    let mut topics: BTreeMap<&str, Vec<(&str, usize, String)>> = BTreeMap::new();
+    let all = operations(document);
+    for (path, method, op) in &all {
+        let mut asks: Vec<&str> = Vec::new();
+        for way in op["security"].as_array().unwrap() {
+            let way = way.as_object().unwrap();
+            match way.get("token").and_then(Value::as_array) {
+                Some(scopes) => asks.extend(scopes.iter().filter_map(Value::as_str)),
+                None if way.is_empty() => asks.push("*anybody*"),
+                None => {}
+            }
+        }
+        if asks.is_empty() {
+            asks.push("*login*");
+        }
+        let short = path.strip_prefix("/api/v1").unwrap_or(path);
+        let row = format!(
+            "| `{} {short}` | {} | {} |\n",
+            method.to_uppercase(),
+            asks.join(", "),
+            op["summary"].as_str().unwrap().trim_end_matches('.')
+        );
+        let topic = op["tags"][0].as_str().unwrap_or("other");
+        let place = METHODS.iter().position(|m| m == method).unwrap_or(METHODS.len());
+        topics.entry(topic).or_default().push((short, place, row));
+    }
+    let mut out = String::from(
+        "# HTTP addresses\n\nGenerated from the handlers: `UPDATE=1 cargo test -p waddle-http --test document`. Bodies and answers \
+         are in the OpenAPI document at `/api/v1/openapi.json`, rules for all of them in [`http.md`](http.md). The second \
+         column is the scope that a token needs, one of them where there are several; *login*: no token will do.\n",
+    );
+    for (topic, mut rows) in topics {
+        rows.sort();
+        out += &format!("\n## {topic}\n| | | |\n|---|---|---|\n");
+        out.extend(rows.into_iter().map(|(.., row)| row));
+    }
+    out
+}
+
+#[tokio::test]
+async fn the_page_of_addresses_is_the_document() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../specs/api.md");
+    let t = open().await;
+    let page = index(&document(&t).await);
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(path, &page).unwrap();
+    }
+    let found = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        found == page,
+        "specs/api.md is old; run UPDATE=1 cargo test -p waddle-http --test document"
+    );
 }

@@ -188,11 +188,7 @@ async fn two_at_once_with_one_key() {
 async fn conditions() {
     let t = open().await;
     let (alice, bob) = (t.person("alice").await, t.person("bob").await);
-    t.post("/waddles")
-        .bearer(&alice)
-        .json(json!({"slug": "penguins"}))
-        .send()
-        .await;
+    t.waddle(&alice, "penguins", &[]).await;
     let shown = t.get("/api/v1/waddles/penguins").bearer(&alice).send().await;
     let tag = shown.header("etag").to_owned();
     assert!(tag.starts_with('"') && tag.len() > 10, "{tag}");

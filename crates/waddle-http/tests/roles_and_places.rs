@@ -25,16 +25,7 @@ async fn roles_categories_and_overrides() {
         t.person("bob").await,
         t.person("carol").await,
     );
-    t.post("/waddles")
-        .bearer(&alice)
-        .json(json!({"slug": "penguins"}))
-        .send()
-        .await;
-    t.post("/waddles/penguins/members")
-        .bearer(&alice)
-        .json(json!({"user": "bob"}))
-        .send()
-        .await;
+    t.waddle(&alice, "penguins", &["bob"]).await;
 
     // a role, with what it may do
     let made = t
@@ -182,16 +173,7 @@ async fn roles_categories_and_overrides() {
 async fn bans_and_timeouts_have_reasons_and_ends() {
     let t = open().await;
     let (alice, bob) = (t.person("alice").await, t.person("bob").await);
-    t.post("/waddles")
-        .bearer(&alice)
-        .json(json!({"slug": "penguins"}))
-        .send()
-        .await;
-    t.post("/waddles/penguins/members")
-        .bearer(&alice)
-        .json(json!({"user": "bob"}))
-        .send()
-        .await;
+    t.waddle(&alice, "penguins", &["bob"]).await;
     let timeouts = "/waddles/penguins/timeouts";
     t.ask("PUT", &format!("{timeouts}/bob"))
         .bearer(&alice)

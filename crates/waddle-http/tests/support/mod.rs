@@ -15,7 +15,7 @@ use axum::{
     body::Body,
     http::{HeaderMap, Method, Request, StatusCode, header},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 use url::Url;
@@ -177,6 +177,18 @@ impl Setup {
         let password = Secret::new("correct horse");
         self.identity.create_local(name, &password, false).await.unwrap();
         self.token(name).await
+    }
+    /// A waddle of whoever this token is, with members.
+    pub async fn waddle(&self, owner: &str, slug: &str, members: &[&str]) {
+        let made = self.post("/waddles").bearer(owner).json(json!({"slug": slug}));
+        let made = made.send().await;
+        assert_eq!(made.status, 201, "{}", made.text);
+        for user in members {
+            let path = format!("/waddles/{slug}/members");
+            let added = self.post(&path).bearer(owner).json(json!({"user": user}));
+            let added = added.send().await;
+            assert_eq!(added.status, 201, "{}", added.text);
+        }
     }
     pub async fn token(&self, name: &str) -> String {
         let new = self
