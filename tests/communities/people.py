@@ -1,4 +1,5 @@
 """People with local accounts, and a waddle of theirs, over whatever client a test wants."""
+import asyncio
 import datetime
 import itertools
 import json
@@ -9,6 +10,7 @@ import uuid
 import xml.etree.ElementTree as ET
 from xml.sax.saxutils import escape
 
+import aiohttp
 import requests
 import slixmpp
 
@@ -154,6 +156,8 @@ class Stream(Events):
         self.answer = requests.get(
             f"{person.server.url}/api/v1{path}", params=wanted, stream=True, timeout=(10, 60),
             headers={"Authorization": f"Bearer {person.api.token}", "Accept": "text/event-stream"})
+        # As the WHATWG has it, whatever the head says.
+        self.answer.encoding = "utf-8"
         self.status = self.answer.status_code
         self.thread = threading.Thread(target=self._read, daemon=True)
         if self.status == 200:
@@ -184,6 +188,36 @@ class Stream(Events):
         self.answer.close()
 
     def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class Socket(Events):
+    """The same events over a WebSocket."""
+
+    def __init__(self, person, **wanted):
+        super().__init__(f"socket:{person.name}")
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_until_complete, args=(self._read(person, wanted),), daemon=True)
+        self.thread.start()
+
+    async def _read(self, person, wanted):
+        headers = {"Authorization": f"Bearer {person.api.token}"}
+        async with aiohttp.ClientSession(headers=headers) as web, \
+                web.ws_connect(f"{person.server.url}/api/v1/events/ws", params=wanted) as self.socket:
+            async for message in self.socket:
+                data = json.loads(message.data)
+                self.record({"event": "event", "type": data["type"], "id": data.get("cursor"), "data": data, "text": message.data})
+        self.record({"event": "end", "code": self.socket.close_code})
+
+    def close(self):
+        asyncio.run_coroutine_threadsafe(self.socket.close(), self.loop)
+        self.thread.join(5)
+
+    def __enter__(self):
+        self.wait("event", type="ready")
         return self
 
     def __exit__(self, *_):
