@@ -94,9 +94,10 @@ impl Hooks {
 
     /// Ends what is under way; what was not delivered is taken up at the next start.
     pub fn close(&self) {
+        // first who would take a place that is refused for a failure of its receiver
+        self.0.lines.close();
         self.0.hook_places.close();
         self.0.command_places.close();
-        self.0.lines.close();
     }
 
     pub(crate) fn now(&self) -> Timestamp {

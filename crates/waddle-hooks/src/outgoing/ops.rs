@@ -110,7 +110,7 @@ struct Checked {
     name: Option<String>,
     url: Option<String>,
     events: Option<String>,
-    channels: Option<Option<String>>,
+    channels: Option<Vec<ChannelId>>,
     enabled: Option<bool>,
 }
 
@@ -120,7 +120,8 @@ impl Checked {
         hook.url = self.url.unwrap_or_else(|| std::mem::take(&mut hook.url));
         hook.events = self.events.unwrap_or_else(|| std::mem::take(&mut hook.events));
         if let Some(channels) = self.channels {
-            hook.channels = channels;
+            let some = (!channels.is_empty()).then_some(channels);
+            hook.channels = some.and_then(|c| serde_json::to_string(&c).ok());
         }
         if let Some(enabled) = self.enabled {
             hook.enabled = enabled;
@@ -158,8 +159,7 @@ impl Hooks {
             if channels.len() > self.limits().channels_per_waddle {
                 return Err(Error::invalid("channels", "fewer channels"));
             }
-            let some = (!channels.is_empty()).then_some(channels);
-            checked.channels = Some(some.and_then(|c| serde_json::to_string(&c).ok()));
+            checked.channels = Some(channels);
         }
         Ok(checked)
     }
