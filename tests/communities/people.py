@@ -213,7 +213,8 @@ class Socket(Events):
         self.record({"event": "end", "code": self.socket.close_code})
 
     def close(self):
-        asyncio.run_coroutine_threadsafe(self.socket.close(), self.loop)
+        if not self.find("end"):
+            asyncio.run_coroutine_threadsafe(self.socket.close(), self.loop)
         self.thread.join(5)
 
     def __enter__(self):
