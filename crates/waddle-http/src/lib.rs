@@ -67,6 +67,8 @@ pub(crate) struct Inner {
     bosh: bosh::Sessions,
     /// Bodies of BOSH that are being read.
     bosh_readers: crowd::Crowd<std::net::IpAddr>,
+    /// Files that are being read.
+    downloads: crowd::Crowd<std::net::IpAddr>,
     /// Bots that hear commands.
     listeners: crowd::Crowd<waddle_core::BotId>,
     /// Long questions about permissions that are being answered.
@@ -103,6 +105,8 @@ fn surface(config: HttpConfig, deps: HttpDeps, stop: CancellationToken) -> Route
     let mut spoken = utoipa::openapi::OpenApi::default().nest("/api/v1", spoken);
     spoken.merge(beside);
     spoken.merge(ways_in);
+    let limited = config.rate_limits;
+    let each = |most| if limited { most } else { usize::MAX };
     let app = App(Arc::new(Inner {
         rates: Rates::new(config.limits.http_rate),
         bot_rates: Rates::new(config.limits.bot_rate),
@@ -110,12 +114,9 @@ fn surface(config: HttpConfig, deps: HttpDeps, stop: CancellationToken) -> Route
         listeners: crowd::Crowd::new(usize::MAX, config.limits.http_streams),
         bosh_readers: crowd::Crowd::new(
             config.limits.bosh_readers,
-            if config.rate_limits {
-                config.limits.bosh_readers_per_address
-            } else {
-                usize::MAX
-            },
+            each(config.limits.bosh_readers_per_address),
         ),
+        downloads: crowd::Crowd::new(config.limits.downloads, each(config.limits.downloads_per_address)),
         questions: Arc::new(tokio::sync::Semaphore::new(
             config.limits.permission_questions.max(1),
         )),
@@ -138,7 +139,10 @@ fn surface(config: HttpConfig, deps: HttpDeps, stop: CancellationToken) -> Route
     let api = Router::new().nest("/api/v1", api.clone()).merge(api);
     let current = api.clone().with_state(app.clone());
     let known = api
-        .route_layer(from_fn_with_state((app.clone(), current.clone()), rest::conditional))
+        .route_layer(from_fn_with_state(
+            (app.clone(), current.clone()),
+            rest::conditional,
+        ))
         .route_layer(from_fn_with_state((app.clone(), current), rest::idempotent));
     let pages = Router::new()
         .route("/", get(pages::home))

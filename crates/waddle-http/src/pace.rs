@@ -166,7 +166,7 @@ mod tests {
         let reader = tokio::spawn(async move {
             let mut all = Vec::new();
             while all.len() < 20 {
-                sleep(PATIENCE - Duration::from_secs(1)).await;
+                sleep(PATIENCE / 2).await;
                 all.push(client.read_u8().await.unwrap());
             }
             client

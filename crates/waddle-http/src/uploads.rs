@@ -6,6 +6,7 @@
 //! and the policy forbids the rest.
 
 use std::{
+    net::IpAddr,
     ops::Range,
     time::{Duration, Instant, SystemTime},
 };
@@ -21,7 +22,12 @@ use futures::StreamExt as _;
 use waddle_core::Timestamp;
 use waddle_files::{Error, Files, Stored};
 
-use crate::{App, client::Client, problem::Problem};
+use crate::{
+    App,
+    client::{Client, network},
+    crowd::Place,
+    problem::Problem,
+};
 
 const POLICY: &str = "sandbox; default-src 'none'; frame-ancestors 'none'";
 const CORS: [(HeaderName, &str); 2] = [
@@ -41,7 +47,7 @@ pub async fn file(
     req: Request,
 ) -> Response {
     let outcome = match app.deps.files.clone() {
-        Some(files) if is_here(&app, &files, &req) => answer(&app, &files, &id, &name, req).await,
+        Some(files) if is_here(&app, &files, &req) => answer(&app, client, &files, &id, &name, req).await,
         _ => Err(Problem::not_found("file")),
     };
     let mut response = outcome.unwrap_or_else(|problem| {
@@ -80,12 +86,20 @@ fn is_here(app: &App, files: &Files, req: &Request) -> bool {
     }
 }
 
-async fn answer(app: &App, files: &Files, id: &str, name: &str, req: Request) -> Result<Response, Problem> {
+async fn answer(
+    app: &App,
+    client: Client,
+    files: &Files,
+    id: &str,
+    name: &str,
+    req: Request,
+) -> Result<Response, Problem> {
     match *req.method() {
         Method::GET | Method::HEAD => {
             let found = files.find(id, name).await?;
             let (parts, _) = req.into_parts();
-            get(&found, parts.method == Method::HEAD, &parts.headers).await
+            let place = app.downloads.enter(network(client.addr)).ok_or(Error::Busy)?;
+            get(&found, parts.method == Method::HEAD, &parts.headers, place).await
         }
         Method::PUT => put(app, files, id, name, req).await,
         Method::OPTIONS => Ok((
@@ -204,7 +218,13 @@ fn lists(header: &str, etag: &str) -> bool {
     header.trim() == "*" || tags.map(|t| t.strip_prefix("W/").unwrap_or(t)).any(|t| t == etag)
 }
 
-async fn get(found: &Stored, head_only: bool, headers: &HeaderMap) -> Result<Response, Problem> {
+/// A file, or what is to be said of it; its place is held as long as it is open.
+async fn get(
+    found: &Stored,
+    head_only: bool,
+    headers: &HeaderMap,
+    place: Place<IpAddr>,
+) -> Result<Response, Problem> {
     let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok());
     let (etag, modified) = (found.etag(), date(found.modified()));
     let since = |name| text(name).and_then(|v| httpdate::parse_http_date(v).ok());
@@ -276,7 +296,11 @@ async fn get(found: &Stored, head_only: bool, headers: &HeaderMap) -> Result<Res
     let length = HeaderValue::from(part.end - part.start);
     response.headers_mut().insert(header::CONTENT_LENGTH, length);
     if !head_only {
-        *response.body_mut() = Body::from_stream(found.read(part).await?);
+        let contents = found.read(part).await?.map(move |bytes| {
+            let _held = &place;
+            bytes
+        });
+        *response.body_mut() = Body::from_stream(contents);
     }
     Ok(response)
 }

@@ -48,7 +48,11 @@ async fn what_is_made_is_where_its_location_says() {
     make(&format!("{w}/members"), json!({"user": "bob"})).await;
     make(&format!("{w}/roles"), json!({"name": "Crew"})).await;
     make(&format!("{w}/categories"), json!({"name": "Sea"})).await;
-    make(&format!("{w}/devices"), json!({"name": "buoy", "topics": ["sea"]})).await;
+    make(
+        &format!("{w}/devices"),
+        json!({"name": "buoy", "topics": ["sea"]}),
+    )
+    .await;
     make(
         &format!("{w}/feeds"),
         json!({"filter": "sea/#", "channel": "sensors"}),
@@ -61,25 +65,27 @@ async fn what_is_made_is_where_its_location_says() {
     )
     .await;
     let (_, invite) = make(&format!("{w}/invites"), json!({"max_uses": 1})).await;
-    assert!(invite.get("code").is_none() && invite["max_uses"] == 1, "{invite}");
+    assert!(
+        invite.get("code").is_none() && invite["max_uses"] == 1,
+        "{invite}"
+    );
     let (bot, _) = make("/bots", json!({"name": "Skua"})).await;
     let (_, shown) = make(
         &format!("/bots/{}/tokens", bot["id"].as_str().unwrap()),
         json!({"label": "second", "expires_at": "2026-03-01T00:00:00Z"}),
     )
     .await;
-    assert!(shown.get("token").is_none() && shown["label"] == "second", "{shown}");
+    assert!(
+        shown.get("token").is_none() && shown["label"] == "second",
+        "{shown}"
+    );
     assert_eq!(shown["expires_at"], "2026-03-01T00:00:00Z");
     let past = t
         .post(&format!("/bots/{}/tokens", bot["id"].as_str().unwrap()))
         .bearer(&alice)
         .json(json!({"expires_at": "2020-01-01T00:00:00Z"}));
     past.send().await.is_problem(422);
-    make(
-        "/channels/penguins.general/messages",
-        json!({"body": "hello"}),
-    )
-    .await;
+    make("/channels/penguins.general/messages", json!({"body": "hello"})).await;
     // nobody else sees it there
     let bob = t.token("bob").await;
     let path = format!("{w}/invites/{}", invite["id"].as_str().unwrap());
@@ -121,12 +127,31 @@ async fn one_name_everywhere() {
     let (alice, bob) = (t.token("alice").await, t.token("bob").await);
     let carol = t.person("carol").await;
     let at = "/channels/penguins.general/messages";
-    let said = t.post(at).bearer(&bob).json(json!({"body": "squawk"})).send().await;
-    assert_eq!(said.json()["author"]["display_name"], Value::Null, "{}", said.text);
+    let said = t
+        .post(at)
+        .bearer(&bob)
+        .json(json!({"body": "squawk"}))
+        .send()
+        .await;
+    assert_eq!(
+        said.json()["author"]["display_name"],
+        Value::Null,
+        "{}",
+        said.text
+    );
     let id = said.json()["id"].as_str().unwrap().to_owned();
 
-    let named = patch(&t, &bob, "/account", json!({"display_name": "  Bob the Penguin "})).await;
-    assert_eq!((named.status.as_u16(), &named.json()["display_name"]), (200, &json!("Bob the Penguin")));
+    let named = patch(
+        &t,
+        &bob,
+        "/account",
+        json!({"display_name": "  Bob the Penguin "}),
+    )
+    .await;
+    assert_eq!(
+        (named.status.as_u16(), &named.json()["display_name"]),
+        (200, &json!("Bob the Penguin"))
+    );
     let shown = t.get("/account").bearer(&bob).send().await.json();
     assert_eq!(shown["display_name"], "Bob the Penguin");
     let name = |v: &Value| v["author"]["display_name"].clone();
@@ -159,7 +184,12 @@ async fn one_name_everywhere() {
         (&json!("squawk"), &Value::Null, Value::Null)
     );
     // from now on it is the nickname over HTTP
-    let next = t.post(at).bearer(&bob).json(json!({"body": "again"})).send().await;
+    let next = t
+        .post(at)
+        .bearer(&bob)
+        .json(json!({"body": "again"}))
+        .send()
+        .await;
     assert_eq!(next.json()["author"]["nick"], "Bob the Penguin", "{}", next.text);
 
     for bad in ["x".repeat(101), "a\nb".into(), "a\u{202e}b".into()] {
@@ -167,14 +197,19 @@ async fn one_name_everywhere() {
             .await
             .is_problem(422);
     }
-    patch(&t, &bob, "/account", json!({"name": "x"})).await.is_problem(422);
+    patch(&t, &bob, "/account", json!({"name": "x"}))
+        .await
+        .is_problem(422);
     let reads = token(&t, &bob, "read").await;
     patch(&t, &reads, "/account", json!({"display_name": "x"}))
         .await
         .is_problem(403);
     let writes = token(&t, &bob, "account").await;
     let none = patch(&t, &writes, "/account", json!({"display_name": ""})).await;
-    assert_eq!((none.status.as_u16(), &none.json()["display_name"]), (200, &Value::Null));
+    assert_eq!(
+        (none.status.as_u16(), &none.json()["display_name"]),
+        (200, &Value::Null)
+    );
     assert_eq!(name(&get(&alice, &format!("{at}/{id}")).await), Value::Null);
 }
 
@@ -199,7 +234,10 @@ async fn devices_come_page_by_page() {
         assert!(made.json()["created_at"].is_string() && made.json()["created_by"] == "local:alice");
     }
     let page = async |cursor: &Value| {
-        let cursor = cursor.as_str().map(|c| format!("&cursor={c}")).unwrap_or_default();
+        let cursor = cursor
+            .as_str()
+            .map(|c| format!("&cursor={c}"))
+            .unwrap_or_default();
         let page = t
             .get(&format!("{at}?limit=2{cursor}"))
             .bearer(&alice)
@@ -275,11 +313,19 @@ async fn a_change_of_a_member_is_whole() {
         (&json!("moderator"), &json!([high]))
     );
     // who may give only what is lower leaves the rest as it is
-    patch(&t, &alice, "/waddles/penguins/members/carol", json!({"roles": [keeper]})).await;
+    patch(
+        &t,
+        &alice,
+        "/waddles/penguins/members/carol",
+        json!({"roles": [keeper]}),
+    )
+    .await;
     let done = patch(&t, &carol, at, json!({"roles": [high, low]})).await;
     assert_eq!(done.status, 200, "{}", done.text);
     assert_eq!(done.json()["roles"], json!([high, low]));
-    patch(&t, &carol, at, json!({"roles": [low]})).await.is_problem(403);
+    patch(&t, &carol, at, json!({"roles": [low]}))
+        .await
+        .is_problem(403);
     drop(bob);
 }
 
@@ -326,7 +372,10 @@ async fn kicks_and_bans_need_their_scope() {
             .send()
             .await;
     }
-    let (manage, moderate) = (token(&t, &alice, "manage").await, token(&t, &alice, "moderate").await);
+    let (manage, moderate) = (
+        token(&t, &alice, "manage").await,
+        token(&t, &alice, "moderate").await,
+    );
     let end = async |with: &str, who: &str, how: &str| {
         let path = format!("/waddles/penguins/members/{who}?how={how}");
         t.ask("DELETE", &path).bearer(with).send().await
@@ -347,7 +396,9 @@ async fn a_token_that_is_none_is_told_so() {
     let wrong = t.get("/api/v1/waddles").bearer("wdp_nonsense").send().await;
     assert_eq!(wrong.is_problem(401)["type"], "urn:waddle:problem:invalid-token");
     assert!(
-        wrong.header("www-authenticate").contains("error=\"invalid_token\""),
+        wrong
+            .header("www-authenticate")
+            .contains("error=\"invalid_token\""),
         "{}",
         wrong.header("www-authenticate")
     );
@@ -355,7 +406,14 @@ async fn a_token_that_is_none_is_told_so() {
     assert_eq!(nobody.is_problem(401)["type"], "urn:waddle:problem:unauthorized");
     assert!(!nobody.header("www-authenticate").contains("error"));
     // what is for anybody is for those too whose token has ended
-    assert_eq!(t.get("/api/v1/discover").bearer("wdp_nonsense").send().await.status, 200);
+    assert_eq!(
+        t.get("/api/v1/discover")
+            .bearer("wdp_nonsense")
+            .send()
+            .await
+            .status,
+        200
+    );
 }
 
 #[tokio::test]
@@ -400,7 +458,10 @@ async fn the_document_means_what_it_says() {
     for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
         let text = schema.to_string();
         for word in ["\"made_at\"", "\"made_by\""] {
-            assert!(!text.contains(word), "{name} has {word}, others created_at, created_by");
+            assert!(
+                !text.contains(word),
+                "{name} has {word}, others created_at, created_by"
+            );
         }
         seen += 1;
     }
@@ -414,7 +475,12 @@ async fn reactions_at_once_all_count() {
     let (t, ..) = with_rooms().await;
     let bob = t.token("bob").await;
     let at = "/channels/penguins.general/messages";
-    let said = t.post(at).bearer(&bob).json(json!({"body": "hello"})).send().await;
+    let said = t
+        .post(at)
+        .bearer(&bob)
+        .json(json!({"body": "hello"}))
+        .send()
+        .await;
     let id = said.json()["id"].as_str().unwrap().to_owned();
     let react = |id: &str, emoji: &str| t.ask("PUT", &format!("{at}/{id}/reactions/{emoji}")).bearer(&bob);
     let emoji = ["%F0%9F%90%A7", "%F0%9F%90%9F", "%F0%9F%A7%8A", "%E2%9D%84"];
@@ -509,17 +575,25 @@ async fn a_picture_of_oneself() {
     let tag = |tag: &str| t.get(at).bearer(&alice).header("if-none-match", tag);
     // its bytes are no text: the second time the tag says enough
     let first = t.ask("HEAD", at).bearer(&alice).send().await;
-    assert_eq!((first.status.as_u16(), first.header("content-type")), (200, "image/png"));
+    assert_eq!(
+        (first.status.as_u16(), first.header("content-type")),
+        (200, "image/png")
+    );
     let same = tag(first.header("etag")).send().await;
     assert_eq!((same.status.as_u16(), same.text.as_str()), (304, ""));
     t.get(at).bearer(&bob).send().await.is_problem(404);
     // what it is is told by what is in it
-    let script = put("image/png", b"<script>alert(1)</script>".to_vec()).send().await;
-    assert_eq!(script.is_problem(415)["type"], "urn:waddle:problem:media-type");
-    put("image/png", [b"\x89PNG\r\n\x1a\n".to_vec(), vec![0; 131_072]].concat())
+    let script = put("image/png", b"<script>alert(1)</script>".to_vec())
         .send()
-        .await
-        .is_problem(413);
+        .await;
+    assert_eq!(script.is_problem(415)["type"], "urn:waddle:problem:media-type");
+    put(
+        "image/png",
+        [b"\x89PNG\r\n\x1a\n".to_vec(), vec![0; 131_072]].concat(),
+    )
+    .send()
+    .await
+    .is_problem(413);
     let other = put("image/png", b"GIF89a".to_vec())
         .header("if-match", "\"x\"")
         .send()

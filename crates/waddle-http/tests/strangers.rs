@@ -91,7 +91,10 @@ async fn slow_bodies_of_one_network_keep_nobody_else_waiting() {
     }
     assert!(poll!(slow_post(&t, "192.0.2.2")).is_pending(), "another network");
     slow.pop();
-    assert!(poll!(slow_post(&t, "192.0.2.1")).is_pending(), "a place is free again");
+    assert!(
+        poll!(slow_post(&t, "192.0.2.1")).is_pending(),
+        "a place is free again"
+    );
 }
 
 #[tokio::test]
@@ -132,7 +135,12 @@ async fn a_stream_that_missed_something_may_resume_with_the_same_login() {
 async fn a_bot_listens_so_often_and_no_more() {
     let (t, ..) = with_rooms().await;
     let alice = t.token("alice").await;
-    let made = t.post("/bots").bearer(&alice).json(json!({"name": "Skua"})).send().await;
+    let made = t
+        .post("/bots")
+        .bearer(&alice)
+        .json(json!({"name": "Skua"}))
+        .send()
+        .await;
     assert_eq!(made.status, 201, "{}", made.text);
     let token = made.json()["token"]["token"].as_str().unwrap().to_owned();
     let listen = async || {

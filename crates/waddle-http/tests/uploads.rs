@@ -348,3 +348,37 @@ async fn who_guesses_is_slowed_down() {
         .await
         .is_problem(429);
 }
+
+#[tokio::test]
+async fn whoever_reads_slowly_holds_few_files_open() {
+    let s = open_with(|http, _| http.limits.downloads_per_address = 2).await;
+    let at = uploaded(&s, "film.mp4", Some("video/mp4"), &[7; 1_000_000]).await;
+    let read = async |addr: &str| {
+        let mut req = axum::http::Request::get(&at)
+            .header("host", "127.0.0.1:3000")
+            .body(axum::body::Body::empty())
+            .unwrap();
+        req.extensions_mut().insert(waddle_http::Conn {
+            addr: addr.parse().unwrap(),
+            tls: false,
+        });
+        tower::ServiceExt::oneshot(s.router.clone(), req).await.unwrap()
+    };
+    let mut slow = vec![read("2001:db8::1").await, read("2001:db8::2").await];
+    assert!(slow.iter().all(|r| r.status() == 200));
+    let third = read("2001:db8::3").await;
+    assert_eq!(
+        (
+            third.status().as_u16(),
+            third.headers().contains_key("retry-after")
+        ),
+        (503, true)
+    );
+    assert_eq!(read("2001:db8:1::1").await.status(), 200, "another network");
+    slow.pop();
+    assert_eq!(read("2001:db8::3").await.status(), 200, "one was given up");
+    let whole = axum::body::to_bytes(slow.remove(0).into_body(), 2_000_000)
+        .await
+        .unwrap();
+    assert_eq!(whole.len(), 1_000_000);
+}

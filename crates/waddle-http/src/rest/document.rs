@@ -168,9 +168,11 @@ fn complete(path: &str, method: &str, operation: &mut Map<String, Value>) {
         _ => Map::new(),
     };
     if method == "get"
-        && let Some(ok) = responses
-            .get_mut("200")
-            .filter(|ok| ["application/json", "image/png"].iter().any(|kind| ok["content"].get(kind).is_some()))
+        && let Some(ok) = responses.get_mut("200").filter(|ok| {
+            ["application/json", "image/png"]
+                .iter()
+                .any(|kind| ok["content"].get(kind).is_some())
+        })
     {
         ok["headers"]["ETag"] = json!({ "description": "Of this content.", "schema": { "type": "string" } });
         parameters.push(header(

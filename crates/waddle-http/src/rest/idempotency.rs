@@ -195,7 +195,9 @@ async fn finish(
     }
     let most = app.config.limits.http_idempotency_bytes;
     let (parts, body) = response.into_parts();
-    let body = axum::body::to_bytes(body, usize::MAX).await.map_err(|_| unkept())?;
+    let body = axum::body::to_bytes(body, usize::MAX)
+        .await
+        .map_err(|_| unkept())?;
     let kept = serde_json::to_vec(&Kept::of(&parts, &body, most)).map_err(|_| unkept())?;
     identity.keep_answer(account, key, &kept).await?;
     Ok(Response::from_parts(parts, Body::from(body)))

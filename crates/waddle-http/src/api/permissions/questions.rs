@@ -124,7 +124,14 @@ pub async fn check(
     Path(w): Path<String>,
     Json(body): Json<CheckBody>,
 ) -> Result<Json<CheckView>, Problem> {
-    let asked = Asked::of(&app, &auth, &w, &body.contextual_tuples, body.consistency.as_ref()).await?;
+    let asked = Asked::of(
+        &app,
+        &auth,
+        &w,
+        &body.contextual_tuples,
+        body.consistency.as_ref(),
+    )
+    .await?;
     let read = Read::new(&body.object, body.relation, &body.subject)?;
     // The way back to an older revision may be long.
     let check = move |q: &Questions<'_>| q.at.check(read.question(), q.limits);
@@ -176,7 +183,14 @@ pub async fn check_batch(
     Path(w): Path<String>,
     Json(body): Json<BatchBody>,
 ) -> Result<Json<BatchView>, Problem> {
-    let asked = Asked::of(&app, &auth, &w, &body.contextual_tuples, body.consistency.as_ref()).await?;
+    let asked = Asked::of(
+        &app,
+        &auth,
+        &w,
+        &body.contextual_tuples,
+        body.consistency.as_ref(),
+    )
+    .await?;
     let most = app.config.limits.permission_batch;
     if body.questions.len() > most {
         return Err(Problem::invalid(format!("questions: at most {most}")));
@@ -218,7 +232,14 @@ pub async fn expand(
     Path(w): Path<String>,
     Json(body): Json<ExpandBody>,
 ) -> Result<Json<ExpandView>, Problem> {
-    let asked = Asked::of(&app, &auth, &w, &body.contextual_tuples, body.consistency.as_ref()).await?;
+    let asked = Asked::of(
+        &app,
+        &auth,
+        &w,
+        &body.contextual_tuples,
+        body.consistency.as_ref(),
+    )
+    .await?;
     let (object, relation) = (object(&body.object)?, body.relation);
     let (tree, zookie) = asked
         .answer(&app, move |q| {
@@ -273,7 +294,14 @@ pub async fn list_objects(
 ) -> Result<Json<ObjectList>, Problem> {
     let part = Part::of("objects", &paging)?;
     let subject = subject(&body.subject)?;
-    let asked = Asked::of(&app, &auth, &w, &body.contextual_tuples, body.consistency.as_ref()).await?;
+    let asked = Asked::of(
+        &app,
+        &auth,
+        &w,
+        &body.contextual_tuples,
+        body.consistency.as_ref(),
+    )
+    .await?;
     let (found, zookie) = asked
         .answer(&app, move |q| {
             q.at.list_objects(&body.kind, &body.relation, subject.as_ref(), q.lookup)
@@ -333,7 +361,14 @@ pub async fn list_users(
 ) -> Result<Json<SubjectList>, Problem> {
     let part = Part::of("subjects", &paging)?;
     let object = object(&body.object)?;
-    let asked = Asked::of(&app, &auth, &w, &body.contextual_tuples, body.consistency.as_ref()).await?;
+    let asked = Asked::of(
+        &app,
+        &auth,
+        &w,
+        &body.contextual_tuples,
+        body.consistency.as_ref(),
+    )
+    .await?;
     let (found, zookie) = asked
         .answer(&app, move |q| {
             let wanted = body.subjects.as_deref().unwrap_or("user");
@@ -376,10 +411,7 @@ impl Part {
         all.sort();
         let more = all.len() > self.limit;
         all.truncate(self.limit);
-        let cursor = all
-            .last()
-            .filter(|_| more)
-            .and_then(|last| next(self.list, last));
+        let cursor = all.last().filter(|_| more).and_then(|last| next(self.list, last));
         (all, cursor)
     }
 }
@@ -393,7 +425,14 @@ pub async fn explain(
     Path(w): Path<String>,
     Json(body): Json<CheckBody>,
 ) -> Result<Json<ExplainView>, Problem> {
-    let asked = Asked::of(&app, &auth, &w, &body.contextual_tuples, body.consistency.as_ref()).await?;
+    let asked = Asked::of(
+        &app,
+        &auth,
+        &w,
+        &body.contextual_tuples,
+        body.consistency.as_ref(),
+    )
+    .await?;
     let read = Read::new(&body.object, body.relation, &body.subject)?;
     let explain = move |q: &Questions<'_>| q.at.explain(read.question(), q.limits);
     let (explained, zookie) = asked.answer(&app, explain).await?;
