@@ -19,6 +19,10 @@ use waddle_core::WaddleId;
 use waddle_http::HttpServer;
 use waddle_storage::repo::tuples;
 
+/// As the server has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement, for release builds"]
 async fn checks_over_http() {
