@@ -102,12 +102,13 @@ impl ChannelMessages {
         Ok(page)
     }
 
-    /// A page of the thread that `root` began, without it. Any message of the thread may be named.
+    /// A page of the thread that `root` began, without it. Any message of the thread may be named, also when its root is gone.
     pub async fn thread(&self, viewer: &Viewer, root: MessageId, range: Range, max: usize) -> Result<Page> {
         let (viewer, channel) = (viewer.clone(), self.channel);
         let read = self.read(move |c, key| {
-            let root = messages::root_of(c, root)?.unwrap_or(root);
-            archive::get(c, key, root)?;
+            let named = messages::first_of(c, root)?;
+            archive::get(c, key, named)?;
+            let root = messages::root_of(c, named)?.unwrap_or(named);
             let (rows, complete) = messages::of_thread(c, root, range, max)?;
             let items = view::views(c, key, channel, &viewer, rows)?;
             Ok(Page { items, complete })

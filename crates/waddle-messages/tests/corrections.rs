@@ -3,7 +3,7 @@
 
 use waddle_archive::retraction;
 use waddle_core::{ChannelId, MessageId, Timestamp};
-use waddle_messages::{Facts, NewsKind, index};
+use waddle_messages::{ChannelMessages, Facts, NewsKind, Range, Viewer, index};
 use waddle_stanza::retract::Tombstone;
 use waddle_storage::{
     Db, Storage, StorageConfig, StorageError,
@@ -107,4 +107,44 @@ async fn what_may_only_correct_is_no_new_message() {
     assert_eq!(news, NewsKind::Edited(first));
     let count = db.read(move |c| archive::last(c, &key, 10, None)).await.unwrap();
     assert_eq!(count.len(), 2, "what is refused leaves nothing");
+}
+
+#[tokio::test]
+async fn a_thread_outlives_the_message_that_it_began_with() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = Storage::open(StorageConfig::new(dir.path())).await.unwrap();
+    let channel = ChannelId::new();
+    let (db, key) = (storage.server(), ArchiveKey::channel(channel));
+    let (root, _) = append(&db, &key, 0, None).await.unwrap();
+    let answers = |id| Facts {
+        is_line: true,
+        reply_to: Some(id),
+        ..Facts::default()
+    };
+    let (one, _) = append(&db, &key, 1, Some(answers(root))).await.unwrap();
+    let (two, _) = append(&db, &key, 2, Some(answers(one))).await.unwrap();
+    let at = key.clone();
+    db.write(move |tx| archive::remove(tx, &at, Some(one), 9))
+        .await
+        .unwrap();
+    let messages = ChannelMessages::of(db.clone(), channel);
+    let thread = async |id| {
+        messages
+            .thread(&Viewer::public(), id, Range::After(None), 9)
+            .await
+    };
+    let found: Vec<_> = thread(two).await.unwrap().items.iter().map(|m| m.id).collect();
+    assert_eq!(found, [one, two]);
+    assert!(matches!(
+        thread(root).await,
+        Err(waddle_messages::Error::NotFound)
+    ));
+    let elsewhere = ChannelMessages::of(db, ChannelId::new());
+    let other = elsewhere
+        .thread(&Viewer::public(), two, Range::After(None), 9)
+        .await;
+    assert!(
+        matches!(other, Err(waddle_messages::Error::NotFound)),
+        "{other:?}"
+    );
 }

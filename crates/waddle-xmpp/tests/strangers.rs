@@ -135,6 +135,25 @@ async fn what_waits_for_consent_can_be_taken_back() {
 }
 
 #[tokio::test]
+async fn nobody_who_has_an_account_speaks_as_a_room() {
+    let w = world().await;
+    people(&w, &["alice", "bob"]).await;
+    let direct = w.server.direct();
+    direct
+        .set_policy(&own("bob"), RequestPolicy::FriendsOnly)
+        .await
+        .unwrap();
+    let mut a = w.online("alice", "one").await;
+    let mut b = w.online("bob", "two").await;
+    a.send("<message to='bob@waddle.test/two' type='groupchat' id='1'><body>psst</body></message>")
+        .await;
+    a.quiet().await;
+    assert!(body(&b.message().await).contains("would like to write"));
+    b.quiet().await;
+    assert_eq!(direct.requests(&own("bob"), None, 9).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn private_messages_from_other_servers_spend_the_bucket_too() {
     let rate = Rate {
         count: 2,

@@ -84,8 +84,18 @@ fn is_approach(kind: Type, message: Element<'_>) -> bool {
             || c.in_ns("urn:xmpp:sfs:0")
     };
     match kind {
-        Type::Chat | Type::Normal | Type::Headline => message.children().any(talks),
-        Type::Error | Type::Groupchat => false,
+        Type::Chat | Type::Normal | Type::Headline | Type::Groupchat => message.children().any(talks),
+        Type::Error => false,
+    }
+}
+
+/// Whether it answers something, or comes from a room that the recipient has entered. No account of this server is a room,
+/// whatever it calls what it says.
+fn is_no_approach(post: &Post) -> bool {
+    match post.kind {
+        Type::Error => true,
+        Type::Groupchat => post.from.user().is_none(),
+        Type::Chat | Type::Normal | Type::Headline => false,
     }
 }
 
@@ -132,7 +142,7 @@ pub(super) fn decide(
             Consent::Waits(false)
         });
     }
-    if matches!(post.kind, Type::Error | Type::Groupchat) {
+    if is_no_approach(post) {
         return Ok(Consent::Given);
     }
     let invites = asker(server, &post.from, stanza);
@@ -228,7 +238,7 @@ pub(super) fn is_plain(server: &Server, post: &Post, stanza: &Stanza) -> bool {
     if post.from.accepted().is_some() {
         return false;
     }
-    if matches!(post.kind, Type::Error | Type::Groupchat) {
+    if is_no_approach(post) {
         return true;
     }
     server.policies.of(post.to.local().unwrap_or_default()) == RequestPolicy::Everyone
