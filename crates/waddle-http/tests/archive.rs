@@ -289,7 +289,7 @@ async fn addresses_of_messages_lead_to_the_pages_of_their_day() {
     t.router = waddle_http::router(t.config.clone(), t.deps.clone());
     let mut ids = Vec::new();
     for n in 0..8 {
-        ids.push(say(&rooms, "alice", w, c, NewMessage::text(&format!("number {n}"))).await);
+        ids.push(say(&rooms, "alice", w, c, NewMessage::text(format!("number {n}"))).await);
     }
     let day = "/archive/penguins/general/2026-01-31";
     let mut page = day.to_owned();

@@ -352,7 +352,7 @@ async fn who_guesses_is_slowed_down() {
 #[tokio::test]
 async fn whoever_reads_slowly_holds_few_files_open() {
     let s = open_with(|http, _| http.limits.downloads_per_address = 2).await;
-    let at = uploaded(&s, "film.mp4", Some("video/mp4"), &[7; 1_000_000]).await;
+    let at = uploaded(&s, "film.mp4", Some("video/mp4"), &vec![7; 1_000_000]).await;
     let read = async |addr: &str| {
         let mut req = axum::http::Request::get(&at)
             .header("host", "127.0.0.1:3000")

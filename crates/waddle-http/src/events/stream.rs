@@ -96,14 +96,7 @@ impl Stream {
     ) -> Result<Self, Problem> {
         let user = known.account.user.clone();
         let watch = Watch::new(&app, known);
-        let (seat, items) = app.events.enter(&user).ok_or_else(|| Problem {
-            retry_after: Some(10),
-            ..ended(
-                "too-many-streams",
-                StatusCode::TOO_MANY_REQUESTS,
-                "this account has too many event streams; end one",
-            )
-        })?;
+        let (seat, items) = app.events.enter(&user).ok_or_else(Problem::too_many_streams)?;
         let now = app.deps.identity.now();
         let resumed = cursor.is_some();
         let mut stream = Self {
