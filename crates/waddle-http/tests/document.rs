@@ -289,7 +289,11 @@ fn index(document: &Value) -> String {
             "| `{} {short}` | {} | {} |\n",
             method.to_uppercase(),
             asks.join(", "),
-            op["summary"].as_str().unwrap().trim_end_matches('.')
+            op["summary"]
+                .as_str()
+                .unwrap()
+                .trim_end_matches('.')
+                .replace('\n', " ")
         );
         let topic = op["tags"][0].as_str().unwrap_or("other");
         let place = METHODS.iter().position(|m| m == method).unwrap_or(METHODS.len());

@@ -301,8 +301,9 @@ pub async fn run(
     }))
 }
 
-/// Answer a command that the asking bot was told: so many times (`command_answers`), for a while (`command_minutes`). What is
-/// refused does not count.
+/// Answer a command that the asking bot was told: so many times (`command_answers`), for a while (`command_minutes`).
+///
+/// What is refused does not count.
 #[utoipa::path(post, path = "/interactions/{id}/answers", tag = "commands", security(("token" = ["messages:write"])),
     responses((status = 204, description = "Said.")))]
 pub async fn answer(

@@ -224,8 +224,9 @@ pub struct How {
     reason: Option<String>,
 }
 
-/// End a membership: one's own, which is leaving, or another's. A token needs `moderate` to kick and to ban, `manage` for
-/// the rest.
+/// End a membership: one's own, which is leaving, or another's.
+///
+/// A token needs `moderate` to kick and to ban, `manage` for the rest.
 #[utoipa::path(delete, path = "/waddles/{w}/members/{who}", tag = "members",
     security(("token" = ["manage"]), ("token" = ["moderate"])),
     responses((status = 204, description = "Ended.")))]

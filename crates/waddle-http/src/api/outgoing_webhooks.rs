@@ -317,8 +317,9 @@ pub async fn dead_letters(
     }))
 }
 
-/// Try to deliver one of them now; 502 says what went wrong, 409 that the webhook is not told this. Taken, or with nothing
-/// left to tell (410), it is off the list.
+/// Try to deliver one of them now; 502 says what went wrong, 409 that the webhook is not told this.
+///
+/// Taken, or with nothing left to tell (410), it is off the list.
 #[utoipa::path(post, path = "/waddles/{w}/outgoing-webhooks/{id}/dead-letters/{letter}/redeliver", tag = "outgoing-webhooks",
     security(("token" = ["manage"])),
     params(("letter" = i64, Path, description = "Its number.")),

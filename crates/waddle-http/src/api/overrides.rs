@@ -84,8 +84,9 @@ async fn put(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Give a person or a role something in one channel, or deny it: `whom` is a localpart, JID, DID or handle, or
-/// `role:` and a role's identifier.
+/// Give a person or a role something in one channel, or deny it.
+///
+/// `whom` is a localpart, JID, DID or handle, or `role:` and a role's identifier.
 #[utoipa::path(put, path = "/waddles/{w}/channels/{c}/overrides/{relation}/{whom}", tag = "channels",
     security(("token" = ["manage"])), params(("relation" = ChannelGrant, Path, description = "What.")),
     responses((status = 204, description = "It holds.")))]

@@ -112,8 +112,9 @@ pub struct TupleChangeView {
     zookie: String,
 }
 
-/// Write and delete tuples: overrides of channels, members and permissions of custom roles, rules of topics, devices
-/// and feeds, publishers; each as its own operation would, in the audit log too.
+/// Write and delete tuples, each as its own operation would, in the audit log too.
+///
+/// They are overrides of channels, members and permissions of custom roles, rules of topics, devices and feeds, publishers.
 #[utoipa::path(post, path = "/waddles/{w}/permissions/tuples", tag = "permissions", security(("token" = ["manage"])),
     responses((status = 200, description = "Done.", body = TupleChangeView)))]
 pub async fn write(
