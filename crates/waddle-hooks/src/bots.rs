@@ -475,7 +475,12 @@ impl Hooks {
         let actor = actor.into();
         let row = self.managed_bot(&actor, id).await?;
         self.command_bot(&actor, &row, "bot.token.create").await?;
-        Ok(self.0.deps.identity.issue_bot_token(id, label, expires_at).await?)
+        Ok(self
+            .0
+            .deps
+            .identity
+            .issue_bot_token(id, label, expires_at)
+            .await?)
     }
 
     /// A bot's live tokens, the newest first.

@@ -27,6 +27,7 @@ mod problem;
 mod rate;
 mod rest;
 mod server;
+mod small_body;
 mod status;
 mod uploads;
 mod websocket;
@@ -171,6 +172,7 @@ fn surface(config: HttpConfig, deps: HttpDeps, stop: CancellationToken) -> Route
         .merge(open)
         .merge(sockets)
         .fallback(layers::nothing)
+        .layer(from_fn(small_body::read))
         .layer(from_fn(layers::count))
         .layer(from_fn_with_state(app.clone(), client::identify))
         .layer(from_fn_with_state(app.clone(), layers::polish))

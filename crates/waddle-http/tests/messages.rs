@@ -408,7 +408,9 @@ async fn pins_and_the_inbox() {
         get(&t, &bob, settings).await.json(),
         json!({"link_previews": false})
     );
-    let log = get(&t, &alice, "/waddles/penguins/audit?action=waddle.update").await.json();
+    let log = get(&t, &alice, "/waddles/penguins/audit?action=waddle.update")
+        .await
+        .json();
     assert_eq!(log["entries"][0]["detail"], "link previews off", "{log}");
 }
 

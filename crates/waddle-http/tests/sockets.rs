@@ -157,6 +157,54 @@ async fn a_head_without_end_is_refused() {
     );
 }
 
+#[tokio::test]
+async fn a_refusal_keeps_the_connection_of_whose_body_comes_behind_its_head() {
+    let t = open().await;
+    let server = HttpServer::start(t.config.clone(), t.deps.clone(), vec![listener().await], None).unwrap();
+    let mut s = TcpStream::connect(server.plain_addresses()[0]).await.unwrap();
+    for (path, status) in [
+        ("/api/v1/nothing", "404"),
+        ("/api/v1/waddles", "401"),
+        ("/healthz", "405"),
+    ] {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n"
+        );
+        s.write_all(head.as_bytes()).await.unwrap();
+        let mut first = [0; 12];
+        let early = timeout(Duration::from_millis(100), s.read_exact(&mut first)).await;
+        assert!(early.is_err(), "{path}: answered before the request was there");
+        s.write_all(b"{}").await.unwrap();
+        let answer = one_answer(&mut s).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+    }
+    s.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .unwrap();
+    assert!(one_answer(&mut s).await.starts_with("HTTP/1.1 200"));
+    server.shutdown(Duration::from_secs(1)).await;
+}
+
+/// The next answer of a connection that is kept: its head and as much body as it says.
+async fn one_answer(s: &mut TcpStream) -> String {
+    let mut text = Vec::new();
+    let head = loop {
+        let mut byte = [0];
+        timeout(WAIT, s.read_exact(&mut byte)).await.unwrap().unwrap();
+        text.push(byte[0]);
+        if text.ends_with(b"\r\n\r\n") {
+            break String::from_utf8(text).unwrap();
+        }
+    };
+    let length = head
+        .lines()
+        .find_map(|l| l.strip_prefix("content-length: "))
+        .map_or(0, |n| n.parse().unwrap());
+    let mut body = vec![0; length];
+    timeout(WAIT, s.read_exact(&mut body)).await.unwrap().unwrap();
+    head
+}
+
 /// A server whose doors echo, and its address.
 async fn echo(t: &mut Setup) -> (HttpServer, SocketAddr) {
     t.deps.xmpp = Some(Arc::new(|mut socket, peer| {

@@ -8,8 +8,8 @@ use waddle_stanza::{Condition, ns};
 use waddle_storage::repo::{archive, messages};
 
 use super::{stage, stage_with, viewer};
-use crate::stage::{ROOM, user};
 use crate::play::text;
+use crate::stage::{ROOM, user};
 
 #[tokio::test]
 async fn nothing_is_left_of_what_was_taken_back() {

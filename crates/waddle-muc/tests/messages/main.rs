@@ -8,9 +8,9 @@ mod beside;
 mod gone;
 #[path = "../play/mod.rs"]
 mod play;
+mod said;
 #[path = "../play/stage.rs"]
 mod stage;
-mod said;
 
 use play::{World, text};
 use stage::{ROOM, Stage, archive_id, user};

@@ -7,8 +7,8 @@ use waddle_muc::ActError;
 use waddle_stanza::{Condition, ns};
 
 use super::{stage, stage_with, viewer};
-use crate::stage::user;
 use crate::play::text;
+use crate::stage::user;
 
 #[tokio::test]
 async fn said_through_http_and_by_clients_is_the_same() {
