@@ -7,7 +7,6 @@ use waddle_muc::ActError;
 use waddle_stanza::{Condition, ns};
 
 use super::{stage, stage_with, viewer};
-use crate::play::text;
 use crate::stage::user;
 
 #[tokio::test]
