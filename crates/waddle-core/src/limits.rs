@@ -350,7 +350,8 @@ limits! {
     http_streams: usize = 20,
     /// HTTP: events waiting for one stream; then it is closed and can be resumed from its cursor.
     http_stream_events: usize = 1_024,
-    /// HTTP: messages of the past that a resumed stream is told; a longer absence is told as `reset`.
+    /// HTTP: messages of the past that a resumed stream is told, of all its waddles together; of a waddle with more, it is
+    /// told `reset`.
     http_stream_replay: usize = 5_000,
     /// Identity: bytes of an answer from a PDS, PLC directory or handle host.
     identity_answer_bytes: usize = 524_288,

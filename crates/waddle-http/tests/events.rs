@@ -402,6 +402,30 @@ async fn too_long_an_absence_is_a_reset() {
 }
 
 #[tokio::test]
+async fn many_waddles_share_what_is_told_of_the_past() {
+    let (t, alice, _) = world(|limits| limits.http_stream_replay = 3).await;
+    make(&t, &alice, "puffins").await;
+    let mut reader = listen(&t, &alice, "").await.unwrap();
+    let cursor = reader.expect("ready").await.cursor;
+    drop(reader);
+    for room in ["penguins.general", "puffins.general"] {
+        say(&t, &alice, room, "1").await;
+        say(&t, &alice, room, "2").await;
+    }
+    let mut again = listen(&t, &alice, &format!("?cursor={cursor}")).await.unwrap();
+    again.expect("ready").await;
+    // two of the one fit, the two of the other do not fit beside them
+    let reset = again.expect("reset").await.data["waddle_id"].clone();
+    for body in ["1", "2"] {
+        let told = again.expect("message.created").await.data;
+        assert_eq!(told["message"]["body"], body);
+        assert_ne!(told["waddle_id"], reset);
+    }
+    let nothing = timeout(Duration::from_millis(200), again.next()).await;
+    assert!(nothing.is_err(), "{nothing:?}");
+}
+
+#[tokio::test]
 async fn over_a_websocket() {
     let (t, alice, bob) = world(|_| ()).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

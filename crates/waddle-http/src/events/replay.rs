@@ -32,21 +32,28 @@ pub enum Missed {
     TooMuch((MessageId, i64)),
 }
 
-/// Reads what a waddle had behind the cursor.
-pub async fn missed(app: &App, waddle: WaddleId, cursor: &Cursor) -> Result<Missed, Problem> {
-    let most = app.config.limits.http_stream_replay;
+impl Past {
+    /// How much of what a stream is told at the most.
+    pub fn size(&self) -> usize {
+        self.news.len().max(self.lines.len())
+    }
+}
+
+/// Reads what a waddle had behind the cursor: at most so many messages, so many lines.
+pub async fn missed(app: &App, waddle: WaddleId, cursor: &Cursor, most: usize) -> Result<Missed, Problem> {
     let (place, since) = (cursor.place(waddle), cursor.since());
     let db = app.deps.community.storage().waddle(waddle).await?;
+    let part = PAGE.min(most + 1);
     let read = db.read(move |conn| {
         let mut all = Vec::new();
         let mut upto = place.message;
         loop {
-            let page = news::since(conn, waddle, upto, PAGE).map_err(storage)?;
+            let page = news::since(conn, waddle, upto, part).map_err(storage)?;
             let Some(last) = page.last().map(|n| n.id) else {
                 break;
             };
             upto = last;
-            let full = page.len() == PAGE;
+            let full = page.len() == part;
             all.extend(page);
             if !full || all.len() > most {
                 break;

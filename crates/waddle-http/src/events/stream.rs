@@ -128,6 +128,8 @@ impl Stream {
         let mut past = Vec::new();
         let mut resets = Vec::new();
         let mut lines = Vec::new();
+        // of all waddles together: one request reads no more
+        let mut left = app.config.limits.http_stream_replay;
         for (waddle, _) in app.deps.community.waddles_of(user).await? {
             if self.chosen.as_ref().is_some_and(|c| !c.contains(&waddle.id)) {
                 continue;
@@ -139,8 +141,9 @@ impl Stream {
             if !resumed {
                 continue;
             }
-            match super::replay::missed(&app, waddle.id, &self.cursor).await? {
+            match super::replay::missed(&app, waddle.id, &self.cursor, left).await? {
                 Missed::Some(missed) => {
+                    left = left.saturating_sub(missed.size());
                     self.covered.insert(waddle.id, missed.upto);
                     past.extend(missed.news);
                     lines.extend(missed.lines.into_iter().map(|l| (waddle.id, l)));

@@ -1,6 +1,7 @@
 //! Asking the person (RFC 6749 §4.1.1, §4.1.2; RFC 9207).
 
 use axum::{
+    Extension,
     extract::{Path, Query, State},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
@@ -12,6 +13,7 @@ use super::{SCOPE, client::OauthClient, issuer, pending::AccessRequest, pending:
 use crate::{
     App,
     auth::{Fields, MaybeAuth},
+    client::{Client, network},
     pages::{Part, fill, message, page},
 };
 
@@ -60,7 +62,11 @@ fn over(app: &App) -> Response {
 
 /// `GET /oauth/authorize`. Anybody can register a program: nothing is redirected to one before the person has answered
 /// (RFC 9700 §4.11.2).
-pub async fn authorize(State(app): State<App>, Query(q): Query<Authorize>) -> Response {
+pub async fn authorize(
+    State(app): State<App>,
+    Extension(asker): Extension<Client>,
+    Query(q): Query<Authorize>,
+) -> Response {
     let client = OauthClient::of(&app, &q.client_id).filter(|c| c.has(&q.redirect_uri));
     let Some(client) = client.filter(|_| q.state.as_ref().is_none_or(|s| s.len() <= STATE)) else {
         return message(
@@ -88,7 +94,7 @@ pub async fn authorize(State(app): State<App>, Query(q): Query<Authorize>) -> Re
     if let Some(problem) = problem {
         return message(&app, StatusCode::BAD_REQUEST, problem);
     }
-    match app.oauth.ask(request) {
+    match app.oauth.ask(network(asker.addr), request) {
         Some(id) => Redirect::to(&["/oauth/consent/", &id].concat()).into_response(),
         None => message(
             &app,

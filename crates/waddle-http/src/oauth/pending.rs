@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     time::{Duration, Instant},
 };
 
@@ -15,6 +16,8 @@ use super::client::OauthClient;
 
 /// Requests, and codes, at a time; the oldest is forgotten.
 const MOST: usize = 1_000;
+/// Requests of one network, and codes of one person: whoever has more forgets their own oldest.
+const EACH: usize = 20;
 /// How long a person may think.
 const REQUEST: Duration = Duration::from_secs(600);
 /// How long a code lasts (RFC 6749 §4.1.2).
@@ -44,12 +47,18 @@ pub struct Grant {
     pub user: UserId,
 }
 
-struct Store<T> {
-    all: HashMap<String, (Instant, T)>,
+struct Waiting<K, T> {
+    since: Instant,
+    of: K,
+    value: T,
+}
+
+struct Store<K, T> {
+    all: HashMap<String, Waiting<K, T>>,
     lasts: Duration,
 }
 
-impl<T> Store<T> {
+impl<K: PartialEq, T> Store<K, T> {
     fn new(lasts: Duration) -> Self {
         Self {
             all: HashMap::new(),
@@ -57,35 +66,40 @@ impl<T> Store<T> {
         }
     }
 
-    fn put(&mut self, value: T) -> Option<String> {
+    fn put(&mut self, of: K, value: T) -> Option<String> {
         let mut bytes = [0; 32];
         SystemRandom::new().fill(&mut bytes).ok()?;
         let key = B64.encode(bytes);
         let lasts = self.lasts;
-        self.all.retain(|_, (at, _)| at.elapsed() < lasts);
-        if self.all.len() >= MOST
-            && let Some(oldest) = self
-                .all
-                .iter()
-                .min_by_key(|(_, (at, _))| *at)
-                .map(|(k, _)| k.clone())
-        {
-            self.all.remove(&oldest);
+        self.all.retain(|_, w| w.since.elapsed() < lasts);
+        let own = self.all.values().filter(|w| w.of == of).count();
+        if own >= EACH {
+            self.forget_oldest(|w| w.of == of);
+        } else if self.all.len() >= MOST {
+            self.forget_oldest(|_| true);
         }
-        self.all.insert(key.clone(), (Instant::now(), value));
+        let since = Instant::now();
+        self.all.insert(key.clone(), Waiting { since, of, value });
         Some(key)
     }
 
+    fn forget_oldest(&mut self, among: impl Fn(&Waiting<K, T>) -> bool) {
+        let found = self.all.iter().filter(|(_, w)| among(w));
+        if let Some(key) = found.min_by_key(|(_, w)| w.since).map(|(k, _)| k.clone()) {
+            self.all.remove(&key);
+        }
+    }
+
     fn take(&mut self, key: &str) -> Option<T> {
-        let (at, value) = self.all.remove(key)?;
-        (at.elapsed() < self.lasts).then_some(value)
+        let waiting = self.all.remove(key)?;
+        (waiting.since.elapsed() < self.lasts).then_some(waiting.value)
     }
 }
 
 /// Both kinds.
 pub struct Pending {
-    requests: Mutex<Store<AccessRequest>>,
-    grants: Mutex<Store<Grant>>,
+    requests: Mutex<Store<IpAddr, AccessRequest>>,
+    grants: Mutex<Store<UserId, Grant>>,
 }
 
 impl Default for Pending {
@@ -98,16 +112,16 @@ impl Default for Pending {
 }
 
 impl Pending {
-    /// Remembers a request; its name.
-    pub fn ask(&self, request: AccessRequest) -> Option<String> {
-        self.requests.lock().put(request)
+    /// Remembers a request from a network; its name.
+    pub fn ask(&self, network: IpAddr, request: AccessRequest) -> Option<String> {
+        self.requests.lock().put(network, request)
     }
 
     /// A request that still waits.
     pub fn request(&self, id: &str) -> Option<AccessRequest> {
         let requests = self.requests.lock();
-        let (at, request) = requests.all.get(id)?;
-        (at.elapsed() < REQUEST).then(|| request.clone())
+        let waiting = requests.all.get(id)?;
+        (waiting.since.elapsed() < REQUEST).then(|| waiting.value.clone())
     }
 
     /// A request that is answered now.
@@ -117,7 +131,7 @@ impl Pending {
 
     /// Remembers a grant; its code.
     pub fn grant(&self, grant: Grant) -> Option<String> {
-        self.grants.lock().put(grant)
+        self.grants.lock().put(grant.user.clone(), grant)
     }
 
     /// The grant of a code, which works once.
@@ -133,16 +147,26 @@ mod tests {
     #[test]
     fn bounded_and_once() {
         let mut s = Store::new(REQUEST);
-        let first = s.put(0).unwrap();
+        let first = s.put(0, 0).unwrap();
         for i in 1..=MOST {
-            s.put(i).unwrap();
+            s.put(i, i).unwrap();
         }
         assert_eq!(s.all.len(), MOST);
         assert_eq!(s.take(&first), None, "the oldest was forgotten");
-        let last = s.put(7).unwrap();
+        let last = s.put(7, 7).unwrap();
         assert_eq!((s.take(&last), s.take(&last)), (Some(7), None));
         let mut s = Store::new(Duration::ZERO);
-        let key = s.put(1).unwrap();
+        let key = s.put(0, 1).unwrap();
         assert_eq!(s.take(&key), None, "over");
+    }
+
+    #[test]
+    fn whoever_asks_much_forgets_their_own() {
+        let mut s = Store::new(REQUEST);
+        let other = s.put("192.0.2.1", 0).unwrap();
+        let own: Vec<_> = (0..=EACH).map(|i| s.put("192.0.2.2", i).unwrap()).collect();
+        assert_eq!(s.all.len(), EACH + 1);
+        assert_eq!((s.take(&own[0]), s.take(&own[1])), (None, Some(1)));
+        assert_eq!(s.take(&other), Some(0));
     }
 }
