@@ -6,77 +6,27 @@
 #![expect(dead_code, reason = "the stage has more than these tests use")]
 
 mod play;
+#[path = "play/stage.rs"]
+mod stage;
 
 use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use play::{World, text};
-use waddle_community::{Actor, ChannelChange, PurgeRequest, Role, Visibility, screen::Rule};
-use waddle_core::{ChannelId, Limits, MessageId, SystemClock, UserId, WaddleId, time::Clock};
+use play::text;
+use stage::{ROOM, Stage, archive_id, body, user};
+use waddle_community::{Actor, ChannelChange, PurgeRequest, Role};
+use waddle_core::{Limits, MessageId, SystemClock, time::Clock};
 use waddle_messages::{Act, ChannelMessages, NewMessage, Viewer};
 use waddle_stanza::{Stanza, ns};
-use waddle_storage::repo::{
-    archive::{self, ArchiveKey},
-    messages::Preview,
-};
+use waddle_storage::repo::messages::Preview;
 
-const ROOM: &str = "penguins.general@muc.localhost";
-
-struct Stage {
-    w: World,
-    waddle: WaddleId,
-    channel: ChannelId,
-    messages: ChannelMessages,
-}
-
-/// Ada owns the waddle, Mo moderates, Bob is a member; Bob and Mo are in the room.
+/// Bob and Mo are in the room.
 async fn stage() -> Stage {
-    let mut w = World::new(Limits::default()).await;
-    w.make_waddle("penguins", "ada", Visibility::Private).await;
-    w.add("penguins", "bob", Role::Member).await;
-    w.add("penguins", "mo", Role::Moderator).await;
-    let waddle = w
-        .community
-        .waddle_by_slug(&"penguins".parse().unwrap())
-        .unwrap()
-        .id;
-    let channels = w.community.channels(waddle).await.unwrap();
-    let channel = channels.iter().find(|c| c.slug.as_str() == "general").unwrap().id;
-    for name in ["bob", "mo"] {
-        w.connect(name).await;
-        w.join(name, ROOM, name).await;
-    }
-    Stage {
-        messages: ChannelMessages::open(&w.community, waddle, channel)
-            .await
-            .unwrap(),
-        w,
-        waddle,
-        channel,
-    }
-}
-
-fn user(name: &str) -> UserId {
-    UserId::local(name)
-}
-
-fn body(s: &Stanza) -> String {
-    s.root()
-        .child_text("body", ns::CLIENT)
-        .unwrap_or_default()
-        .into_owned()
+    Stage::open(Limits::default(), &[("bob", "bob"), ("mo", "mo")]).await
 }
 
 fn condition(s: &Stanza) -> String {
-    let e = s.root().child("error", ns::CLIENT);
-    let e = e.unwrap_or_else(|| panic!("no error: {}", text(s)));
-    e.children().next().unwrap().name().to_owned()
-}
-
-fn archive_id(s: &Stanza) -> MessageId {
-    let id = s.root().child("stanza-id", ns::SID);
-    let id = id.unwrap_or_else(|| panic!("not archived: {}", text(s)));
-    id.attr("id").unwrap().parse().unwrap()
+    stage::error(s).1
 }
 
 impl Stage {
@@ -109,12 +59,6 @@ impl Stage {
         self.act(name, Act::Say(NewMessage::text(words))).await
     }
 
-    async fn rule(&self, json: &str) {
-        let rule: Rule = serde_json::from_str(json).unwrap();
-        let made = self.w.community.add_rule(Actor::System, self.waddle, rule).await;
-        made.unwrap();
-    }
-
     async fn timeout(&self, name: &str) {
         let until = SystemClock.now().plus(Duration::from_secs(600));
         let c = &self.w.community;
@@ -123,14 +67,10 @@ impl Stage {
             .unwrap();
     }
 
-    /// What is kept with a text, the oldest first.
-    async fn kept(&self) -> Vec<String> {
-        let db = self.w.storage.waddle(self.waddle).await.unwrap();
-        let key = ArchiveKey::channel(self.channel);
-        let seen = db
-            .read(move |c| archive::around(c, &key, MessageId(i64::MAX), 100))
-            .await;
-        seen.unwrap().into_iter().filter_map(|s| s.body).collect()
+    async fn messages(&self) -> ChannelMessages {
+        ChannelMessages::open(&self.w.community, self.waddle, self.channel)
+            .await
+            .unwrap()
     }
 }
 
@@ -306,7 +246,14 @@ async fn what_a_page_says_of_itself_is_held_against_the_rules() {
         .await;
     let came = s.until("bob", |m| m.root().has("apply-to", ns::FASTEN)).await;
     assert!(text(&came).contains("How nice"), "{}", text(&came));
-    let seen = async |s: &Stage| s.messages.get(&Viewer::public(), id).await.unwrap().preview;
+    let seen = async |s: &Stage| {
+        s.messages()
+            .await
+            .get(&Viewer::public(), id)
+            .await
+            .unwrap()
+            .preview
+    };
     assert_eq!(seen(&s).await.unwrap().title.as_deref(), Some("How nice"));
     // A correction without the link takes its preview along, also one that comes late.
     let edit =
@@ -332,7 +279,7 @@ async fn nobody_takes_a_members_mentions_by_a_nickname() {
         user: Some(user("ada")),
         addresses: true,
     };
-    let seen = s.messages.get(&viewer, id).await.unwrap();
+    let seen = s.messages().await.get(&viewer, id).await.unwrap();
     let mut all: Vec<_> = seen.mentions.into_iter().filter_map(|m| m.user).collect();
     all.sort();
     assert_eq!(all, [user("bob"), user("zoe")]);
@@ -358,9 +305,27 @@ async fn a_marker_is_told_once_and_never_goes_back() {
     assert_eq!(*told.lock(), [two, own], "nobody has read what is not said");
     // Who came later has read what was said before.
     s.w.add("penguins", "zoe", Role::Member).await;
-    assert_eq!(s.messages.unread(&user("zoe"), 100).await.unwrap().1.messages, 0);
+    assert_eq!(
+        s.messages()
+            .await
+            .unread(&user("zoe"), 100)
+            .await
+            .unwrap()
+            .1
+            .messages,
+        0
+    );
     s.say("ada", "3").await;
-    assert_eq!(s.messages.unread(&user("zoe"), 100).await.unwrap().1.messages, 1);
+    assert_eq!(
+        s.messages()
+            .await
+            .unread(&user("zoe"), 100)
+            .await
+            .unwrap()
+            .1
+            .messages,
+        1
+    );
 }
 
 #[tokio::test]
