@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::{
     body::{Body, to_bytes},
     extract::Request,
-    http::{StatusCode, header},
+    http::{StatusCode, Version, header},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
@@ -20,13 +20,14 @@ const SMALL: usize = 16 * 1024;
 /// How long such a body may take.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Reads the body of a request that says that it is small.
+/// Reads the body of a request that says that it is small: one a connection, since HTTP/2, with its many streams, needs
+/// none of this.
 pub async fn read(req: Request, next: Next) -> Response {
     let length = req
         .headers()
         .get(header::CONTENT_LENGTH)
         .and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
-    if !length.is_some_and(|n| (1..=SMALL).contains(&n)) {
+    if req.version() >= Version::HTTP_2 || !length.is_some_and(|n| (1..=SMALL).contains(&n)) {
         return next.run(req).await;
     }
     let (parts, body) = req.into_parts();
