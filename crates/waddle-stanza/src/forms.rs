@@ -158,7 +158,7 @@ impl Field {
             var: e.attr("var").map(Into::into),
             kind: e.attr("type").and_then(|t| FieldKind::from_name(&t)),
             label: e.attr("label").map(Into::into),
-            validate: e.child("validate", ns::VALIDATE).and_then(Validate::read),
+            validate: e.child("validate", ns::VALIDATE).map(Validate::read),
             ..Self::default()
         };
         for c in e.children().filter(|c| c.in_ns(ns::DATA)) {

@@ -53,15 +53,24 @@ impl DataType {
     }
 }
 
-/// How the values of a field are checked (XEP-0122 §3.2).
+/// What a value must be besides of its type (XEP-0122 §3.2): one of these, never two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// Nothing; of a list, one of the options.
+    Basic,
+    /// Of a list, also another value than the options.
+    Open,
+    /// From the least to the greatest number; of a list, also another value than the options.
+    Range(i64, i64),
+}
+
+/// How the values of a field are checked (XEP-0122 §3).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Validate {
     /// What a value is.
     pub datatype: DataType,
-    /// For lists: other values than the options may be given too.
-    pub open: bool,
-    /// The least and the greatest number.
-    pub range: Option<(i64, i64)>,
+    /// What else it must be.
+    pub method: Method,
 }
 
 impl Validate {
@@ -69,63 +78,66 @@ impl Validate {
     pub fn of(datatype: DataType) -> Self {
         Self {
             datatype,
-            open: false,
-            range: None,
+            method: Method::Basic,
         }
     }
 
     /// Whole numbers from `min` to `max`.
     pub fn between(min: i64, max: i64) -> Self {
         Self {
-            range: Some((min, max)),
-            ..Self::of(DataType::Integer)
+            datatype: DataType::Integer,
+            method: Method::Range(min, max),
         }
     }
 
     /// Allows other values than a list's options.
     pub fn open(mut self) -> Self {
-        self.open = true;
+        self.method = Method::Open;
         self
     }
 
-    pub(crate) fn read(e: Element<'_>) -> Option<Self> {
+    /// What is of another type than those above is checked as text (§4.1); of several methods the first counts.
+    pub(crate) fn read(e: Element<'_>) -> Self {
         let datatype = e.attr("datatype").unwrap_or("xs:string".into());
-        let datatype = DataType::ALL.iter().find(|t| t.1 == datatype)?.0;
+        let datatype = DataType::ALL.iter().find(|t| t.1 == datatype);
         let number = |r: Element<'_>, name| r.attr(name).and_then(|v| v.parse().ok());
-        let range = e.child("range", ns::VALIDATE);
-        Some(Self {
-            datatype,
-            open: e.has("open", ns::VALIDATE),
-            range: range.map(|r| {
-                (
-                    number(r, "min").unwrap_or(i64::MIN),
-                    number(r, "max").unwrap_or(i64::MAX),
-                )
-            }),
-        })
+        let method = |c: Element<'_>| match c.name() {
+            "basic" => Some(Method::Basic),
+            "open" => Some(Method::Open),
+            "range" => Some(Method::Range(
+                number(c, "min").unwrap_or(i64::MIN),
+                number(c, "max").unwrap_or(i64::MAX),
+            )),
+            _ => None,
+        };
+        Self {
+            datatype: datatype.map_or(DataType::String, |t| t.0),
+            method: (e.children().filter(|c| c.in_ns(ns::VALIDATE)))
+                .find_map(method)
+                .unwrap_or(Method::Basic),
+        }
     }
 
     pub(crate) fn write(&self, w: &mut XmlWriter) {
         w.open_ns("validate", ns::VALIDATE)
             .attr("datatype", self.datatype.name());
-        match (self.range, self.open) {
-            (Some((min, max)), _) => {
-                w.open("range");
-                w.attr_display("min", min).attr_display("max", max).close();
-            }
-            (None, true) => {
-                w.open("open").close();
-            }
-            (None, false) => {
-                w.open("basic").close();
-            }
-        }
-        w.close();
+        match self.method {
+            Method::Basic => w.open("basic"),
+            Method::Open => w.open("open"),
+            Method::Range(min, max) => w
+                .open("range")
+                .attr_display("min", min)
+                .attr_display("max", max),
+        };
+        w.close().close();
     }
 
     fn holds(&self, value: &str) -> bool {
-        let within = |(min, max)| value.parse().is_ok_and(|n: i64| (min..=max).contains(&n));
-        self.datatype.holds(value) && self.range.is_none_or(within)
+        let within = match self.method {
+            Method::Range(min, max) => value.parse().is_ok_and(|n: i64| (min..=max).contains(&n)),
+            Method::Basic | Method::Open => true,
+        };
+        self.datatype.holds(value) && within
     }
 }
 
@@ -206,7 +218,7 @@ impl Field {
         let listed = match kind {
             FieldKind::Boolean => matches!(value, "0" | "1" | "true" | "false"),
             FieldKind::ListSingle | FieldKind::ListMulti => {
-                let open = self.validate.as_ref().is_some_and(|v| v.open);
+                let open = (self.validate.as_ref()).is_some_and(|v| v.method != Method::Basic);
                 open || self.options.iter().any(|(_, v)| v == value)
             }
             _ => true,
@@ -228,7 +240,7 @@ mod tests {
             .field(
                 Field::new("seconds", FieldKind::ListSingle)
                     .option(None, "30")
-                    .validate(Validate::between(0, 60).open()),
+                    .validate(Validate::between(0, 60)),
             )
             .field(Field::new("color", FieldKind::ListMulti).option(None, "red"))
             .field(Field::new("since", FieldKind::TextSingle).validate(Validate::of(DataType::DateTime)))
@@ -291,8 +303,14 @@ mod tests {
             let mut w = XmlWriter::new();
             v.write(&mut w);
             let s = Stanza::parse(w.finish()).unwrap();
-            assert_eq!(Validate::read(s.root()).unwrap(), v);
+            assert_eq!(Validate::read(s.root()), v);
         }
+        let two = "<validate xmlns='http://jabber.org/protocol/xdata-validate' datatype='x:y'><open/><range/></validate>";
+        let s = Stanza::parse(two.into()).unwrap();
+        assert_eq!(
+            Validate::read(s.root()),
+            Validate::of(DataType::String).open()
+        );
         assert!(DataType::AnyUri.holds("mailto:a@b") && !DataType::AnyUri.holds("a b"));
     }
 }

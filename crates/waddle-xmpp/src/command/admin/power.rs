@@ -40,7 +40,7 @@ fn end(a: &Asker<'_>, answers: &[Form], ending: Ending, title: &str, verb: &str)
     let Some(f) = answers.first() else {
         let mut delay = Field::new("delay", FieldKind::ListSingle)
             .label("Time delay in seconds")
-            .validate(Validate::between(0, 86_400).open())
+            .validate(Validate::between(0, 86_400))
             .value("30");
         for (label, value) in DELAYS {
             delay = delay.option(Some(label), value);
