@@ -7,6 +7,8 @@
     reason = "tests"
 )]
 
+#[path = "http/support/mod.rs"]
+#[allow(dead_code, reason = "shared with the tests of the surface")]
 mod support;
 
 use std::{path::Path, process::Command};

@@ -124,10 +124,7 @@ impl Validate {
         match self.method {
             Method::Basic => w.open("basic"),
             Method::Open => w.open("open"),
-            Method::Range(min, max) => w
-                .open("range")
-                .attr_display("min", min)
-                .attr_display("max", max),
+            Method::Range(min, max) => w.open("range").attr_display("min", min).attr_display("max", max),
         };
         w.close().close();
     }
@@ -307,10 +304,7 @@ mod tests {
         }
         let two = "<validate xmlns='http://jabber.org/protocol/xdata-validate' datatype='x:y'><open/><range/></validate>";
         let s = Stanza::parse(two.into()).unwrap();
-        assert_eq!(
-            Validate::read(s.root()),
-            Validate::of(DataType::String).open()
-        );
+        assert_eq!(Validate::read(s.root()), Validate::of(DataType::String).open());
         assert!(DataType::AnyUri.holds("mailto:a@b") && !DataType::AnyUri.holds("a b"));
     }
 }
