@@ -26,7 +26,7 @@ use crate::{
     change, index,
     metrics::Metrics,
     ops,
-    registry::{Directory, Open, OpenWaddles},
+    registry::{Directory, Entering, Open, OpenWaddles},
 };
 
 struct Inner {
@@ -41,6 +41,7 @@ struct Inner {
     exports: Semaphore,
     /// Held from the count of what somebody owns until that counts one more.
     owning: Mutex<()>,
+    entering: Entering,
 }
 
 /// All communities of a server. Clones are handles to the same.
@@ -59,6 +60,7 @@ impl Community {
         let this = Self(Arc::new(Inner {
             exports: Semaphore::new(limits.waddle_exports),
             owning: Mutex::default(),
+            entering: Entering::default(),
             storage,
             clock,
             limits,
@@ -219,6 +221,10 @@ impl Community {
 
     pub(crate) fn owning(&self) -> &Mutex<()> {
         &self.0.owning
+    }
+
+    pub(crate) fn entering(&self) -> &Entering {
+        &self.0.entering
     }
 
     pub(crate) fn now(&self) -> Timestamp {

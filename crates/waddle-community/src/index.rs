@@ -41,15 +41,41 @@ pub(crate) async fn advance(
 
 /// Makes the index of one waddle anew.
 pub(crate) async fn rebuild(server: &Db, own: &Db, id: WaddleId, revision: u64) -> Result<()> {
+    let entered = rebuild_with(server, own, id, revision, None).await?;
+    tracing::info!(waddle = %id, members = entered, "membership index made anew");
+    Ok(())
+}
+
+/// Makes the index of a waddle that is new here: for members who belong to more than `most` waddles it takes no place
+/// until they join themselves. The caller lets nobody enter another one meanwhile.
+pub(crate) async fn build(server: &Db, own: &Db, id: WaddleId, revision: u64, most: usize) -> Result<()> {
+    rebuild_with(server, own, id, revision, Some(most))
+        .await
+        .map(drop)
+}
+
+async fn rebuild_with(
+    server: &Db,
+    own: &Db,
+    id: WaddleId,
+    revision: u64,
+    most: Option<usize>,
+) -> Result<usize> {
     let (members, channels) = own
         .read(|conn| Ok((members::roles(conn)?, channels::ids(conn)?)))
         .await?;
-    tracing::info!(waddle = %id, members = members.len(), "membership index made anew");
+    let count = members.len();
     server
         .write(move |tx| {
             waddles::index_replace(tx, id, &members, revision)?;
-            waddles::place_channels(tx, id, &channels)
+            waddles::place_channels(tx, id, &channels)?;
+            let Some(max) = most else { return Ok(()) };
+            let unasked = waddles::unask_overfull(tx, id, max)?;
+            if unasked > 0 {
+                tracing::info!(waddle = %id, unasked, "members who are in as many waddles as they may join themselves");
+            }
+            Ok(())
         })
         .await?;
-    Ok(())
+    Ok(count)
 }

@@ -4,8 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use ahash::AHashMap;
 use parking_lot::{Mutex, RwLock};
-use tokio::{sync::OnceCell, time::Instant};
-use waddle_core::{Slug, Timestamp, WaddleId};
+use tokio::{
+    sync::{MutexGuard, OnceCell},
+    time::Instant,
+};
+use waddle_core::{Slug, Timestamp, UserId, WaddleId};
 use waddle_storage::Db;
 
 use crate::{Result, Waddle, WaddleAccess};
@@ -67,6 +70,42 @@ impl Directory {
 
     pub fn all(&self) -> Vec<Arc<Waddle>> {
         self.names.read().by_id.values().cloned().collect()
+    }
+}
+
+/// How many people enter something at a time.
+const LANES: usize = 64;
+
+/// One entry of a person into a waddle at a time, from the count of what they belong to until that counts one more.
+/// Whoever waits for one has the waddle's turn already, if they need it, and no other of these.
+pub(crate) struct Entering {
+    lanes: [tokio::sync::Mutex<()>; LANES],
+    hash: ahash::RandomState,
+}
+
+impl Entering {
+    /// Of one person.
+    pub async fn one(&self, user: &UserId) -> MutexGuard<'_, ()> {
+        let lane = self.hash.hash_one(user.as_str()) % LANES as u64;
+        self.lanes[lane as usize].lock().await
+    }
+
+    /// Of everybody.
+    pub async fn all(&self) -> Vec<MutexGuard<'_, ()>> {
+        let mut all = Vec::with_capacity(LANES);
+        for lane in &self.lanes {
+            all.push(lane.lock().await);
+        }
+        all
+    }
+}
+
+impl Default for Entering {
+    fn default() -> Self {
+        Self {
+            lanes: std::array::from_fn(|_| tokio::sync::Mutex::default()),
+            hash: ahash::RandomState::new(),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use waddle_storage::{
     repo::{invites, members},
 };
 
-use super::{bounded, members as member_ops, members::Will};
+use super::{bounded, members as member_ops};
 use crate::{
     Actor, Community, Error, Event, Invite, InviteLink, NewInvite, On, Result, Role, Waddle, change::Draft,
 };
@@ -153,21 +153,19 @@ impl Community {
     pub async fn accept_invite(&self, user: &UserId, code: &Secret) -> Result<(Arc<Waddle>, Role)> {
         let waddle = self.invited_to(code).ok_or(NO_INVITE)?;
         let (hash, user) = (hash(code.expose()), user.clone());
-        if self.member(waddle.id, &user).await?.is_none() {
-            self.room_for_one_more(&user, Will::Own).await?;
-        }
         let (actor, joiner) = (Actor::User(user.clone()), user.clone());
-        let accepted = self.change_openly(waddle.id, actor, move |d| {
+        let accepted = self.enter_by_will(waddle.id, actor, &joiner, move |d, room| {
             let invite = invites::by_hash(d.tx, &hash)?.ok_or(NO_INVITE)?;
             if members::is_banned(d.tx, &user)? {
                 return Err(Error::Forbidden);
             }
             if let Some(member) = members::get(d.tx, &user)? {
-                return Ok(member.role);
+                return room.map(|()| member.role);
             }
             if is_spent(&invite, d.now) || !stands(d, &invite) {
                 return Err(Error::Expired("invite"));
             }
+            room?;
             invites::count_use(d.tx, invite.id)?;
             member_ops::enter(d, &user, invite.role, Some(invite.id))?;
             d.audit(
@@ -178,9 +176,7 @@ impl Community {
             )?;
             Ok(invite.role)
         });
-        let role = accepted.await?;
-        self.confirm_membership(waddle.id, &joiner).await?;
-        Ok((waddle, role))
+        Ok((waddle, accepted.await?))
     }
 
     /// The invites that are kept, the newest first.

@@ -31,11 +31,10 @@ impl Community {
     /// [`Error::Forbidden`] for a waddle that is not public, or none, and for who is banned; [`Error::Limit`].
     pub async fn join_waddle(&self, user: &UserId, id: WaddleId) -> Result<Role> {
         let user = user.clone();
-        let room = self.room_for_one_more(&user, Will::Own).await;
         let joiner = user.clone();
-        let role = self.change(id, Actor::User(user.clone()), move |d| {
+        let role = self.enter_by_will(id, Actor::User(user.clone()), &joiner, move |d, room| {
             if let Some(member) = members::get(d.tx, &user)? {
-                return Ok(member.role);
+                return room.map(|()| member.role);
             }
             if d.access.waddle().visibility != Visibility::Public {
                 return Err(Error::Forbidden);
@@ -45,9 +44,8 @@ impl Community {
             d.audit("member.join", &user.subject(), "", None)?;
             Ok(Role::Member)
         });
-        let role = role.await?;
-        self.confirm_membership(id, &joiner).await?;
-        Ok(role)
+        let role = role.await;
+        self.hide(id, Some(&joiner), role)
     }
 
     /// Asks to join a restricted waddle, with a message of up to 500 characters.
@@ -62,7 +60,7 @@ impl Community {
         if known.visibility == Visibility::Private {
             return Err(Error::Forbidden);
         }
-        self.room_for_one_more(&user, Will::Own).await?;
+        self.room_for_one_more(id, &user, Will::Own).await?;
         self.change_openly(id, Actor::User(user.clone()), move |d| {
             if user.as_str().starts_with("device:") || members::is_banned(d.tx, &user)? {
                 return Err(Error::Forbidden);
@@ -158,15 +156,13 @@ impl Community {
         check_reason(reason)?;
         let reason = reason.filter(|r| !r.is_empty()).map(str::to_owned);
         let asked = self.join_request(id, request).await?;
-        let room = match &asked {
-            Some(r) if accept => self.room_for_one_more(&r.user, Will::Own).await,
-            _ => Ok(()),
-        };
         let gone = match &asked {
             Some(r) if accept => self.is_gone(&r.user).await?,
             _ => false,
         };
-        self.change(id, actor.into(), move |d| {
+        let (actor, joiner) = (actor.into(), asked.filter(|_| accept).map(|r| r.user));
+        let by = actor.user().cloned();
+        let answer = move |d: &mut Draft<'_>, room: Result<()>| {
             d.require(On::Waddle, Permission::Invite.as_str())?;
             let found = join_requests::get(d.tx, request)?
                 .filter(|r| r.refused_at.is_none())
@@ -194,8 +190,12 @@ impl Community {
                 reason.as_deref(),
             )?;
             Ok(found)
-        })
-        .await
+        };
+        let done = match joiner {
+            Some(joiner) => self.enter_by_will(id, actor, &joiner, answer).await,
+            None => self.change_openly(id, actor, move |d| answer(d, Ok(()))).await,
+        };
+        self.hide(id, by.as_ref(), done)
     }
 
     /// Whether somebody had an account here and has none any more.

@@ -138,6 +138,9 @@ pub(super) fn take_out(d: &mut Draft<'_>, user: &UserId) -> Result<bool> {
     Ok(member.is_some())
 }
 
+/// What a bound on somebody's memberships counts.
+pub(crate) const OF_ONE_MEMBER: &str = "waddles for one member";
+
 /// By whose will somebody becomes a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Will {
@@ -161,14 +164,13 @@ impl Community {
     ) -> Result<()> {
         let user = user.clone();
         let actor = actor.into();
-        let room = self.room_for_one_more(&user, Will::Others).await;
         let _one = match role {
             Role::Owner => Some(self.owning().lock().await),
             _ => None,
         };
         let own = self.room_to_own(id, &user).await;
         let (by, by_operator, whom) = (actor.user().cloned(), actor == Actor::System, user.clone());
-        let add = move |d: &mut Draft<'_>| {
+        let add = move |d: &mut Draft<'_>, room: Result<()>| {
             d.require(On::Waddle, "manage_members")?;
             let there = members::get(d.tx, &user)?;
             if there.as_ref().is_some_and(|m| m.role == role) {
@@ -201,7 +203,7 @@ impl Community {
         // What is noted of the person's will belongs to this attempt alone: another one waits for its turn.
         let done = self.in_turn(id, move |this, open| async move {
             let unasked = this.expect_unasked(&open, &actor, &whom).await?;
-            let done = this.make(&open, actor, add).await;
+            let done = this.make_with_room(&open, actor, &whom, Will::Others, add).await;
             if (unasked && done.is_err()) || (by_operator && done.is_ok()) {
                 this.confirm_membership(id, &whom).await?;
             }
@@ -399,13 +401,48 @@ impl Community {
             .await?)
     }
 
-    /// Somebody who belongs to as many waddles as allowed cannot join one more. Memberships that others entered take
-    /// no place from what the person wants themselves.
-    pub(super) async fn room_for_one_more(&self, user: &UserId, will: Will) -> Result<()> {
+    /// Somebody who belongs to as many other waddles as allowed cannot join one more. Memberships that others entered
+    /// take no place from what the person wants themselves.
+    pub(super) async fn room_for_one_more(&self, id: WaddleId, user: &UserId, will: Will) -> Result<()> {
         let (user, max) = (user.clone(), self.limits().waddles_per_member);
         let server = self.storage().server();
-        let have = server.read(move |conn| waddles::belongs_to(conn, &user, will == Will::Others));
-        bounded("waddles for one member", have.await?, max)
+        let have = server.read(move |conn| waddles::belongs_to(conn, &user, id, will == Will::Others));
+        bounded(OF_ONE_MEMBER, have.await?, max)
+    }
+
+    /// A change in the waddle's turn that may make a member of somebody, or their membership their own will: `work`
+    /// hears whether they may belong to one more waddle. That stays true until this counts.
+    async fn make_with_room<T: Send + 'static>(
+        &self,
+        open: &Open,
+        actor: Actor,
+        user: &UserId,
+        will: Will,
+        work: impl FnOnce(&mut Draft<'_>, Result<()>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let _one = self.entering().one(user).await;
+        let room = self.room_for_one_more(open.access.id(), user, will).await;
+        let done = self.make(open, actor, move |d| work(d, room)).await;
+        if will == Will::Own && done.is_ok() {
+            self.confirm_membership(open.access.id(), user).await?;
+        }
+        done
+    }
+
+    /// A change by which somebody enters a waddle by their own will: `work` hears whether they may belong to one more.
+    /// Errors are those of [`change_openly`](Self::change_openly).
+    pub(super) async fn enter_by_will<T: Send + 'static>(
+        &self,
+        id: WaddleId,
+        actor: Actor,
+        user: &UserId,
+        work: impl FnOnce(&mut Draft<'_>, Result<()>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let user = user.clone();
+        self.in_turn(id, move |this, open| async move {
+            this.make_with_room(&open, actor, &user, Will::Own, work).await
+        })
+        .await
     }
 
     /// Before somebody is entered by another person: it counts as unasked until they say yes. Bots of a waddle and what
@@ -431,7 +468,7 @@ impl Community {
     }
 
     /// The person belongs there by their own will.
-    pub(super) async fn confirm_membership(&self, id: WaddleId, user: &UserId) -> Result<()> {
+    async fn confirm_membership(&self, id: WaddleId, user: &UserId) -> Result<()> {
         let user = user.clone();
         let server = self.storage().server();
         Ok(server.write(move |tx| waddles::set_asked(tx, id, &user)).await?)

@@ -24,6 +24,8 @@ mod timeouts;
 mod tuples;
 mod waddles;
 
+pub(crate) use members::OF_ONE_MEMBER;
+
 pub use beside::{AuditLine, Beside, Need};
 
 pub use purge::PurgeRequest;

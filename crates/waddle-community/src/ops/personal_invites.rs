@@ -10,7 +10,6 @@ use super::{
     bounded,
     invites::{hash, is_spent, new_code, stands},
     members as member_ops,
-    members::Will,
 };
 use crate::{Actor, Community, Error, Event, Invite, On, Result, Role};
 
@@ -82,9 +81,8 @@ impl Community {
         if !self.access(id).await?.is_invited(user) {
             return Ok(false);
         }
-        self.room_for_one_more(user, Will::Own).await?;
         let (joiner, user) = (user.clone(), user.clone());
-        let accepted = self.change_openly(id, Actor::User(user.clone()), move |d| {
+        let accepted = self.enter_by_will(id, Actor::User(user.clone()), &joiner, move |d, room| {
             d.set_invited(&user, false);
             if members::is_banned(d.tx, &user)? {
                 return Err(Error::Forbidden);
@@ -98,6 +96,7 @@ impl Community {
             if is_spent(&invite, d.now) || !stands(d, &invite) {
                 return Ok(false);
             }
+            room?;
             invites::count_use(d.tx, invite.id)?;
             member_ops::enter(d, &user, invite.role, Some(invite.id))?;
             d.audit(
@@ -108,10 +107,6 @@ impl Community {
             )?;
             Ok(true)
         });
-        let accepted = accepted.await?;
-        if accepted {
-            self.confirm_membership(id, &joiner).await?;
-        }
-        Ok(accepted)
+        accepted.await
     }
 }

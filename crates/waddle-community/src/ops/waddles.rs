@@ -119,21 +119,27 @@ impl Community {
         actor: &Actor,
         owner: &waddle_core::UserId,
     ) -> Result<Arc<Waddle>> {
-        let (w, of, max) = (waddle.clone(), owner.clone(), self.limits().waddles_per_user);
+        let (w, of, limits) = (waddle.clone(), owner.clone(), self.limits());
         let one = self.owning().lock().await;
+        let entering = self.entering().one(owner).await;
         self.storage()
             .server()
             .transact(move |tx| {
                 if rooms::uses_slug(tx, &w.slug)? {
                     return Err(Error::Conflict("the slug is already taken"));
                 }
-                super::bounded("waddles for one owner", waddles::owned_by(tx, &of)?, max)?;
+                let (owned, in_all) = (
+                    waddles::owned_by(tx, &of)?,
+                    waddles::belongs_to(tx, &of, w.id, false)?,
+                );
+                super::bounded("waddles for one owner", owned, limits.waddles_per_user)?;
+                super::bounded(super::OF_ONE_MEMBER, in_all, limits.waddles_per_member)?;
                 waddles::reserve(tx, &w)?;
                 // It counts from now on, for whoever makes several at once.
                 Ok(waddles::index_put(tx, w.id, &of, Role::Owner)?)
             })
             .await?;
-        drop(one);
+        drop((one, entering));
         let db = self.storage().create_waddle(waddle.id).await?;
         let w = waddle.clone();
         db.write(move |tx| waddles::insert_own(tx, &w)).await?;

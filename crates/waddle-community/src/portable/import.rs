@@ -29,7 +29,8 @@ const NAMED: usize = 100;
 impl Community {
     /// Makes a new waddle out of an export. It is for the server's operator: an export says what everybody wrote.
     ///
-    /// Waddle, channels and feeds get new identifiers, messages keep theirs. Everything happens or nothing.
+    /// Waddle, channels and feeds get new identifiers, messages keep theirs. Everything happens or nothing. Members who
+    /// belong to as many waddles as they may are in it as if somebody else had added them, until they join themselves.
     ///
     /// # Errors
     /// [`Error::Export`] where the file is no export or damaged, [`Error::Strangers`] for people who mean nothing here,
@@ -191,7 +192,9 @@ impl Community {
             )
             .await?;
         let waddle = Arc::new(waddle);
-        index::rebuild(&server, &db, id, revision).await?;
+        let entering = self.entering().all().await;
+        index::build(&server, &db, id, revision, self.limits().waddles_per_member).await?;
+        drop(entering);
         let of = waddle.clone();
         server
             .write(move |tx| {

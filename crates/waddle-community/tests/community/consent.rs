@@ -45,6 +45,12 @@ async fn who_was_added_has_consented_to_nothing_until_they_join() {
     c.accept_invite(&carl, &invite.code).await.unwrap();
     assert!(trusts(&world, "carl", "eve").await && !trusts(&world, "carl", "alice").await);
 
+    let both = c.join_waddle(&carl, w).await;
+    assert!(matches!(both, Err(Error::Limit { max: 1, .. })), "{both:?}");
+    assert!(!trusts(&world, "carl", "alice").await, "his yes takes a place");
+    c.remove_member(&carl, other, &carl, RemovalKind::Left, None)
+        .await
+        .unwrap();
     assert_eq!(c.join_waddle(&carl, w).await, Ok(Role::Member));
     assert!(trusts(&world, "carl", "alice").await, "he has said yes");
     c.transfer_waddle(&alice, w, &carl).await.unwrap();

@@ -4,6 +4,7 @@
 mod channels;
 mod consent;
 mod crash;
+mod crowded;
 mod devices;
 mod ends;
 mod invites;

@@ -267,14 +267,25 @@ pub fn is_unasked(conn: &Conn, id: WaddleId, user: &UserId) -> Result<bool> {
     Ok(found.is_some())
 }
 
-/// Server: how many waddles a user belongs to; by their own will, or in all.
-pub fn belongs_to(conn: &Conn, user: &UserId, all: bool) -> Result<usize> {
+/// Server: how many waddles a user belongs to, by their own will or in `all`; none where this one is among them.
+pub fn belongs_to(conn: &Conn, user: &UserId, id: WaddleId, all: bool) -> Result<usize> {
     conn.query_one(
-        "SELECT (SELECT count(*) FROM memberships WHERE user = ?1) \
-         - iif(?2, 0, (SELECT count(*) FROM unasked_memberships u JOIN memberships m \
-                       ON m.user = u.user AND m.waddle = u.waddle WHERE u.user = ?1))",
-        (user, all),
+        "SELECT iif(coalesce(max(m.waddle = ?2), 0), 0, count(*)) FROM memberships m WHERE m.user = ?1 \
+         AND (?3 OR NOT EXISTS (SELECT 1 FROM unasked_memberships u WHERE u.user = m.user AND u.waddle = m.waddle))",
+        (user, id, all),
         |r| r.get(0),
+    )
+}
+
+/// Server: those members of a waddle who belong to more than `max` by their own will were not asked about this one; how
+/// many they are.
+pub fn unask_overfull(tx: &mut Tx, id: WaddleId, max: usize) -> Result<u64> {
+    tx.execute(
+        "INSERT OR IGNORE INTO unasked_memberships (user, waddle) \
+         SELECT m.user, m.waddle FROM memberships m WHERE m.waddle = ?1 AND (SELECT count(*) FROM memberships o \
+         WHERE o.user = m.user AND NOT EXISTS (SELECT 1 FROM unasked_memberships u \
+         WHERE u.user = o.user AND u.waddle = o.waddle)) > ?2",
+        (id, max),
     )
 }
 
