@@ -31,7 +31,7 @@ fn fetcher(change: impl FnOnce(&mut FetchConfig)) -> Fetcher {
     let mut config = FetchConfig {
         guard: Guard::https(true),
         body_bytes: 1_000,
-        timeout: Duration::from_secs(2),
+        timeout: Duration::from_secs(20),
         ..FetchConfig::new()
     };
     change(&mut config);

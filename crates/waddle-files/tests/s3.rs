@@ -44,7 +44,7 @@ async fn a_broken_upload_leaves_no_parts() {
     upload.write(noise(6 << 20).into()).await.unwrap();
     assert!(s3.external || s3.keys().len() == 1);
     assert!(matches!(upload.finish().await, Err(Error::Cut(_))));
-    for _ in 0..200 {
+    for _ in 0..2_000 {
         if s3.keys().is_empty() {
             break;
         }

@@ -1,15 +1,15 @@
 //! ATProto login, handles and DIDs, local accounts, sessions, tokens and device credentials (`specs/identity.md`).
 //!
-//! [`Identity`] is the one door: every listener asks it who somebody is. Begin with [`login`], which all protocols come
-//! through; [`atproto`] is the login with Bluesky, [`account`] the people, [`session`], [`token`], [`access_token`], [`fast`]
-//! and [`device`] what they log in with, [`throttle`] what stops guessing.
+//! [`Identity`] is the one door: every listener asks it who somebody is. Begin with `login.rs`, which all protocols come
+//! through; [`atproto`] is the login with Bluesky, `account.rs` the people, `session.rs`, `token.rs`, `access_token.rs`,
+//! `fast.rs` and [`device`] what they log in with, `throttle.rs` what stops guessing.
 //!
 //! Invariants: at rest there are SCRAM keys, digests of random tokens and encrypted ATProto tokens, never a password; a
 //! name that does not exist costs and shows the same as one that does; what is revoked is told as an [`IdentityEvent`] and
 //! ends live connections.
 
-pub mod access_token;
-pub mod account;
+mod access_token;
+mod account;
 pub mod atproto;
 mod bot;
 mod config;
@@ -17,18 +17,18 @@ mod deletion;
 pub mod device;
 mod error;
 mod event;
-pub mod fast;
-pub mod idempotency;
-pub mod invitation;
+mod fast;
+mod idempotency;
+mod invitation;
 pub mod keys;
-pub mod login;
+mod login;
 mod metrics;
 pub mod names;
 mod recent;
 mod scram;
-pub mod session;
-pub mod throttle;
-pub mod token;
+mod session;
+mod throttle;
+mod token;
 
 use std::{net::IpAddr, sync::Arc};
 

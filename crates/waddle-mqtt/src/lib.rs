@@ -8,17 +8,17 @@
 //! outbox ─ connection task: window, packet identifiers, aliases → one vectored write per wake
 //! ```
 
-pub mod broker;
+mod broker;
 mod codec;
-pub mod config;
+mod config;
 mod connection;
 mod core;
-pub mod error;
+mod error;
 mod link;
 mod listener;
-pub mod live;
+mod live;
 mod message;
-pub mod metrics;
+mod metrics;
 mod mount;
 pub mod policy;
 mod restore;
@@ -28,7 +28,7 @@ mod route;
 pub mod rules;
 mod session;
 mod sessions;
-pub mod sink;
+mod sink;
 mod space;
 mod store;
 mod sys;

@@ -3,7 +3,10 @@
 //! A run is encoded once per protocol version and view for subscribers at QoS 0, and shared; what differs per
 //! subscriber (packet identifier, alias, expiry, subscription identifiers) is written by its own connection.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    ops::Deref,
+    sync::{Arc, OnceLock},
+};
 
 use bytes::{Bytes, BytesMut};
 use smallvec::SmallVec;
@@ -24,7 +27,7 @@ pub struct Msg {
     response: u16,
     props: u32,
     payload: u32,
-    /// Seconds from [`Run::received`] on; [`FOREVER`] for none.
+    /// Seconds from [`Envelope::received`] on; [`FOREVER`] for none.
     pub expiry: u32,
 }
 
@@ -42,22 +45,7 @@ pub enum Left {
 /// Messages of one publisher to one topic, with equal QoS and retain flag.
 #[derive(Debug)]
 pub struct Run {
-    /// The space's waddle; none for the server's own space.
-    pub waddle: Option<WaddleId>,
-    /// `waddle/<slug>/`, what plain logins see before the topic.
-    pub view: Arc<str>,
-    /// The topic in its space.
-    pub topic: Arc<str>,
-    /// As published.
-    pub qos: u8,
-    /// As published.
-    pub retain: bool,
-    /// When the run arrived.
-    pub received: Timestamp,
-    /// The serial of the publishing session, for no-local; 0 for none.
-    pub from: u64,
-    /// Who published; none for the server itself.
-    pub publisher: Option<UserId>,
+    envelope: Envelope,
     /// The messages, at least one.
     pub msgs: SmallVec<[Msg; 1]>,
     buf: Bytes,
@@ -78,22 +66,30 @@ pub struct Gather {
 /// Where a run goes and what all its messages share.
 #[derive(Debug, Clone)]
 pub struct Envelope {
-    /// See [`Run::waddle`].
+    /// The space's waddle; none for the server's own space.
     pub waddle: Option<WaddleId>,
-    /// See [`Run::view`].
+    /// `waddle/<slug>/`, what plain logins see before the topic.
     pub view: Arc<str>,
-    /// See [`Run::topic`].
+    /// The topic in its space.
     pub topic: Arc<str>,
-    /// See [`Run::qos`].
+    /// As published.
     pub qos: u8,
-    /// See [`Run::retain`].
+    /// As published.
     pub retain: bool,
-    /// See [`Run::received`].
+    /// When the run arrived.
     pub received: Timestamp,
-    /// See [`Run::from`].
+    /// The serial of the publishing session, for no-local; 0 for none.
     pub from: u64,
-    /// See [`Run::publisher`].
+    /// Who published; none for the server itself.
     pub publisher: Option<UserId>,
+}
+
+impl Deref for Run {
+    type Target = Envelope;
+
+    fn deref(&self) -> &Envelope {
+        &self.envelope
+    }
 }
 
 impl Gather {
@@ -143,7 +139,7 @@ impl Gather {
     }
 
     /// Closes the run; the gatherer is empty again.
-    pub fn finish(&mut self, e: Envelope) -> Arc<Run> {
+    pub fn finish(&mut self, envelope: Envelope) -> Arc<Run> {
         let buf = if self.buf.len() * 2 > self.buf.capacity() {
             std::mem::take(&mut self.buf).freeze()
         } else {
@@ -153,14 +149,7 @@ impl Gather {
             b
         };
         Arc::new(Run {
-            waddle: e.waddle,
-            view: e.view,
-            topic: e.topic,
-            qos: e.qos,
-            retain: e.retain,
-            received: e.received,
-            from: e.from,
-            publisher: e.publisher,
+            envelope,
             msgs: std::mem::take(&mut self.msgs),
             buf,
             longest: std::mem::take(&mut self.longest),

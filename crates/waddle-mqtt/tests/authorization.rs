@@ -207,7 +207,7 @@ async fn a_wildcard_sees_only_what_it_may() {
 }
 
 #[tokio::test]
-async fn whoever_is_removed_is_out_within_a_second() {
+async fn whoever_is_removed_is_out_at_once() {
     let s = Server::start().await;
     s.policy.add("seals", "bob");
     let mut mounted5 = s.v5("bob@test/penguins", "m5").await;
@@ -234,7 +234,7 @@ async fn whoever_is_removed_is_out_within_a_second() {
     s.policy.remove("penguins", "bob");
     assert_eq!(mounted5.closed().await[0][2], 0x87);
     assert!(mounted3.closed().await.is_empty());
-    assert!(started.elapsed() < std::time::Duration::from_secs(1));
+    assert!(started.elapsed() < ENDED);
     // A right is left elsewhere: the connection stays, the subscription is gone.
     plain.ping().await;
     let mut alice = s.v5("alice@test/penguins", "a").await;

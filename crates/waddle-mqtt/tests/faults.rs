@@ -203,7 +203,7 @@ async fn a_stalled_reader_costs_only_itself() {
             let started = std::time::Instant::now();
             p.publish1("calm", b"", false).await;
             well.take().await;
-            assert!(started.elapsed() < Duration::from_secs(1));
+            assert!(started.elapsed() < ENDED);
         }
     }
     let grown = memory().saturating_sub(before);

@@ -347,7 +347,7 @@ async fn a_storm_of_takeovers_leaves_one() {
     p.publish1("s", b"one", false).await;
     let mut got = 0;
     for c in &mut survivors {
-        if let Ok(Some(p)) = tokio::time::timeout(Duration::from_millis(500), c.next()).await
+        if let Ok(Some(p)) = tokio::time::timeout(Duration::from_secs(3), c.next()).await
             && p[0] >> 4 == 3
         {
             got += 1;
@@ -501,7 +501,7 @@ async fn keep_alive() {
     assert_eq!(c.closed().await[0][2], 0x8D);
     let took = started.elapsed();
     assert!(
-        took > Duration::from_millis(1400) && took < Duration::from_secs(4),
+        took > Duration::from_millis(1400) && took < Duration::from_secs(8),
         "{took:?}"
     );
     // A server with a longest keep-alive says so.

@@ -74,7 +74,7 @@ async fn what_links_lead_to() {
     let asked = Arc::new(AtomicUsize::new(0));
     let at = server(asked.clone()).await;
     let bounds = Bounds {
-        timeout: Duration::from_millis(500),
+        timeout: Duration::from_secs(2),
         ..Bounds::default()
     };
     let previews = Previews::new(bounds, true).unwrap();

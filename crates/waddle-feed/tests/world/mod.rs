@@ -111,7 +111,7 @@ impl World {
 
     async fn next(&mut self) -> Stanza {
         if self.got.is_empty() {
-            let ready = tokio::time::timeout(Duration::from_secs(10), self.outbox.ready());
+            let ready = tokio::time::timeout(Duration::from_secs(30), self.outbox.ready());
             ready.await.unwrap_or_else(|_| panic!("nothing came"));
             self.outbox.drain_into(&mut self.got);
         }
@@ -205,7 +205,7 @@ impl World {
 }
 
 pub async fn wait_for(condition: impl Fn() -> bool) {
-    for _ in 0..1_000 {
+    for _ in 0..6_000 {
         if condition() {
             return;
         }

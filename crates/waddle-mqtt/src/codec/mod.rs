@@ -37,9 +37,7 @@ pub struct Reason(pub u8);
 #[expect(missing_docs, reason = "the names are those of MQTT 5.0 §2.4")]
 impl Reason {
     pub const SUCCESS: Self = Self(0x00);
-    pub const DISCONNECT_WITH_WILL: Self = Self(0x04);
     pub const NO_SUBSCRIPTION: Self = Self(0x11);
-    pub const UNSPECIFIED: Self = Self(0x80);
     pub const MALFORMED: Self = Self(0x81);
     pub const PROTOCOL: Self = Self(0x82);
     pub const IMPLEMENTATION: Self = Self(0x83);
@@ -55,7 +53,6 @@ impl Reason {
     pub const TAKEN_OVER: Self = Self(0x8E);
     pub const FILTER_INVALID: Self = Self(0x8F);
     pub const TOPIC_INVALID: Self = Self(0x90);
-    pub const ID_IN_USE: Self = Self(0x91);
     pub const ID_NOT_FOUND: Self = Self(0x92);
     pub const RECEIVE_MAXIMUM: Self = Self(0x93);
     pub const ALIAS_INVALID: Self = Self(0x94);
