@@ -33,7 +33,7 @@ pub enum Place {
     Server,
     /// The asker's own account (`to` is absent or the own bare JID).
     Account,
-    /// The rooms' host and its rooms ([`run::in_rooms`] is the way in).
+    /// The rooms' host and its rooms.
     Rooms,
     /// The host of spaces.
     Spaces,

@@ -2,7 +2,7 @@
 //! changed and accounts cancelled after it.
 //!
 //! Who may make one is [`Registration`]; names and passwords follow `specs/identity.md`. Before login the
-//! connection asks [`stranger`], after it the extension answers like any other.
+//! connection asks `stranger`, after it the extension answers like any other.
 
 use std::{net::IpAddr, sync::Arc};
 
