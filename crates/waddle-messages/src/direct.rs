@@ -1,4 +1,4 @@
-//! Direct messages as one of the two people has them, for those who follow them live or read what they missed
+//! Direct messages as one of the two people has them, and those of small groups as one of their people does, for those who follow them live or read what they missed
 //! (`specs/http.md`, "Events").
 
 use waddle_core::{BareJid, Jid, MessageId, Timestamp, UserId};
@@ -11,7 +11,10 @@ use waddle_storage::{
     },
 };
 
-use crate::{Facts, inbox::DirectView, text};
+use crate::{
+    Facts, NewsKind,
+    inbox::{self, DirectView},
+};
 
 /// Rows of an archive that are read at a time.
 const PAGE: usize = 500;
@@ -37,6 +40,24 @@ pub enum DirectNews {
     },
 }
 
+/// What was done in a small group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupNews {
+    /// Something was said.
+    Said {
+        /// Who did, where they are known.
+        author: Option<UserId>,
+        /// Their nickname.
+        nick: String,
+        /// It.
+        message: DirectView,
+        /// The message that it corrects.
+        replaces: Option<MessageId>,
+    },
+    /// This message was taken back.
+    Deleted(MessageId),
+}
+
 /// What a message of an account's archive is to its owner; nothing where it is none that people read.
 pub fn one(conn: &Conn, user: &UserId, id: MessageId) -> Result<Option<DirectNews>> {
     let key = ArchiveKey::user(user);
@@ -55,6 +76,38 @@ pub fn since(
     most: usize,
 ) -> Result<Vec<(MessageId, DirectNews)>> {
     let key = ArchiveKey::user(user);
+    rows_since(conn, &key, after, most, |row| of(conn, &key, user, row))
+}
+
+/// What a message of a small group's archive is to one of its people; nothing where it is none that people read.
+pub fn one_in_group(conn: &Conn, user: &UserId, room: &str, id: MessageId) -> Result<Option<GroupNews>> {
+    match archive::get(conn, &ArchiveKey::room(room), id) {
+        Ok(row) => in_group(conn, user, &row),
+        Err(StorageError::NotFound) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// [`since`] for a small group.
+pub fn since_in_group(
+    conn: &Conn,
+    user: &UserId,
+    room: &str,
+    after: MessageId,
+    most: usize,
+) -> Result<Vec<(MessageId, GroupNews)>> {
+    rows_since(conn, &ArchiveKey::room(room), after, most, |row| {
+        in_group(conn, user, row)
+    })
+}
+
+fn rows_since<T>(
+    conn: &Conn,
+    key: &ArchiveKey,
+    after: MessageId,
+    most: usize,
+    of: impl Fn(&Archived) -> Result<Option<T>>,
+) -> Result<Vec<(MessageId, T)>> {
     let filter = Filter {
         // Identifiers are times, and no stamp is behind its identifier.
         start: Some(Timestamp(after.0.saturating_sub(SLACK))),
@@ -62,9 +115,9 @@ pub fn since(
     };
     let (mut start, mut all) = (Start::First, Vec::new());
     loop {
-        let page = archive::page(conn, &key, &filter, start, PAGE, false)?;
+        let page = archive::page(conn, key, &filter, start, PAGE, false)?;
         for row in page.items.iter().filter(|row| row.id > after) {
-            all.extend(of(conn, &key, user, row)?.map(|news| (row.id, news)));
+            all.extend(of(row)?.map(|news| (row.id, news)));
         }
         match page.items.last() {
             Some(last) if !page.complete && all.len() <= most => start = Start::After(last.id),
@@ -126,17 +179,22 @@ fn of(conn: &Conn, key: &ArchiveKey, user: &UserId, row: &Archived) -> Result<Op
     Ok(Some(DirectNews::Said {
         peer,
         replaces: links.into_iter().find_map(|(_, l)| l.edits),
-        message: DirectView {
-            id: row.id,
-            sent_at: row.at,
-            mine: row.author.as_deref() == Some(user.as_str()),
-            body: if row.retracted {
-                String::new()
-            } else {
-                text::shown(root)
-            },
-            deleted: row.retracted,
-            stanza: row.stanza.clone(),
-        },
+        message: inbox::said(row, user),
+    }))
+}
+
+fn in_group(conn: &Conn, user: &UserId, row: &Archived) -> Result<Option<GroupNews>> {
+    let links = messages::links(conn, &[row.id])?;
+    let replaces = match NewsKind::of(row, links.into_iter().find_map(|(_, l)| l.edits)) {
+        NewsKind::Posted => None,
+        NewsKind::Edited(target) => Some(target),
+        NewsKind::Retracted(target) => return Ok(Some(GroupNews::Deleted(target))),
+        _ => return Ok(None),
+    };
+    Ok(Some(GroupNews::Said {
+        author: row.author.as_deref().and_then(|a| a.parse().ok()),
+        nick: row.peer.clone().unwrap_or_default(),
+        message: inbox::said(row, user),
+        replaces,
     }))
 }

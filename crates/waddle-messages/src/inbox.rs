@@ -432,7 +432,8 @@ pub async fn mark_direct(server: &Db, user: &UserId, peer: &str, id: MessageId) 
     Ok(moved.await?)
 }
 
-fn said(row: &Archived, user: &UserId) -> DirectView {
+/// A message as one of those who have it sees it.
+pub(crate) fn said(row: &Archived, user: &UserId) -> DirectView {
     let body = Stanza::parse(row.stanza.clone()).map_or_else(|_| String::new(), |s| text::shown(s.root()));
     DirectView {
         id: row.id,

@@ -57,7 +57,7 @@ impl NewsKind {
     }
 
     /// What the archive's row says was done.
-    fn of(row: &archive::Archived, edits: Option<MessageId>) -> Self {
+    pub(crate) fn of(row: &archive::Archived, edits: Option<MessageId>) -> Self {
         if row.kind == archive::Kind::Subject {
             return Self::Other;
         }

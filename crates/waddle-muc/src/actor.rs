@@ -31,7 +31,9 @@ use waddle_storage::{
 use crate::{
     api::Arrived,
     channel_config::{self, Wanted},
-    channel_hats, error, invite, load,
+    channel_hats,
+    direct::GroupNews,
+    error, invite, load,
     load::Store,
     manage, metrics,
     occupant_id::RoomSecret,
@@ -294,6 +296,11 @@ impl RoomActor {
             Effect::Posted(reply, result) => _ = reply.send(result),
             // Nobody needs to listen.
             Effect::News(news) => _ = rooms.news.send(news),
+            Effect::GroupNews(id) if rooms.group_news.receiver_count() > 0 => {
+                let room = self.room.jid.local().unwrap_or_default().into();
+                let _ = rooms.group_news.send(GroupNews { room, id });
+            }
+            Effect::GroupNews(_) => {}
             Effect::Read(user, id) => {
                 if let Some(reading) = rooms.reading.get() {
                     reading(user, self.room.jid.clone(), id);

@@ -1,9 +1,11 @@
 //! Small private groups (`specs/moderation.md`, "Groups"): plain rooms for their members, under reserved names, hidden,
 //! with real addresses, without owners: everybody in it may add somebody, and leaves when they want.
 
+use std::sync::Arc;
+
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::oneshot;
-use waddle_core::{BareJid, SessionId, Timestamp, UserId};
+use waddle_core::{BareJid, MessageId, SessionId, Timestamp, UserId};
 use waddle_stanza::Condition;
 use waddle_storage::{
     StorageError,
@@ -33,6 +35,15 @@ pub enum GroupChange {
     Remove(BareJid),
     /// It has another name.
     Name(String),
+}
+
+/// Something was done in a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupNews {
+    /// The group, by the localpart of its room.
+    pub room: Arc<str>,
+    /// The archive's identifier of what did it.
+    pub id: MessageId,
 }
 
 /// Whether a change was made.
@@ -233,12 +244,9 @@ impl Rooms {
     pub async fn leave_group(&self, room: &str, jid: &BareJid) -> Result<(), GroupError> {
         self.change_group(room, GroupChange::Remove(jid.clone())).await?;
         let (name, server) = (room.to_owned(), self.deps().storage.server());
-        let left = server.read(move |c| direct::people(c, &name)).await?;
-        if left.is_empty() {
+        if server.write(move |tx| rooms::end_group(tx, &name)).await? {
             self.forget_room(room);
             PlainRooms(&server).delete(room.to_owned()).await?;
-            let name = room.to_owned();
-            server.write(move |tx| direct::delete_group(tx, &name)).await?;
         }
         Ok(())
     }

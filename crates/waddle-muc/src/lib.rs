@@ -81,7 +81,7 @@ mod voice;
 pub use api::{
     ActError, BOT, Deps, Figures, Inbound, Post, PostError, Posted, Poster, Postman, Sender, WEBHOOK,
 };
-pub use direct::{GroupError, NewGroup};
+pub use direct::{GroupError, GroupNews, NewGroup};
 pub use error::Refusal;
 pub use load::LoadError;
 pub use rooms::{Previewer, Reading, Rooms};

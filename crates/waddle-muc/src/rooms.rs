@@ -30,6 +30,7 @@ use waddle_storage::repo::rooms::PlainRooms;
 use crate::{
     actor::{Envelope, RoomActor, Start, Supervisor},
     api::{Arrived, Deps, Figures, Inbound, Post, PostError, Posted, Postman},
+    direct::GroupNews,
     error, events,
     hats::{HatAnswer, HatInput, HatRequest},
     metrics, purge,
@@ -76,6 +77,7 @@ pub(crate) struct Inner {
     aside: Arc<Semaphore>,
     occupants: AtomicUsize,
     pub news: broadcast::Sender<News>,
+    pub group_news: broadcast::Sender<GroupNews>,
     pub previewer: OnceLock<Arc<dyn Previewer>>,
     pub reading: OnceLock<Reading>,
     /// One reaction more or less of a person at a time: it is made from those that there are.
@@ -96,6 +98,7 @@ impl Rooms {
         })?;
         let changes = deps.community.events();
         let (news, _) = broadcast::channel(deps.limits.message_news.max(1));
+        let (group_news, _) = broadcast::channel(deps.limits.message_news.max(1));
         let inner = Arc::new(Inner {
             deps,
             service,
@@ -107,6 +110,7 @@ impl Rooms {
             aside: Arc::new(Semaphore::new(ASIDE)),
             occupants: AtomicUsize::new(0),
             news,
+            group_news,
             previewer: OnceLock::new(),
             reading: OnceLock::new(),
             reacting: std::array::from_fn(|_| Mutex::new(())),

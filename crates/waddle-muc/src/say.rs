@@ -134,15 +134,17 @@ impl Room {
         Ok(())
     }
 
-    /// Tells whoever listens what was done, where this is a channel.
+    /// Tells whoever listens what was done, where this is a channel or a small group.
     pub(crate) fn tell_news(&self, id: MessageId, kind: NewsKind, fx: &mut Effects) {
-        if let Kind::Channel(c) = &self.kind {
-            fx.rest.push(Effect::News(News {
+        match &self.kind {
+            Kind::Channel(c) => fx.rest.push(Effect::News(News {
                 waddle: c.waddle,
                 channel: c.id,
                 id,
                 kind,
-            }));
+            })),
+            Kind::Plain(_) if self.is_group() => fx.rest.push(Effect::GroupNews(id)),
+            _ => {}
         }
     }
 

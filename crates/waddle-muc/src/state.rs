@@ -173,6 +173,8 @@ pub enum Effect {
     Note(Box<Noted>),
     /// Tell what was done.
     News(News),
+    /// Tell that something was done in a small group.
+    GroupNews(MessageId),
     /// List the pinned messages, off the actor.
     Pins(Box<Arrived>),
     /// Somebody has read up to this message.

@@ -20,7 +20,7 @@ use tokio::sync::{
 use waddle_community::{AuditEntry, Community, Event};
 use waddle_core::{BareJid, MessageId, UserId, WaddleId};
 use waddle_messages::{ChannelMessages, MessageView, News, NewsKind, Viewer};
-use waddle_muc::Rooms;
+use waddle_muc::{GroupNews, Rooms};
 use waddle_storage::repo::audit;
 use waddle_xmpp::direct::{Direct, news::DirectNews};
 
@@ -92,6 +92,7 @@ struct Inner {
     community: Community,
     rooms: Option<Rooms>,
     direct: Option<Direct>,
+    domain: String,
     most: usize,
     queue: usize,
     state: Mutex<State>,
@@ -172,18 +173,19 @@ impl State {
 }
 
 impl Hub {
-    /// Over what happens below.
+    /// Over what happens below: of one person so many streams at the `most`, in the `queue` of each so many events.
     pub fn new(
         community: Community,
         rooms: Option<Rooms>,
         direct: Option<Direct>,
-        most: usize,
-        queue: usize,
+        domain: &str,
+        (most, queue): (usize, usize),
     ) -> Self {
         Self(Arc::new(Inner {
             community,
             rooms,
             direct,
+            domain: domain.to_owned(),
             most,
             queue: queue.max(1),
             state: Mutex::default(),
@@ -196,9 +198,9 @@ impl Hub {
         self.0.started.get_or_init(|| {
             let news = self.0.rooms.as_ref().map(Rooms::news);
             tokio::spawn(listen(Arc::downgrade(&self.0), self.0.community.events(), news));
-            if let Some(direct) = &self.0.direct {
-                tokio::spawn(follow(Arc::downgrade(&self.0), direct.news()));
-            }
+            let direct = self.0.direct.as_ref().map(Direct::news);
+            let groups = self.0.rooms.as_ref().map(Rooms::group_news);
+            tokio::spawn(follow(Arc::downgrade(&self.0), direct, groups));
         });
         let (queue, items) = mpsc::channel(self.0.queue);
         let mut state = self.0.state.lock();
@@ -234,13 +236,18 @@ impl Hub {
         &self.0.community
     }
 
+    /// The domain of the accounts that streams are of.
+    pub(super) fn domain(&self) -> &str {
+        &self.0.domain
+    }
+
     /// Whether an address is one of the room service.
     pub(super) fn is_room(&self, jid: &BareJid) -> bool {
         let rooms = self.0.rooms.as_ref();
         rooms.is_some_and(|rooms| rooms.domain() == jid.domain())
     }
 
-    fn streams_of(&self, user: &UserId) -> Vec<u64> {
+    pub(super) fn streams_of(&self, user: &UserId) -> Vec<u64> {
         let state = self.0.state.lock();
         state.of_user.get(user).into_iter().flatten().copied().collect()
     }
@@ -257,6 +264,24 @@ impl Hub {
             Err(error) => {
                 tracing::warn!(%error, "a direct message could not be told to streams");
                 self.end(&to);
+            }
+        }
+    }
+
+    /// Something was done in a small group.
+    async fn happened_in_group(&self, news: GroupNews) {
+        if self.0.state.lock().streams.is_empty() {
+            return;
+        }
+        match self.in_group(news).await {
+            Ok(all) => {
+                for (to, what) in all {
+                    self.give(&to, &Item::Personal(Arc::new(what)));
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a message of a small group could not be told to streams");
+                self.missed(None);
             }
         }
     }
@@ -412,7 +437,7 @@ pub async fn look(
     })
 }
 
-async fn next_news(news: &mut Option<broadcast::Receiver<News>>) -> Result<News, RecvError> {
+async fn next<T: Clone>(news: &mut Option<broadcast::Receiver<T>>) -> Result<T, RecvError> {
     match news {
         Some(news) => news.recv().await,
         None => std::future::pending().await,
@@ -448,15 +473,30 @@ fn rest_of(news: &mut Option<broadcast::Receiver<News>>, first: News) -> (Vec<Ne
     (batch, false)
 }
 
-/// Hands out what happens to people, in its order.
-async fn follow(hub: Weak<Inner>, mut news: broadcast::Receiver<DirectNews>) {
+/// Hands out what happens to people and in their groups, each in its order.
+async fn follow(
+    hub: Weak<Inner>,
+    mut direct: Option<broadcast::Receiver<DirectNews>>,
+    mut groups: Option<broadcast::Receiver<GroupNews>>,
+) {
     loop {
-        let told = news.recv().await;
-        let Some(hub) = hub.upgrade().map(Hub) else { return };
-        match told {
-            Ok(news) => hub.happened(news).await,
-            Err(RecvError::Lagged(_)) => hub.missed(None),
-            Err(RecvError::Closed) => return,
+        tokio::select! {
+            news = next(&mut direct) => {
+                let Some(hub) = hub.upgrade().map(Hub) else { return };
+                match news {
+                    Ok(news) => hub.happened(news).await,
+                    Err(RecvError::Lagged(_)) => hub.missed(None),
+                    Err(RecvError::Closed) => return,
+                }
+            }
+            news = next(&mut groups) => {
+                let Some(hub) = hub.upgrade().map(Hub) else { return };
+                match news {
+                    Ok(news) => hub.happened_in_group(news).await,
+                    Err(RecvError::Lagged(_)) => hub.missed(None),
+                    Err(RecvError::Closed) => return,
+                }
+            }
         }
     }
 }
@@ -468,7 +508,7 @@ async fn listen(
 ) {
     loop {
         tokio::select! {
-            n = next_news(&mut news) => {
+            n = next(&mut news) => {
                 let Some(hub) = hub.upgrade().map(Hub) else { return };
                 match n {
                     Ok(n) => {

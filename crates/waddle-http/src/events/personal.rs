@@ -1,8 +1,10 @@
 //! What happens to one person beside their waddles, for their streams: direct messages, requests, small groups, markers.
 
+use std::sync::Arc;
+
 use waddle_core::{BareJid, ChannelId, MessageId, RoomName, UserId, WaddleId};
-use waddle_messages::direct::{self, DirectNews};
-use waddle_storage::repo::direct::{Request, get_request, requests};
+use waddle_messages::direct::{self, DirectNews, GroupNews};
+use waddle_storage::repo::direct::{Request, accounts_in, get_request, groups_of, requests, since_when};
 use waddle_xmpp::direct::news::What;
 
 use super::{
@@ -20,6 +22,8 @@ const REQUESTS: usize = 20;
 pub enum Personal {
     /// A direct message, and what did it.
     Direct(MessageId, DirectNews),
+    /// A message of a small group, by the localpart of its room, and what did it.
+    InGroup(Arc<str>, MessageId, GroupNews),
     /// Somebody asks.
     Asked(Request),
     /// A request was answered.
@@ -64,6 +68,28 @@ impl Hub {
         })
     }
 
+    /// Reads what was done in a small group, for the streams of each of its people.
+    pub(super) async fn in_group(
+        &self,
+        news: waddle_muc::GroupNews,
+    ) -> Result<Vec<(Vec<u64>, Personal)>, waddle_community::Error> {
+        let hub = self.clone();
+        let server = self.community().storage().server();
+        let found = server.read(move |c| {
+            let mut all = Vec::new();
+            for user in accounts_in(c, &news.room, hub.domain())? {
+                let to = hub.streams_of(&user);
+                if to.is_empty() {
+                    continue;
+                }
+                let done = direct::one_in_group(c, &user, &news.room, news.id)?;
+                all.extend(done.map(|done| (to, Personal::InGroup(news.room.clone(), news.id, done))));
+            }
+            Ok(all)
+        });
+        Ok(found.await?)
+    }
+
     /// The channel whose room this is.
     async fn channel_of(
         &self,
@@ -80,6 +106,36 @@ impl Hub {
         let access = self.community().access(waddle.id).await?;
         Ok(access.channel_by_slug(&channel).map(|c| (waddle.id, c.id)))
     }
+}
+
+/// What was done in a small group as it is told.
+fn group_view(room: &str, domain: &str, news: GroupNews) -> EventView {
+    let (group, jid) = (room.to_owned(), room_jid(room, domain));
+    match news {
+        GroupNews::Said {
+            author,
+            nick,
+            message,
+            replaces,
+        } => EventView::DirectGroupMessage {
+            group,
+            jid,
+            author,
+            nick,
+            message: Box::new(message.into()),
+            replaces,
+        },
+        GroupNews::Deleted(message_id) => EventView::DirectGroupMessageDeleted {
+            group,
+            jid,
+            message_id,
+        },
+    }
+}
+
+/// The address of a small group's room.
+fn room_jid(room: &str, domain: &str) -> String {
+    [room, "@muc.", domain].concat()
 }
 
 /// A direct message as it is told.
@@ -102,16 +158,46 @@ fn direct_view(news: DirectNews) -> EventView {
 }
 
 impl Stream {
-    /// Reads what was missed of direct messages, or says that it was too much.
-    pub(super) async fn missed_direct(&mut self) -> Result<(), Problem> {
-        let most = self.app.config.limits.http_stream_replay;
-        let (user, after) = (self.user().clone(), self.cursor.place(None).message);
+    /// Whether the person is in a small group now.
+    pub(super) async fn is_in(&self, room: &Arc<str>) -> Result<bool, Problem> {
+        let (room, jid) = (Arc::clone(room), self.jid.clone());
         let server = self.app.deps.community.storage().server();
-        let missed = server
-            .read(move |c| direct::since(c, &user, after, most))
-            .await
-            .map_err(waddle_community::Error::from)?;
-        let Some(last) = missed.last().map(|(id, _)| *id) else {
+        let since = server.read(move |c| since_when(c, &room, &jid)).await;
+        Ok(since.map_err(waddle_community::Error::from)?.is_some())
+    }
+
+    /// Reads what was missed of direct messages and small groups, or says that it was too much.
+    pub(super) async fn missed_direct(&mut self) -> Result<(), Problem> {
+        let limits = &self.app.config.limits;
+        let (most, groups) = (limits.http_stream_replay, limits.direct_groups);
+        let domain = self.app.config.domain.clone();
+        let (user, jid, after) = (
+            self.user().clone(),
+            self.jid.clone(),
+            self.cursor.place(None).message,
+        );
+        let server = self.app.deps.community.storage().server();
+        let read = server.read(move |c| {
+            let direct = direct::since(c, &user, after, most)?.into_iter();
+            let mut all: Vec<_> = direct
+                .map(|(id, news)| (id, direct_view(news), Need::Nothing))
+                .collect();
+            for group in groups_of(c, &jid, groups)? {
+                let Some(left) = most.checked_sub(all.len()) else {
+                    break;
+                };
+                // Who came in is not told what was said before.
+                let since = since_when(c, &group.room, &jid)?.map_or(after, |at| after.max(MessageId(at.0)));
+                let need = Need::Group(group.room.as_str().into());
+                let done = direct::since_in_group(c, &user, &group.room, since, left)?;
+                let done = done.into_iter();
+                all.extend(done.map(|(id, n)| (id, group_view(&group.room, &domain, n), need.clone())));
+            }
+            Ok(all)
+        });
+        let mut missed = read.await.map_err(waddle_community::Error::from)?;
+        missed.sort_unstable_by_key(|(id, ..)| *id);
+        let Some(last) = missed.last().map(|(id, ..)| *id) else {
             return Ok(());
         };
         self.direct_upto = last;
@@ -119,8 +205,8 @@ impl Stream {
             self.push(EventView::DirectReset, Need::Nothing, Mark::Direct(last));
             return Ok(());
         }
-        for (id, news) in missed {
-            self.push(direct_view(news), Need::Nothing, Mark::Direct(id));
+        for (id, event, need) in missed {
+            self.push(event, need, Mark::Direct(id));
         }
         Ok(())
     }
@@ -128,7 +214,6 @@ impl Stream {
     /// Takes what happened to the person; streams about some waddles alone tell nothing of it but their markers.
     pub(super) fn happened(&mut self, what: &Personal) {
         let domain = &self.app.config.domain;
-        let room = |group: &str| [group, "@muc.", domain].concat();
         let (event, mark) = match what {
             Personal::Read(with, Some((waddle, channel)), id) => {
                 let wanted = self.chosen.as_ref().is_none_or(|c| c.contains(waddle));
@@ -144,7 +229,11 @@ impl Stream {
                 return;
             }
             _ if self.chosen.is_some() => return,
-            Personal::Direct(id, _) if *id <= self.direct_upto => return,
+            Personal::Direct(id, _) | Personal::InGroup(_, id, _) if *id <= self.direct_upto => return,
+            Personal::InGroup(room, id, news) => {
+                let event = group_view(room, domain, news.clone());
+                return self.push(event, Need::Group(room.clone()), Mark::Direct(*id));
+            }
             Personal::Direct(id, news) => (direct_view(news.clone()), Mark::Direct(*id)),
             Personal::Read(with, None, id) => {
                 let event = EventView::InboxRead {
@@ -167,12 +256,12 @@ impl Stream {
                 (event, Mark::Stay)
             }
             Personal::Group(group) => {
-                let jid = room(group);
+                let jid = room_jid(group, domain);
                 let group = group.clone();
                 (EventView::DirectGroupUpdated { group, jid }, Mark::Stay)
             }
             Personal::LeftGroup(group) => {
-                let jid = room(group);
+                let jid = room_jid(group, domain);
                 let group = group.clone();
                 (EventView::DirectGroupLeft { group, jid }, Mark::Stay)
             }

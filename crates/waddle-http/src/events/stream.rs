@@ -8,7 +8,7 @@ use std::{
 use axum::http::StatusCode;
 use tokio::sync::mpsc;
 use waddle_community::{AuditEntry, On, WaddleAccess};
-use waddle_core::{ChannelId, MessageId, UserId, WaddleId};
+use waddle_core::{BareJid, ChannelId, MessageId, UserId, WaddleId};
 use waddle_messages::{MentionKind, MessageView, News, NewsKind};
 
 use super::{
@@ -21,7 +21,7 @@ use super::{
 use crate::{App, auth::Known, problem::Problem};
 
 /// What somebody must have to be told an event, asked at the moment of telling.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub enum Need {
     /// Nothing more than to be who they are.
     Nothing,
@@ -31,6 +31,8 @@ pub enum Need {
     Waddle(WaddleId, &'static str),
     /// A relation to a channel.
     Channel(WaddleId, ChannelId, &'static str),
+    /// To be in a small group, by the localpart of its room.
+    Group(Arc<str>),
 }
 
 /// How the cursor moves with an event.
@@ -66,6 +68,8 @@ pub enum Next {
 pub struct Stream {
     pub(super) app: App,
     user: UserId,
+    /// Their address, by which groups know them.
+    pub(super) jid: BareJid,
     watch: Watch,
     pub(super) chosen: Option<HashSet<WaddleId>>,
     pub(super) seat: Seat,
@@ -95,6 +99,7 @@ impl Stream {
         cursor: Option<Cursor>,
     ) -> Result<Self, Problem> {
         let user = known.account.user.clone();
+        let jid = app.deps.identity.jid(&known.account.localpart)?;
         let watch = Watch::new(&app, known);
         let (seat, items) = app.events.enter(&user).ok_or_else(Problem::too_many_streams)?;
         let now = app.deps.identity.now();
@@ -102,6 +107,7 @@ impl Stream {
         let mut stream = Self {
             cursor: cursor.unwrap_or_else(|| Cursor::at(now)),
             user: user.clone(),
+            jid,
             watch,
             app,
             chosen,
@@ -264,9 +270,11 @@ impl Stream {
         }
     }
 
-    async fn may(&self, need: Need) -> Result<bool, Problem> {
-        let (Need::Member(waddle) | Need::Waddle(waddle, _) | Need::Channel(waddle, ..)) = need else {
-            return Ok(true);
+    async fn may(&self, need: &Need) -> Result<bool, Problem> {
+        let waddle = match need {
+            Need::Nothing => return Ok(true),
+            Need::Group(room) => return self.is_in(room).await,
+            Need::Member(waddle) | Need::Waddle(waddle, _) | Need::Channel(waddle, ..) => *waddle,
         };
         let Some(access) = self.access(waddle).await? else {
             return Ok(false);
@@ -274,9 +282,9 @@ impl Stream {
         let user = self.user();
         Ok(access.is_member(user)
             && match need {
-                Need::Nothing | Need::Member(_) => true,
                 Need::Waddle(_, relation) => access.allows(On::Waddle, relation, user),
-                Need::Channel(_, channel, relation) => access.channel_allows(channel, relation, user),
+                Need::Channel(_, channel, relation) => access.channel_allows(*channel, relation, user),
+                Need::Nothing | Need::Member(_) | Need::Group(_) => true,
             })
     }
 
@@ -291,7 +299,7 @@ impl Stream {
                     self.mark(mark);
                     return Ok(None);
                 };
-                if !self.may(need).await? {
+                if !self.may(&need).await? {
                     self.mark(mark);
                     return Ok(None);
                 }
@@ -300,7 +308,7 @@ impl Stream {
             }
         };
         // at the moment of telling, whatever was true when it happened
-        let may = self.may(need).await?;
+        let may = self.may(&need).await?;
         self.mark(mark);
         Ok(may.then(|| StreamEvent {
             cursor: self.cursor.encode(),

@@ -269,7 +269,7 @@ pub enum EventView {
         /// Which.
         message_id: MessageId,
     },
-    /// Too many direct messages were missed: read the inbox again.
+    /// Too many direct messages, or messages of small groups, were missed: read the inbox again.
     #[serde(rename = "direct.reset")]
     DirectReset,
     /// Somebody asks to write to one, or to add one to a group.
@@ -293,6 +293,32 @@ pub enum EventView {
         group: String,
         /// The room's address.
         jid: String,
+    },
+    /// Somebody in a small group said something, or one said it on whatever device.
+    #[serde(rename = "direct_group.message")]
+    DirectGroupMessage {
+        /// Its identifier.
+        group: String,
+        /// The room's address.
+        jid: String,
+        /// Who said it.
+        author: Option<UserId>,
+        /// Their nickname.
+        nick: String,
+        /// The message.
+        message: Box<DirectMessageView>,
+        /// The message that it corrects.
+        replaces: Option<MessageId>,
+    },
+    /// A message of a small group was taken back.
+    #[serde(rename = "direct_group.message_deleted")]
+    DirectGroupMessageDeleted {
+        /// The group's identifier.
+        group: String,
+        /// The room's address.
+        jid: String,
+        /// Which.
+        message_id: MessageId,
     },
     /// One is in a small group no more.
     #[serde(rename = "direct_group.left")]
@@ -337,6 +363,8 @@ impl EventView {
             Self::DirectRequested { .. } => "direct_request.created",
             Self::DirectRequestClosed { .. } => "direct_request.closed",
             Self::DirectGroupUpdated { .. } => "direct_group.updated",
+            Self::DirectGroupMessage { .. } => "direct_group.message",
+            Self::DirectGroupMessageDeleted { .. } => "direct_group.message_deleted",
             Self::DirectGroupLeft { .. } => "direct_group.left",
         }
     }

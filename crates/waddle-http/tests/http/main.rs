@@ -9,6 +9,7 @@ mod contract;
 mod devices_and_account;
 mod document;
 mod events;
+mod events_groups;
 mod events_personal;
 mod framework;
 mod integrations;

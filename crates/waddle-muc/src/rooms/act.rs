@@ -23,6 +23,7 @@ use waddle_storage::{
 use super::Rooms;
 use crate::{
     api::{ActError, Arrived, Sender},
+    direct::GroupNews,
     error, nick,
     room::members_only,
     state::Input,
@@ -62,6 +63,11 @@ impl Rooms {
     /// (`waddle_messages::news::since`).
     pub fn news(&self) -> broadcast::Receiver<News> {
         self.0.news.subscribe()
+    }
+
+    /// What is done in small groups from now on, each after its commit.
+    pub fn group_news(&self) -> broadcast::Receiver<GroupNews> {
+        self.0.group_news.subscribe()
     }
 
     /// Who looks at links. Set once; without one there are no previews.

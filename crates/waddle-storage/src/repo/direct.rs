@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use waddle_core::{BareJid, Timestamp, UserId};
 
-use super::words::words;
+use super::{accounts, words::words};
 use crate::{Conn, Result, Row, StorageError, Tx};
 
 words! {
@@ -390,13 +390,6 @@ pub fn rename_group(tx: &mut Tx, room: &str, name: &str) -> Result<()> {
     tx.execute_one("UPDATE direct_groups SET name = ?2 WHERE room = ?1", (room, name))
 }
 
-/// Removes a group and who is in it.
-pub fn delete_group(tx: &mut Tx, room: &str) -> Result<()> {
-    tx.execute("DELETE FROM direct_people WHERE room = ?1", (room,))?;
-    tx.execute("DELETE FROM direct_groups WHERE room = ?1", (room,))
-        .map(drop)
-}
-
 /// The groups that somebody is in, the newest first.
 pub fn groups_of(conn: &Conn, jid: &BareJid, limit: usize) -> Result<Vec<Group>> {
     conn.query(
@@ -419,6 +412,26 @@ pub fn people(conn: &Conn, room: &str) -> Result<Vec<Participant>> {
             })
         },
     )
+}
+
+/// Since when somebody is in a group; nothing where they are not.
+pub fn since_when(conn: &Conn, room: &str, jid: &BareJid) -> Result<Option<Timestamp>> {
+    conn.query_opt(
+        "SELECT at FROM direct_people WHERE room = ?1 AND jid = ?2",
+        (room, jid),
+        |r| r.get(0),
+    )
+}
+
+/// The accounts of this server, whose addresses are of `domain`, that are in a group.
+pub fn accounts_in(conn: &Conn, room: &str, domain: &str) -> Result<Vec<UserId>> {
+    let mut users = Vec::new();
+    for person in people(conn, room)? {
+        if let Some(local) = person.jid.local().filter(|_| person.jid.domain() == domain) {
+            users.extend(accounts::user_of(conn, local)?);
+        }
+    }
+    Ok(users)
 }
 
 /// Enters a change of a room's list of people, where the room is a group; `in_it` are those who are members of it from

@@ -341,20 +341,12 @@ async fn user_of(server: &Server, jid: &BareJid) -> Option<UserId> {
 }
 
 /// Tells those who follow it that a group has other people or another name.
-async fn changed(server: &Server, room: &str) {
+pub(super) async fn changed(server: &Server, room: &str) {
     if !server.news.is_followed() {
         return;
     }
     let (name, domain) = (room.to_owned(), server.config.domain.clone());
-    let found = server.db.read(move |c| {
-        let mut users = Vec::new();
-        for person in direct::people(c, &name)? {
-            if let Some(local) = person.jid.local().filter(|_| person.jid.domain() == domain) {
-                users.extend(accounts::user_of(c, local)?);
-            }
-        }
-        Ok(users)
-    });
+    let found = server.db.read(move |c| direct::accounts_in(c, &name, &domain));
     match found.await {
         Ok(users) => users
             .iter()
