@@ -35,6 +35,8 @@ fn broken(e: axum::Error) -> io::Error {
     io::Error::other(e)
 }
 
+impl waddle_xmpp::TextFrames for TextSocket {}
+
 impl Stream for TextSocket {
     type Item = io::Result<Bytes>;
 

@@ -36,8 +36,8 @@ pub struct Wrapper {
     pub terminate: bool,
     /// Whether the stream begins anew.
     pub restart: bool,
-    /// Whether the client uses acknowledgements.
-    pub ack: bool,
+    /// The last answer that the client has, of those without a gap; in the first request, that it will tell.
+    pub ack: Option<u64>,
     /// The key of this request.
     pub key: Option<String>,
     /// The end of a new sequence of keys.
@@ -88,7 +88,7 @@ impl Wrapper {
             restart: root
                 .attr_ns("restart", XBOSH)
                 .is_some_and(|r| r == "true" || r == "1"),
-            ack: root.attr("ack").is_some_and(|a| a == "1"),
+            ack: number("ack")?,
             key: text("key"),
             new_key: text("newkey"),
             payloads: root.children().map(complete).collect(),

@@ -22,6 +22,8 @@ pub type Ticket = u64;
 const POLLING: Duration = Duration::from_secs(2);
 /// Bytes of stanzas that one answer holds, if it is not one stanza alone.
 const ANSWER: usize = 131_072;
+/// How long a client that has nothing to wait for may take to ask again before it counts as gone when its session ends.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// What is to be done.
 #[derive(Debug, PartialEq, Eq)]
@@ -79,7 +81,7 @@ impl Terms {
             inactivity: secs(limits.bosh_inactivity_seconds),
             max_pause: secs(limits.bosh_pause_seconds),
             version: first.version.unwrap_or((1, 6)).min((1, 11)),
-            ack: first.ack,
+            ack: first.ack.is_some(),
         }
     }
 
@@ -96,11 +98,22 @@ struct Held {
     until: Instant,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An answer that was made.
+#[derive(Debug)]
+struct Answered {
+    rid: u64,
+    body: Bytes,
+    /// Who took it, unless nobody was there.
+    ticket: Option<Ticket>,
+    /// What is in it, until the client shows that it has it.
+    said: Vec<Bytes>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Open,
-    /// The session is over; whoever still asks gets this.
-    Over(Bytes),
+    /// The session is over; whoever still asks is told so.
+    Over(Option<Condition>),
 }
 
 /// A session.
@@ -111,7 +124,7 @@ pub struct Machine {
     last: u64,
     early: BTreeMap<u64, (Wrapper, Ticket)>,
     held: VecDeque<Held>,
-    answered: VecDeque<(u64, Bytes)>,
+    answered: VecDeque<Answered>,
     waiting: VecDeque<Bytes>,
     waiting_bytes: usize,
     /// What the first answer says besides; then nothing.
@@ -168,8 +181,9 @@ impl Machine {
 
     /// A request came.
     pub fn request(&mut self, wrapper: Wrapper, ticket: Ticket, now: Instant, out: &mut Vec<Effect>) {
-        if let End::Over(body) = &self.end {
-            out.push(Effect::Answer(ticket, body.clone()));
+        if let End::Over(why) = self.end {
+            let said = self.take_waiting();
+            out.push(Effect::Answer(ticket, body::terminate(why, &said)));
             return;
         }
         let Some(rid) = wrapper.rid else {
@@ -209,9 +223,26 @@ impl Machine {
             }
             return self.settle(now, out);
         }
-        match self.answered.iter().find(|(r, _)| *r == rid) {
-            Some((_, body)) => out.push(Effect::Answer(ticket, body.clone())),
+        match self.answered.iter_mut().find(|a| a.rid == rid) {
+            Some(a) => {
+                a.ticket = Some(ticket);
+                out.push(Effect::Answer(ticket, a.body.clone()));
+            }
             None => self.refuse(ticket, Condition::ItemNotFound, out),
+        }
+    }
+
+    /// What a new request says of the answers before it (§9.2): by its `ack`; or it comes after an answer that was
+    /// taken, which the client had to see first. One that nobody took is not seen, unless so much was asked since that
+    /// the client cannot wait for it any more.
+    fn heard(&mut self, rid: u64, ack: Option<u64>) {
+        let ack = ack.filter(|_| self.terms.ack);
+        let window = self.terms.window() + 1;
+        for a in &mut self.answered {
+            let has = ack.map_or(a.ticket.is_some(), |ack| a.rid <= ack);
+            if has || a.rid + window < rid {
+                a.said = Vec::new();
+            }
         }
     }
 
@@ -226,6 +257,7 @@ impl Machine {
         if !self.key_fits(&wrapper) {
             return self.refuse(ticket, Condition::ItemNotFound, out);
         }
+        self.heard(self.last, wrapper.ack);
         let first = wrapper.sid.is_none();
         let empty = wrapper.payloads.is_empty() && !wrapper.restart && !wrapper.terminate && !first;
         if empty && self.terms.hold == 0 && wrapper.pause.is_none() {
@@ -258,7 +290,8 @@ impl Machine {
                 .min(self.terms.max_pause)
                 .max(self.terms.inactivity);
             while self.greeting.is_none() && !self.held.is_empty() {
-                self.answer(out);
+                // its own answer has nothing in it
+                self.answer(self.held.len() > 1, out);
             }
         }
     }
@@ -321,6 +354,11 @@ impl Machine {
                 h.ticket = None;
             }
         }
+        for a in &mut self.answered {
+            if a.ticket == Some(ticket) {
+                a.ticket = None;
+            }
+        }
         self.early.retain(|_, (_, t)| *t != ticket);
         self.watch(now);
     }
@@ -330,22 +368,39 @@ impl Machine {
         if self.is_over() {
             return;
         }
-        let said: Vec<Bytes> = self.waiting.drain(..).collect();
-        self.waiting_bytes = 0;
-        let whole = body::terminate(why, &said);
         let mut tickets = self.held.drain(..).filter_map(|h| h.ticket).collect::<Vec<_>>();
         tickets.extend(std::mem::take(&mut self.early).into_values().map(|(_, t)| t));
         // the oldest hears what is left, and the others that it is over
-        let heard = !tickets.is_empty();
-        let bare = body::terminate(why, &[]);
-        for (i, t) in tickets.into_iter().enumerate() {
-            out.push(Effect::Answer(
-                t,
-                if i == 0 { whole.clone() } else { bare.clone() },
-            ));
+        for t in tickets {
+            let said = self.take_waiting();
+            out.push(Effect::Answer(t, body::terminate(why, &said)));
         }
-        self.end = End::Over(if heard { bare } else { whole });
+        self.end = End::Over(why);
         out.push(Effect::Feed(Input::Close));
+    }
+
+    fn take_waiting(&mut self) -> Vec<Bytes> {
+        self.waiting_bytes = 0;
+        self.waiting.drain(..).collect()
+    }
+
+    /// Takes out what the client does not have for certain, in order: what no answer took along, what was in answers
+    /// that nobody took, and, where the client does not ask any more, what was in the last ones. It gets none of it
+    /// after this.
+    pub fn unfetched(&mut self, now: Instant) -> Vec<Bytes> {
+        let silent = self
+            .silent_since
+            .is_some_and(|s| now >= s + GRACE.min(self.patience));
+        let mut left = Vec::new();
+        self.answered.retain_mut(|a| {
+            let lost = silent || a.ticket.is_none();
+            if lost {
+                left.append(&mut a.said);
+            }
+            !lost
+        });
+        left.extend(self.take_waiting());
+        left
     }
 
     /// Time passes.
@@ -370,7 +425,7 @@ impl Machine {
     /// Answers what is to be answered now.
     fn settle(&mut self, now: Instant, out: &mut Vec<Effect>) {
         while !self.is_over() && self.wants_answer(now) {
-            self.answer(out);
+            self.answer(true, out);
         }
         self.watch(now);
     }
@@ -392,27 +447,33 @@ impl Machine {
         self.held.len() > self.terms.hold || first.until <= now
     }
 
-    /// Answers the oldest request with what waits.
-    fn answer(&mut self, out: &mut Vec<Effect>) {
+    /// Answers the oldest request, with what waits if it may.
+    fn answer(&mut self, tell: bool, out: &mut Vec<Effect>) {
         let Some(held) = self.held.pop_front() else { return };
         let mut w = body::open();
         self.greet(&mut w);
         if self.terms.ack && held.rid != self.last {
             w.attr_display("ack", self.last);
         }
-        let mut size = 0;
-        while let Some(next) = self.waiting.front() {
+        let (mut size, mut said) = (0, Vec::new());
+        while let Some(next) = self.waiting.front().filter(|_| tell) {
             if size > 0 && size + next.len() > ANSWER {
                 break;
             }
             size += next.len();
             w.trusted(next);
-            self.waiting.pop_front();
+            said.extend(self.waiting.pop_front());
         }
         self.waiting_bytes -= size;
         let body = w.finish();
-        self.answered.push_back((held.rid, body.clone()));
-        while self.answered.len() as u64 > self.terms.window() {
+        self.answered.push_back(Answered {
+            rid: held.rid,
+            body: body.clone(),
+            ticket: held.ticket,
+            said,
+        });
+        // one more than the window: a pause may come beside it
+        while self.answered.len() as u64 > self.terms.window() + 1 {
             self.answered.pop_front();
         }
         if let Some(ticket) = held.ticket {

@@ -116,7 +116,7 @@ fn a_session_begins_with_its_terms_and_the_features() {
     let mut b = Bench::begun(
         5,
         Wrapper {
-            ack: true,
+            ack: Some(1),
             version: Some((1, 99)),
             ..Wrapper::default()
         },
@@ -359,4 +359,107 @@ fn great_answers_are_cut_between_stanzas() {
     b.ask(wrapper(12));
     assert_eq!(b.answers.len(), 2);
     assert_eq!(b.m.waiting_bytes(), 0);
+}
+
+fn texts(left: Vec<Bytes>) -> Vec<String> {
+    left.iter()
+        .map(|b| String::from_utf8(b.to_vec()).unwrap())
+        .collect()
+}
+
+#[test]
+fn what_the_client_does_not_have_is_left() {
+    // taken, and a later request came: it has the first, the second waits
+    let mut b = Bench::new(1);
+    b.ask(wrapper(11));
+    b.say(b"<a/>");
+    let held = b.ask(wrapper(12));
+    b.m.lost(held, b.now);
+    b.say(b"<b/>");
+    b.say(b"<c/>");
+    assert_eq!(texts(b.m.unfetched(b.now)), ["<b/>", "<c/>"]);
+    assert!(b.m.unfetched(b.now).is_empty(), "once");
+    // nor can the client get it now
+    b.ask(wrapper(12));
+    assert!(b.answers.iter().filter(|(_, a)| a.contains("<b/>")).count() == 0);
+
+    // the client asks for what it missed
+    let mut b = Bench::new(1);
+    let held = b.ask(wrapper(11));
+    b.m.lost(held, b.now);
+    b.say(b"<a/>");
+    b.ask(wrapper(11));
+    b.ask(wrapper(12));
+    b.pass(100);
+    assert!(b.m.unfetched(b.now).is_empty());
+
+    // a request that crossed does not say that it has what nobody took
+    let mut b = Bench::new(1);
+    let held = b.ask(wrapper(11));
+    b.m.lost(held, b.now);
+    b.say(b"<a/>");
+    b.ask(with(12, b"<x/>"));
+    assert_eq!(texts(b.m.unfetched(b.now)), ["<a/>"]);
+}
+
+#[test]
+fn the_last_answer_is_left_where_nobody_asks_again() {
+    let mut b = Bench::new(1);
+    b.ask(wrapper(11));
+    b.say(b"<a/>");
+    assert!(b.m.unfetched(b.now).is_empty(), "it is on its way");
+    b.pass(60);
+    assert!(b.m.is_dead(b.now));
+    assert_eq!(texts(b.m.unfetched(b.now)), ["<a/>"]);
+}
+
+#[test]
+fn acknowledgements_are_believed() {
+    let begun = || {
+        let first = Wrapper {
+            ack: Some(1),
+            ..Wrapper::default()
+        };
+        let mut b = Bench::begun(1, first);
+        b.say(FEATURES);
+        b.ask(wrapper(11));
+        b.say(b"<a/>");
+        b
+    };
+    let mut b = begun();
+    b.ask(Wrapper {
+        ack: Some(10),
+        ..wrapper(12)
+    });
+    assert_eq!(b.m.unfetched(b.now), [""; 0], "the answer may be on its way");
+    b.m.lost(3, b.now);
+    b.pass(10);
+    assert_eq!(texts(b.m.unfetched(b.now)), ["<a/>"]);
+    let mut b = begun();
+    b.ask(wrapper(12));
+    b.m.lost(3, b.now);
+    b.pass(10);
+    assert!(b.m.unfetched(b.now).is_empty(), "none is missing");
+}
+
+#[test]
+fn the_end_leaves_what_nobody_hears() {
+    let mut b = Bench::new(1);
+    b.say(b"<a/>");
+    let mut out = Vec::new();
+    b.m.finish(None, &mut out);
+    b.done(out);
+    assert_eq!(texts(b.m.unfetched(b.now)), ["<a/>"]);
+    let late = b.ask(wrapper(11));
+    assert_eq!(b.answered("<a/>"), [(late, false)]);
+    // and a pause brings nothing
+    let mut b = Bench::new(1);
+    b.say(b"<a/>");
+    let pause = b.ask(Wrapper {
+        pause: Some(10),
+        ..wrapper(11)
+    });
+    assert_eq!(b.answered("<a/>"), [(pause, false)]);
+    let next = b.ask(wrapper(12));
+    assert_eq!(b.answered("<a/>"), [(next, true)]);
 }

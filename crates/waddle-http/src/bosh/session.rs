@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::sync::{Notify, oneshot};
 use waddle_stanza::{Framing, Stanza, StreamHeader, ns, stream_close};
+use waddle_xmpp::TextFrames;
 
 use super::{
     body::{self, Condition, Wrapper},
@@ -126,15 +127,18 @@ impl Sessions {
 struct Waiting {
     session: Arc<Session>,
     ticket: Ticket,
+    answered: bool,
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        let mut state = self.session.state.lock();
-        if state.tickets.remove(&self.ticket).is_some() {
-            state.machine.lost(self.ticket, Instant::now());
-            self.session.changed.notify_one();
+        if self.answered {
+            return;
         }
+        let mut state = self.session.state.lock();
+        state.tickets.remove(&self.ticket);
+        state.machine.lost(self.ticket, Instant::now());
+        self.session.changed.notify_one();
     }
 }
 
@@ -150,11 +154,13 @@ impl Session {
             self.act(&mut state, |m, now, out| m.request(wrapper, ticket, now, out));
             ticket
         };
-        let _waiting = Waiting {
+        let mut waiting = Waiting {
             session: self,
             ticket,
+            answered: false,
         };
         let answer = receive.await;
+        waiting.answered = true;
         answer.unwrap_or_else(|_| body::terminate(Some(Condition::InternalServerError), &[]))
     }
 
@@ -238,7 +244,8 @@ async fn keep_time(session: Arc<Session>) {
         let deadline = {
             let mut state = session.state.lock();
             if state.machine.is_dead(Instant::now()) {
-                // nobody is there to be told; the stream sees a lost connection, which may be resumed
+                // nobody is there to be told; the stream sees a lost connection, which may be resumed, and takes back
+                // what was not fetched
                 state.closed = true;
                 state.inbox.clear();
                 if let Some(w) = state.reader.take() {
@@ -306,8 +313,13 @@ impl Sink<Bytes> for BoshSocket {
 
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.0.state.lock();
-        if state.machine.is_over() || state.closed && state.inbox.is_empty() {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        if state.machine.is_over() || state.closed {
+            // the client's last words are read first
+            return if state.inbox.is_empty() {
+                Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+            } else {
+                Poll::Pending
+            };
         }
         if state.machine.waiting_bytes() >= ENOUGH {
             state.writer = Some(cx.waker().clone());
@@ -318,6 +330,10 @@ impl Sink<Bytes> for BoshSocket {
 
     fn start_send(self: Pin<&mut Self>, item: Bytes) -> io::Result<()> {
         let mut state = self.0.state.lock();
+        if state.machine.is_over() {
+            // it stays with whoever wants to send it
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
         // the frame of a WebSocket's stream is the wrapper here
         let framing = item.starts_with(b"<open") || item.starts_with(b"<close");
         if framing
@@ -351,6 +367,12 @@ impl Sink<Bytes> for BoshSocket {
     fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.close();
         Poll::Ready(Ok(()))
+    }
+}
+
+impl TextFrames for BoshSocket {
+    fn unfetched(&mut self) -> Vec<Bytes> {
+        self.0.state.lock().machine.unfetched(Instant::now())
     }
 }
 

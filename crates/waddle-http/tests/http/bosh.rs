@@ -42,10 +42,12 @@ async fn world() -> Setup {
     .await
     .unwrap();
     rooms.set_postman(Arc::new(xmpp.clone()));
-    s.identity
-        .create_local("alice", &Secret::new("correct horse"), false)
-        .await
-        .unwrap();
+    for name in ["alice", "bob"] {
+        s.identity
+            .create_local(name, &Secret::new("correct horse"), false)
+            .await
+            .unwrap();
+    }
     let door = move |socket, peer: waddle_http::WsPeer| {
         let peer = Peer {
             address: peer.addr,
@@ -128,13 +130,17 @@ impl<'a> Client<'a> {
     }
 
     async fn login(s: &'a Setup) -> Self {
+        Self::login_as(s, "alice").await
+    }
+
+    async fn login_as(s: &'a Setup, name: &str) -> Self {
         let (mut c, first) = Self::new(s).await;
         assert!(
             first.contains("<mechanism>PLAIN</mechanism>"),
             "TLS up to the proxy: {first}"
         );
         assert!(!attr(&first, "authid").is_empty() && attr(&first, "from") == "example.org");
-        let auth = STANDARD.encode("\0alice\0correct horse");
+        let auth = STANDARD.encode(format!("\0{name}\0correct horse"));
         let auth = format!("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{auth}</auth>");
         let r = c.say("", &auth).await;
         assert!(r.contains("<success"), "{r}");
@@ -147,7 +153,7 @@ impl<'a> Client<'a> {
         let r = c
             .say("", "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>r</resource></bind></iq>")
             .await;
-        assert!(r.contains("alice@example.org/r"), "{r}");
+        assert!(r.contains(&format!("{name}@example.org/r")), "{r}");
         c
     }
 }
@@ -310,6 +316,48 @@ async fn a_silent_client_is_gone() {
         }
     }
     unreachable!("the session lives on");
+}
+
+/// XEP-0124 §9.2, §10: what was in answers that nobody fetched is as little delivered as what a broken connection had
+/// in its queue; what a later request acknowledges is delivered.
+#[tokio::test]
+async fn what_is_not_fetched_is_kept_and_what_is_fetched_comes_once() {
+    const PING: &str = "<iq xmlns='jabber:client' type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>";
+    let s = world().await;
+    let mut alice = Client::login(&s).await;
+    let r = alice.say("", "<presence xmlns='jabber:client'/>").await;
+    assert!(r.contains("<presence"), "{r}");
+    let mut bob = Client::login_as(&s, "bob").await;
+    let note = |text: &str| {
+        let m = "<message xmlns='jabber:client' to='alice@example.org' type='chat'><body>";
+        [m, text, "</body></message>"].concat()
+    };
+    let r = bob.say("", &(note("the first") + PING)).await;
+    assert!(r.contains("id=\"p\""), "{r}");
+    let r = alice.say("", "").await;
+    assert!(r.contains("the first"), "{r}");
+    let r = alice.say("", PING).await;
+    assert!(r.contains("id=\"p\"") && !r.contains("the first"), "{r}");
+    // she asks no more: her session ends, and whoever asked her something hears of it
+    let ask = "<iq xmlns='jabber:client' type='get' id='q' to='alice@example.org/r'>\
+               <query xmlns='jabber:iq:version'/></iq>";
+    let r = bob.say("", &(note("the second") + ask)).await;
+    assert!(
+        r.contains("id=\"q\"") && r.contains("<service-unavailable"),
+        "{r}"
+    );
+
+    let mut alice = Client::login(&s).await;
+    let mut all = alice.say("", "<presence xmlns='jabber:client'/>").await;
+    for _ in 0..20 {
+        if all.contains("the second") {
+            break;
+        }
+        all += &alice.say("", PING).await;
+    }
+    all += &alice.say("", PING).await;
+    assert_eq!(all.matches("the second").count(), 1, "{all}");
+    assert!(all.contains("urn:xmpp:delay") && !all.contains("the first"), "{all}");
 }
 
 #[tokio::test]

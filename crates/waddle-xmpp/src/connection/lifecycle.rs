@@ -154,14 +154,15 @@ impl Connection {
     /// Ends the session for good: everybody is told, what it did not get goes where it can still be got.
     async fn end_session(&mut self, b: Box<Bound>) {
         let Bound { session, sm, .. } = *b;
-        let mut left = Vec::new();
+        let mut left = self.io.unfetched();
         match sm {
             Some(mut sm) => {
                 if let Some(id) = session.resumption_id() {
                     self.server.expired.remember(&id, sm.handled());
                 }
+                // Neither what is not written nor what is not fetched: it is among the unacknowledged.
                 self.out.take_unstarted();
-                left.extend(sm.take_unacknowledged());
+                left = sm.take_unacknowledged().into();
             }
             None => left.extend(self.out.take_unstarted()),
         }

@@ -18,7 +18,7 @@ use tokio::{
     net::TcpStream,
 };
 use tokio_rustls::server::TlsStream;
-use waddle_stanza::Outgoing;
+use waddle_stanza::{Outgoing, Stanza};
 
 /// Bytes that one read takes from the socket at the most.
 const READ: usize = 8 * 1024;
@@ -33,10 +33,11 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> ReadWrite for T {}
 pub trait TextFrames:
     Stream<Item = io::Result<Bytes>> + Sink<Bytes, Error = io::Error> + Send + Unpin
 {
-}
-impl<T> TextFrames for T where
-    T: Stream<Item = io::Result<Bytes>> + Sink<Bytes, Error = io::Error> + Send + Unpin
-{
+    /// Takes out what it was given and knows that the client did not get, in order, for a session that ends: BOSH
+    /// keeps answers until they are fetched. It sends none of it any more.
+    fn unfetched(&mut self) -> Vec<Bytes> {
+        Vec::new()
+    }
 }
 
 /// A byte stream before or below TLS.
@@ -241,6 +242,18 @@ impl Transport {
             Self::Tls(s) => Pin::new(s).poll_flush(cx),
             Self::WebSocket(_) | Self::Closed => Poll::Ready(Ok(())),
         }
+    }
+
+    /// Takes out the stanzas that left the queue and did not reach the client, in order.
+    pub fn unfetched(&mut self) -> Vec<Outgoing> {
+        let Self::WebSocket(s) = self else {
+            return Vec::new();
+        };
+        let classed = |bytes: Bytes| {
+            let class = Stanza::parse(bytes.clone()).ok()?.class();
+            class.is_stanza().then(|| Outgoing::whole(bytes, class))
+        };
+        s.unfetched().into_iter().filter_map(classed).collect()
     }
 
     /// Says goodbye on the transport's own level (TLS close_notify, WebSocket close, FIN).

@@ -6,7 +6,7 @@ use waddle_core::{MessageId, Timestamp};
 use waddle_stanza::{Class, Condition, Outgoing, StanzaError, ns};
 
 use super::{
-    deliver,
+    Origin, deliver, inbound_now,
     message::{Type, is_worth_keeping},
     presence,
 };
@@ -45,11 +45,11 @@ fn undelivered(server: &Arc<Server>, session: &Arc<Session>, out: &Outgoing) {
     let Ok(stanza) = out.to_stanza() else { return };
     let root = stanza.root();
     if out.class == Class::Iq {
-        if let Ok(Some(from)) = stanza.from()
-            && let Some(asker) = server.sessions.get(&from)
-            && let Some(reply) = StanzaError::new(Condition::ServiceUnavailable).reply_to(&stanza, None)
+        // Whoever asked, here, in a room or elsewhere.
+        if let Some(reply) = StanzaError::new(Condition::ServiceUnavailable).reply_to(&stanza, None)
+            && let Ok(reply) = reply.to_stanza()
         {
-            let _ = asker.send(reply);
+            inbound_now(server, Origin::from(session), reply);
         }
         return;
     }

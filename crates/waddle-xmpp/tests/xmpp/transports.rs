@@ -344,6 +344,7 @@ struct Frames {
     to: mpsc::UnboundedSender<String>,
 }
 
+impl waddle_xmpp::TextFrames for Frames {}
 impl Stream for Frames {
     type Item = std::io::Result<Bytes>;
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
