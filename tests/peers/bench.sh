@@ -100,7 +100,7 @@ package() { chroot "$PEERS_ROOT" dpkg-query -W -f '${Version}' "$1" 2>/dev/null 
 
 Written by \`make bench\` on $(date -u +%F). Every piece of work ran on every server with the same parameters, $repetitions time(s), interleaved; the cells are medians. Server CPU is user and system time of the whole process tree per item; it is what is compared, because load generator and servers share the machine.
 
-- Machine: $(nproc) cores, $(sed -n 's/^model name\s*: //p' /proc/cpuinfo | head -n 1), $(awk '/MemTotal/ {printf "%.0f GiB", $2/1048576}' /proc/meminfo), Linux $(uname -r), load at the end $(cut -d' ' -f1-3 /proc/loadavg).
+- Machine: $(nproc) cores, $(sed -n 's/^model name\s*: //p' /proc/cpuinfo | head -n 1), $(awk '/MemTotal/ {printf "%.0f GiB", $2/1048576}' /proc/meminfo), Linux $(uname -r | cut -d- -f1), load at the end $(cut -d' ' -f1-3 /proc/loadavg).
 - TLS 1.3 with one P-256 certificate for all XMPP servers, no session resumption, SCRAM-SHA-1, archives on for users and rooms. MQTT 3.1.1 without TLS, 64-byte payload.
 $(has waddle || printf '%s' '- Only the peers took part in this run.')
 
