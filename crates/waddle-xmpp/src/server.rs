@@ -428,6 +428,7 @@ async fn watch_identity(server: Arc<Server>) {
     use tokio::sync::broadcast::error::RecvError;
     let mut events = server.identity.events();
     router::farewell::say(&server).await;
+    crate::direct::departed::leave(&server, None).await;
     loop {
         let event = tokio::select! {
             e = events.recv() => e,
@@ -443,7 +444,10 @@ async fn watch_identity(server: Arc<Server>) {
                 server
                     .runtime
                     .clone()
-                    .spawn(async move { router::farewell::say(&server).await });
+                    .spawn(async move {
+                        router::farewell::say(&server).await;
+                        crate::direct::departed::leave(&server, Some(user)).await;
+                    });
             }
             Ok(IdentityEvent::AccountDisabled { user }) => end_where(&server, |s| s.user == user),
             Ok(_) => {}

@@ -86,6 +86,34 @@ pub fn said(tx: &mut Tx, goodbye: &Goodbye) -> Result<()> {
     .map(drop)
 }
 
+/// A place in a small private group of somebody whose account is gone: the group, by the localpart of its room, and the
+/// address that they had.
+pub type Place = (String, BareJid);
+
+/// Some of these places, in their order behind `after`: of one account, or of all whose addresses were of `domain`.
+pub fn places(
+    conn: &Conn,
+    domain: &str,
+    user: Option<&UserId>,
+    after: Option<&Place>,
+    limit: usize,
+) -> Result<Vec<Place>> {
+    // Everybody who is gone has an address, and all groups of an address stand together.
+    let of_all = "SELECT p.room, p.jid FROM retired_localparts r CROSS JOIN direct_people p \
+         ON p.jid = r.localpart || '@' || ?1 WHERE (p.room, p.jid) > (?2, ?3) \
+         AND NOT EXISTS (SELECT 1 FROM accounts a WHERE a.localpart = r.localpart) ORDER BY p.room, p.jid LIMIT ?4";
+    let of_one = "SELECT p.room, p.jid FROM retired_localparts r CROSS JOIN direct_people p \
+         ON p.jid = r.localpart || '@' || ?1 WHERE (p.room, p.jid) > (?2, ?3) \
+         AND NOT EXISTS (SELECT 1 FROM accounts a WHERE a.localpart = r.localpart) AND r.user_id = ?5 \
+         ORDER BY p.room, p.jid LIMIT ?4";
+    let (room, jid) = after.map_or(("", ""), |(room, jid)| (room, jid.as_str()));
+    let place = |r: &crate::Row<'_>| Ok((r.get(0)?, r.get(1)?));
+    match user {
+        None => conn.query(of_all, (domain, room, jid, limit), place),
+        Some(user) => conn.query(of_one, (domain, room, jid, limit, user), place),
+    }
+}
+
 /// After the account, and at the start of the server after a crash: removes the expired MQTT sessions with their
 /// queues, and the condemned archives.
 pub async fn clear(db: &Db) -> Result<()> {

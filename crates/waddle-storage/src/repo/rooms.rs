@@ -100,8 +100,10 @@ impl PlainRooms<'_> {
             .await
     }
 
-    /// Deletes rooms that were not to outlive their last occupant, with their archives: at start nobody is in.
+    /// Deletes rooms that were not to outlive their last occupant, and groups that nobody belongs to, with their archives:
+    /// at start nobody is in.
     pub async fn sweep(&self) -> Result<()> {
+        self.0.write(end_empty_groups).await?;
         let sql = "SELECT name FROM rooms WHERE persistent = 0 LIMIT ?1";
         loop {
             let names = self
@@ -134,6 +136,27 @@ impl PlainRooms<'_> {
         });
         gone.await.map(drop)
     }
+}
+
+/// A small private group that nobody belongs to ends: its room is one that is deleted at the next start, or before.
+/// `false` where somebody is in it.
+pub fn end_group(tx: &mut Tx, room: &str) -> Result<bool> {
+    let ended = tx.execute(
+        "DELETE FROM direct_groups WHERE room = ?1 AND NOT EXISTS (SELECT 1 FROM direct_people WHERE room = ?1)",
+        (room,),
+    )?;
+    if ended > 0 {
+        tx.execute("UPDATE rooms SET persistent = 0 WHERE name = ?1", (room,))?;
+    }
+    Ok(ended > 0)
+}
+
+fn end_empty_groups(tx: &mut Tx) -> Result<()> {
+    let empty = "SELECT room FROM direct_groups g WHERE NOT EXISTS (SELECT 1 FROM direct_people p WHERE p.room = g.room)";
+    for room in tx.query(empty, (), |r| r.get::<String>(0))? {
+        end_group(tx, &room)?;
+    }
+    Ok(())
 }
 
 /// Whether the name of a plain room begins with `slug` and a dot: then no waddle may take that slug.

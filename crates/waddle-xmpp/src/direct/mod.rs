@@ -1,6 +1,7 @@
 //! Direct messages beyond the messages themselves (`specs/moderation.md`, "Direct messages"): from whom an account takes
 //! them, requests that wait for consent, small private groups. HTTP and ad-hoc commands ask here.
 
+pub(crate) mod departed;
 pub mod groups;
 pub mod news;
 

@@ -1,10 +1,15 @@
 //! Small private groups (`specs/moderation.md`, "Groups"; XEP-0402).
 
-use waddle_storage::repo::direct::RequestPolicy;
+use waddle_storage::repo::{
+    accounts::Accounts,
+    archive::{self, ArchiveKey},
+    direct::{self, RequestPolicy},
+    messages, rooms,
+};
 use waddle_xmpp::{direct::DirectError, direct::groups::Added};
 
 use super::{completed, own, people, run, text};
-use crate::support::{Client, body, condition, world_with};
+use crate::support::{Client, World, body, condition, world, world_with};
 
 #[tokio::test]
 async fn a_full_group_can_be_entered_later() {
@@ -225,4 +230,119 @@ async fn a_small_group_is_for_its_people_and_for_nobody_else() {
     assert!(direct.groups(&own("alice")).await.unwrap().is_empty());
     // Nothing is left of it.
     assert_eq!(condition(&e.request(&knock("eve")).await), "item-not-found");
+}
+
+/// What is stored of a group: itself, its room, whether it has an archive, and how many files are to be deleted.
+async fn stored(w: &World, group: &str) -> (bool, bool, bool, usize) {
+    let name = group.to_owned();
+    let db = w.storage.server();
+    let read = db.read(move |c| {
+        let files = messages::due_files(c, messages::last_file(c)?, 9)?;
+        Ok((
+            direct::get_group(c, &name)?.is_some(),
+            rooms::load(c, &name)?.is_some(),
+            archive::ends(c, &ArchiveKey::room(&name))?.is_some(),
+            files.len(),
+        ))
+    });
+    read.await.unwrap()
+}
+
+/// Waits until a group has so many people.
+async fn has_people(w: &World, group: &str, count: usize) {
+    for _ in 0..100_000 {
+        let name = group.to_owned();
+        let people = w.storage.server().read(move |c| direct::people(c, &name)).await;
+        if people.unwrap().len() == count {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("the group does not have {count} people");
+}
+
+#[tokio::test]
+async fn a_deleted_account_is_in_no_group_and_the_last_one_takes_it_along() {
+    let w = world().await;
+    people(&w, &["alice", "bob", "carol"]).await;
+    let direct = w.server.direct();
+    let others = vec![own("bob").bare, own("carol").bare];
+    let (group, _) = direct.make_group(&own("alice"), "x", others).await.unwrap();
+    let (other, _) = direct
+        .make_group(&own("carol"), "y", vec![own("bob").bare])
+        .await
+        .unwrap();
+    let room = format!("{}@muc.waddle.test", group.room);
+    let mut b = w.online("bob", "two").await;
+    b.send(&format!(
+        "<presence to='{room}/Bob'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
+    ))
+    .await;
+    b.sync().await;
+    let url = "https://waddle.test/upload/x/picture.png";
+    b.send(&format!(
+        "<message to='{room}' type='groupchat' id='g'><body>{url}</body><x xmlns='jabber:x:oob'><url>{url}</url></x></message>"
+    ))
+    .await;
+    while body(&b.message().await) != url {}
+    assert_eq!(stored(&w, &group.room).await, (true, true, true, 0));
+
+    w.identity
+        .delete_account(&w.community, &own("bob").user)
+        .await
+        .unwrap();
+    has_people(&w, &group.room, 2).await;
+    has_people(&w, &other.room, 1).await;
+    assert_eq!(direct.groups(&own("alice")).await.unwrap()[0].1.len(), 2);
+    w.identity
+        .delete_account(&w.community, &own("alice").user)
+        .await
+        .unwrap();
+    has_people(&w, &group.room, 1).await;
+    assert_eq!(stored(&w, &group.room).await, (true, true, true, 0));
+    w.identity
+        .delete_account(&w.community, &own("carol").user)
+        .await
+        .unwrap();
+    for gone in [&group.room, &other.room] {
+        let mut left = stored(&w, gone).await;
+        for _ in 0..100_000 {
+            if left.1 {
+                tokio::task::yield_now().await;
+                left = stored(&w, gone).await;
+            }
+        }
+        assert_eq!(
+            left,
+            (false, false, false, 1),
+            "nothing stays, and the file is to go"
+        );
+    }
+}
+
+/// As after a crash between the end of an account, or of a group, and what follows from it.
+#[tokio::test]
+async fn what_a_stop_left_of_groups_goes_at_the_next_start() {
+    let w = world().await;
+    people(&w, &["alice", "bob"]).await;
+    let direct = w.server.direct();
+    let make = async |name: &'static str| {
+        let alice = own("alice");
+        let made = direct.make_group(&alice, name, vec![own("bob").bare]).await;
+        made.unwrap().0.room
+    };
+    let (both, empty) = (make("both").await, make("empty").await);
+    let db = w.storage.server();
+    Accounts(&db).delete(own("bob").user).await.unwrap();
+    let room = empty.clone();
+    db.write(move |tx| {
+        let all = ["alice", "bob"].map(|n| (own(n).bare.to_string(), false));
+        direct::follow(tx, &room, &all, 9)
+    })
+    .await
+    .unwrap();
+    let w = w.restart().await;
+    has_people(&w, &both, 1).await;
+    assert_eq!(stored(&w, &empty).await, (false, false, false, 0));
+    assert!(stored(&w, &both).await.0);
 }

@@ -39,7 +39,12 @@ pub async fn world_with(limits: impl FnOnce(&mut Limits), config: impl FnOnce(&m
     let dir = tempfile::tempdir().unwrap();
     let mut l = Limits::default();
     limits(&mut l);
-    let l = Arc::new(l);
+    let mut c = XmppConfig::new(DOMAIN);
+    config(&mut c);
+    start(dir, Arc::new(l), c).await
+}
+
+async fn start(dir: TempDir, l: Arc<Limits>, c: XmppConfig) -> World {
     let clock: SharedClock = Arc::new(SystemClock);
     let storage = Storage::open(StorageConfig {
         dir: dir.path().to_owned(),
@@ -64,8 +69,6 @@ pub async fn world_with(limits: impl FnOnce(&mut Limits), config: impl FnOnce(&m
     })
     .await
     .unwrap();
-    let mut c = XmppConfig::new(DOMAIN);
-    config(&mut c);
     let server = XmppServer::start(
         c,
         Deps {
@@ -91,6 +94,14 @@ pub async fn world_with(limits: impl FnOnce(&mut Limits), config: impl FnOnce(&m
 }
 
 impl World {
+    /// Stops and starts again on the same directory, with the usual limits.
+    pub async fn restart(self) -> Self {
+        self.server.shutdown(PATIENCE).await;
+        self.rooms.shutdown().await;
+        self.storage.close().await;
+        start(self._dir, Arc::default(), XmppConfig::new(DOMAIN)).await
+    }
+
     pub async fn account(&self, name: &str) {
         self.identity
             .create_local(name, &Secret::new("secret"), false)
