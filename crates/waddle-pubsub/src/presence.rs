@@ -8,39 +8,66 @@ use waddle_storage::repo::{pubsub as repo, pubsub_items as store};
 use crate::{
     access,
     config::SendLast,
-    engine::PubSub,
+    engine::{Outcome, PubSub, Shared},
     error::Result,
-    event::{Late, News, To},
+    event::{self, Event, Late, News, To},
     ops::Desk,
     service::Service,
     view::{Open, View},
 };
 
-/// Sends the last item of a node to one resource, if it is so configured and they may have it.
-fn send_last(desk: &mut Desk<'_>, service: &Service, open: &Open, to: &Jid) -> Result<()> {
-    let allowed = {
+/// A last item for one resource, written but not sent.
+struct Last {
+    node: i64,
+    seq: i64,
+    event: Event,
+}
+
+/// Looks for last items: much reading and writing of XML, which no other write waits for.
+struct Search<'a> {
+    view: &'a View<'a>,
+    shared: &'a Shared,
+    found: Vec<Last>,
+}
+
+impl Search<'_> {
+    /// The last item of a node of `service`, if it is so configured and the resource may have it.
+    fn look(&mut self, service: &Service, open: &Open) -> Result<()> {
+        let (conn, to) = (self.view.conn, self.view.from);
+        // The node may be of another service than the request is for: that of a contact.
         let view = View {
-            conn: desk.tx,
-            limits: &desk.shared.limits,
+            conn,
+            limits: self.view.limits,
             service,
             from: to,
         };
-        open.config.send_last_published_item == SendLast::OnSubAndPresence
+        let allowed = open.config.send_last_published_item == SendLast::OnSubAndPresence
             && open.config.deliver_notifications
-            && access::retrieve(&open.config, view.mine(open)?).is_ok()
-    };
-    if !allowed {
-        return Ok(());
+            && access::retrieve(&open.config, view.mine(open)?).is_ok();
+        if !allowed {
+            return Ok(());
+        }
+        let Some(item) = store::last(conn, open.node.id, open.since(conn.now()))? else {
+            return Ok(());
+        };
+        let from = service.address();
+        let (id, name) = (self.shared.id(), &open.node.name);
+        let news = News::Item(&item, Late::Yes);
+        if let Some(message) = event::write(from.as_str(), &id, name, &open.config, &news) {
+            self.found.push(Last {
+                node: open.node.id,
+                seq: item.seq,
+                event: Event {
+                    from: from.clone(),
+                    to: To::Resource(to.clone()),
+                    node: name.clone(),
+                    available_only: open.config.presence_based_delivery,
+                    message,
+                },
+            });
+        }
+        Ok(())
     }
-    let since = open.since(desk.tx.now());
-    if let Some(item) = store::last(desk.tx, open.node.id, since)? {
-        // The node may be of another service than the request is for: that of a contact.
-        let mut theirs = Desk::new(desk.tx, desk.shared, service, to);
-        theirs.event(open, To::Resource(to.clone()), &News::Item(&item, Late::Yes));
-        let outcome = theirs.into_outcome();
-        desk.append(outcome);
-    }
-    Ok(())
 }
 
 fn account(name: &str, domain: &str) -> Option<Service> {
@@ -48,35 +75,72 @@ fn account(name: &str, domain: &str) -> Option<Service> {
 }
 
 impl PubSub {
+    /// Sends last items to a resource. They are looked for on a reader's thread; between two writes they are only handed
+    /// over, those that are still the last: what was published meanwhile was told, and nobody hears of it before what
+    /// was there before.
+    async fn send_last(
+        &self,
+        service: Service,
+        resource: Jid,
+        search: impl FnOnce(&mut Search<'_>) -> Result<()> + Send + 'static,
+    ) -> Result<()> {
+        let shared = self.shared.clone();
+        let found = self.read(service.clone(), resource.clone(), move |view| {
+            let mut s = Search {
+                view,
+                shared: &shared,
+                found: Vec::new(),
+            };
+            search(&mut s)?;
+            Ok(s.found)
+        });
+        let found = found.await?;
+        // Most have nothing to hear: then no write is waited for.
+        if found.is_empty() {
+            return Ok(());
+        }
+        self.write(service, resource, move |desk| {
+            let mut outcome = Outcome::default();
+            for last in found {
+                if store::newest_seq(desk.tx, last.node)? == Some(last.seq) {
+                    outcome.events.push(last.event);
+                }
+            }
+            desk.append(outcome);
+            Ok(())
+        })
+        .await
+    }
+
     /// A resource came online, or has new interests: it gets the last items of its own account's nodes and of its
     /// contacts'.
     pub async fn arrived(&self, resource: Jid, interests: Vec<Box<str>>) {
         let own = Service::Account(resource.bare());
-        let done = self.write(own.clone(), resource, move |desk| {
-            let (to, me) = (desk.from.clone(), desk.from.bare());
-            for name in &interests {
-                if let Some(node) = repo::node(desk.tx, own.key(), name)? {
-                    send_last(desk, &own, &Open::of(node), &to)?;
+        // A node's name at a time, so that nobody waits for long behind somebody with many contacts.
+        for name in interests {
+            let done = self.send_last(own.clone(), resource.clone(), move |s| {
+                let (view, me) = (s.view, s.view.who());
+                if let Some(node) = repo::node(view.conn, view.service.key(), &name)? {
+                    s.look(view.service, &Open::of(node))?;
                 }
-                for node in repo::nodes_shown_to(desk.tx, &me, name)? {
+                for node in repo::nodes_shown_to(view.conn, &me, &name)? {
                     if let Some(service) = account(&node.service, me.domain()) {
-                        send_last(desk, &service, &Open::of(node), &to)?;
+                        s.look(&service, &Open::of(node))?;
                     }
                 }
-            }
-            Ok(())
-        });
-        report(done.await);
+                Ok(())
+            });
+            report(done.await);
+        }
     }
 
     /// `owner` lets the account of this resource see their presence: it gets the last items of their nodes.
     pub async fn shown(&self, owner: BareJid, resource: Jid, interests: Vec<Box<str>>) {
-        let service = Service::Account(owner);
-        let done = self.write(service.clone(), resource, move |desk| {
-            let to = desk.from.clone();
+        let done = self.send_last(Service::Account(owner), resource, move |s| {
+            let view = s.view;
             for name in &interests {
-                if let Some(node) = repo::node(desk.tx, service.key(), name)? {
-                    send_last(desk, &service, &Open::of(node), &to)?;
+                if let Some(node) = repo::node(view.conn, view.service.key(), name)? {
+                    s.look(view.service, &Open::of(node))?;
                 }
             }
             Ok(())
@@ -86,24 +150,12 @@ impl PubSub {
 
     /// A resource came online: it gets the last items of the nodes of the service on `host` that it subscribed to.
     pub async fn subscriber_arrived(&self, resource: Jid, host: BareJid) {
-        let me = resource.bare();
-        // Most have no subscription at all: that is found out without a write.
-        let look = {
-            let me = me.clone();
-            self.read(Service::Host(host.clone()), resource.clone(), move |view| {
-                Ok(!repo::subscribed(view.conn, &me)?.is_empty())
-            })
-        };
-        if !look.await.unwrap_or(false) {
-            return;
-        }
-        let service = Service::Host(host);
-        let done = self.write(service.clone(), resource, move |desk| {
-            let to = desk.from.clone();
-            for (node, s) in repo::subscribed(desk.tx, &me)? {
-                let mine = s.jid.is_bare() || s.jid == to;
+        let done = self.send_last(Service::Host(host), resource, move |s| {
+            let view = s.view;
+            for (node, subscription) in repo::subscribed(view.conn, &view.who())? {
+                let mine = subscription.jid.is_bare() || subscription.jid == *view.from;
                 if node.service.is_empty() && mine {
-                    send_last(desk, &service, &Open::of(node), &to)?;
+                    s.look(view.service, &Open::of(node))?;
                 }
             }
             Ok(())

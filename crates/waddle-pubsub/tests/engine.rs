@@ -34,7 +34,7 @@ impl Host for Ears {
 struct Bench {
     engine: PubSub,
     sent: Sent,
-    _storage: Storage,
+    storage: Storage,
     _dir: TempDir,
 }
 
@@ -56,7 +56,7 @@ async fn bench(limits: impl FnOnce(&mut Limits)) -> Bench {
     Bench {
         engine,
         sent,
-        _storage: storage,
+        storage,
         _dir: dir,
     }
 }
@@ -594,4 +594,49 @@ async fn a_deleted_node_says_where_it_went() {
     // Whoever makes it again takes the sign down.
     b.node(&[]).await;
     b.set("a", "<subscribe node='n' jid='a@x'/>").await.unwrap();
+}
+
+#[tokio::test]
+async fn who_arrives_waits_for_no_write_and_hears_nothing_old_after_the_new() {
+    let b = bench(|_| ()).await;
+    let item = |id: &str| {
+        let xml = [
+            "<publish node='n'><item id='",
+            id,
+            "'><a xmlns='u'/></item></publish>",
+        ];
+        b.ask(account("alice"), "alice", read(&xml.concat(), false, true))
+    };
+    item("1").await.unwrap();
+    b.sent.lock().unwrap().clear();
+    // the writer is busy for long
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let (begun, begins) = tokio::sync::oneshot::channel();
+    let busy = move |_: &mut waddle_storage::Tx| {
+        begun.send(()).unwrap();
+        wait.recv().unwrap();
+        Ok(())
+    };
+    let db = b.storage.server();
+    db.write_then(busy, |done: Result<(), waddle_storage::StorageError>| {
+        done.unwrap()
+    })
+    .unwrap();
+    begins.await.unwrap();
+    let arrived = b.engine.arrived(jid("alice"), vec!["other".into()]);
+    tokio::time::timeout(std::time::Duration::from_secs(10), arrived)
+        .await
+        .expect("there is nothing to write");
+    let (published, (), ()) = tokio::join!(
+        item("2"),
+        b.engine.arrived(jid("alice"), vec!["n".into()]),
+        async { go.send(()).unwrap() }
+    );
+    published.unwrap();
+    let sent = b.sent.lock().unwrap();
+    let new = sent.iter().position(|(_, m)| m.contains("id=\"2\"")).unwrap();
+    assert!(
+        sent[new..].iter().all(|(_, m)| !m.contains("id=\"1\"")),
+        "{sent:?}"
+    );
 }

@@ -74,6 +74,13 @@ pub fn last(conn: &Conn, node: i64, since: Timestamp) -> Result<Option<Item>> {
     Ok(newest(conn, node, since, 1)?.pop())
 }
 
+/// The place of the newest item.
+pub fn newest_seq(conn: &Conn, node: i64) -> Result<Option<i64>> {
+    conn.query_one("SELECT max(seq) FROM pubsub_items WHERE node = ?1", (node,), |r| {
+        r.get(0)
+    })
+}
+
 /// The newest items, the oldest of them first.
 pub fn newest(conn: &Conn, node: i64, since: Timestamp, limit: usize) -> Result<Vec<Item>> {
     before(conn, node, i64::MAX, since, limit)
