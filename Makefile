@@ -1,4 +1,4 @@
-# What a person types. Each target is one command; CI calls `make lint` and `make test`.
+# What a person types. Each target is one command; CI runs .ci/run: `make lint`, `make deny` and `make test`.
 
 .PHONY: run build dist fmt lint deny test interop fuzz bench bench-permissions pictures help
 

@@ -24,7 +24,7 @@ from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import StanzaPath
 
 HERE = pathlib.Path(__file__).resolve().parent
-PATIENCE = 15
+PATIENCE = 30
 
 
 class Refused(Exception):

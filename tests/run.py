@@ -39,6 +39,7 @@ SUITES = (  # name, checkouts in the folder that WADDLE_SUITES names, program of
     ("Smack's and XMPP-interop's tests", ("Smack", "smack-sint-server-extensions"), "smack.py"),
     ("aioxmpp's tests", ("aioxmpp",), "aioxmpp_e2e.py"),
 )
+STEPS = ("lint", "unit", "atproto", "story", "interop", "fuzz")
 FUZZ_SECONDS = os.environ.get("FUZZ_SECONDS", "60")
 
 
@@ -93,9 +94,10 @@ def plain(totals, name, command, env=None):
     return code == 0
 
 
-def cargo(totals, name, arguments, env=None):
-    """cargo test: sums the result lines of all test programs; ignored tests belong to another step."""
-    code, output = run(["cargo", "test", "--locked", "--no-fail-fast", *arguments], env)
+def cargo(totals, name, arguments, within=()):
+    """cargo test: sums the result lines of all test programs; ignored tests belong to another step. `within` is a
+    program that runs the command given to it."""
+    code, output = run([*within, "cargo", "test", "--locked", "--no-fail-fast", *arguments])
     passed = failed = 0
     for p, f in re.findall(r"^test result: \w+\. (\d+) passed; (\d+) failed;", output, re.M):
         passed, failed = passed + int(p), failed + int(f)
@@ -106,13 +108,21 @@ def cargo(totals, name, arguments, env=None):
     totals.add(name, passed, failed, 0)
 
 
+def environment(totals, name):
+    """The python that has what the tests need; None, and a failure of `name`, where it cannot be made."""
+    made = subprocess.run([ROOT / "tests" / "setup.sh", "--python"], capture_output=True, text=True)
+    if made.returncode == 0:
+        return made.stdout.strip().splitlines()[-1]
+    print(made.stdout, made.stderr)
+    totals.add(name, 0, 1, 0)
+    return None
+
+
 def pytest(totals, name, arguments, env):
-    python = subprocess.run([ROOT / "tests" / "setup.sh", "--python"], capture_output=True, text=True)
-    if python.returncode != 0:
-        print(python.stdout, python.stderr)
-        totals.add(name, 0, 1, 0)
+    python = environment(totals, name)
+    if python is None:
         return
-    code, output = run([python.stdout.strip().splitlines()[-1], "-m", "pytest", "-ra", *arguments], env)
+    code, output = run([python, "-m", "pytest", "-ra", *arguments], env)
     last = (re.findall(r"^=+ (.*) in [\d.:]+s.*=+$", output, re.M) or [""])[-1]
     count = {k: int(n) for n, k in re.findall(r"(\d+) (passed|failed|skipped|error)", last)}
     failed = count.get("failed", 0) + count.get("error", 0)
@@ -136,12 +146,9 @@ def kept(totals, name, command, env=None):
 def interop(totals, env):
     """Suites that nobody here wrote: those of package registries, then those of checkouts."""
     folder = ROOT / "tests" / "interop"
-    python = subprocess.run([ROOT / "tests" / "setup.sh", "--python"], capture_output=True, text=True)
-    if python.returncode != 0:
-        print(python.stdout, python.stderr)
-        totals.add("slixmpp's tests", 0, 1, 0)
-    else:
-        kept(totals, "slixmpp's tests", [python.stdout.strip().splitlines()[-1], folder / "slixmpp_itests.py"], env)
+    python = environment(totals, "slixmpp's tests")
+    if python is not None:
+        kept(totals, "slixmpp's tests", [python, folder / "slixmpp_itests.py"], env)
     kept(totals, "Smack's tests of Maven Central", [sys.executable, folder / "smack.py", "--central"], env)
     for name, checkouts, program in SUITES:
         missing = [c for c in checkouts if not (pathlib.Path(os.environ.get("WADDLE_SUITES", "/nowhere")) / c).exists()]
@@ -154,8 +161,8 @@ def interop(totals, env):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--with-lint", action="store_true", help="formatting, clippy and licences too")
-    parser.add_argument("--only", action="append", help="lint, unit, atproto, story, interop, fuzz")
+    parser.add_argument("--with-lint", action="store_true", help="formatting, clippy and licences before all the rest")
+    parser.add_argument("--only", action="append", choices=STEPS, help="this step alone; may be given again")
     options = parser.parse_args()
     wanted = lambda step: not options.only or step in options.only
 
@@ -165,7 +172,7 @@ def main():
         totals.add("installation", 0, 1, 0)
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 
-    if options.with_lint and wanted("lint"):
+    if "lint" in (options.only or (["lint"] if options.with_lint else [])):
         plain(totals, "lint", ["make", "--no-print-directory", "lint"])
         plain(totals, "licences", [ROOT / "tests" / "deny.sh"])
         if not os.environ.get("WADDLE_ADVISORY_DB"):
@@ -183,13 +190,8 @@ def main():
             print(f"skipped: {name} (set {variable}; see tests/README.md)")
             totals.add(name, 0, 0, 1)
     if wanted("atproto"):
-        network = [ROOT / "tests" / "atproto" / "with-network.sh"]
-        code, output = run([*network, "cargo", "test", "--locked", "-p", "waddle-identity", "--", "--ignored", "--test-threads=2"])
-        results = re.findall(r"^test result: \w+\. (\d+) passed; (\d+) failed;", output, re.M)
-        passed, failed = (sum(int(r[i]) for r in results) for i in (0, 1))
-        if (code != 0 and failed == 0) or passed + failed == 0:
-            failed += 1
-        totals.add("atproto", passed, failed, 0)
+        cargo(totals, "atproto", ["-p", "waddle-identity", "--", "--ignored", "--test-threads=2"],
+              within=[ROOT / "tests" / "atproto" / "with-network.sh"])
     env = {"WADDLE_SERVER_BIN": str(target / "debug" / "waddle-server"), "WADDLE_TEST_BINS": str(target / "debug")}
     built = (wanted("story") or wanted("interop")) and plain(
         totals, "server builds", ["cargo", "build", "--locked", "--bin", "waddle-server", "-p", "waddle-server"])
@@ -200,8 +202,8 @@ def main():
     if wanted("fuzz"):
         plain(totals, "fuzz", [ROOT / "tests" / "fuzz" / "run.sh", FUZZ_SECONDS])
 
-    if not os.environ.get("WADDLE_SUITES"):
-        print("skipped: Eclipse Paho conformance (set WADDLE_SUITES, see tests/README.md)")
+    if wanted("interop"):
+        print("skipped: Eclipse Paho conformance (run by hand, see tests/README.md)")
         totals.add("paho conformance", 0, 0, 1)
 
     print("\n" + "\n".join(totals.notes))

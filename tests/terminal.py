@@ -3,7 +3,7 @@ import os
 import subprocess
 import time
 
-PATIENCE = 15
+PATIENCE = 30
 
 
 class Terminal:

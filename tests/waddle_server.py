@@ -10,8 +10,10 @@ import time
 import requests
 
 HERE = pathlib.Path(__file__).resolve().parent
-START = 20
+# Seconds: a start on a busy machine, a stop (the server promises ten), an answer.
+START = 60
 STOP = 15
+ANSWER = 30
 
 
 def binary():
@@ -104,7 +106,7 @@ class WaddleServer:
         """Runs `waddle-server ARGUMENTS…` and returns what it printed."""
         done = subprocess.run(
             [binary(), *map(str, arguments)], env=self.environment(), input=stdin, capture_output=True, text=True,
-            timeout=30, **({} if stdin is not None else {"stdin": subprocess.DEVNULL}),
+            timeout=ANSWER, **({} if stdin is not None else {"stdin": subprocess.DEVNULL}),
         )
         if done.returncode != 0:
             raise CommandFailed(done.returncode, (done.stderr or done.stdout).strip())
@@ -134,14 +136,14 @@ class Api:
     @classmethod
     def login(cls, server, username, password):
         """A session of a local account."""
-        answer = requests.post(f"{server.url}/auth/session", json={"username": username, "password": password}, timeout=10)
+        answer = requests.post(f"{server.url}/auth/session", json={"username": username, "password": password}, timeout=ANSWER)
         assert answer.status_code == 200, (answer.status_code, answer.text)
         return cls(server, answer.json()["access_token"])
 
     def request(self, method, path, body=None):
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         path = path if path.startswith("/auth") else f"/api/v1{path}"
-        return requests.request(method, self.server.url + path, json=body, headers=headers, timeout=10, allow_redirects=False)
+        return requests.request(method, self.server.url + path, json=body, headers=headers, timeout=ANSWER, allow_redirects=False)
 
     def ok(self, method, path, body=None, status=(200, 201, 204)):
         answer = self.request(method, path, body)

@@ -27,19 +27,20 @@ stop() {
   rm -rf "$tmp"
 }
 trap stop EXIT
-read -r plc pds tls_plc tls_pds front < <(node -e 'const n=require("net");const f=()=>new Promise(r=>{const s=n.createServer().listen(0,"127.0.0.1",()=>r(s))});Promise.all([f(),f(),f(),f(),f()]).then(a=>{console.log(a.map(s=>s.address().port).join(" "));a.forEach(s=>s.close())})')
+# Free ports below those that the system gives away by itself, so that nobody else gets them before they are listened on.
+read -r plc pds tls_plc tls_pds front < <(node -e 'const n=require("net");const f=()=>new Promise(r=>{const s=n.createServer();s.on("error",()=>r(f()));s.listen(10000+Math.floor(Math.random()*20000),"127.0.0.1",()=>r(s))});Promise.all([f(),f(),f(),f(),f()]).then(a=>{console.log(a.map(s=>s.address().port).join(" "));a.forEach(s=>s.close())})')
 PLC_PORT=$plc PDS_PORT=$pds node "$dir/network.mjs" > "$tmp/net.json" 2> "$tmp/net.err" & pids+=($!)
 bash "$here/mkca.sh" "$tmp/ca"
 NODE_EXTRA_CA_CERTS=$tmp/ca/ca.pem CERT_DIR=$tmp/ca FRONT_PORT=$front PDS_PUBLIC_HOST=pds.test \
   CLIENT_METADATA_FILE=$tmp/client.json PLC_PORT=$tls_plc PDS_PORT=$tls_pds \
   node "$dir/network.mjs" > "$tmp/tls.json" 2> "$tmp/tls.err" & pids+=($!)
 for net in net tls; do
-  for _ in $(seq 160); do
+  for _ in $(seq 480); do
     grep -q startup_ms "$tmp/$net.json" && break
     for p in "${pids[@]}"; do kill -0 "$p" 2>/dev/null || { cat "$tmp"/*.err >&2; exit 1; }; done
     sleep 0.25
   done
-  grep -q startup_ms "$tmp/$net.json" || { echo "the ATProto network was not ready in 40 s" >&2; cat "$tmp"/*.err >&2; exit 1; }
+  grep -q startup_ms "$tmp/$net.json" || { echo "the ATProto network was not ready in two minutes" >&2; cat "$tmp"/*.err >&2; exit 1; }
 done
 node -e 'const fs=require("fs"),[f,ca,front,client]=process.argv.slice(1);const n=JSON.parse(fs.readFileSync(f));fs.writeFileSync(f,JSON.stringify({...n,ca,front:Number(front),client_metadata:client}))' \
   "$tmp/tls.json" "$tmp/ca/ca.pem" "$front" "$tmp/client.json"

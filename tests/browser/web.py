@@ -10,7 +10,7 @@ import threading
 from urllib.parse import quote
 
 HERE = pathlib.Path(__file__).resolve().parent
-PATIENCE = 15_000  # milliseconds
+PATIENCE = 30_000  # milliseconds
 # Root in a container has no user namespaces for the sandbox; the pages are ours and on loopback.
 ARGUMENTS = [
     "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--hide-scrollbars", "--force-color-profile=srgb",

@@ -53,7 +53,7 @@ def test_requests_are_accepted_and_refused(stage, pair):
         assert (one["jid"], one["text"], one["group"]) == (fred.jid, "hello?", None)
         event = stream.wait("event", type="direct_request.created")["data"]["request"]
         assert (event["id"], event["jid"], event["text"]) == (one["id"], fred.jid, "hello?")
-        assert offered(e) == [f"{fred.jid}: hello?"] + [o for o in offered(e)[1:]]
+        assert offered(e)[0] == f"{fred.jid}: hello?" and len([o for o in offered(e) if "@" in o]) == 1
         assert last(erin, fred.jid) is None and fred.jid not in e.inbox()
         # Somebody else's request is nobody's business.
         assert gina.api.request("PUT", f"/direct/requests/{one['id']}").status_code == 404
@@ -163,9 +163,9 @@ def test_a_small_group(stage, pair):
         assert people(erin) == sorted((erin.jid, gina.jid)) and fred.api.ok("GET", "/direct")["groups"] == []
         mark = f.mark()
         e.say(made["jid"], "he is gone")
-        assert not f.find("message", mark, body="he is gone")
         with pytest.raises(Refused):
             f.archive(of=made["jid"])
+        assert not f.find("message", mark, body="he is gone")
 
 
 def test_blocking(stage, pair):

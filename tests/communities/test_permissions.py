@@ -48,7 +48,7 @@ def test_answers_are_what_a_client_can_do(stage):
         for person in (stage.mona, stage.carl):
             assert person.api.request("POST", f"{path}/check", {"object": channel, "relation": "speak", "subject": bob}).status_code == 403
         assert api.request("POST", f"{path}/check", {"object": channel, "relation": "speek", "subject": bob}).status_code == 422
-        assert api.request("POST", f"{path}/check", {"object": "channel", "relation": "speak", "subject": bob}).status_code in (400, 422)
-        assert api.request("POST", f"{path}/tuples", {"writes": [f"{whole}#owner@{bob}"]}).status_code in (403, 409, 422)
+        assert api.request("POST", f"{path}/check", {"object": "channel", "relation": "speak", "subject": bob}).status_code == 422
+        assert api.request("POST", f"{path}/tuples", {"writes": [f"{whole}#owner@{bob}"]}).status_code == 422
     log = api.ok("GET", f"{waddle.path}/audit?action=tuples.write")["entries"]
     assert [e["reason"] for e in log if e["reason"]] == ["too loud"] and log[0]["via"] == "http"

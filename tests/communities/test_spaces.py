@@ -104,5 +104,6 @@ def test_changes_of_a_space_are_heard(stage):
         heard(bob, mark, "retract", made["jid"])
         assert channels(bob, server, waddle.slug) == of_api(stage.bob, waddle)
         assert not bob.find("message", mark, xml=lambda x: hidden["jid"] in x)
-        # Strangers heard nothing of all that.
+        # Strangers heard nothing of all that, before the answer to what they asked after it.
+        assert waddle.slug not in spaces(carl, server)
         assert not carl.find("message", xml=lambda x: waddle.slug in x)

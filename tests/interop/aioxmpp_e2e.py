@@ -14,7 +14,7 @@ import sys
 import tempfile
 import xml.etree.ElementTree as tree
 
-from kept import compare, write
+from kept import conclude
 from server import CACHE, DOMAIN, Server, binary, suites
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -72,15 +72,7 @@ def main():
                 continue
             broken = case.find("failure") is not None or case.find("error") is not None
             found[name] = "fail" if broken else "skip" if skipped is not None else "pass"
-    kept = HERE / "aioxmpp.results"
-    changes = compare(kept, found, not options.only)
-    if options.update and not options.only:
-        write(kept, found)
-    elif changes:
-        print(f"not as in {kept.name}:\n  " + "\n  ".join(changes))
-    counts = {o: list(found.values()).count(o) for o in ("pass", "fail", "skip")}
-    print(f"{counts['pass']} passed, {counts['fail']} failed, {counts['skip']} skipped, {len(changes)} changed")
-    return int(not found or bool(changes and not options.update))
+    return conclude(HERE / "aioxmpp.results", found, not options.only, options.update)
 
 
 if __name__ == "__main__":

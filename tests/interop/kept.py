@@ -40,3 +40,15 @@ def compare(file, found, everything=True):
         text = EXPLAINED.read_text()
         changes += [f"no word about it in specs/interop.md: {test}" for test, now in sorted(found.items()) if now in ("fail", "race") and test not in text]
     return changes
+
+
+def conclude(file, found, everything, update):
+    """Says what is not as kept and how many there are of each outcome, or keeps them anew; the exit code."""
+    changes = compare(file, found, everything)
+    if update and everything:
+        write(file, found)
+    elif changes:
+        print(f"not as in {file.name}:\n  " + "\n  ".join(changes))
+    counts = {o: list(found.values()).count(o) for o in ("pass", "fail", "skip")}
+    print(f"{counts['pass']} passed, {counts['fail']} failed, {counts['skip']} skipped, {len(changes)} changed")
+    return int(not found or bool(changes and not update))

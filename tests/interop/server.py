@@ -30,15 +30,17 @@ def binary():
 
 
 def free_address():
-    """A loopback address whose port 5222 nobody listens on; the lock holds it until the process ends."""
+    """A loopback address on whose port 5222 nobody listens, and a port of 127.0.0.1 that the system gives to nobody by
+    itself; the lock holds both until the process ends."""
     for n in range(20 + os.getpid() % 100, 255):
         lock = open(f"{tempfile.gettempdir()}/waddle-interop-{n}.lock", "w")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            with socket.socket() as s:
-                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                s.bind((f"127.0.0.{n}", 5222))
-            return f"127.0.0.{n}", lock
+            for place in ((f"127.0.0.{n}", 5222), ("127.0.0.1", 20_000 + n)):
+                with socket.socket() as s:
+                    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    s.bind(place)
+            return f"127.0.0.{n}", 20_000 + n, lock
         except OSError:
             lock.close()
     sys.exit("no free loopback address")
@@ -48,13 +50,10 @@ class Server:
     """waddle-server on port 5222 of its own loopback address, in a temporary directory."""
 
     def __init__(self, program, folder, **settings):
-        self.address, self.lock = free_address()
+        self.address, https, self.lock = free_address()
         self.program = program
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            https = free.getsockname()[1]
         self.env = {k: v for k, v in os.environ.items() if not k.startswith("WADDLE_")}
         self.env |= {f"WADDLE_{name}_LISTEN": f"{self.address}:0" for name in ("HTTP", "MQTT", "MQTTS")}
         self.env |= {
@@ -77,7 +76,7 @@ class Server:
         with open(self.folder / "server.log", "w") as log:
             self.process = subprocess.Popen([self.program, "--config", self.folder / "waddle.toml"], env=self.env,
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder)
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 break

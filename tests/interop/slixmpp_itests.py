@@ -25,7 +25,7 @@ import unittest
 
 import slixmpp
 
-from kept import compare, write
+from kept import conclude
 from server import CACHE, COMPONENT, DOMAIN, Server, binary
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -169,17 +169,7 @@ def main():
                                 setattr(case, name, bounded(method) if not getattr(method, "__unittest_skip__", False) else method)
                 suite.addTest(module.suite)
         result = unittest.TextTestRunner(verbosity=2, resultclass=Outcomes).run(suite)
-    found = result.outcomes
-    kept = HERE / "slixmpp.results"
-    everything = not options.only
-    changes = compare(kept, found, everything)
-    if options.update and everything:
-        write(kept, found)
-    elif changes:
-        print(f"not as in {kept.name}:\n  " + "\n  ".join(changes))
-    counts = {o: list(found.values()).count(o) for o in ("pass", "fail", "skip")}
-    print(f"{counts['pass']} passed, {counts['fail']} failed, {counts['skip']} skipped, {len(changes)} changed")
-    return int(not found or bool(changes and not options.update))
+    return conclude(HERE / "slixmpp.results", result.outcomes, not options.only, options.update)
 
 
 if __name__ == "__main__":

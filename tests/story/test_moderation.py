@@ -61,14 +61,14 @@ def test_a_timeout_and_a_ban_come_and_end(server):
         bob.wait("message", since=mark, type="error", id="but")
         api = Api.login(server, "mo", PASSWORD)
         mark = bob.mark()
-        api.ok("PUT", "/waddles/penguins/timeouts/bob", {"expires_at": soon(3)})
+        api.ok("PUT", "/waddles/penguins/timeouts/bob", {"expires_at": soon(5)})
         bob.wait("presence", since=mark, **{"from": f"{room}/bob", "role": "participant"})
         mark = mo.mark()
         bob.say(room, "sorry")
         mo.wait("message", since=mark, body="sorry")
         # A ban is the end of it, here and at the door, until it is over.
         mark = bob.mark()
-        api.ok("PUT", "/waddles/penguins/bans/bob", {"expires_at": soon(4), "reason": "spam"})
+        api.ok("PUT", "/waddles/penguins/bans/bob", {"expires_at": soon(8), "reason": "spam"})
         bob.wait("presence", since=mark, type="unavailable", affiliation="outcast")
         assert bob.join(room, "bob")["error"] == "forbidden"
         for _ in range(600):
