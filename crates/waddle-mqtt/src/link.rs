@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    ops::Deref,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering},
@@ -109,15 +110,28 @@ struct Inbox {
 /// A connection after CONNACK.
 #[derive(Debug)]
 pub struct Link {
-    /// Unique while the process lives.
-    pub serial: u64,
+    info: LinkInfo,
     /// What is on its way to the client.
     pub outbox: Outbox<Item>,
     /// Rings for everything but the outbox.
     pub bell: Notify,
+    /// When it last sent something, in microseconds.
+    pub seen: AtomicI64,
+    /// Messages that found no room.
+    pub dropped: AtomicU32,
+    /// Stored messages wait that were not pushed: they are to be read from the database.
+    pub reload: AtomicBool,
+    inbox: Mutex<Inbox>,
+}
+
+/// What of a link stays as it is.
+#[derive(Debug)]
+pub struct LinkInfo {
+    /// Unique while the process lives.
+    pub serial: u64,
     /// How packets are written.
     pub version: Version,
-    /// The largest packet that the client takes.
+    /// Bytes of the largest packet that the client takes.
     pub max_packet: usize,
     /// No alias is made for this client: QoS 0 goes out as shared bytes.
     pub plain: bool,
@@ -129,51 +143,24 @@ pub struct Link {
     pub client: Arc<str>,
     /// When it came.
     pub since: Timestamp,
-    /// When it last sent something, in microseconds.
-    pub seen: AtomicI64,
-    /// Messages that found no room.
-    pub dropped: AtomicU32,
-    /// Stored messages wait that were not pushed: they are to be read from the database.
-    pub reload: AtomicBool,
-    inbox: Mutex<Inbox>,
 }
 
-/// What a link is made from.
-#[derive(Debug)]
-pub struct LinkInfo {
-    /// See [`Link::serial`].
-    pub serial: u64,
-    /// See [`Link::version`].
-    pub version: Version,
-    /// See [`Link::max_packet`].
-    pub max_packet: usize,
-    /// See [`Link::plain`].
-    pub plain: bool,
-    /// See [`Link::peer`].
-    pub peer: SocketAddr,
-    /// See [`Link::transport`].
-    pub transport: &'static str,
-    /// See [`Link::client`].
-    pub client: Arc<str>,
-    /// See [`Link::since`].
-    pub since: Timestamp,
+impl Deref for Link {
+    type Target = LinkInfo;
+
+    fn deref(&self) -> &LinkInfo {
+        &self.info
+    }
 }
 
 impl Link {
     /// A link whose outbox takes `items` and `bytes`.
     pub fn new(info: LinkInfo, items: usize, bytes: usize) -> Arc<Self> {
         Arc::new(Self {
-            serial: info.serial,
             outbox: Outbox::new(items, bytes),
             bell: Notify::new(),
-            version: info.version,
-            max_packet: info.max_packet,
-            plain: info.plain,
-            peer: info.peer,
-            transport: info.transport,
-            client: info.client,
-            since: info.since,
             seen: AtomicI64::new(info.since.0),
+            info,
             dropped: AtomicU32::new(0),
             reload: AtomicBool::new(false),
             inbox: Mutex::default(),

@@ -147,21 +147,6 @@ impl Metrics {
             .add(messages, &[KeyValue::new("reason", reason)]);
     }
 
-    /// Something was asked for without the right to it.
-    pub fn refused(&self, kind: &'static str) {
-        INSTRUMENTS.refused.add(1, &[KeyValue::new("kind", kind)]);
-    }
-
-    /// A login was answered.
-    pub fn login(&self, result: &'static str) {
-        INSTRUMENTS.logins.add(1, &[KeyValue::new("result", result)]);
-    }
-
-    /// A commit that a client waited for.
-    pub fn committed(&self, seconds: f64) {
-        INSTRUMENTS.commit.record(seconds, &[]);
-    }
-
     /// The figures now.
     pub fn figures(&self) -> Figures {
         let get = |a: &AtomicU64| a.load(Ordering::Relaxed);
@@ -177,4 +162,19 @@ impl Metrics {
             connects: get(&self.connects),
         }
     }
+}
+
+/// Something was asked for without the right to it.
+pub fn refused(kind: &'static str) {
+    INSTRUMENTS.refused.add(1, &[KeyValue::new("kind", kind)]);
+}
+
+/// A login was answered.
+pub fn login(result: &'static str) {
+    INSTRUMENTS.logins.add(1, &[KeyValue::new("result", result)]);
+}
+
+/// A commit that a client waited for.
+pub fn committed(seconds: f64) {
+    INSTRUMENTS.commit.record(seconds, &[]);
 }

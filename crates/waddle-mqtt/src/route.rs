@@ -6,6 +6,7 @@ use crate::{
     codec::connect::Will,
     core::{Core, Deny},
     message::{Envelope, Gather, Run},
+    metrics,
     policy::Action,
     session::Owner,
     sink::Published,
@@ -145,7 +146,7 @@ impl Core {
         let r = match self.resolve(owner, &will.topic, Action::Publish).await {
             Ok(r) => r,
             Err(Deny { text, .. }) => {
-                self.metrics.refused("will");
+                metrics::refused("will");
                 tracing::info!(user = %owner.who.user, text, "a will was not published");
                 return;
             }

@@ -13,6 +13,7 @@ use crate::{
     core::{Core, row_of},
     link::{Opts, Row, Stored},
     message::Run,
+    metrics,
     session::Session,
     space::Space,
     ticket::Ticket,
@@ -130,7 +131,6 @@ impl Core {
         let done = {
             let (run, ticket) = (run.clone(), ticket.clone());
             let started = std::time::Instant::now();
-            let core = self.clone();
             move |result: Result<Vec<Vec<Row>>, StorageError>| match result {
                 Ok(placed) => {
                     for ((session, opts), rows) in bound.iter().zip(placed) {
@@ -145,7 +145,7 @@ impl Core {
                             session.live.store(0, Ordering::SeqCst);
                         }
                     }
-                    core.metrics.committed(started.elapsed().as_secs_f64());
+                    metrics::committed(started.elapsed().as_secs_f64());
                     ticket.commit(true);
                 }
                 Err(error) => {

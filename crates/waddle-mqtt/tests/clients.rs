@@ -277,13 +277,19 @@ async fn a_mosquitto_bridge() {
     }
 }
 
+/// A port below those that the system gives away by itself, so that no other test gets it before mosquitto listens.
+fn free_port() -> u16 {
+    let start = std::process::id() % 20_000;
+    (0..20_000)
+        .map(|n| 10_000 + u16::try_from((start + n) % 20_000).unwrap())
+        .find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .unwrap()
+}
+
 async fn bridge(version: &str) {
     let s = Server::start().await;
     let dir = tempfile::tempdir().unwrap();
-    let port = {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        free.local_addr().unwrap().port()
-    };
+    let port = free_port();
     let conf = dir.path().join("mosquitto.conf");
     let text = format!(
         "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_type none\n\

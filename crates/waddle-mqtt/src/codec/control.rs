@@ -106,7 +106,7 @@ pub(super) fn whole(read: usize, body: &[u8]) -> Result<(), Fault> {
 pub struct Disconnect {
     /// Why; 0x04 asks for the will.
     pub reason: Reason,
-    /// A new session expiry.
+    /// A new session expiry in seconds.
     pub session_expiry: Option<u32>,
 }
 
@@ -151,9 +151,9 @@ pub struct Welcome {
     pub session_present: bool,
     /// The client identifier, where the server chose it.
     pub assigned: Option<String>,
-    /// The session expiry, where it is not what was asked for.
+    /// The session expiry in seconds, where it is not what was asked for.
     pub session_expiry: Option<u32>,
-    /// The keep-alive, where it is not what was asked for.
+    /// The keep-alive in seconds, where it is not what was asked for.
     pub keep_alive: Option<u16>,
     /// Unacknowledged messages that the server takes.
     pub receive_maximum: u16,

@@ -14,6 +14,7 @@ use crate::{
     core::run_of,
     link::{Item, Opts, Row, Stored},
     message::Left,
+    metrics,
     policy::Action,
     space::Space,
     ticket::Ticket,
@@ -67,7 +68,7 @@ impl Conn {
                         .may(&self.owner.who, Action::Subscribe, &s.message.topic)
             });
             let Some(space) = seen else {
-                self.core.metrics.refused("delivery");
+                metrics::refused("delivery");
                 self.gone(Some(s.row), bytes);
                 continue;
             };

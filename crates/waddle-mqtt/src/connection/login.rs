@@ -20,6 +20,7 @@ use crate::{
     },
     core::Core,
     link::{Link, LinkInfo},
+    metrics,
     policy::{Action, LoggedIn, Login},
     session::{Owner, SessionKey, serial},
 };
@@ -46,7 +47,7 @@ where
     let mut c = match connect::parse(flags, &body, core.limits.mqtt_user_properties) {
         Ok(c) => c,
         Err(refused) => {
-            core.metrics.login("malformed");
+            metrics::login("malformed");
             if let Some(v) = refused.version {
                 say(io, &control::refusal(v, refused.fault.reason, refused.fault.text)).await;
             }
@@ -59,7 +60,7 @@ where
     }
     match enter(core, &c, peer, transport).await {
         Ok((conn, answer)) => {
-            core.metrics.login("ok");
+            metrics::login("ok");
             let mut conn = conn;
             if answer.len() > conn.link.max_packet {
                 // What it would have to be told does not fit (§3.1.2.11.4).
@@ -73,7 +74,7 @@ where
             Some(conn)
         }
         Err((reason, text)) => {
-            core.metrics.login(match reason {
+            metrics::login(match reason {
                 Reason::BAD_LOGIN => "bad-login",
                 Reason::NOT_AUTHORIZED => "not-authorized",
                 Reason::QUOTA => "quota",
@@ -94,7 +95,7 @@ where
     loop {
         // Anything else than CONNECT ends it with its first byte, before its length is believed.
         if buf.first().is_some_and(|b| b >> 4 != kind::CONNECT) {
-            core.metrics.login("not-connect");
+            metrics::login("not-connect");
             return None;
         }
         match head(buf, core.limits.mqtt_connect_bytes) {
@@ -105,7 +106,7 @@ where
             }
             Ok(None) => {}
             Err(_) => {
-                core.metrics.login("malformed");
+                metrics::login("malformed");
                 return None;
             }
         }
@@ -173,7 +174,7 @@ async fn enter(
     if let Some(w) = &c.will
         && let Err(deny) = core.resolve(&owner, &w.topic, Action::Publish).await
     {
-        core.metrics.refused("will");
+        metrics::refused("will");
         return Err((deny.reason, format!("the will: {}", deny.text)));
     }
     let assigned = c

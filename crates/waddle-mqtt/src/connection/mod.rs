@@ -31,6 +31,7 @@ use crate::{
     codec::{Fault, Reason, Version, connect::Will, control},
     core::Core,
     link::{Close, Link},
+    metrics,
     session::{Owner, Session},
 };
 
@@ -101,7 +102,7 @@ where
     Io: AsyncRead + AsyncWrite + Send + Unpin,
 {
     let Some(_place) = core.admit(peer.ip()) else {
-        core.metrics.login("too-many-connections");
+        metrics::login("too-many-connections");
         return;
     };
     let mut buf = BytesMut::new();
@@ -115,7 +116,7 @@ where
         Ok(Some(conn)) => conn,
         Ok(None) => return,
         Err(_) => {
-            core.metrics.login("timeout");
+            metrics::login("timeout");
             return;
         }
     };

@@ -15,6 +15,7 @@ use crate::{
     },
     core::{Deny, NOWHERE, Resolved},
     message::{Envelope, Gather},
+    metrics,
     policy::Action,
     space::Targets,
     store::Receiving,
@@ -218,7 +219,7 @@ impl Conn {
 
     /// A message that may not be published: 5.0 says so, 3.1.1 and QoS 0 cannot (§3.3.5).
     async fn refuse(&mut self, p: &Publish<'_>, deny: Deny) -> Result<(), End> {
-        self.core.metrics.refused("publish");
+        metrics::refused("publish");
         self.core.metrics.dropped("not-authorized", 1);
         self.flush().await?;
         let (version, id) = (self.version, p.id);

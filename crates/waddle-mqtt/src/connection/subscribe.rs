@@ -13,7 +13,7 @@ use crate::{
     },
     core::Deny,
     link::Opts,
-    mount,
+    metrics, mount,
     session::Subscription,
 };
 
@@ -47,7 +47,7 @@ impl Conn {
                     }
                 }
                 Err(deny) => {
-                    self.core.metrics.refused("subscribe");
+                    metrics::refused("subscribe");
                     codes.push(deny.reason);
                     text.get_or_insert(deny.text);
                 }
