@@ -1,5 +1,5 @@
 //! [XEP-0430](https://xmpp.org/extensions/xep-0430.html) Inbox: one's channels, groups and conversations with their last message and
-//! how many are unread, the latest first (`specs/messages.md`, "Inbox").
+//! how many are unread, the latest first (`specs/messages.md`, "Read markers and the inbox").
 
 use waddle_community::{Channel, Waddle};
 use waddle_core::MessageId;
