@@ -84,6 +84,7 @@ pub const WADDLE: &[Migration] = migrations! {
     "waddle/0110_moderation.sql"
     "waddle/0120_integrations.sql"
     "waddle/0150_tuple_log.sql"
+    "waddle/0165_ban_names.sql"
 };
 
 impl Migration {

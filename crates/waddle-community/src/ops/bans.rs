@@ -11,8 +11,11 @@ use crate::{
     change::Draft, facts,
 };
 
+/// Bytes of a name at the most, as of a host.
+const NAME: usize = 253;
+
 /// The row and tuple of a ban; all else that they were given goes.
-fn put(d: &mut Draft<'_>, user: &UserId, details: &BanDetails) -> Result<()> {
+fn put(d: &mut Draft<'_>, user: &UserId, details: &BanDetails, named: Option<String>) -> Result<()> {
     if !members::is_banned(d.tx, user)? {
         bounded(
             "bans in a waddle",
@@ -28,6 +31,7 @@ fn put(d: &mut Draft<'_>, user: &UserId, details: &BanDetails) -> Result<()> {
             by: d.actor.user().cloned(),
             at: d.now,
             expires_at: details.expires_at,
+            named,
         },
     )?;
     d.ends_changed();
@@ -36,6 +40,12 @@ fn put(d: &mut Draft<'_>, user: &UserId, details: &BanDetails) -> Result<()> {
     }
     d.write(facts::banned(d.waddle(), user));
     Ok(())
+}
+
+/// A name as it is kept, where it can be one.
+fn called(name: &str) -> Option<String> {
+    let name = name.trim().trim_start_matches('@').to_lowercase();
+    (1..=NAME).contains(&name.len()).then_some(name)
 }
 
 /// Lifts a ban; whether there was one.
@@ -68,6 +78,20 @@ impl Community {
         user: &UserId,
         details: BanDetails,
     ) -> Result<()> {
+        self.ban_called(actor, id, user, None, details).await
+    }
+
+    /// [`ban_member`](Self::ban_member) of somebody who was called `name`, as a handle of the network; by that name the
+    /// ban is found again, whoever it leads to then.
+    pub async fn ban_called(
+        &self,
+        actor: impl Into<Actor>,
+        id: WaddleId,
+        user: &UserId,
+        name: Option<&str>,
+        details: BanDetails,
+    ) -> Result<()> {
+        let named = name.filter(|n| *n != user.as_str()).and_then(called);
         check_reason(details.reason.as_deref())?;
         if details.expires_at.is_some_and(|at| at <= self.now()) {
             return Err(Error::Invalid {
@@ -84,7 +108,7 @@ impl Community {
             d.require(On::Waddle, Permission::Ban.as_str())?;
             member_ops::require_above(d, &user)?;
             member_ops::take_out(d, &user)?;
-            put(d, &user, &details)?;
+            put(d, &user, &details, named)?;
             let (waddle, slug, by) = (d.waddle(), d.slug(), d.actor.user().cloned());
             let reason = details.reason.as_deref();
             d.event(Event::MemberRemoved {
@@ -135,6 +159,15 @@ impl Community {
         Ok(db
             .read(move |conn| members::bans_page(conn, after.as_ref(), limit))
             .await?)
+    }
+
+    /// Whose ban is the newest of those that were set with this name.
+    pub async fn banned_as(&self, id: WaddleId, name: &str) -> Result<Option<UserId>> {
+        let Some(named) = called(name) else {
+            return Ok(None);
+        };
+        let db = self.db(id).await?;
+        Ok(db.read(move |conn| members::ban_by_name(conn, &named)).await?)
     }
 
     /// One person's ban.

@@ -14,7 +14,7 @@ use crate::{
 const TOUCHES: Duration = Duration::from_secs(300);
 
 /// Prefixes as they are kept: no slash at the end, valid topic names, not below `$`.
-fn topics(rules: Vec<TopicRule>, max: usize) -> Result<Vec<TopicRule>> {
+pub(crate) fn topics(rules: Vec<TopicRule>, max: usize) -> Result<Vec<TopicRule>> {
     let invalid = |why| Error::Invalid { field: "topics", why };
     if rules.is_empty() {
         return Err(invalid("at least one prefix"));
@@ -110,7 +110,7 @@ impl Community {
         .await
     }
 
-    /// Notes the credential that identity issued. Needs `device#configure`.
+    /// Notes the credential that identity issued: the device may do again what is its own. Needs `device#configure`.
     pub async fn set_device_credential(
         &self,
         actor: impl Into<Actor>,
@@ -122,6 +122,10 @@ impl Community {
         self.change(id, actor.into(), move |d| {
             find(d, device)?;
             d.require(On::Device(device), "configure")?;
+            // A revoked one lost them, and an imported one never had them.
+            for t in facts::device_tuples(device, id) {
+                d.write(t);
+            }
             Ok(waddle_devices::set_credential(d.tx, device, &credential)?)
         })
         .await

@@ -24,6 +24,7 @@ mod timeouts;
 mod tuples;
 mod waddles;
 
+pub(crate) use devices::topics as device_topics;
 pub(crate) use members::OF_ONE_MEMBER;
 
 pub use beside::{AuditLine, Beside, Need};

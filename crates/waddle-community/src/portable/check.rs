@@ -1,15 +1,15 @@
 //! What an import holds rows to: anybody can write an export, and a sum over it says nothing of its maker.
 
 use ahash::{AHashMap, AHashSet};
-use waddle_core::{Limits, Timestamp};
+use waddle_core::{DeviceId, Limits, Slug, Timestamp, WaddleId};
 use waddle_permissions::Subject;
 use waddle_storage::{
     Tx, Value,
-    repo::{channels, members, roles, tuples},
+    repo::{channels, members, roles, tuples, waddle_devices},
 };
 
-use super::policy::{ARCHIVE, WADDLE};
-use crate::{Error, Result, Role, Visibility, Waddle};
+use super::policy::{ARCHIVE, DEVICES, WADDLE};
+use crate::{Error, Result, Role, Visibility, Waddle, ops::device_topics};
 
 /// The largest number, which JSON readers agree on too. An identifier near the end of what a column holds would let no
 /// other one follow.
@@ -44,6 +44,9 @@ pub(super) fn row(
     };
     for (column, value) in columns.iter().zip(values) {
         match value {
+            Value::Text(t) if !names_something(table, column, t) => {
+                return Err("a device or its topic is called what none is");
+            }
             // A hash, whose digits mean nothing.
             Value::Integer(_) if column == "said" => {}
             Value::Integer(n) if n.unsigned_abs() > NUMBER => return Err("a number is too large"),
@@ -66,6 +69,34 @@ pub(super) fn row(
     Ok(())
 }
 
+/// Whether an identifier, name or topic of a device is one.
+fn names_something(table: &str, column: &str, text: &str) -> bool {
+    match (table, column) {
+        (DEVICES, "id") | ("device_topics", "device") => text.parse::<DeviceId>().is_ok(),
+        (DEVICES, "name") => text.parse::<Slug>().is_ok(),
+        _ => true,
+    }
+}
+
+/// Each device has topics that one can be given, and not more of them.
+pub(super) fn devices(tx: &Tx, id: WaddleId, limits: &Limits) -> Result<()> {
+    let mut after = None;
+    loop {
+        let page = waddle_devices::list(tx, id, after.as_ref(), PAGE)?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.name.clone());
+        for device in page {
+            device_topics(device.topics, limits.topics_per_device).map_err(|e| match e {
+                Error::Limit { .. } => e,
+                e => Error::Export(format!("the device {}: {e}", device.name).into()),
+            })?;
+        }
+    }
+}
+
+/// Devices read at a time.
+const PAGE: usize = 200;
+
 /// How many rows of a table the server allows a waddle to have, and what it calls them.
 pub(super) fn most(table: &str, l: &Limits) -> Option<(&'static str, usize)> {
     Some(match table {
@@ -75,6 +106,11 @@ pub(super) fn most(table: &str, l: &Limits) -> Option<(&'static str, usize)> {
         "tuples" => ("tuples", l.permission_tuples),
         "roles" => ("roles in a waddle", l.roles_per_waddle),
         "categories" => ("categories in a waddle", l.categories_per_waddle),
+        DEVICES => ("devices in a waddle", l.devices_per_waddle),
+        "device_topics" => (
+            "topic prefixes of devices",
+            l.devices_per_waddle.saturating_mul(l.topics_per_device),
+        ),
         "bindings" => ("feed bindings in a waddle", l.bindings_per_waddle),
         "timeouts" => ("timeouts in a waddle", l.timeouts_per_waddle),
         "rules" => ("rules in a waddle", l.rules_per_waddle),
@@ -142,6 +178,14 @@ impl There {
         let listed = match (kind, relation.parse::<Role>()) {
             ("waddle", Ok(step)) => member == Some(step),
             ("role", _) if relation == "member" => member.is_some(),
+            // What a device may do itself it is given with a new credential.
+            ("device", _) => match relation {
+                "parent" => true,
+                "viewer" | "controller" | "manager" => {
+                    member.is_some() || matches!(subject, Subject::Userset(..))
+                }
+                _ => false,
+            },
             _ => true,
         };
         self.has(kind, id) && subject_fits && listed

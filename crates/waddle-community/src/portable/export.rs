@@ -19,7 +19,7 @@ use waddle_storage::{
 use super::{
     EXPORT_VERSION, Exported,
     format::{About, Head, Line, Lines, failed, row},
-    policy::{ARCHIVE, Fate, WADDLE, fate},
+    policy::{ARCHIVE, Fate, Holds, WADDLE, fate},
 };
 use crate::{Actor, Community, Error, On, Result};
 
@@ -115,11 +115,20 @@ fn write(s: &Snapshot, server: &str, now: Timestamp, file: File) -> Result<(Expo
     // The waddle itself comes last: what has it is whole.
     let (last, tables): (Vec<_>, Vec<_>) = s.tables()?.into_iter().partition(|t| t.name == WADDLE);
     for table in tables.iter().chain(&last) {
-        if fate(&table.name) == Fate::Stays {
+        let Fate::Kept(holds) = fate(&table.name) else {
             continue;
-        }
+        };
+        let logins = holds.iter().filter(|(_, what)| *what == Holds::Login);
+        let logins: Vec<usize> = logins
+            .filter_map(|(name, _)| table.columns.iter().position(|c| c == name))
+            .collect();
         let mut count = 0;
-        s.rows(table, |values| {
+        s.rows(table, |mut values| {
+            for at in &logins {
+                if let Some(value) = values.get_mut(*at) {
+                    *value = Value::Null;
+                }
+            }
             if !belongs(table, &values, &there) {
                 return Ok(());
             }

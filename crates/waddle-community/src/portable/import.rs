@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs::File, io::BufReader, path::Path, sync::Arc};
 
-use ahash::AHashMap;
+use ahash::{AHashMap, AHashSet};
 use waddle_core::{Limits, Timestamp, UserId, WaddleId};
 use waddle_permissions::{Object, Subject};
 use waddle_storage::{
@@ -18,7 +18,7 @@ use waddle_storage::{
 use super::{
     Import, Imported, Strangers, check,
     format::{Head, Line, Reader, failed, value},
-    policy::{Fate, Holds, WADDLE, fate},
+    policy::{DEVICES, Fate, Holds, WADDLE, fate},
     remap::{Ids, People, RoomNames},
 };
 use crate::{AuditEntry, Community, Error, Event, Member, Result, Role, Waddle, facts, index};
@@ -179,6 +179,7 @@ impl Community {
             owner: import.owner,
             limits: self.limits(),
             now: self.now(),
+            devices: AHashSet::new(),
             found: BTreeMap::new(),
             rows: BTreeMap::new(),
         };
@@ -236,6 +237,8 @@ struct Filling {
     owner: Option<UserId>,
     limits: Arc<Limits>,
     now: Timestamp,
+    /// The devices so far, by their new identifiers.
+    devices: AHashSet<String>,
     /// Rows of the file.
     found: BTreeMap<String, u64>,
     /// Rows that were entered.
@@ -263,6 +266,9 @@ impl Filling {
             check::row(&table, &columns, &values, self.now).map_err(|why| lines.wrong(why))?;
             if !self.change(holds, &columns, &mut values) {
                 continue;
+            }
+            if table == DEVICES {
+                self.enter_device(&mut columns, &mut values);
             }
             if table == "tuples" && !Self::is_tuple(&columns, &values) {
                 return Err(lines.wrong("this is no tuple"));
@@ -296,6 +302,22 @@ impl Filling {
         }
         loader.insert(WADDLE, &columns, values)?;
         Ok(self)
+    }
+
+    /// A device comes without what it logs in with: until it is given a new one it is as one whose credential is void.
+    fn enter_device(&mut self, columns: &mut Vec<String>, values: &mut Vec<Value>) {
+        let at = |name: &str| columns.iter().position(|c| c == name);
+        if let Some(Value::Text(id)) = at("id").and_then(|i| values.get(i)) {
+            self.devices.insert(id.clone());
+        }
+        let void = Value::Integer(self.now.micros());
+        match at("revoked_at") {
+            Some(i) => values[i] = void,
+            None => {
+                columns.push("revoked_at".to_owned());
+                values.push(void);
+            }
+        }
     }
 
     fn count(&self, table: &str) -> Value {
@@ -356,6 +378,7 @@ impl Filling {
                 why: "none of its owners is here; name one",
             });
         }
+        check::devices(tx, id, &self.limits)?;
         check::tuples(tx, &waddle)?;
         let revisions = Revisions {
             tuples: revisions.tuples + 1,
@@ -395,12 +418,14 @@ impl Filling {
                 (Holds::Address, Value::Text(t)) => Value::Text(self.people.address(t, &self.domain)),
                 (Holds::By, Value::Text(t)) => Value::Text(self.people.by(t)),
                 (Holds::Owner, Value::Text(_)) => Value::Text(String::new()),
+                (Holds::Login, _) => Value::Null,
                 (Holds::Person, Value::Text(t)) => match self.people.who(t) {
                     Some(who) => Value::Text(who),
                     None => return false,
                 },
                 (Holds::Tuple, Value::Text(t)) => match self.people.tuple(t, &self.ids) {
-                    Some(side) if !t.starts_with("device:") => Value::Text(side),
+                    // One without a row was never told a name, or found by itself and will be again.
+                    Some(side) if self.has_device(&side) => Value::Text(side),
                     _ => return false,
                 },
                 _ => continue,
@@ -408,6 +433,12 @@ impl Filling {
             *value = new;
         }
         true
+    }
+
+    /// Whether one side of a tuple is a device that came along, or no device.
+    fn has_device(&self, side: &str) -> bool {
+        side.strip_prefix("device:")
+            .is_none_or(|rest| self.devices.contains(rest.split('#').next().unwrap_or(rest)))
     }
 
     fn is_tuple(columns: &[String], values: &[Value]) -> bool {

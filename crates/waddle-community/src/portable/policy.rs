@@ -15,6 +15,8 @@ pub(super) enum Holds {
     Tuple,
     /// Whose file it is: nobody's here, so that nothing here deletes it.
     Owner,
+    /// What logs in here and nowhere else: it is empty in an export, whatever one says.
+    Login,
     /// The address of a person.
     Address,
     /// A stanza with the addresses of the waddle's rooms.
@@ -26,16 +28,18 @@ pub(super) enum Holds {
 pub(super) enum Fate {
     /// Its rows are in the export.
     Kept(&'static [(&'static str, Holds)]),
-    /// It belongs to this server or to this waddle only: secrets of invites, devices and programs, work in progress,
-    /// what is made anew from other tables.
+    /// It belongs to this server or to this waddle only: secrets of invites and programs, work in progress, what is made
+    /// anew from other tables.
     Stays,
 }
 
 use Fate::{Kept, Stays};
-use Holds::{Address, By, Ids, Owner, Person, Stanza, Tuple};
+use Holds::{Address, By, Ids, Login, Owner, Person, Stanza, Tuple};
 
 /// The row of the waddle itself; it is written last.
 pub(super) const WADDLE: &str = "waddle";
+/// Devices, each without what it logs in with.
+pub(super) const DEVICES: &str = "devices";
 /// Messages; those of deleted channels stay behind.
 pub(super) const ARCHIVE: &str = "archive";
 
@@ -64,8 +68,11 @@ pub(super) const TABLES: &[(&str, Fate)] = &[
     ("categories", Kept(&[("id", Ids)])),
     ("channel_rooms", Kept(&[("channel", Ids)])),
     ("channels", Kept(&[("id", Ids), ("category", Ids)])),
-    ("device_topics", Stays),
-    ("devices", Stays),
+    ("device_topics", Kept(&[("device", Ids)])),
+    (
+        DEVICES,
+        Kept(&[("id", Ids), ("credential", Login), ("made_by", By)]),
+    ),
     ("hook_dead_letters", Stays),
     ("incoming_hooks", Stays),
     ("invites", Stays),

@@ -86,6 +86,16 @@ async fn a_device_may_what_its_row_says_until_it_is_revoked() {
     assert!(revoked.revoked_at.is_some() && revoked.last_use.is_some());
     // Twice is no error and no news.
     c.revoke_device(&user("adam"), w.id, d.id, None).await.unwrap();
+    // With a new credential it is what it was.
+    c.set_device_credential(&user("adam"), w.id, d.id, "another")
+        .await
+        .unwrap();
+    let again = c.device(w.id, d.id).await.unwrap().unwrap();
+    assert_eq!(
+        (again.revoked_at, again.credential.as_deref()),
+        (None, Some("another"))
+    );
+    assert!(access.waddle_allows("publish", &itself) && access.waddle_allows("subscribe", &itself));
     c.delete_device(&user("adam"), w.id, d.id).await.unwrap();
     assert!(c.devices(w.id, None, 10).await.unwrap().is_empty());
     assert!(!access.allows(On::Device(d.id), "view", &user("bob")));

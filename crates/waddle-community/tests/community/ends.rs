@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use waddle_community::{BanDetails, Error, Event, Page, RemovalKind, Role};
-use waddle_core::Clock;
+use waddle_core::{Clock, UserId};
 
 use crate::{World, next, slug, user};
 
@@ -186,4 +186,36 @@ async fn a_clock_that_jumps_ends_nothing_early_and_nothing_never() {
     c.end_expired().await;
     assert!(access.channel_allows(general, "speak", &bob) && !access.is_banned(&eve));
     assert_eq!(c.end_expired().await, 0, "each ends once");
+}
+
+/// Who was never here has no name here, and the one that they were banned by may lead to nobody, or to somebody else.
+#[tokio::test]
+async fn a_ban_is_found_by_the_name_that_it_was_set_with() {
+    let world = World::new().await;
+    let c = &world.community;
+    let w = world.penguins().await.id;
+    let mona = user("mona");
+    let troll: UserId = "did:plc:abcdefghijklmnopqrstuvwx".parse().unwrap();
+    let other: UserId = "did:plc:abcdefghijklmnopqrstuvwy".parse().unwrap();
+    let ban = async |who: &UserId, name: Option<&str>| {
+        let details = BanDetails::default();
+        c.ban_called(&mona, w, who, name, details).await.unwrap();
+    };
+    ban(&troll, Some("@Troll.Example ")).await;
+    let of = async |name: &str| c.banned_as(w, name).await.unwrap();
+    assert_eq!(of("troll.example").await, Some(troll.clone()));
+    assert_eq!(of("TROLL.example").await, Some(troll.clone()));
+    assert_eq!((of("").await, of(&"x".repeat(9_999)).await), (None, None));
+    // Banned again by what they are, they keep the name; and a name of two is that of the newest.
+    ban(&troll, Some(troll.as_str())).await;
+    assert_eq!(of("troll.example").await, Some(troll.clone()));
+    assert_eq!(of(troll.as_str()).await, None, "that is who they are");
+    world.clock.advance(Duration::from_secs(1));
+    ban(&other, Some("troll.example")).await;
+    assert_eq!(of("troll.example").await, Some(other.clone()));
+    for who in [&other, &troll] {
+        assert_eq!(of("troll.example").await.as_ref(), Some(who));
+        c.unban(&mona, w, who).await.unwrap();
+    }
+    assert_eq!(of("troll.example").await, None);
 }

@@ -46,6 +46,8 @@ pub struct Ban {
     pub at: Timestamp,
     /// When it ends; never where it is left out.
     pub expires_at: Option<Timestamp>,
+    /// What whoever banned them called them, in lower case, where that is not who they are.
+    pub named: Option<String>,
 }
 
 fn member(row: &Row<'_>) -> Result<Member> {
@@ -145,7 +147,7 @@ pub fn delete(tx: &mut Tx, user: &UserId) -> Result<bool> {
 /// One page of the bans, the newest first.
 pub fn bans(conn: &Conn, offset: usize, limit: usize) -> Result<Vec<Ban>> {
     conn.query(
-        "SELECT user, reason, banned_by, banned_at, expires_at FROM bans \
+        "SELECT user, reason, banned_by, banned_at, expires_at, named FROM bans \
          ORDER BY banned_at DESC, user LIMIT ?2 OFFSET ?1",
         (offset, limit),
         ban_row,
@@ -158,7 +160,7 @@ pub fn bans_page(conn: &Conn, after: Option<&MembersAfter>, limit: usize) -> Res
         (*at, u.to_string())
     });
     conn.query(
-        "SELECT user, reason, banned_by, banned_at, expires_at FROM bans \
+        "SELECT user, reason, banned_by, banned_at, expires_at, named FROM bans \
          WHERE banned_at < ?1 OR (banned_at = ?1 AND user > ?2) ORDER BY banned_at DESC, user LIMIT ?3",
         (at, user, limit),
         ban_row,
@@ -172,15 +174,25 @@ fn ban_row(r: &Row<'_>) -> Result<Ban> {
         by: r.get(2)?,
         at: r.get(3)?,
         expires_at: r.get(4)?,
+        named: r.get(5)?,
     })
 }
 
 /// One person's ban.
 pub fn ban(conn: &Conn, user: &UserId) -> Result<Option<Ban>> {
     conn.query_opt(
-        "SELECT user, reason, banned_by, banned_at, expires_at FROM bans WHERE user = ?1",
+        "SELECT user, reason, banned_by, banned_at, expires_at, named FROM bans WHERE user = ?1",
         (user,),
         ban_row,
+    )
+}
+
+/// The newest ban of somebody who was called so.
+pub fn ban_by_name(conn: &Conn, named: &str) -> Result<Option<UserId>> {
+    conn.query_opt(
+        "SELECT user FROM bans WHERE named = ?1 ORDER BY banned_at DESC, user LIMIT 1",
+        (named,),
+        |r| r.get(0),
     )
 }
 
@@ -208,10 +220,17 @@ pub fn count_bans(conn: &Conn) -> Result<usize> {
 /// Enters a ban, or the newer one in its place.
 pub fn put_ban(tx: &mut Tx, b: &Ban) -> Result<()> {
     tx.execute(
-        "INSERT INTO bans (user, reason, banned_by, banned_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5) \
+        "INSERT INTO bans (user, reason, banned_by, banned_at, expires_at, named) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
          ON CONFLICT (user) DO UPDATE SET reason = excluded.reason, banned_by = excluded.banned_by, \
-         banned_at = excluded.banned_at, expires_at = excluded.expires_at",
-        (&b.user, b.reason.as_deref(), b.by.as_ref(), b.at, b.expires_at),
+         banned_at = excluded.banned_at, expires_at = excluded.expires_at, named = coalesce(excluded.named, named)",
+        (
+            &b.user,
+            b.reason.as_deref(),
+            b.by.as_ref(),
+            b.at,
+            b.expires_at,
+            b.named.as_deref(),
+        ),
     )
     .map(drop)
 }

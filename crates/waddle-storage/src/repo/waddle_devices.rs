@@ -116,10 +116,10 @@ pub fn insert(tx: &mut Tx, d: &Device) -> Result<()> {
     Ok(())
 }
 
-/// Notes the credential that was issued.
+/// Notes the credential that was issued; one of before that was void counts no more.
 pub fn set_credential(tx: &mut Tx, id: DeviceId, credential: &str) -> Result<()> {
     tx.execute_one(
-        "UPDATE devices SET credential = ?2 WHERE id = ?1",
+        "UPDATE devices SET credential = ?2, revoked_at = NULL WHERE id = ?1",
         (id, credential),
     )
 }
