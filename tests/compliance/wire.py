@@ -9,7 +9,7 @@ import ssl
 import time
 import xml.etree.ElementTree as ET
 
-PATIENCE = 10
+PATIENCE = 30
 
 
 def context():
