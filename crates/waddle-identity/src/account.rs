@@ -65,8 +65,12 @@ fn not_found(e: StorageError) -> Error {
 }
 
 impl Identity {
-    /// Makes a local account; the name is prepared, and refused where a DID or a device could get it.
-    pub async fn create_local(&self, name: &str, password: &Secret, admin: bool) -> Result<Account, Error> {
+    /// What a new local account is made of: its name, prepared and free, and the keys of its password.
+    pub(crate) async fn new_local(
+        &self,
+        name: &str,
+        password: &Secret,
+    ) -> Result<(String, FirstPassword), Error> {
         let localpart = local_name(name)?;
         let password = new_password(password)?;
         if self.by_localpart(&localpart).await?.is_some() {
@@ -74,13 +78,14 @@ impl Identity {
         }
         let salts = self.new_salts()?;
         let keys = self.derive(&password, salts.clone()).await?;
+        Ok((localpart, FirstPassword { salts, keys }))
+    }
+
+    /// Makes a local account; the name is prepared, and refused where a DID or a device could get it.
+    pub async fn create_local(&self, name: &str, password: &Secret, admin: bool) -> Result<Account, Error> {
+        let (localpart, password) = self.new_local(name, password).await?;
         let made = Accounts(&self.0.db)
-            .create_local(
-                UserId::local(&localpart),
-                localpart,
-                admin,
-                Some(FirstPassword { salts, keys }),
-            )
+            .create_local(UserId::local(&localpart), localpart, admin, Some(password))
             .await;
         match made {
             Ok(row) => Ok(row.into()),

@@ -6,17 +6,13 @@ use url::Url;
 use waddle_core::{Secret, Timestamp, UserId};
 use waddle_storage::{
     StorageError,
-    repo::{
-        account_invites::{AccountInvites, InviteRow, NewInvite},
-        accounts::FirstPassword,
-    },
+    repo::account_invites::{AccountInvites, InviteRow, NewInvite},
 };
 
 use crate::{
     Account, Error, Identity,
     keys::{digest, random},
     names::local_name,
-    scram::new_password,
 };
 
 /// Characters of a token.
@@ -168,20 +164,9 @@ impl Identity {
         password: &Secret,
         token: Option<&str>,
     ) -> Result<(Account, Option<Invitation>), Error> {
-        let localpart = local_name(name)?;
-        let password = new_password(password)?;
-        if self.by_localpart(&localpart).await?.is_some() {
-            return Err(Error::NameTaken);
-        }
-        let salts = self.new_salts()?;
-        let keys = self.derive(&password, salts.clone()).await?;
+        let (localpart, password) = self.new_local(name, password).await?;
         let made = AccountInvites(&self.0.db)
-            .register(
-                UserId::local(&localpart),
-                localpart,
-                FirstPassword { salts, keys },
-                token.map(digest),
-            )
+            .register(UserId::local(&localpart), localpart, password, token.map(digest))
             .await;
         match made {
             Ok((row, invite)) => Ok((row.into(), invite.map(Invitation::from))),
