@@ -43,6 +43,8 @@ pub struct BanView {
     at: Timestamp,
     /// When it ends; null for never.
     expires_at: Option<Timestamp>,
+    /// What they were banned by, in lower case, where that is not who they are: it lifts the ban too.
+    named: Option<String>,
 }
 
 fn view(b: Ban, person: PersonView) -> BanView {
@@ -52,6 +54,7 @@ fn view(b: Ban, person: PersonView) -> BanView {
         by: b.by,
         at: b.at,
         expires_at: b.expires_at,
+        named: b.named,
     }
 }
 
@@ -68,6 +71,18 @@ async fn allowed(
     } else {
         Err(Problem::forbidden())
     }
+}
+
+/// Who is banned, by any name that they have now, or that they were banned by.
+async fn banned(app: &App, waddle: WaddleId, who: &str) -> Result<UserId, Problem> {
+    let community = &app.deps.community;
+    let now = person(app, who).await;
+    if let Ok(user) = &now
+        && community.ban_of(waddle, user).await?.is_some()
+    {
+        return now;
+    }
+    community.banned_as(waddle, who).await?.map_or(now, Ok)
 }
 
 async fn ban_now(app: &App, waddle: WaddleId, user: &UserId) -> Result<Json<BanView>, Problem> {
@@ -118,7 +133,7 @@ pub async fn show(
     Path((w, who)): Path<(String, String)>,
 ) -> Result<Json<BanView>, Problem> {
     let (waddle, _) = allowed(&app, &auth, &w, "ban").await?;
-    ban_now(&app, waddle, &person(&app, &who).await?).await
+    ban_now(&app, waddle, &banned(&app, waddle, &who).await?).await
 }
 
 /// Why, and until when.
@@ -151,7 +166,7 @@ pub async fn ban(
     };
     app.deps
         .community
-        .ban_member(auth.user(), waddle, &user, details)
+        .ban_called(auth.user(), waddle, &user, Some(&who), details)
         .await?;
     ban_now(&app, waddle, &user).await
 }
@@ -164,9 +179,10 @@ pub async fn unban(
     auth: Auth,
     Path((w, who)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
-    let (waddle, _) = visible(&app, auth.user(), &w).await?;
-    let user = person(&app, &who).await?;
-    app.deps.community.unban(auth.user(), waddle.id, &user).await?;
+    // before it is told by whether there is such a ban
+    let (waddle, _) = allowed(&app, &auth, &w, "ban").await?;
+    let user = banned(&app, waddle, &who).await?;
+    app.deps.community.unban(auth.user(), waddle, &user).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

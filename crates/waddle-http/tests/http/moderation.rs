@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use crate::support::{Setup, open};
 use serde_json::{Value, json};
+use waddle_community::{Actor, BanDetails};
+use waddle_core::UserId;
 use waddle_muc::Rooms;
 use waddle_xmpp::{Deps, XmppConfig, XmppServer};
 
@@ -323,4 +325,35 @@ async fn consent_and_groups() {
         404,
     )
     .await;
+}
+
+/// A handle of the network that nobody here has lifts the ban that was set with it, without the network.
+#[tokio::test]
+async fn a_ban_is_lifted_by_the_name_that_it_was_set_with() {
+    let s = stage().await;
+    let community = &s.t.deps.community;
+    let waddle = community.waddle_by_slug(&"penguins".parse().unwrap()).unwrap().id;
+    let troll: UserId = "did:plc:abcdefghijklmnopqrstuvwx".parse().unwrap();
+    let details = BanDetails::default();
+    community
+        .ban_called(Actor::System, waddle, &troll, Some("troll.example"), details)
+        .await
+        .unwrap();
+    let (there, nowhere) = (
+        "/waddles/penguins/bans/troll.example",
+        "/waddles/penguins/bans/nobody.example",
+    );
+    let shown = s.get(there, &s.mo).await;
+    assert_eq!(
+        (&shown["user"], &shown["named"]),
+        (&json!(troll.as_str()), &json!("troll.example"))
+    );
+    // Who may not ban learns of no name whether it is banned.
+    for address in [there, nowhere] {
+        s.refused("DELETE", address, &s.bob, Value::Null, 403).await;
+    }
+    s.refused("DELETE", nowhere, &s.mo, Value::Null, 404).await;
+    s.ok("DELETE", there, &s.mo, Value::Null).await;
+    assert!(community.ban_of(waddle, &troll).await.unwrap().is_none());
+    s.refused("DELETE", there, &s.mo, Value::Null, 404).await;
 }
