@@ -29,7 +29,7 @@ def network():
         yield json.loads(line)
     finally:
         process.stdin.close()
-        process.wait(30)
+        process.wait(60)
 
 
 def settings(net):
