@@ -1,11 +1,11 @@
 //! Accounts: local ones made here, Bluesky ones made at their first login.
 
-use waddle_core::{BareJid, Did, Secret, Timestamp, UserId};
+use waddle_core::{BareJid, Did, Secret, SessionId, Timestamp, UserId};
 use waddle_storage::{
     StorageError,
     repo::{
         accounts::{AccountRow, Accounts, FirstPassword},
-        credentials::Credentials,
+        credentials::{Credentials, Ended},
     },
 };
 
@@ -94,9 +94,19 @@ impl Identity {
         }
     }
 
-    /// Sets the password of a local account and ends the connections that logged in with the old one; answers the
-    /// new one's identifier.
+    /// Sets the password of a local account and ends whatever knew the old one or came from it: its tokens, its
+    /// sessions, the connections that logged in with any of them. Answers the new one's identifier.
     pub async fn set_password(&self, user: &UserId, password: &Secret) -> Result<CredentialId, Error> {
+        self.set_password_in(user, password, None).await
+    }
+
+    /// Like [`Identity::set_password`], from a session, which stays.
+    pub async fn set_password_in(
+        &self,
+        user: &UserId,
+        password: &Secret,
+        keep: Option<SessionId>,
+    ) -> Result<CredentialId, Error> {
         let account = self.by_user(user).await?.ok_or(Error::NotFound)?;
         if account.did.is_some() {
             return Err(Error::NotLocal);
@@ -106,14 +116,33 @@ impl Identity {
             .salts(account.row, self.new_salts()?)
             .await?;
         let keys = self.derive(&password, salts).await?;
-        let (new, old) = Credentials(&self.0.db).set_password(account.row, keys).await?;
-        for old in old {
+        let credentials = Credentials(&self.0.db);
+        let (new, ended) = credentials.set_password(account.row, keys, keep).await?;
+        self.ended(user, ended);
+        Ok(CredentialId(new))
+    }
+
+    /// Ends every login of an account: whatever it came from is gone.
+    pub(crate) async fn end_logins(&self, user: &UserId) -> Result<(), Error> {
+        let account = self.by_user(user).await?.ok_or(Error::NotFound)?;
+        let ended = Credentials(&self.0.db).end_all(account.row).await?;
+        self.ended(user, ended);
+        Ok(())
+    }
+
+    fn ended(&self, user: &UserId, ended: Ended) {
+        for old in ended.credentials {
             self.announce(IdentityEvent::CredentialRevoked {
                 user: user.clone(),
                 credential: CredentialId(old),
             });
         }
-        Ok(CredentialId(new))
+        for session in ended.sessions {
+            self.announce(IdentityEvent::SessionEnded {
+                user: user.clone(),
+                session,
+            });
+        }
     }
 
     /// Whether who logged in with `credential` may change the account itself: a password can, a token cannot.

@@ -128,11 +128,26 @@ impl Identity {
         };
         self.revoked(&found.account.user, gone);
         let left = kept.expires_at.since(now);
+        let rotate = !attempt.invalidate && left + ROTATE < self.fast_lasts();
+        if rotate && found.account.did.is_some() {
+            self.look_at_grant(found.account.user.clone());
+        }
         Ok(FastLogin {
             answer: ht_answer(&token, attempt.binding),
-            rotate: !attempt.invalidate && left + ROTATE < self.fast_lasts(),
+            rotate,
             login: logged_in(&found, attempt.invalidate, kept.expires_at),
         })
+    }
+
+    /// Asks the server of a Bluesky account, once a day and client, whether it stands by its grant: tokens that follow
+    /// each other would outlive it for ever. Nobody waits for the answer.
+    fn look_at_grant(&self, user: UserId) {
+        let me = self.clone();
+        tokio::spawn(async move {
+            if let Err(e) = me.still_granted(&user).await {
+                tracing::debug!(%user, error = %e, "the account's server could not be asked");
+            }
+        });
     }
 
     /// Makes a token for a client that has logged in. The label is for the list of the account's tokens.

@@ -104,11 +104,22 @@ impl Identity {
     }
 
     /// Whether the server of a Bluesky account still honours what it granted at login; refreshes the tokens if need be.
+    /// Where it took the grant back, every login of the account here ends: its sessions, its tokens, its connections.
     pub async fn still_granted(&self, user: &UserId) -> Result<bool, LoginError> {
-        match user.as_did() {
-            Some(did) => self.atproto()?.still_granted(&did).await,
-            None => Ok(false),
+        let Some(did) = user.as_did() else {
+            return Ok(false);
+        };
+        let atproto = self.atproto()?;
+        // Where nothing is kept the account left by itself: there is nothing to take back.
+        if !atproto.holds_tokens(&did).await? {
+            return Ok(false);
         }
+        let granted = atproto.still_granted(&did).await?;
+        if !granted {
+            tracing::info!(%user, "the account's server took back its grant: its logins end");
+            self.end_logins(user).await?;
+        }
+        Ok(granted)
     }
 
     /// The live session of an access token.

@@ -286,17 +286,32 @@ async fn a_new_password_ends_the_old_one() {
         .unwrap();
     let old = t.identity.verify_plain("alice", &s("password")).await.unwrap();
     let token = t.identity.issue_token(&alice, "phone").await.unwrap();
+    let here = t.identity.login_local("alice", &s("password")).await.unwrap();
+    let there = t.identity.login_local("alice", &s("password")).await.unwrap();
     let mut events = t.identity.events();
-    t.identity.set_password(&alice.user, &s("other")).await.unwrap();
+    t.identity
+        .set_password_in(&alice.user, &s("other"), Some(here.session.id))
+        .await
+        .unwrap();
     assert!(refused(&t.identity, "alice", "password").await);
+    let live = async |s: &waddle_identity::NewSession| {
+        let found = t.identity.session_for(&s.access_token).await.unwrap();
+        found.is_some()
+    };
+    assert!(live(&here).await && !live(&there).await);
     let new = t.identity.verify_plain("alice", &s("other")).await.unwrap();
     assert_ne!(new.credential, old.credential);
     assert!(
-        !refused(&t.identity, "alice", token.token.expose()).await,
-        "tokens stay"
+        refused(&t.identity, "alice", token.token.expose()).await,
+        "tokens go with it"
     );
+    for ended in [old.credential, token.id] {
+        assert!(
+            matches!(events.try_recv(), Ok(IdentityEvent::CredentialRevoked { credential, .. }) if credential == ended)
+        );
+    }
     assert!(
-        matches!(events.try_recv(), Ok(IdentityEvent::CredentialRevoked { credential, .. }) if credential == old.credential)
+        matches!(events.try_recv(), Ok(IdentityEvent::SessionEnded { session, .. }) if session == there.session.id)
     );
     let nobody = t.identity.set_password(&UserId::local("nobody"), &s("x")).await;
     assert!(matches!(nobody, Err(Error::NotFound)));

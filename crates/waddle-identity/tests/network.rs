@@ -239,7 +239,12 @@ async fn kept_tokens_are_refreshed_when_rejected_and_forgotten_when_void() {
 
     // the first refresh token was used up: showing it again makes the server void the grant
     stores.keep(did, &rejected).await.unwrap();
+    let who = t.identity.by_user(&user).await.unwrap().unwrap();
+    let token = t.identity.issue_token(&who, "phone").await.unwrap().token;
+    assert!(t.identity.verify_token(&token).await.is_ok());
     assert!(!t.identity.still_granted(&user).await.unwrap(), "void");
+    assert!(t.identity.verify_token(&token).await.is_err(), "its tokens end");
+    assert!(t.identity.sessions(&user).await.unwrap().is_empty());
     assert!(stores.tokens(did).await.unwrap().is_none(), "forgotten");
     assert!(!t.identity.still_granted(&user).await.unwrap());
 }

@@ -169,7 +169,7 @@ pub struct PasswordChange {
     new: String,
 }
 
-/// Change the password of a local account: clients that logged in with the old one log in again.
+/// Change the password of a local account: its tokens and its other logins end.
 #[utoipa::path(put, path = "/account/password", tag = "account", security(("session" = [])),
     responses((status = 204, description = "Changed.")))]
 pub async fn set_password(
@@ -182,7 +182,7 @@ pub async fn set_password(
     proved(&app, &client, account, Some(&change.current)).await?;
     app.deps
         .identity
-        .set_password(&account.user, &Secret::new(change.new))
+        .set_password_in(&account.user, &Secret::new(change.new), Some(login.0.id))
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }

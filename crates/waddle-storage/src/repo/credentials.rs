@@ -1,6 +1,6 @@
 //! Passwords and tokens of accounts: SCRAM keys that share one salt per account and hash (RFC 5802).
 
-use waddle_core::Timestamp;
+use waddle_core::{SessionId, Timestamp};
 
 use super::accounts::{self, AccountRow, WIDTH};
 use crate::{Conn, Db, Result, StorageError, Tx};
@@ -85,6 +85,15 @@ pub struct NewToken {
     pub expires_at: Timestamp,
 }
 
+/// Logins of an account that ended.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// Passwords and tokens.
+    pub credentials: Vec<i64>,
+    /// Sessions of browsers and of our own clients.
+    pub sessions: Vec<SessionId>,
+}
+
 impl Credentials<'_> {
     /// The salts of an account; those given where it has none yet.
     pub async fn salts(&self, account: i64, fresh: Vec<Salt>) -> Result<Vec<Salt>> {
@@ -137,19 +146,25 @@ impl Credentials<'_> {
             .await
     }
 
-    /// Replaces the password of an account; answers its identifier and those that it replaced.
-    pub async fn set_password(&self, account: i64, keys: Vec<NewKeys>) -> Result<(i64, Vec<i64>)> {
+    /// Replaces the password of an account; its tokens end too, and its sessions but `keep`. Answers the new one's
+    /// identifier and what ended.
+    pub async fn set_password(
+        &self,
+        account: i64,
+        keys: Vec<NewKeys>,
+        keep: Option<SessionId>,
+    ) -> Result<(i64, Ended)> {
         self.0
             .write(move |tx| {
-                let old = tx.query(
-                    "SELECT id FROM credentials WHERE account = ?1 AND kind = 'password'",
-                    (account,),
-                    |r| r.get(0),
-                )?;
-                let old = remove(tx, &old)?;
-                Ok((put_password(tx, account, &keys)?, old))
+                let ended = end_logins(tx, account, keep)?;
+                Ok((put_password(tx, account, &keys)?, ended))
             })
             .await
+    }
+
+    /// Ends every credential and every session of an account.
+    pub async fn end_all(&self, account: i64) -> Result<Ended> {
+        self.0.write(move |tx| end_logins(tx, account, None)).await
     }
 
     /// Adds a token and drops expired ones; above `most` live ones the oldest go. Answers its identifier and those of all
@@ -322,6 +337,20 @@ pub(super) fn remove(tx: &mut Tx, ids: &[i64]) -> Result<Vec<i64>> {
         tx.execute("DELETE FROM credentials WHERE id = ?1", (*id,))?;
     }
     Ok(gone)
+}
+
+fn end_logins(tx: &mut Tx, account: i64, keep: Option<SessionId>) -> Result<Ended> {
+    let old = tx.query("SELECT id FROM credentials WHERE account = ?1", (account,), |r| {
+        r.get(0)
+    })?;
+    Ok(Ended {
+        credentials: remove(tx, &old)?,
+        sessions: tx.query(
+            "DELETE FROM login_sessions WHERE account = ?1 AND id IS NOT ?2 RETURNING id",
+            (account, keep),
+            |r| r.get(0),
+        )?,
+    })
 }
 
 pub(super) fn put_salts(tx: &mut Tx, account: i64, salts: &[Salt]) -> Result<()> {

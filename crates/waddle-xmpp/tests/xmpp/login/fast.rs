@@ -114,14 +114,40 @@ async fn a_token_goes_with_the_password_and_by_the_list() {
     let t = token(&authenticate(&mut c, "bob", "secret", &wishes).await).unwrap();
     let (mut c, _) = stranger(&w).await;
     identity(&fast(&mut c, "bob", &t, "", &bind).await);
+    // Nor does one stay that was made with a token, of another client.
+    let bob = w.identity.by_user(&user).await.unwrap().unwrap();
+    let xmpp = w.identity.issue_token(&bob, "program").await.unwrap().token;
+    let [tablet, asks, binds] = [PHONE, &wishes, &bind].map(|s| s.replace("d4565fa7", "00000000"));
+    let (mut d, _) = stranger(&w).await;
+    let u = token(&authenticate(&mut d, "bob", xmpp.expose(), &asks).await).unwrap();
+    let (mut d, _) = stranger(&w).await;
+    identity(&fast(&mut d, "bob", &u, "", &binds).await);
+    // A disabled account logs in with no token, and with both when it is back.
+    w.identity.set_disabled(&user, true).await.unwrap();
+    for client in [&mut c, &mut d] {
+        client.ends_with("not-authorized").await;
+    }
+    let (mut c, _) = stranger(&w).await;
+    assert_eq!(
+        condition(&fast(&mut c, "bob", &t, "", PHONE).await),
+        "account-disabled"
+    );
+    w.identity.set_disabled(&user, false).await.unwrap();
+    let (mut c, _) = stranger(&w).await;
+    identity(&fast(&mut c, "bob", &t, "", &bind).await);
+    let (mut d, _) = stranger(&w).await;
+    identity(&fast(&mut d, "bob", &u, "", &binds).await);
     w.identity
         .set_password(&user, &Secret::new("other"))
         .await
         .unwrap();
     c.ends_with("not-authorized").await;
+    d.ends_with("not-authorized").await;
     let (mut c, _) = stranger(&w).await;
-    assert_eq!(
-        condition(&fast(&mut c, "bob", &t, "", PHONE).await),
-        "not-authorized"
-    );
+    for (old, agent) in [(&t, PHONE), (&u, tablet.as_str())] {
+        assert_eq!(
+            condition(&fast(&mut c, "bob", old, "", agent).await),
+            "not-authorized"
+        );
+    }
 }
