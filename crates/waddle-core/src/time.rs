@@ -79,7 +79,12 @@ impl FromStr for Timestamp {
     type Err = TimestampError;
     fn from_str(s: &str) -> Result<Self, TimestampError> {
         let t = OffsetDateTime::parse(s, &Rfc3339).map_err(|_| TimestampError)?;
-        let us = t.to_offset(UtcOffset::UTC).unix_timestamp_nanos() / 1000;
+        // RFC 3339 §1 has the years 0 to 9999; an offset may lead out of them.
+        let t = t.checked_to_offset(UtcOffset::UTC).ok_or(TimestampError)?;
+        if t.year() < 0 {
+            return Err(TimestampError);
+        }
+        let us = t.unix_timestamp_nanos().div_euclid(1000);
         i64::try_from(us).map(Self).map_err(|_| TimestampError)
     }
 }
@@ -155,5 +160,17 @@ mod tests {
         assert_eq!(Timestamp(1).to_string(), "1970-01-01T00:00:00.000001Z");
         assert_eq!(t.to_string().parse::<Timestamp>().unwrap(), t);
         assert!("yesterday".parse::<Timestamp>().is_err());
+    }
+
+    #[test]
+    fn the_ends_of_the_calendar() {
+        for out in ["9999-12-31T23:59:59-00:01", "0000-01-01T00:00:00+00:01"] {
+            assert_eq!(out.parse::<Timestamp>(), Err(TimestampError), "{out}");
+        }
+        for last in ["9999-12-31T23:59:59.999999Z", "0000-01-01T00:00:00Z"] {
+            assert_eq!(last.parse::<Timestamp>().unwrap().to_string(), last);
+        }
+        let before: Timestamp = "1969-12-31T23:59:59.9999999Z".parse().unwrap();
+        assert_eq!(before, Timestamp(-1), "of a microsecond that began");
     }
 }
