@@ -204,8 +204,10 @@ limits! {
     muc_plain_rooms: usize = 10_000,
     /// Rooms: occupants up to which everybody's presence is broadcast; in bigger rooms only moderators' is.
     muc_presence_occupants: usize = 1_000,
-    /// Rooms: IQ requests between occupants of one room that wait for their answer; the oldest is given up.
+    /// Rooms: IQ requests between occupants of one room that wait for their answer; the oldest of who has most is given up.
     muc_relayed_iqs: usize = 256,
+    /// Rooms: of these, those that one person asked; their oldest is given up.
+    muc_relayed_iqs_per_asker: usize = 32,
     /// Rooms: bytes of a room's vCard (XEP-0486); more is `not-acceptable`.
     muc_vcard_bytes: usize = 131_072,
     /// Waddles of this server.
@@ -334,6 +336,9 @@ limits! {
     feed_idle_seconds: u64 = 300,
     /// HTTP: bytes of a request's body; more is 413.
     http_body_bytes: usize = 1_048_576,
+    /// HTTP: bytes of a body that is read before its HTTP/1.1 request is looked at, so that a refusal keeps the connection;
+    /// longer ones are their handler's to read.
+    http_small_body_bytes: usize = 16_384,
     /// HTTP: seconds for one request.
     http_request_seconds: u64 = 30,
     /// HTTP: API requests of one account or address.
@@ -344,8 +349,14 @@ limits! {
     http_idempotency_keys: usize = 1_000,
     /// HTTP: bytes of such an answer; of a longer one it is kept that it was given, and what was made is read anew.
     http_idempotency_bytes: usize = 65_536,
-    /// HTTP: seconds in which a client takes nothing of what is written for it; then its connection ends.
+    /// HTTP: seconds in which a client takes nothing of what is written for it; then its connection ends, or its stream
+    /// of HTTP/2.
     http_write_seconds: u64 = 120,
+    /// HTTP: programs' requests for access that wait for their person, and codes that wait to be redeemed; the oldest is
+    /// forgotten.
+    oauth_requests: usize = 1_000,
+    /// HTTP: of these, requests of one network and codes of one person; whoever has more forgets their own oldest.
+    oauth_requests_each: usize = 20,
     /// HTTP: event streams of one account; one more is 429.
     http_streams: usize = 20,
     /// HTTP: events waiting for one stream; then it is closed and can be resumed from its cursor.
@@ -513,6 +524,8 @@ limits! {
     commands_open: usize = 10_000,
     /// Commands: of these, those of one bot; of what nobody waits for the oldest goes, else one more is refused.
     commands_open_per_bot: usize = 200,
+    /// Commands: those waiting for one slow stream of a bot; the oldest are missed, and it is told how many (`reset`).
+    command_stream: usize = 256,
     /// Web archive: messages of one page; a longer day goes on on the next.
     archive_page_messages: usize = 500,
     /// Web archive: bytes of pages that are remembered; those unused longest are forgotten.

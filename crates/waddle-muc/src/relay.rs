@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use ahash::AHashMap;
 use waddle_core::Jid;
 use waddle_stanza::{Condition, Stanza, StanzaError};
 
@@ -58,6 +59,32 @@ impl Relay {
     }
 }
 
+impl Relays {
+    /// Takes out what one more of this asker is too many for: their own oldest, or that of who has most.
+    fn make_room(&mut self, asker: &Jid, each: usize, most: usize) -> Option<Relay> {
+        let asker = asker.bare_str();
+        let own = self.waiting.iter().filter(|r| r.sender.jid.bare_str() == asker);
+        let greedy = if own.count() >= each {
+            asker
+        } else if self.waiting.len() >= most {
+            let mut counts: AHashMap<&str, usize> = AHashMap::new();
+            for r in &self.waiting {
+                *counts.entry(r.sender.jid.bare_str()).or_default() += 1;
+            }
+            let greatest = counts.values().max()?;
+            let of_most = |r: &&Relay| counts.get(r.sender.jid.bare_str()) == Some(greatest);
+            self.waiting.iter().find(of_most)?.sender.jid.bare_str()
+        } else {
+            return None;
+        };
+        let at = self
+            .waiting
+            .iter()
+            .position(|r| r.sender.jid.bare_str() == greedy)?;
+        self.waiting.remove(at)
+    }
+}
+
 impl Room {
     /// An IQ request to an occupant.
     pub(crate) fn relay(&mut self, inbound: &Arrived, i: usize, target: usize, fx: &mut Effects) -> Outcome {
@@ -67,9 +94,8 @@ impl Room {
         let Some(session) = o.sessions.last() else {
             return Err(error::item_not_found("nobody of that nickname is in the room"));
         };
-        if self.relays.waiting.len() >= self.limits.muc_relayed_iqs
-            && let Some(old) = self.relays.waiting.pop_front()
-        {
+        let (most, each) = (self.limits.muc_relayed_iqs, self.limits.muc_relayed_iqs_per_asker);
+        if let Some(old) = self.relays.make_room(&inbound.sender.jid, each, most) {
             old.fails(Condition::RemoteServerTimeout, "no answer came in time", fx);
         }
         self.relays.number += 1;
@@ -155,5 +181,52 @@ impl Room {
             .and_then(|key| self.occupants.of_key(&key))
             .filter(|i| !self.occupants.at(*i).is_out)
             .ok_or_else(|| error::item_not_found("nobody of that nickname is in the room"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use waddle_core::UserId;
+    use waddle_outbox::Outbox;
+
+    fn ask(relays: &mut Relays, from: &str, each: usize, most: usize) -> Option<(String, u64)> {
+        let jid: Jid = from.parse().unwrap();
+        let given_up = relays.make_room(&jid, each, most);
+        relays.number += 1;
+        relays.waiting.push_back(Relay {
+            number: relays.number,
+            asked: "x@a/1".parse().unwrap(),
+            asked_as: "r@muc.a/x".parse().unwrap(),
+            request: Stanza::parse("<iq type='get' id='1'/>".into()).unwrap(),
+            sender: Sender {
+                user: UserId::remote(&jid.bare()),
+                jid,
+                outbox: Arc::new(Outbox::new(1, 1)),
+            },
+        });
+        given_up.map(|r| (r.sender.jid.to_string(), r.number))
+    }
+
+    #[test]
+    fn nobody_uses_up_the_room_for_the_others() {
+        let mut r = Relays::default();
+        assert_eq!(ask(&mut r, "quiet@a/1", 3, 5), None);
+        for device in ["1", "2", "3"] {
+            assert_eq!(ask(&mut r, &["loud@a/", device].concat(), 3, 5), None);
+        }
+        assert_eq!(
+            ask(&mut r, "loud@a/4", 3, 5),
+            Some(("loud@a/1".into(), 2)),
+            "their own oldest, of whichever client"
+        );
+        assert_eq!(ask(&mut r, "third@a/1", 3, 5), None);
+        assert_eq!(
+            ask(&mut r, "fourth@a/1", 3, 5),
+            Some(("loud@a/2".into(), 3)),
+            "of who has most"
+        );
+        assert!(r.waiting.len() == 5 && r.waiting.iter().any(|w| w.number == 1));
     }
 }
