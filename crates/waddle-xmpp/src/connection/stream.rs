@@ -95,6 +95,9 @@ pub(super) struct Connection {
     pub(super) open: bool,
 }
 
+/// Answers of a stream itself that may wait to be written until nothing more is read.
+const ANSWERS: usize = 256;
+
 /// Why the connection's task goes on.
 enum Wake {
     /// Something was read.
@@ -307,7 +310,8 @@ impl Connection {
             }
         }
         let reads = match self.mode {
-            Mode::Negotiating(_) | Mode::Bound(_) => self.paused.is_none(),
+            Mode::Negotiating(_) => self.paused.is_none() && self.has_room(0),
+            Mode::Bound(_) => self.paused.is_none() && self.has_room(self.server.limits.xmpp_outbox_stanzas),
             Mode::Draining => true,
             _ => false,
         };
@@ -323,6 +327,12 @@ impl Connection {
             return Poll::Ready(Wake::Written);
         }
         self.timer.as_mut().poll(cx).map(|()| Wake::Timer)
+    }
+
+    /// Whether what the client did not take leaves room for answers to what it sends; `more` may wait besides. A client
+    /// that asks and does not read is not read either.
+    fn has_room(&self, more: usize) -> bool {
+        self.out.items.len() <= ANSWERS.saturating_add(more)
     }
 
     fn failed(&self, e: &io::Error) -> Wake {

@@ -2,6 +2,7 @@
 
 use crate::support::{Client, DOMAIN, World, body, text, world, world_with};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use tokio::io::AsyncWriteExt as _;
 use waddle_core::Secret;
 use waddle_stanza::sasl::{ScramClient, ScramHash};
 
@@ -357,4 +358,34 @@ async fn one_byte_at_a_time_from_the_first() {
         tokio::task::yield_now().await;
     }
     assert_eq!(c.next().await.root().name(), "success");
+}
+
+/// Writes `xml` again and again and reads nothing; how many bytes were taken until nothing more was.
+async fn pour(io: &mut tokio::io::DuplexStream, xml: &str, most: usize) -> usize {
+    let chunk = xml.repeat(64);
+    let mut taken = 0;
+    while taken < most {
+        let write = io.write(chunk.as_bytes());
+        match tokio::time::timeout(std::time::Duration::from_secs(1), write).await {
+            Ok(n) => taken += n.unwrap(),
+            Err(_) => break,
+        }
+    }
+    taken
+}
+
+/// Each of these is answered: who does not read the answers is not read.
+#[tokio::test]
+async fn who_does_not_read_is_not_read() {
+    let w = world().await;
+    let (mut ours, theirs) = tokio::io::duplex(1 << 12);
+    let peer = waddle_xmpp::Peer {
+        address: [127, 0, 0, 1].into(),
+        transport: "tcp",
+        secure: true,
+    };
+    assert!(w.server.serve_stream(theirs, peer));
+    ours.write_all(HEADER.as_bytes()).await.unwrap();
+    let taken = pour(&mut ours, "<r xmlns='urn:xmpp:sm:3'/>", 1 << 20).await;
+    assert!(taken < 200_000, "{taken}");
 }
