@@ -357,7 +357,10 @@ async fn what_is_not_fetched_is_kept_and_what_is_fetched_comes_once() {
     }
     all += &alice.say("", PING).await;
     assert_eq!(all.matches("the second").count(), 1, "{all}");
-    assert!(all.contains("urn:xmpp:delay") && !all.contains("the first"), "{all}");
+    assert!(
+        all.contains("urn:xmpp:delay") && !all.contains("the first"),
+        "{all}"
+    );
 }
 
 #[tokio::test]
