@@ -619,7 +619,7 @@ async fn who_arrives_waits_for_no_write_and_hears_nothing_old_after_the_new() {
     };
     let db = b.storage.server();
     db.write_then(busy, |done: Result<(), waddle_storage::StorageError>| {
-        done.unwrap()
+        done.unwrap();
     })
     .unwrap();
     begins.await.unwrap();
