@@ -10,9 +10,6 @@ use waddle_core::{BotId, ChannelId, InteractionId, Timestamp, UserId, WaddleId};
 
 use super::Invocation;
 
-/// Interactions that wait for a slow bot's stream.
-const STREAM: usize = 256;
-
 /// What a bot is told.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Interaction {
@@ -145,13 +142,13 @@ impl Interactions {
             .is_some_and(|s| s.send(interaction.clone()).is_ok_and(|n| n > 0))
     }
 
-    /// What a bot is told from now on.
-    pub fn listen(&self, bot: BotId) -> broadcast::Receiver<Arc<Interaction>> {
+    /// What a bot is told from now on; a stream may be `most` behind.
+    pub fn listen(&self, bot: BotId, most: usize) -> broadcast::Receiver<Arc<Interaction>> {
         let mut streams = self.streams.lock();
         streams.retain(|_, s| s.receiver_count() > 0);
         streams
             .entry(bot)
-            .or_insert_with(|| broadcast::channel(STREAM).0)
+            .or_insert_with(|| broadcast::channel(most.max(1)).0)
             .subscribe()
     }
 

@@ -293,9 +293,9 @@ impl Hooks {
         Ok(())
     }
 
-    /// What a bot is told from now on.
+    /// What a bot is told from now on; a receiver that lags misses the oldest (`command_stream`).
     pub fn interactions(&self, bot: BotId) -> broadcast::Receiver<Arc<Interaction>> {
-        self.0.interactions.listen(bot)
+        self.0.interactions.listen(bot, self.limits().command_stream)
     }
 }
 

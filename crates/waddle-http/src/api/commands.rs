@@ -325,7 +325,23 @@ pub async fn answer(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// What a bot is told where it has missed some.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct InteractionsMissed {
+    /// How many; whoever ran them hears that nobody answers.
+    missed: u64,
+}
+
+fn reset(missed: u64) -> Event {
+    Event::default()
+        .event("reset")
+        .json_data(InteractionsMissed { missed })
+        .unwrap_or_default()
+}
+
 /// What a bot is asked, as server-sent events, for as long as its token stands; `@me` is the bot itself.
+///
+/// Who reads too slowly misses the oldest (`command_stream`): the event `reset` says how many, `{"missed": 3}`.
 #[utoipa::path(get, path = "/bots/{bot}/interactions", tag = "bots", security(("token" = ["read"])),
     responses((status = 200, description = "A stream that does not end.", body = String,
         content_type = "text/event-stream")))]
@@ -349,7 +365,7 @@ pub async fn listen(
                     let event = event.json_data(&*i).unwrap_or_default();
                     return Some((Ok::<_, Infallible>(event), (told, place)));
                 }
-                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Lagged(missed)) => return Some((Ok(reset(missed)), (told, place))),
                 Err(RecvError::Closed) => return None,
             }
         }

@@ -1,6 +1,9 @@
 //! Webhooks, bots and commands over HTTP.
 
-use crate::support::rooms::with_rooms;
+use crate::support::{
+    rooms::{with_rooms, with_rooms_and},
+    stream,
+};
 use serde_json::json;
 
 #[tokio::test]
@@ -289,4 +292,46 @@ async fn a_bot_does_what_its_scopes_say() {
     t.get("/bots/@me").bearer(&token).send().await.is_problem(401);
     let left = t.get("/waddles/penguins/commands").bearer(&bob).send().await;
     assert_eq!(left.json()["commands"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_bot_that_reads_too_slowly_is_told_what_it_missed() {
+    let (t, ..) = with_rooms_and(|limits| {
+        (limits.command_stream, limits.command_seconds) = (2, 0);
+    })
+    .await;
+    let (alice, bob) = (t.token("alice").await, t.token("bob").await);
+    let made = t
+        .post("/waddles/penguins/bots")
+        .bearer(&alice)
+        .json(json!({"name": "Echo"}))
+        .send()
+        .await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let token = made.json()["token"]["token"].as_str().unwrap().to_owned();
+    let put = t
+        .ask("PUT", "/waddles/penguins/commands/echo")
+        .bearer(&token)
+        .json(json!({"description": "Says it again", "options": [{"name": "what"}]}))
+        .send()
+        .await;
+    assert_eq!(put.status, 200, "{}", put.text);
+    let mut reader = stream::listen_at(&t, &token, "/api/v1/bots/@me/interactions")
+        .await
+        .unwrap();
+    for text in ["1", "2", "3", "4", "5"] {
+        let run = t
+            .post("/waddles/penguins/channels/general/commands/echo")
+            .bearer(&bob)
+            .json(json!({ "text": text }))
+            .send()
+            .await;
+        run.is_problem(502);
+    }
+    let told = reader.next().await.unwrap();
+    assert_eq!((&*told.kind, &told.data), ("reset", &json!({"missed": 3})));
+    for text in ["4", "5"] {
+        let told = reader.next().await.unwrap();
+        assert_eq!((&*told.kind, &told.data["text"]), ("interaction", &json!(text)));
+    }
 }

@@ -8,11 +8,18 @@ use waddle_fetch::{FetchConfig, Guard};
 use waddle_hooks::{Hooks, HooksDeps};
 use waddle_muc::{Deps, Rooms};
 
-use super::{Setup, open};
+use super::{Setup, open_with};
 
 /// The surface with rooms behind it, and a public waddle of Alice's.
 pub async fn with_rooms() -> (Setup, Rooms, WaddleId, ChannelId) {
-    let mut t = open().await;
+    with_rooms_and(|_| ()).await
+}
+
+/// The same with other limits.
+pub async fn with_rooms_and(
+    change: impl FnOnce(&mut waddle_core::Limits),
+) -> (Setup, Rooms, WaddleId, ChannelId) {
+    let mut t = open_with(|http, _| change(&mut http.limits)).await;
     let rooms = Rooms::new(Deps {
         storage: t.storage.clone(),
         community: t.deps.community.clone(),

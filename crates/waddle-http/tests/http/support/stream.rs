@@ -115,8 +115,13 @@ pub struct Told {
 }
 
 pub async fn listen(t: &Setup, token: &str, query: &str) -> Result<Reader, StatusCode> {
+    listen_at(t, token, &format!("/api/v1/events{query}")).await
+}
+
+/// A stream that is elsewhere.
+pub async fn listen_at(t: &Setup, token: &str, path: &str) -> Result<Reader, StatusCode> {
     let mut req = Request::builder()
-        .uri(format!("/api/v1/events{query}"))
+        .uri(path)
         .header("authorization", format!("Bearer {token}"))
         .body(Body::empty())
         .unwrap();
