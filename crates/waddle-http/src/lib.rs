@@ -29,6 +29,7 @@ mod rest;
 mod server;
 mod small_body;
 mod status;
+mod taken;
 mod uploads;
 mod websocket;
 mod well_known;
@@ -121,7 +122,7 @@ fn surface(config: HttpConfig, deps: HttpDeps, stop: CancellationToken) -> Route
         questions: Arc::new(tokio::sync::Semaphore::new(
             config.limits.permission_questions.max(1),
         )),
-        oauth: oauth::Pending::default(),
+        oauth: oauth::Pending::new(&config.limits),
         conditions: rest::Conditions::default(),
         events: events::Hub::new(
             deps.community.clone(),
@@ -172,7 +173,7 @@ fn surface(config: HttpConfig, deps: HttpDeps, stop: CancellationToken) -> Route
         .merge(open)
         .merge(sockets)
         .fallback(layers::nothing)
-        .layer(from_fn(small_body::read))
+        .layer(from_fn_with_state(app.clone(), small_body::read))
         .layer(from_fn(layers::count))
         .layer(from_fn_with_state(app.clone(), client::identify))
         .layer(from_fn_with_state(app.clone(), layers::polish))

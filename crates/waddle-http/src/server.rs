@@ -11,7 +11,7 @@ use std::{
 use arc_swap::ArcSwap;
 use axum::Router;
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
     service::TowerToHyperService,
 };
@@ -34,6 +34,7 @@ use crate::{
     metrics::METRICS,
     pace::Paced,
     surface,
+    taken::{self, Streams},
 };
 
 /// TLS settings that can be exchanged while the server runs.
@@ -209,8 +210,10 @@ where
         .map_request(move |mut req: hyper::Request<hyper::body::Incoming>| {
             req.extensions_mut().insert(conn);
             req
-        });
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+        })
+        .map_response(taken::watched);
+    let patience = Duration::from_secs(shared.limits.http_write_seconds.max(1));
+    let mut builder = auto::Builder::new(Streams { patience });
     builder
         .http1()
         .timer(TokioTimer::new())
@@ -224,7 +227,6 @@ where
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(HEAD)
         .enable_connect_protocol();
-    let patience = Duration::from_secs(shared.limits.http_write_seconds.max(1));
     let io = TokioIo::new(Paced::new(socket, HEAD, patience));
     let connection = builder.serve_connection_with_upgrades(io, TowerToHyperService::new(service));
     if let Err(error) = watcher.watch(connection.into_owned()).await {

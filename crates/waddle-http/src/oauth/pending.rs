@@ -10,14 +10,10 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use parking_lot::Mutex;
 use ring::rand::{SecureRandom as _, SystemRandom};
-use waddle_core::UserId;
+use waddle_core::{Limits, UserId};
 
 use super::client::OauthClient;
 
-/// Requests, and codes, at a time; the oldest is forgotten.
-const MOST: usize = 1_000;
-/// Requests of one network, and codes of one person: whoever has more forgets their own oldest.
-const EACH: usize = 20;
 /// How long a person may think.
 const REQUEST: Duration = Duration::from_secs(600);
 /// How long a code lasts (RFC 6749 §4.1.2).
@@ -56,13 +52,19 @@ struct Waiting<K, T> {
 struct Store<K, T> {
     all: HashMap<String, Waiting<K, T>>,
     lasts: Duration,
+    /// Of all; the oldest is forgotten.
+    most: usize,
+    /// Of one; whoever has more forgets their own oldest.
+    each: usize,
 }
 
 impl<K: PartialEq, T> Store<K, T> {
-    fn new(lasts: Duration) -> Self {
+    fn new(lasts: Duration, limits: &Limits) -> Self {
         Self {
             all: HashMap::new(),
             lasts,
+            most: limits.oauth_requests.max(1),
+            each: limits.oauth_requests_each.max(1),
         }
     }
 
@@ -73,9 +75,9 @@ impl<K: PartialEq, T> Store<K, T> {
         let lasts = self.lasts;
         self.all.retain(|_, w| w.since.elapsed() < lasts);
         let own = self.all.values().filter(|w| w.of == of).count();
-        if own >= EACH {
+        if own >= self.each {
             self.forget_oldest(|w| w.of == of);
-        } else if self.all.len() >= MOST {
+        } else if self.all.len() >= self.most {
             self.forget_oldest(|_| true);
         }
         let since = Instant::now();
@@ -102,16 +104,15 @@ pub struct Pending {
     grants: Mutex<Store<UserId, Grant>>,
 }
 
-impl Default for Pending {
-    fn default() -> Self {
+impl Pending {
+    /// None yet; `oauth_requests` of each kind at a time.
+    pub fn new(limits: &Limits) -> Self {
         Self {
-            requests: Mutex::new(Store::new(REQUEST)),
-            grants: Mutex::new(Store::new(CODE)),
+            requests: Mutex::new(Store::new(REQUEST, limits)),
+            grants: Mutex::new(Store::new(CODE, limits)),
         }
     }
-}
 
-impl Pending {
     /// Remembers a request from a network; its name.
     pub fn ask(&self, network: IpAddr, request: AccessRequest) -> Option<String> {
         self.requests.lock().put(network, request)
@@ -144,28 +145,36 @@ impl Pending {
 mod tests {
     use super::*;
 
+    fn limits(all: usize, each: usize) -> Limits {
+        Limits {
+            oauth_requests: all,
+            oauth_requests_each: each,
+            ..Limits::default()
+        }
+    }
+
     #[test]
     fn bounded_and_once() {
-        let mut s = Store::new(REQUEST);
+        let mut s = Store::new(REQUEST, &limits(10, 10));
         let first = s.put(0, 0).unwrap();
-        for i in 1..=MOST {
+        for i in 1..=10 {
             s.put(i, i).unwrap();
         }
-        assert_eq!(s.all.len(), MOST);
+        assert_eq!(s.all.len(), 10);
         assert_eq!(s.take(&first), None, "the oldest was forgotten");
         let last = s.put(7, 7).unwrap();
         assert_eq!((s.take(&last), s.take(&last)), (Some(7), None));
-        let mut s = Store::new(Duration::ZERO);
+        let mut s = Store::new(Duration::ZERO, &limits(10, 10));
         let key = s.put(0, 1).unwrap();
         assert_eq!(s.take(&key), None, "over");
     }
 
     #[test]
     fn whoever_asks_much_forgets_their_own() {
-        let mut s = Store::new(REQUEST);
+        let mut s = Store::new(REQUEST, &limits(10, 3));
         let other = s.put("192.0.2.1", 0).unwrap();
-        let own: Vec<_> = (0..=EACH).map(|i| s.put("192.0.2.2", i).unwrap()).collect();
-        assert_eq!(s.all.len(), EACH + 1);
+        let own: Vec<_> = (0..=3).map(|i| s.put("192.0.2.2", i).unwrap()).collect();
+        assert_eq!(s.all.len(), 4);
         assert_eq!((s.take(&own[0]), s.take(&own[1])), (None, Some(1)));
         assert_eq!(s.take(&other), Some(0));
     }

@@ -20,6 +20,7 @@ mod oauth;
 mod permissions;
 mod roles_and_places;
 mod sockets;
+mod stalled;
 mod strangers;
 mod support;
 mod surface;

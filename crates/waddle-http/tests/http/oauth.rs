@@ -1,6 +1,6 @@
 //! The authorization server for chat programs (XEP-0493): from its metadata to a token that is revoked.
 
-use crate::support::open;
+use crate::support::{open, open_with};
 use serde_json::{Value, json};
 use waddle_core::Secret;
 
@@ -210,4 +210,29 @@ async fn an_invitation_has_a_page() {
     assert_eq!(off.status, 404, "of somebody who is disabled");
     let none = t.get(&format!("/invite/{}", "0".repeat(32))).send().await;
     assert_eq!(none.status, 404, "{}", none.text);
+}
+
+#[tokio::test]
+async fn who_asks_much_forgets_their_own() {
+    let t = open_with(|http, _| http.limits.oauth_requests_each = 1).await;
+    let session = t.person("alice").await;
+    let made = t
+        .post("/oauth/register")
+        .json(json!({"client_name": "Chat", "redirect_uris": ["http://127.0.0.1/back"]}))
+        .send()
+        .await;
+    let id = made.json()["client_id"].as_str().unwrap().to_owned();
+    let path = format!(
+        "/oauth/authorize?response_type=code&client_id={id}&redirect_uri=http%3A%2F%2F127.0.0.1%2Fback&state=s&code_challenge={CHALLENGE}&code_challenge_method=S256"
+    );
+    let mut pages = Vec::new();
+    for _ in 0..2 {
+        let asked = t.get(&path).send().await;
+        pages.push(asked.header("location").to_owned());
+    }
+    let cookie = format!("waddle_session={session}");
+    let first = t.get(&pages[0]).header("cookie", &cookie).send().await;
+    assert!(first.status.is_client_error(), "{}", first.text);
+    let second = t.get(&pages[1]).header("cookie", &cookie).send().await;
+    assert_eq!(second.status, 200, "{}", second.text);
 }

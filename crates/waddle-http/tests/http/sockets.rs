@@ -177,6 +177,18 @@ async fn a_refusal_keeps_the_connection_of_whose_body_comes_behind_its_head() {
     server.shutdown(Duration::from_secs(1)).await;
 }
 
+#[tokio::test]
+async fn a_long_body_is_not_waited_for() {
+    let t = open_with(|http, _| http.limits.http_small_body_bytes = 1).await;
+    let server = HttpServer::start(t.config.clone(), t.deps.clone(), vec![listener().await], None).unwrap();
+    let mut s = TcpStream::connect(server.plain_addresses()[0]).await.unwrap();
+    s.write_all(b"POST /api/v1/nothing HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n")
+        .await
+        .unwrap();
+    assert!(one_answer(&mut s).await.starts_with("HTTP/1.1 404"));
+    server.shutdown(Duration::from_secs(1)).await;
+}
+
 /// The next answer of a connection that is kept: its head and as much body as it says.
 async fn one_answer(s: &mut TcpStream) -> String {
     let mut text = Vec::new();
