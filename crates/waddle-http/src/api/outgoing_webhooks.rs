@@ -13,7 +13,7 @@ use waddle_hooks::outgoing::{DeadLetter, OutgoingChange, OutgoingInfo};
 
 use super::{
     visible,
-    webhooks::{hooks, id_of},
+    webhooks::{hooks, named},
 };
 use crate::{
     App,
@@ -195,8 +195,8 @@ pub async fn show(
     auth: Auth,
     Path((w, id)): Path<(String, String)>,
 ) -> Result<Json<OutgoingWebhookView>, Problem> {
-    let (waddle, _) = visible(&app, auth.user(), &w).await?;
-    let hook = hooks(&app)?.outgoing(auth.user(), waddle.id, id_of(&id)?).await?;
+    let (hooks, waddle, id) = named(&app, &auth, (&w, &id)).await?;
+    let hook = hooks.outgoing(auth.user(), waddle, id).await?;
     Ok(Json(outgoing_view(hook)))
 }
 
@@ -209,9 +209,9 @@ pub async fn change(
     Path((w, id)): Path<(String, String)>,
     Json(body): Json<OutgoingWebhookBody>,
 ) -> Result<Json<OutgoingWebhookView>, Problem> {
-    let (waddle, _) = visible(&app, auth.user(), &w).await?;
-    let hook = hooks(&app)?
-        .update_outgoing(auth.user(), waddle.id, id_of(&id)?, body.into())
+    let (hooks, waddle, id) = named(&app, &auth, (&w, &id)).await?;
+    let hook = hooks
+        .update_outgoing(auth.user(), waddle, id, body.into())
         .await?;
     Ok(Json(outgoing_view(hook)))
 }
@@ -224,10 +224,8 @@ pub async fn remove(
     auth: Auth,
     Path((w, id)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
-    let (waddle, _) = visible(&app, auth.user(), &w).await?;
-    hooks(&app)?
-        .delete_outgoing(auth.user(), waddle.id, id_of(&id)?)
-        .await?;
+    let (hooks, waddle, id) = named(&app, &auth, (&w, &id)).await?;
+    hooks.delete_outgoing(auth.user(), waddle, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -239,10 +237,8 @@ pub async fn rotate(
     auth: Auth,
     Path((w, id)): Path<(String, String)>,
 ) -> Result<Json<NewOutgoingWebhookView>, Problem> {
-    let (waddle, _) = visible(&app, auth.user(), &w).await?;
-    let (hook, secret) = hooks(&app)?
-        .rotate_outgoing(auth.user(), waddle.id, id_of(&id)?)
-        .await?;
+    let (hooks, waddle, id) = named(&app, &auth, (&w, &id)).await?;
+    let (hook, secret) = hooks.rotate_outgoing(auth.user(), waddle, id).await?;
     Ok(Json(NewOutgoingWebhookView {
         webhook: outgoing_view(hook),
         secret: secret.expose().to_owned(),
@@ -257,8 +253,8 @@ pub async fn test(
     auth: Auth,
     Path((w, id)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
-    let (waddle, _) = visible(&app, auth.user(), &w).await?;
-    hooks(&app)?.ping(auth.user(), waddle.id, id_of(&id)?).await?;
+    let (hooks, waddle, id) = named(&app, &auth, (&w, &id)).await?;
+    hooks.ping(auth.user(), waddle, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -304,12 +300,10 @@ pub async fn dead_letters(
     Path((w, id)): Path<(String, String)>,
     Query(paging): Query<Paging>,
 ) -> Result<Json<DeadLetterList>, Problem> {
-    let (waddle, _) = visible(&app, auth.user(), &w).await?;
+    let (hooks, waddle, id) = named(&app, &auth, (&w, &id)).await?;
     let limit = paging.limit()?;
     let before: Option<i64> = paging.after("dead-letters")?;
-    let all = hooks(&app)?
-        .dead_letters(auth.user(), waddle.id, id_of(&id)?, before, limit)
-        .await?;
+    let all = hooks.dead_letters(auth.user(), waddle, id, before, limit).await?;
     let last = all.last().filter(|_| all.len() == limit);
     Ok(Json(DeadLetterList {
         next: last.and_then(|l| next("dead-letters", &l.id)),
@@ -329,10 +323,8 @@ pub async fn redeliver(
     auth: Auth,
     Path((w, id, letter)): Path<(String, String, String)>,
 ) -> Result<StatusCode, Problem> {
-    let (waddle, _) = visible(&app, auth.user(), &w).await?;
+    let (hooks, waddle, id) = named(&app, &auth, (&w, &id)).await?;
     let letter = letter.parse().map_err(|_| Problem::not_found("dead letter"))?;
-    hooks(&app)?
-        .redeliver(auth.user(), waddle.id, id_of(&id)?, letter)
-        .await?;
+    hooks.redeliver(auth.user(), waddle, id, letter).await?;
     Ok(StatusCode::NO_CONTENT)
 }

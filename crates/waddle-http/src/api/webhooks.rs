@@ -284,9 +284,15 @@ pub async fn list(
     }))
 }
 
-/// The hook that a path names.
-pub(super) fn id_of(text: &str) -> Result<HookId, Problem> {
-    text.parse().map_err(|_| Problem::not_found("webhook"))
+/// The service, and the webhook of a waddle that a path names, incoming or outgoing.
+pub(super) async fn named<'a>(
+    app: &'a App,
+    auth: &Auth,
+    (w, id): (&str, &str),
+) -> Result<(&'a Hooks, WaddleId, HookId), Problem> {
+    let (waddle, _) = visible(app, auth.user(), w).await?;
+    let id = id.parse().map_err(|_| Problem::not_found("webhook"))?;
+    Ok((hooks(app)?, waddle.id, id))
 }
 
 /// An incoming webhook.
@@ -297,8 +303,8 @@ pub async fn show(
     auth: Auth,
     Path((w, id)): Path<(String, String)>,
 ) -> Result<Json<WebhookView>, Problem> {
-    let (waddle, _) = visible(&app, auth.user(), &w).await?;
-    let hook = hooks(&app)?.incoming(auth.user(), waddle.id, id_of(&id)?).await?;
+    let (hooks, waddle, id) = named(&app, &auth, (&w, &id)).await?;
+    let hook = hooks.incoming(auth.user(), waddle, id).await?;
     Ok(Json(view(hook)))
 }
 
@@ -311,9 +317,9 @@ pub async fn change(
     Path((w, id)): Path<(String, String)>,
     Json(body): Json<WebhookBody>,
 ) -> Result<Json<WebhookView>, Problem> {
-    let (waddle, _) = visible(&app, auth.user(), &w).await?;
-    let hook = hooks(&app)?
-        .update_incoming(auth.user(), waddle.id, id_of(&id)?, body.into())
+    let (hooks, waddle, id) = named(&app, &auth, (&w, &id)).await?;
+    let hook = hooks
+        .update_incoming(auth.user(), waddle, id, body.into())
         .await?;
     Ok(Json(view(hook)))
 }
@@ -326,10 +332,8 @@ pub async fn remove(
     auth: Auth,
     Path((w, id)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
-    let (waddle, _) = visible(&app, auth.user(), &w).await?;
-    hooks(&app)?
-        .delete_incoming(auth.user(), waddle.id, id_of(&id)?)
-        .await?;
+    let (hooks, waddle, id) = named(&app, &auth, (&w, &id)).await?;
+    hooks.delete_incoming(auth.user(), waddle, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -341,9 +345,7 @@ pub async fn rotate(
     auth: Auth,
     Path((w, id)): Path<(String, String)>,
 ) -> Result<Json<NewWebhookView>, Problem> {
-    let (waddle, _) = visible(&app, auth.user(), &w).await?;
-    let address = hooks(&app)?
-        .rotate_incoming(auth.user(), waddle.id, id_of(&id)?)
-        .await?;
+    let (hooks, waddle, id) = named(&app, &auth, (&w, &id)).await?;
+    let address = hooks.rotate_incoming(auth.user(), waddle, id).await?;
     Ok(Json(made(&app, address)))
 }

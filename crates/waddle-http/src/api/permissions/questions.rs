@@ -94,13 +94,12 @@ impl Asked {
         app: &App,
         auth: &Auth,
         w: &str,
-        contextual_tuples: &[String],
-        consistency: Option<&ConsistencyBody>,
+        (brought, fresh): (&[String], &Option<ConsistencyBody>),
     ) -> Result<Self, Problem> {
         let manager = Manager::of(app, auth, w).await?;
         Ok(Self {
-            fresh: manager.consistency(consistency)?,
-            brought: contextual(app, contextual_tuples)?,
+            fresh: manager.consistency(fresh.as_ref())?,
+            brought: contextual(app, brought)?,
             manager,
         })
     }
@@ -124,14 +123,7 @@ pub async fn check(
     Path(w): Path<String>,
     Json(body): Json<CheckBody>,
 ) -> Result<Json<CheckView>, Problem> {
-    let asked = Asked::of(
-        &app,
-        &auth,
-        &w,
-        &body.contextual_tuples,
-        body.consistency.as_ref(),
-    )
-    .await?;
+    let asked = Asked::of(&app, &auth, &w, (&body.contextual_tuples, &body.consistency)).await?;
     let read = Read::new(&body.object, body.relation, &body.subject)?;
     // The way back to an older revision may be long.
     let check = move |q: &Questions<'_>| q.at.check(read.question(), q.limits);
@@ -183,14 +175,7 @@ pub async fn check_batch(
     Path(w): Path<String>,
     Json(body): Json<BatchBody>,
 ) -> Result<Json<BatchView>, Problem> {
-    let asked = Asked::of(
-        &app,
-        &auth,
-        &w,
-        &body.contextual_tuples,
-        body.consistency.as_ref(),
-    )
-    .await?;
+    let asked = Asked::of(&app, &auth, &w, (&body.contextual_tuples, &body.consistency)).await?;
     let most = app.config.limits.permission_batch;
     if body.questions.len() > most {
         return Err(Problem::invalid(format!("questions: at most {most}")));
@@ -232,14 +217,7 @@ pub async fn expand(
     Path(w): Path<String>,
     Json(body): Json<ExpandBody>,
 ) -> Result<Json<ExpandView>, Problem> {
-    let asked = Asked::of(
-        &app,
-        &auth,
-        &w,
-        &body.contextual_tuples,
-        body.consistency.as_ref(),
-    )
-    .await?;
+    let asked = Asked::of(&app, &auth, &w, (&body.contextual_tuples, &body.consistency)).await?;
     let (object, relation) = (object(&body.object)?, body.relation);
     let (tree, zookie) = asked
         .answer(&app, move |q| {
@@ -294,14 +272,7 @@ pub async fn list_objects(
 ) -> Result<Json<ObjectList>, Problem> {
     let part = Part::of("objects", &paging)?;
     let subject = subject(&body.subject)?;
-    let asked = Asked::of(
-        &app,
-        &auth,
-        &w,
-        &body.contextual_tuples,
-        body.consistency.as_ref(),
-    )
-    .await?;
+    let asked = Asked::of(&app, &auth, &w, (&body.contextual_tuples, &body.consistency)).await?;
     let (found, zookie) = asked
         .answer(&app, move |q| {
             q.at.list_objects(&body.kind, &body.relation, subject.as_ref(), q.lookup)
@@ -361,14 +332,7 @@ pub async fn list_users(
 ) -> Result<Json<SubjectList>, Problem> {
     let part = Part::of("subjects", &paging)?;
     let object = object(&body.object)?;
-    let asked = Asked::of(
-        &app,
-        &auth,
-        &w,
-        &body.contextual_tuples,
-        body.consistency.as_ref(),
-    )
-    .await?;
+    let asked = Asked::of(&app, &auth, &w, (&body.contextual_tuples, &body.consistency)).await?;
     let (found, zookie) = asked
         .answer(&app, move |q| {
             let wanted = body.subjects.as_deref().unwrap_or("user");
@@ -425,14 +389,7 @@ pub async fn explain(
     Path(w): Path<String>,
     Json(body): Json<CheckBody>,
 ) -> Result<Json<ExplainView>, Problem> {
-    let asked = Asked::of(
-        &app,
-        &auth,
-        &w,
-        &body.contextual_tuples,
-        body.consistency.as_ref(),
-    )
-    .await?;
+    let asked = Asked::of(&app, &auth, &w, (&body.contextual_tuples, &body.consistency)).await?;
     let read = Read::new(&body.object, body.relation, &body.subject)?;
     let explain = move |q: &Questions<'_>| q.at.explain(read.question(), q.limits);
     let (explained, zookie) = asked.answer(&app, explain).await?;
