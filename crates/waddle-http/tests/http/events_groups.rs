@@ -48,7 +48,14 @@ async fn send(t: &Setup, from: &Sender, what: XmlWriter, class: Class) {
 
 impl Group {
     async fn make(t: &Setup, alice: &str, people: Value) -> Self {
-        let made = ask(t, "POST", "/direct", alice, json!({"name": "Us", "people": people})).await;
+        let made = ask(
+            t,
+            "POST",
+            "/direct",
+            alice,
+            json!({"name": "Us", "people": people}),
+        )
+        .await;
         let text = |key: &str| made[key].as_str().unwrap().to_owned();
         let group = Self {
             id: text("id"),
@@ -128,7 +135,10 @@ async fn messages_are_told_to_everybody_in_it() {
     assert_eq!(told.data["nick"], "alice");
     assert_eq!(told.data["replaces"], Value::Null);
     let message = &told.data["message"];
-    assert_eq!((&message["body"], &message["mine"]), (&json!("hello"), &json!(false)));
+    assert_eq!(
+        (&message["body"], &message["mine"]),
+        (&json!("hello"), &json!(false))
+    );
     let own = alices.expect("direct_group.message").await;
     assert_eq!(own.data["message"]["id"], message["id"]);
     assert_eq!(own.data["message"]["mine"], true, "from whatever device");
@@ -139,7 +149,8 @@ async fn messages_are_told_to_everybody_in_it() {
     // A correction names what it corrects; what nobody reads is no message.
     group
         .write(&t, ALICE, "typing", |w| {
-            w.open_ns("composing", "http://jabber.org/protocol/chatstates").close();
+            w.open_ns("composing", "http://jabber.org/protocol/chatstates")
+                .close();
         })
         .await;
     group
