@@ -441,13 +441,10 @@ async fn watch_identity(server: Arc<Server>) {
             Ok(IdentityEvent::AccountDeleted { user }) => {
                 end_where(&server, |s| s.user == user);
                 let server = server.clone();
-                server
-                    .runtime
-                    .clone()
-                    .spawn(async move {
-                        router::farewell::say(&server).await;
-                        crate::direct::departed::leave(&server, Some(user)).await;
-                    });
+                server.runtime.clone().spawn(async move {
+                    router::farewell::say(&server).await;
+                    crate::direct::departed::leave(&server, Some(user)).await;
+                });
             }
             Ok(IdentityEvent::AccountDisabled { user }) => end_where(&server, |s| s.user == user),
             Ok(_) => {}

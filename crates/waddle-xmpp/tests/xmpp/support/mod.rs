@@ -28,7 +28,7 @@ pub struct World {
     pub community: Community,
     pub storage: Storage,
     pub rooms: Rooms,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 pub async fn world() -> World {
@@ -89,7 +89,7 @@ async fn start(dir: TempDir, l: Arc<Limits>, c: XmppConfig) -> World {
         community,
         storage,
         rooms,
-        _dir: dir,
+        dir,
     }
 }
 
@@ -99,7 +99,7 @@ impl World {
         self.server.shutdown(PATIENCE).await;
         self.rooms.shutdown().await;
         self.storage.close().await;
-        start(self._dir, Arc::default(), XmppConfig::new(DOMAIN)).await
+        start(self.dir, Arc::default(), XmppConfig::new(DOMAIN)).await
     }
 
     pub async fn account(&self, name: &str) {
