@@ -1,4 +1,6 @@
-//! Who comes in and who may do what, as the broker asks it (ADR 0008). [`crate::live`] is the answer of Waddle.
+//! Who comes in and who may do what, as the broker asks it (ADR 0008).
+//!
+//! [`LivePolicy`](crate::LivePolicy) is the answer of Waddle.
 
 use std::{future::Future, net::IpAddr, pin::Pin, sync::Arc};
 
