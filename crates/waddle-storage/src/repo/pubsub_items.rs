@@ -76,9 +76,11 @@ pub fn last(conn: &Conn, node: i64, since: Timestamp) -> Result<Option<Item>> {
 
 /// The place of the newest item.
 pub fn newest_seq(conn: &Conn, node: i64) -> Result<Option<i64>> {
-    conn.query_one("SELECT max(seq) FROM pubsub_items WHERE node = ?1", (node,), |r| {
-        r.get(0)
-    })
+    conn.query_one(
+        "SELECT max(seq) FROM pubsub_items WHERE node = ?1",
+        (node,),
+        |r| r.get(0),
+    )
 }
 
 /// The newest items, the oldest of them first.
