@@ -132,7 +132,7 @@ impl HttpBody for Pieces {
                     Ok(data) => this.rest = data,
                     Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
                 },
-                ended => return ended,
+                ended @ Poll::Ready(_) => return ended,
             }
         }
         let left = this.rest.len();

@@ -358,17 +358,15 @@ pub async fn listen(
     let told = hooks(&app)?.interactions(bot);
     let mut watch = Watch::new(&app, auth.0);
     let events = futures::stream::unfold((told, place), |(mut told, place)| async move {
-        loop {
-            match told.recv().await {
-                Ok(i) => {
-                    let event = Event::default().event("interaction").id(i.id.to_string());
-                    let event = event.json_data(&*i).unwrap_or_default();
-                    return Some((Ok::<_, Infallible>(event), (told, place)));
-                }
-                Err(RecvError::Lagged(missed)) => return Some((Ok(reset(missed)), (told, place))),
-                Err(RecvError::Closed) => return None,
+        let event = match told.recv().await {
+            Ok(i) => {
+                let event = Event::default().event("interaction").id(i.id.to_string());
+                event.json_data(&*i).unwrap_or_default()
             }
-        }
+            Err(RecvError::Lagged(missed)) => reset(missed),
+            Err(RecvError::Closed) => return None,
+        };
+        Some((Ok::<_, Infallible>(event), (told, place)))
     });
     let events = events.take_until(async move { watch.ended().await });
     let alive = KeepAlive::new().interval(Duration::from_secs(20));
