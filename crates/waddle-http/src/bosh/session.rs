@@ -313,13 +313,8 @@ impl Sink<Bytes> for BoshSocket {
 
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.0.state.lock();
-        if state.machine.is_over() || state.closed {
-            // the client's last words are read first
-            return if state.inbox.is_empty() {
-                Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
-            } else {
-                Poll::Pending
-            };
+        if state.machine.is_over() || state.closed && state.inbox.is_empty() {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         if state.machine.waiting_bytes() >= ENOUGH {
             state.writer = Some(cx.waker().clone());
