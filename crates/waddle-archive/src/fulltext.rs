@@ -8,8 +8,6 @@ use waddle_storage::{
     repo::messages::search::{self, Term},
 };
 
-/// The field of a query's form (XEP-0431 §3.1).
-pub const FIELD: &str = "{urn:xmpp:fulltext:0}fulltext";
 /// Words and phrases of one search.
 const TERMS: usize = 16;
 /// Bytes of one search.

@@ -63,11 +63,6 @@ impl<'a> HeadBuilder<'a> {
         self.from = Field::Set(from);
         self
     }
-    /// Removes `from`.
-    pub fn no_from(mut self) -> Self {
-        self.from = Field::Drop;
-        self
-    }
     /// Sets `id`.
     pub fn id(mut self, id: &'a str) -> Self {
         self.id = Field::Set(id);
@@ -76,11 +71,6 @@ impl<'a> HeadBuilder<'a> {
     /// Removes `id`.
     pub fn no_id(mut self) -> Self {
         self.id = Field::Drop;
-        self
-    }
-    /// Sets `type`.
-    pub fn attr_type(mut self, t: &'a str) -> Self {
-        self.type_ = Field::Set(t);
         self
     }
     /// Removes `type`.

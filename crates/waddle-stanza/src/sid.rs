@@ -16,11 +16,6 @@ pub fn read(stanza: Element<'_>, by: &str) -> Option<String> {
     stanza.children().find(of)?.attr("id").map(Into::into)
 }
 
-/// Whether this is a `<stanza-id/>` in the name of `by`: forged, where it comes from a client (§7).
-pub fn is_by(e: Element<'_>, by: &str) -> bool {
-    e.is("stanza-id", ns::SID) && e.attr("by").is_none_or(|b| b.trim().eq_ignore_ascii_case(by))
-}
-
 /// `<origin-id/>` of the stanza.
 pub fn origin(stanza: Element<'_>) -> Option<String> {
     stanza.child("origin-id", ns::SID)?.attr("id").map(Into::into)
@@ -43,6 +38,5 @@ mod tests {
             (Some("2"), None)
         );
         assert_eq!(origin(s.root()).as_deref(), Some("o"));
-        assert_eq!(s.root().children().filter(|&e| is_by(e, "A@b")).count(), 1);
     }
 }

@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use waddle_community::Community;
-use waddle_core::{BareJid, Jid, Limits, SharedClock, Timestamp, UserId};
+use waddle_core::{BareJid, Jid, Limits, SharedClock, Timestamp};
 use waddle_identity::{Identity, IdentityEvent};
 use waddle_muc::Rooms;
 use waddle_pubsub::PubSub;
@@ -161,11 +161,6 @@ impl Server {
     /// The bare JID of an account of this server.
     pub fn account(&self, localpart: &str) -> Option<BareJid> {
         BareJid::new(Some(localpart), &self.config.domain).ok()
-    }
-
-    /// Whether an account of this name exists.
-    pub async fn account_exists(&self, localpart: &str) -> bool {
-        self.sessions.has(localpart) || matches!(self.identity.by_localpart(localpart).await, Ok(Some(_)))
     }
 }
 
@@ -356,11 +351,6 @@ impl XmppServer {
             let origin = router::Origin::elsewhere(from.unwrap_or_else(|| self.inner.domain.clone()));
             router::inbound_now(&self.inner, origin, stanza);
         }
-    }
-
-    /// Ends all sessions of a user.
-    pub fn end_sessions(&self, user: &UserId) {
-        end_where(&self.inner, |s| s.user == *user);
     }
 
     /// Tells every client `<system-shutdown/>` and waits until they are gone, `grace` at the longest.

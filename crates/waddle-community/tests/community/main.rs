@@ -110,9 +110,9 @@ fn slug(s: &str) -> Slug {
     s.parse().unwrap()
 }
 
-/// The next event, or none within two seconds.
+/// The next event, or none in time.
 async fn next(events: &mut Receiver<Event>) -> Event {
-    tokio::time::timeout(Duration::from_secs(2), events.recv())
+    tokio::time::timeout(Duration::from_secs(20), events.recv())
         .await
         .unwrap()
         .unwrap()

@@ -1,9 +1,12 @@
 //! One state of a waddle while it is written to: exported, and backed up and restored elsewhere
 //! (`specs/lifecycle.md`, "Backup").
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use waddle_community::{Error, Import, NewWaddle, Role};
@@ -41,14 +44,17 @@ async fn while_it_is_written<T>(
             }
         })
     };
-    while written.load(Ordering::Relaxed) < 50 {
-        tokio::task::yield_now().await;
-    }
+    let more = async |than: u64| {
+        let all = async {
+            while written.load(Ordering::Relaxed) < than + 50 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), all).await.unwrap();
+    };
+    more(0).await;
     let done = work.await;
-    let so_far = written.load(Ordering::Relaxed);
-    while written.load(Ordering::Relaxed) < so_far + 50 {
-        tokio::task::yield_now().await;
-    }
+    more(written.load(Ordering::Relaxed)).await;
     stop.store(true, Ordering::Relaxed);
     writer.await.unwrap();
     done

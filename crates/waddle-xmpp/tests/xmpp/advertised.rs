@@ -104,7 +104,7 @@ impl Prober {
             if found && ended {
                 return Ok(());
             }
-            let Ok(s) = tokio::time::timeout(std::time::Duration::from_secs(3), self.c.next()).await else {
+            let Ok(s) = tokio::time::timeout(std::time::Duration::from_secs(8), self.c.next()).await else {
                 break;
             };
             let t = text(&s);

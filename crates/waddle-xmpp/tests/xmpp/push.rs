@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::support::{Client, World, body, condition, text, world, world_with};
+use crate::support::{Client, World, body, condition, text, until, world, world_with};
 use tokio::sync::mpsc;
 use waddle_core::Jid;
 use waddle_stanza::{Condition, StanzaError};
@@ -84,9 +84,7 @@ const TYPING: &str = "<message to='bob@waddle.test' type='chat'>\
 async fn hibernating(w: &World) {
     let jid: Jid = "bob@waddle.test/phone".parse().unwrap();
     let session = w.server.server().sessions.get(&jid).unwrap();
-    while !session.is(waddle_xmpp::session::Flag::Hibernating) {
-        tokio::task::yield_now().await;
-    }
+    until(|| session.is(waddle_xmpp::session::Flag::Hibernating)).await;
 }
 
 #[tokio::test]

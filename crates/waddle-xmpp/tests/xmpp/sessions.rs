@@ -1,6 +1,6 @@
 //! Sessions: stream management, resumption, resources, limits (XEP-0198, RFC 6120 §7.7).
 
-use crate::support::{Client, World, body, condition, text, world, world_with};
+use crate::support::{Client, World, body, condition, text, until, world, world_with};
 use waddle_core::Secret;
 
 const SM: &str = "urn:xmpp:sm:3";
@@ -106,9 +106,7 @@ async fn an_expired_session_tells_its_count_and_its_messages_wait() {
         .await;
     a.quiet().await;
     // until the session has expired its resource is in the table
-    while w.server.sessions() > 1 {
-        tokio::task::yield_now().await;
-    }
+    until(|| w.server.sessions() <= 1).await;
     let mut c = w.login("bob").await;
     let r = c
         .request(&format!("<resume xmlns='urn:xmpp:sm:3' previd='{id}' h='1'/>"))
@@ -294,9 +292,7 @@ async fn a_slow_reader_is_closed_and_loses_nothing() {
         .await;
     }
     a.quiet().await;
-    while w.server.sessions() > 1 {
-        tokio::task::yield_now().await;
-    }
+    until(|| w.server.sessions() <= 1).await;
     let mut seen = Vec::new();
     let mut b = b;
     // what was written before the stream ended

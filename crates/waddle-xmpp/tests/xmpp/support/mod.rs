@@ -189,6 +189,17 @@ impl World {
     }
 }
 
+/// Waits until something is so.
+pub async fn until(happened: impl Fn() -> bool) {
+    timeout(PATIENCE, async {
+        while !happened() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("happens in time");
+}
+
 /// Two people see each other's presence.
 pub async fn friends(a: &mut Client, b: &mut Client) {
     let (one, two) = (a.name.clone(), b.name.clone());
