@@ -17,9 +17,10 @@ dist:            ## build what packages ship: target/dist/waddle-server
 fmt:             ## format the code
 	cargo fmt --all
 
-lint:            ## formatting and clippy, warnings are errors
+lint:            ## formatting, clippy and the documentation's links, warnings are errors
 	cargo fmt --all -- --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 
 deny:            ## licences, sources and banned crates
 	tests/deny.sh
