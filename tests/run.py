@@ -108,6 +108,11 @@ def cargo(totals, name, arguments, within=()):
     totals.add(name, passed, failed, 0)
 
 
+def may_mount():
+    tried = ["unshare", "--mount", "sh", "-c", "mount -t tmpfs none /mnt"]
+    return bool(shutil.which("unshare")) and subprocess.run(tried, capture_output=True).returncode == 0
+
+
 def environment(totals, name):
     """The python that has what the tests need; None, and a failure of `name`, where it cannot be made."""
     made = subprocess.run([ROOT / "tests" / "setup.sh", "--python"], capture_output=True, text=True)
@@ -189,6 +194,12 @@ def main():
         elif wanted("unit"):
             print(f"skipped: {name} (set {variable}; see tests/README.md)")
             totals.add(name, 0, 0, 1)
+    if wanted("unit") and may_mount():
+        cargo(totals, "faults of file systems", ["-p", "waddle-storage", "--test", "faults", "--",
+                                                 "--ignored", "--exact", "a_full_disk", "a_read_only_file_system"])
+    elif wanted("unit"):
+        print("skipped: faults of file systems (they need the right to mount, as root has it)")
+        totals.add("faults of file systems", 0, 0, 1)
     if wanted("atproto"):
         cargo(totals, "atproto", ["-p", "waddle-identity", "--", "--ignored", "--test-threads=2"],
               within=[ROOT / "tests" / "atproto" / "with-network.sh"])
