@@ -59,6 +59,11 @@ pub struct ChannelView {
     created_at: Timestamp,
 }
 
+/// The address of a room of this server.
+pub(crate) fn room_jid(localpart: &str, domain: &str) -> String {
+    [localpart, "@muc.", domain].concat()
+}
+
 pub(crate) fn view(app: &App, waddle: &Waddle, channel: &Channel) -> ChannelView {
     ChannelView {
         id: channel.id,
@@ -66,7 +71,7 @@ pub(crate) fn view(app: &App, waddle: &Waddle, channel: &Channel) -> ChannelView
         slug: channel.slug.clone(),
         name: channel.name.clone(),
         room_id: format!("{}/{}", waddle.slug, channel.slug),
-        jid: format!("{}@muc.{}", room_localpart(waddle, channel), app.config.domain),
+        jid: room_jid(&room_localpart(waddle, channel), &app.config.domain),
         r#type: channel.kind,
         topic: channel.topic.clone(),
         private: channel.private,

@@ -17,6 +17,7 @@ use waddle_xmpp::direct::{
     groups::{Added, GroupView},
 };
 
+use super::channels::room_jid;
 use crate::{
     App,
     auth::Auth,
@@ -230,7 +231,7 @@ async fn views(
 
 fn view(app: &App, group: Group, people: Vec<Participant>, unread: Unread) -> DirectGroupView {
     DirectGroupView {
-        jid: format!("{}@muc.{}", group.room, app.config.domain),
+        jid: room_jid(&group.room, &app.config.domain),
         id: group.room,
         name: group.name,
         created_by: group.made_by,

@@ -13,7 +13,7 @@ use waddle_messages::{
     inbox::{self, Bounds, Conversation, DirectView, With},
 };
 
-use super::messages::place;
+use super::{channels::room_jid, messages::place};
 use crate::{
     App,
     auth::Auth,
@@ -98,7 +98,7 @@ fn view(domain: &str, c: Conversation) -> ConversationView {
         } => {
             let local = waddle_community::room_localpart(&waddle, &channel);
             ConversationView {
-                jid: [&*local, "@muc.", domain].concat(),
+                jid: room_jid(&local, domain),
                 waddle_id: Some(waddle.id),
                 waddle_slug: Some(waddle.slug.clone()),
                 channel_id: Some(channel.id),
@@ -113,7 +113,7 @@ fn view(domain: &str, c: Conversation) -> ConversationView {
             ..empty
         },
         With::Group { group, last } => ConversationView {
-            jid: [&*group.room, "@muc.", domain].concat(),
+            jid: room_jid(&group.room, domain),
             name: Some(group.name.clone()),
             last_direct: last.map(Into::into),
             ..empty

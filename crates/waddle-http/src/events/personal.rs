@@ -12,7 +12,7 @@ use super::{
     stream::{Mark, Need, Stream},
     view::EventView,
 };
-use crate::problem::Problem;
+use crate::{api::channels::room_jid, problem::Problem};
 
 /// Requests of one person among which a new one is looked for.
 const REQUESTS: usize = 20;
@@ -131,11 +131,6 @@ fn group_view(room: &str, domain: &str, news: GroupNews) -> EventView {
             message_id,
         },
     }
-}
-
-/// The address of a small group's room.
-fn room_jid(room: &str, domain: &str) -> String {
-    [room, "@muc.", domain].concat()
 }
 
 /// A direct message as it is told.
